@@ -95,7 +95,8 @@ OPEN = (
     "/signed-out", "/design",
 )  # fmt: skip
 PAGES = (
-    "/notice", "/signup", "/settings", "/projects", "/chats", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
+    "/notice", "/signup", "/settings", "/projects", "/chats", "/selection", "/timeline", "/everything", "/account/close",
+    "/erasures", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
     "/sign-out",
 )  # fmt: skip
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}

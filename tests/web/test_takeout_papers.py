@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 import zipfile
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from licet.config import Configuration
-from licet.consent import takeout
-from licet.intake import imports
+from licet.consent import history, takeout
+from licet.consent.catalogue import catalogue
+from licet.errors import InputError
+from licet.intake import imports, takeouts
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -24,7 +29,8 @@ from licet.proof import documents, papers
 from licet.service import policy_changes
 from licet.store.connect import Pool, opened, transaction
 from licet.vault import account_view, installation
-from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow
+from licet.vault.commands import Choose, Delete, Flag, GiveFeedback, Narrow, TakeBackFeedback
+from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 from licet.vault.simulated_clock import SimulatedClock, save
 
@@ -100,9 +106,8 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
-        "accounts.csv", "choices.csv", "feedback.jsonl", "learnt.csv", "licet.json", "messages.jsonl", "projects.csv",
-        "recipients.csv",
-        "safety_copies.jsonl", "suggestions.csv",
+        "accounts.csv", "choices.csv", "feedback.html", "feedback.jsonl", "index.html", "learnt.csv", "licet.json",
+        "messages.jsonl", "projects.csv", "recipients.csv", "safety_copies.html", "safety_copies.jsonl", "suggestions.csv",
     ]  # fmt: skip
 
 
@@ -204,6 +209,134 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
         "Bees": ["How do I plant a pear tree?", said["Bees"], "To the middle of the hive."], "Boots": [said["Boots"]],
     }  # fmt: skip
     assert {line["title"]: line["kept_out"] for line in lines} == {"Bees": False, "Boots": True}
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_feedback(
+    world: World, api: Any, databases, tmp_path: Path, form: str
+) -> None:
+    lived(world)
+    ana = world.accounts["ana"]
+    bees = world.say("ana", "Bees", "Where do bees go?")
+    back = world.say("ana", "Boots", "My boots leak.")
+    for chat, comment in ((bees, "it knew"), (back, "")):
+        rated = GiveFeedback(
+            account=ana, at=world.clock.now, conversation=UUID(hex=chat[5:]), rating="up", share=Share.conversation,
+            turn=0, comment=encode(Content(text=comment)) if comment else None,
+        )  # fmt: skip
+        (answer,) = world.tell(rated)
+    assert answer.feedback is not None
+    taken_back = TakeBackFeedback(
+        account=ana, at=world.clock.now, conversation=UUID(hex=back[5:]), feedback=answer.feedback
+    )
+    world.tell(taken_back)
+    world.clock.set(world.clock.now + timedelta(days=1))
+    file, data = tmp_path / "takeout.zip", tmp_path / "there"
+    file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
+    if form == "folder":
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(tmp_path / "unpacked")
+        file = tmp_path / "unpacked"
+    data.mkdir()
+    save(data, SimulatedClock(BEFORE))
+    run = runner({"LICET_DATABASE_URL": (there := databases()), "LICET_DATA": str(data)})
+    run("init", "--preset", "article-2025", "--effective", installation.policies(world.here)[0].version)
+    save(data, SimulatedClock(world.clock.now))
+    made = json.loads(run("import", file, "--json").stdout)
+    with transaction(world.here.pool) as tx:
+        choices = history.recorded(tx, world.here.keyring, ana).choices
+    assert (made["broken"], made["refused"], made["accounts"]) == (0, {}, 1)
+    assert made["choices"] == len([one for one in choices if one.because is None]) > 0
+    assert (made["feedback"], made["skipped_reasons"]) == (1, {"feedback that was taken back": 1})
+    assert "0 stored in 0 conversations" in run("import", file).stdout, "a second time adds nothing"
+    with opened(there) as pool, transaction(pool) as tx:
+        ((rating, share, shared),) = tx.execute(
+            """SELECT rating, share, (SELECT count(*) FROM feedback_bodies b WHERE b.feedback_id = f.feedback_id)
+                 FROM feedback f"""
+        ).fetchall()
+        standings = tx.execute("SELECT standing FROM standings").fetchall()
+    assert (rating, share) == ("up", "conversation") and shared > 1, "the comment and the words come with it"
+    assert standings == world.rows("SELECT standing FROM standings WHERE account_id = %s", ana)
+
+
+def test_choices_under_terms_that_are_not_in_force_here_give_nothing_here(
+    world: World, api: Any, databases, tmp_path: Path
+) -> None:
+    lived(world)
+    world.clock.set(world.clock.now + timedelta(days=1))
+    file, data = tmp_path / "takeout.zip", tmp_path / "there"
+    file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
+    data.mkdir()
+    save(data, SimulatedClock(BEFORE))
+    run = runner({"LICET_DATABASE_URL": (there := databases()), "LICET_DATA": str(data)})
+    run("init", "--preset", "strict")
+    save(data, SimulatedClock(world.clock.now))
+    said = run("import", file).stdout
+    version = installation.policies(world.here)[0].version
+    assert f"made under the terms `{version}`, which were not in force here: left out" in said
+    with opened(there) as pool, transaction(pool) as tx:
+        assert tx.execute("SELECT count(*) FROM choices").fetchone() == (0,)
+
+
+def test_a_folder_that_only_looks_like_a_takeout_is_none(tmp_path: Path) -> None:
+    assert takeouts.recognised(tmp_path) is None
+    about = tmp_path / "licet.json"
+    for text in ("", "[]", '{"format": "licet-takeout-9"}', "x" * 20_000):
+        about.write_text(text)
+        assert takeouts.recognised(tmp_path) is None
+    about.write_text('{"format": "licet-takeout-1"}')
+    with pytest.raises(InputError, match=r"lacks `accounts\.csv`"):
+        takeouts.recognised(tmp_path)
+    packed = tmp_path / "some.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("messages.jsonl", "")
+    assert takeouts.recognised(packed) is None
+    assert takeouts.recognised(tmp_path / "nothing") is None
+
+
+def test_the_index_names_every_file_and_each_chat_has_a_page_that_asks_nobody(world: World, api: Any) -> None:
+    lived(world)
+    world.say("ana", "A <script>title</script>", "words & <b>more</b> words")
+    with zipfile.ZipFile(io.BytesIO(api.get("/takeout.zip", headers=world.browser("ana")).content)) as archive:
+        names = set(archive.namelist())
+        pages = {name: archive.read(name).decode() for name in names if name.endswith(".html")}
+    linked = {
+        (PurePosixPath(name).parent / href).as_posix()
+        for name, text in pages.items()
+        for href in re.findall(r'href="([^"]+)"', text)
+    }
+    flat = {os.path.normpath(href) for href in linked}
+    assert flat == names, "every file is linked, and every link leads to a file"
+    for name, text in pages.items():
+        assert "<script" not in text and "src=" not in text and "http" not in text.replace("http-equiv", ""), name
+        assert "default-src 'none'" in text, name
+    whole = "".join(pages.values())
+    assert "A &lt;script&gt;title" in whole
+    assert "words &amp; &lt;b&gt;more" in whole
+
+
+def test_feedback_and_safety_copies_can_be_read_in_a_browser(world: World, api: Any) -> None:
+    lived(world)
+    ana, words = world.accounts["ana"], catalogue()
+    empty = taken(world, api, "ana")
+    assert words.say("feedback.none") in empty.read("feedback.html").decode()
+    assert words.say("timeline.none.safety") in empty.read("safety_copies.html").decode()
+    chat = UUID(hex=world.say("ana", "Bees", "a <sentence> of mine")[5:])
+    rated = GiveFeedback(
+        account=ana, at=world.clock.now, conversation=chat, rating="down", share=Share.conversation,
+        comment=encode(Content(text="it forgot the frost")),
+    )  # fmt: skip
+    (answer,) = world.tell(rated)
+    assert answer.feedback is not None
+    world.tell(Flag(account=ana, at=world.clock.now, conversation=chat, score=0.9))
+    zipped = taken(world, api, "ana")
+    given, copies = (zipped.read(name).decode() for name in ("feedback.html", "safety_copies.html"))
+    assert "it forgot the frost" in given and "a &lt;sentence&gt; of mine" in given
+    assert "a &lt;sentence&gt; of mine" in copies
+    back = TakeBackFeedback(account=ana, at=world.clock.now, conversation=chat, feedback=answer.feedback)
+    world.tell(back)
+    again = taken(world, api, "ana").read("feedback.html").decode()
+    assert words.say("takeout.taken_back", day=words.day(world.clock.now)) in again
 
 
 def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:

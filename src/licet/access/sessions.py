@@ -96,9 +96,9 @@ def end(tx: Transaction, session: bytes) -> None:
     tx.execute("DELETE FROM sessions WHERE session_sha256 = %s", [session])
 
 
-def end_person(tx: Transaction, account: UUID) -> None:
-    """Ends every session of a person, in whatever browser (ASVS 5.0, 7.4.2)."""
-    tx.execute("DELETE FROM sessions WHERE account_id = %s", [account])
+def end_person(tx: Transaction, account: UUID, *, but: bytes | None = None) -> None:
+    """Ends every session of a person, in whatever browser (ASVS 5.0, 7.4.2), ``but`` the one that asks for it."""
+    tx.execute("DELETE FROM sessions WHERE account_id = %s AND session_sha256 IS DISTINCT FROM %s", [account, but])
 
 
 def end_every(tx: Transaction) -> int:

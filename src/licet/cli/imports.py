@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import click
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import answer_options, moment, opened, progress, show
 from licet.errors import UsageError
-from licet.intake import imports
+from licet.intake import imports, takeouts
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Imported, RecordedAccount
+from licet.intake.takeouts import TakenOut
 from licet.vault import installation
 
 
@@ -32,6 +34,7 @@ def import_(
 ) -> int:  # fmt: skip
     """Imports recorded conversations, as they would stand today. Recorded times are kept.
 
+    A take-out of another installation, zip or unpacked, needs no options: its account, choices and feedback come with it.
     Reads files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and OpenAI-style
     messages as JSONL, also in a zip; a folder may contain several. The same file twice adds nothing. What cannot be
     read is reported with its place and left out, and the command exits 1.
@@ -39,7 +42,11 @@ def import_(
     \b
     Example:  licet import ~/.claude/projects --account ana --plan pro --age 30
               licet import chats.jsonl --accounts accounts.csv --choices choices.csv
+              licet import takeout.zip
     """
+    alone = takeouts.recognised(paths[0]) if len(paths) == 1 and not (accounts or choices or account or plan) else None
+    if alone is not None:
+        return _import_takeout(alone, data, at, as_json)
     if accounts is None and plan is None:
         raise UsageError("whose conversations are these?", "give --account, --plan and --age, or a file of --accounts")
     with opened(data, at) as here:
@@ -66,6 +73,23 @@ def import_(
                 "effective: without effect. `licet init --effective DAY` says from which day your terms have held"
             )
         show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
+    return EXIT_NO if imported.broken or imported.refused else 0
+
+
+def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json: bool) -> int:
+    """Brings a take-out in: whose it is and what they chose stand in it."""
+    with opened(data, at) as here, progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
+        read = bar.add_task("reading", total=takeouts.size(taken), unit="bytes")
+        store = bar.add_task("storing", total=None, unit="turns")
+        imported, foreign = imports.import_takeout(
+            here, taken, read_progress=lambda count: bar.advance(read, count),
+            store_progress=lambda count: bar.advance(store, count),
+        )  # fmt: skip
+    notes = [
+        f"{_of(count, 'choice')} made under the terms `{version}`, which were not in force here: left out"
+        for version, count in Counter(foreign).items()
+    ]
+    show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
 

@@ -16,8 +16,9 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
-from licet.vault import account_choices, policy_versions, tables
+from licet.vault import account_choices, account_journal, policy_versions, tables
 from licet.vault.account_choices import NewestChoice
+from licet.vault.account_journal import JournalSeen
 from licet.vault.content import decode
 
 RECORDS_MAX = 1_000
@@ -225,3 +226,20 @@ def holding_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) ->
     for conversation, name in rows:
         found.setdefault(conversation, []).append(name)
     return found
+
+
+# What of the journal is its person's to see: a hold may be none, and a choice is told with its evidence.
+HAPPENED = frozenset({
+    "account_opened", "plan_set", "ended_lapsed", "shortened", "narrowed", "widened", "project_kept_out",
+    "project_let_in", "flagged", "unflagged", "feedback", "feedback_taken_back", "deleted", "closed", "erased",
+})  # fmt: skip
+
+
+def happened(tx: Transaction, account: UUID, most: int, *, until: datetime | None = None) -> list[JournalSeen]:
+    """The newest ``most`` events of the account up to ``until``, of those in `HAPPENED`, newest first."""
+    return account_journal.of_account(tx, account, HAPPENED, most, until=until)
+
+
+def flagged_at(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, datetime]:
+    """When each of these conversations was last flagged."""
+    return account_journal.newest(tx, account, "flagged", conversations)

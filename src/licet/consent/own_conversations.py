@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
@@ -32,7 +33,10 @@ from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
 
 PAGE_CONVERSATIONS_MAX = 25
+PAGE_TURNS_MAX = 50
 TITLE_CHARACTERS_MAX = 80
+BEGINNING_CHARACTERS_MAX = 10_000  # of a text that is the title of what has none
+OPENED_BYTES_MAX = 8 * 2**20  # sealed bytes that are opened at a time
 
 
 class Use(StrEnum):
@@ -127,7 +131,7 @@ def listed(
     found = account_view.kept_conversation_ids(tx, account, PAGE_CONVERSATIONS_MAX + 1, before=before)
     ids = found[:PAGE_CONVERSATIONS_MAX]
     return ConversationList(
-        conversations=tuple(_mine(tx, keyring, policies, account, ids, at)),
+        conversations=tuple(several(tx, keyring, policies, account, ids, at)),
         next=ids[-1] if len(found) > PAGE_CONVERSATIONS_MAX else None,
     )
 
@@ -136,15 +140,16 @@ def one(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
-    found = _mine(tx, keyring, policies, account, [conversation], at)
+    found = several(tx, keyring, policies, account, [conversation], at)
     if not found:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
     return found[0]
 
 
-def _mine(
+def several(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
 ) -> list[OwnConversation]:
+    """The account's own of these, in their order; any other id is left out."""
     seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     named = titles(tx, keyring, seen, at)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
@@ -255,16 +260,34 @@ def titles(
     tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
 ) -> dict[UUID, str]:
     """What each readable conversation is called: its title, or else how it begins."""
+    return titled(tx, keyring, seen, at)[0]
+
+
+def titled(
+    tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
+) -> tuple[dict[UUID, str], int]:
+    """`titles`, and how many sealed bytes were opened for them: `OPENED_BYTES_MAX` at a time, or one that is larger."""
     readable = {c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)}
     beginnings = account_view.beginnings(tx, [(s.account.account_id, c) for c, s in readable.items()])
-    first = {c: TurnState(number=n, segment=0, role=TurnRole.user, origin="typed") for c, n in beginnings.items()}
-    permits = [
-        Permit.to_owner(readable[c].account, readable[c].conversation, readable[c].turns, turn, at)
-        for c, turn in first.items()
-        if readable[c].conversation.keys[0].key_slot is not None
-    ]
+    named: dict[UUID, str] = {}
+    batch: list[Permit] = []
+    total = held = 0
+    for conversation, (number, size) in beginnings.items():
+        about = readable[conversation]
+        if about.conversation.keys[0].key_slot is None:
+            continue
+        if batch and held + size > OPENED_BYTES_MAX:
+            named |= _named(tx, keyring, batch)
+            batch, held = [], 0
+        first = TurnState(number=number, segment=0, role=TurnRole.user, origin="typed")
+        batch.append(Permit.to_owner(about.account, about.conversation, about.turns, first, at))
+        total, held = total + size, held + size
+    return named | _named(tx, keyring, batch), total
+
+
+def _named(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> dict[UUID, str]:
     opened = open_content(tx, keyring, permits)
-    return {o.permit.conversation: cut(" ".join(o.content.text.split())) for o in opened}
+    return {o.permit.conversation: cut(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split())) for o in opened}
 
 
 def cut(title: str) -> str:
@@ -287,13 +310,67 @@ def said(
     seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
     if seen is None:
         return None
-    turns = account_view.turns_after(tx, account, conversation, after, limit)
+    return _opened(tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit))
+
+
+def _opened(
+    tx: Transaction, keyring: Keyring, seen: account_view.AccountView,
+    turns: Sequence[tuple[TurnState, datetime, int | None]],
+) -> list[TurnSaid]:  # fmt: skip
+    """Turns with their content, as far as its person may still read it."""
     permits = [
         Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
-        for turn, _, is_stored in turns
-        if is_stored
+        for turn, _, size in turns
+        if size is not None
         and Permit.readable(seen.turns, turn.segment, seen.at)
         and seen.conversation.keys[turn.segment].key_slot is not None
     ]
     opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
     return [TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
+
+
+class PartSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive turns of one segment, and what holds for them; ``keep_until`` is None while a hold is told of."""
+
+    badges: tuple[UseBadge, ...]
+    keep_until: datetime | None
+    turns: tuple[TurnSaid, ...]
+
+
+class SaidPage(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a conversation, part by part; ``next`` is the number behind which the next page begins."""
+
+    parts: tuple[PartSaid, ...]
+    next: int | None
+
+
+def parts(
+    tx: Transaction, keyring: Keyring, policies: Policies, mine: OwnConversation, account: UUID, at: datetime, *,
+    after: int = 0,
+) -> SaidPage:  # fmt: skip
+    """The turns after the one of that number, by part: as many as `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX` allow, or one."""
+    seen = account_view.seen(tx, [(account, mine.conversation)], policies, at)[mine.conversation]
+    found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
+    taken, held = 0, 0
+    for _, _, size in found[:PAGE_TURNS_MAX]:
+        held += size or 0
+        if taken and held > OPENED_BYTES_MAX:
+            break
+        taken += 1
+    opened = _opened(tx, keyring, seen, found[:taken])
+    made = [
+        _part(seen, policies, mine, number, tuple(turns))
+        for number, turns in groupby(opened, key=lambda one: one.turn.segment)
+    ]
+    return SaidPage(parts=tuple(made), next=opened[-1].turn.number if len(found) > taken else None)
+
+
+def _part(
+    seen: account_view.AccountView, policies: Policies, mine: OwnConversation, segment: int, turns: tuple[TurnSaid, ...]
+) -> PartSaid:
+    states = [one.turn for one in turns]
+    return PartSaid(
+        badges=tuple(badge(seen, states, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)),
+        keep_until=None if mine.held else seen.turns.segments[segment].keep_until,
+        turns=turns,
+    )

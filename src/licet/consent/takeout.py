@@ -11,12 +11,14 @@
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
     licet.json       what the zip is
+    index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
+    feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
 A project and a conversation are called by our ids, as in `project:proj_..`. The zip is made as it is sent: nothing of it
 lies in a file. A conversation that was ever kept out, or of which a part was never covered by the terms, comes back kept
-out. What was deleted is not in it, but for a safety copy, which a deletion does not shorten; such copies and feedback are
-there to be read, and no import brings them back.
+out. What was deleted is not in it, but for a safety copy, which a deletion does not shorten; such copies are there to be
+read, and no import brings them back.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import feedback, history
+from licet.consent import feedback, history, takeout_pages
+from licet.consent.catalogue import Catalogue, catalogue
 from licet.consent.choices import Evidence
 from licet.consent.history import ChoiceMade, OwnProject
+from licet.consent.takeout_pages import IndexFacts
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
@@ -84,12 +88,14 @@ class _Out(io.RawIOBase):
 
 def takeout(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime,
-    papers: Sequence[tuple[str, bytes]] = (),
+    papers: Sequence[tuple[str, bytes]] = (), words: Catalogue | None = None,
 ) -> Iterator[bytes]:  # fmt: skip
     """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist.
 
-    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given its rows.
+    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given its rows. ``words``
+    is the language of its pages.
     """
+    words = words or catalogue()
     with transactions() as tx:
         row = account_view.accounts(tx, [account]).get(account)
         if row is None:
@@ -107,22 +113,48 @@ def takeout(
     name = shown(Prefix.account, account)
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
-    return _pieces(
-        [
-            ("licet.json", msgspec.json.encode(about)),
-            ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
-            ("choices.csv", _csv(_CHOICE, _made(name, choices))),
-            ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
-            ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
-            ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
-            *papers,
-        ],
-        [
-            ("messages.jsonl", lines(transactions, keyring, policies, account, at)),
-            ("safety_copies.jsonl", safety_copies(transactions, keyring, policies, account, at)),
-            ("feedback.jsonl", feedback_lines(transactions, keyring, policies, account, at)),
-        ],
-    )
+    files = [
+        ("licet.json", msgspec.json.encode(about)),
+        ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
+        ("choices.csv", _csv(_CHOICE, _made(name, choices))),
+        ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
+        ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
+        ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
+        *papers,
+    ]
+    given = (transactions, keyring, policies, account, at)
+    streams: list[tuple[str, Iterator[bytes]]] = [
+        ("messages.jsonl", lines(*given)),
+        ("safety_copies.jsonl", safety_copies(*given)),
+        ("feedback.jsonl", feedback_lines(*given)),
+        (takeout_pages.FEEDBACK, takeout_pages.feedback(words, feedback_lines(*given))),
+        (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
+    ]
+    facts = IndexFacts(
+        taken_at=at, plan=row.state.plan, files=(*(name for name, _ in files), *(name for name, _ in streams[:3])),
+        lines={
+            "settings.record": tuple(_said(words, one) for one in choices),
+            "learnt.title": tuple(f"{model}, {release}, {when}" for model, when, release, *_ in learnt),
+        },
+    )  # fmt: skip
+    return _pieces(files, streams, _pages(words, facts, lines(*given)))
+
+
+def _said(words: Catalogue, made: ChoiceMade) -> str:
+    """A choice as the index says it."""
+    answer, effect = words.say("answer.yes" if made.allow else "answer.no"), words.say(f"effect.{made.effect}")
+    question = words.question(made.question) if made.question is not None else words.say("question.training")
+    return f"{words.moment(made.at)}: {words.say('timeline.choice', question=question, answer=answer, effect=effect)}"
+
+
+def _pages(words: Catalogue, facts: IndexFacts, found: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
+    """A page for each line of `messages.jsonl`, and the index of them at the end."""
+    links = []
+    for line in found:
+        link, made = takeout_pages.conversation(words, msgspec.json.decode(line))
+        links.append(link)
+        yield link.href, made
+    yield takeout_pages.INDEX, takeout_pages.index(words, facts, links)
 
 
 _CHOICE = ["account", "time", "allow", "question", "scope", "keep", "because", "version", "channel", "evidence"]
@@ -184,7 +216,11 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _pieces(files: Sequence[tuple[str, bytes]], streams: Sequence[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
+def _pieces(
+    files: Sequence[tuple[str, bytes]],
+    streams: Sequence[tuple[str, Iterator[bytes]]],
+    pages: Iterator[tuple[str, bytes]],
+) -> Iterator[bytes]:
     out = _Out()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
@@ -195,6 +231,9 @@ def _pieces(files: Sequence[tuple[str, bytes]], streams: Sequence[tuple[str, Ite
                 for line in lines:
                     file.write(line)
                     yield out.take()
+        for name, content in pages:
+            archive.writestr(name, content)
+            yield out.take()
     yield out.take()
 
 

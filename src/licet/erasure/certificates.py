@@ -313,6 +313,13 @@ def of_account(here: Installation, account: UUID, *, for_person: bool = False) -
         return [_seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)]
 
 
+def page_of(here: Installation, account: UUID, most: int, *, before: str = "") -> list[ErasureStatus]:
+    """The newest ``most`` erasures of an account asked for before the one named, as its person may see them."""
+    start = parse(Prefix.erasure, before) if before else None
+    with transaction(here.pool) as tx:
+        return [_seen(here, tx, one, for_person=True) for one in certificate.newest_of(tx, account, most, before=start)]
+
+
 def unfinished(here: Installation) -> list[ErasureStatus]:
     with transaction(here.pool) as tx:
         return [_seen(here, tx, erasure) for erasure in certificate.unfinished(tx, LISTED_MAX)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from licet.intake import formats
+from licet.intake import formats, messages, takeouts
+from licet.intake.read_turn import Read
+from licet.intake.recorded_history import read_accounts, read_choices
+from licet.intake.records import Pass, Progress
 from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
+from licet.intake.takeouts import TakenOut
 from licet.store import statistics
 from licet.vault.installation import Installation, policies
 
@@ -25,15 +29,43 @@ def import_files(
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> Imported:  # fmt: skip
     """Brings recorded history in; see `intake.replay`."""
-    spools = here.config.data / "spool"
-    spools.mkdir(mode=0o700, exist_ok=True)
     bringing = Import(
         here.pool, here.keyring, policies(here), here.clock(), recorded=recorded, choices=choices, default=default,
-        host=host, surface=surface, folder=spools, assume_at=assume_at,
+        host=host, surface=surface, folder=_spools(here), assume_at=assume_at,
     )  # fmt: skip
+    return _stored(here, bringing, (formats.read(path, read_progress) for path in paths), store_progress)
+
+
+def import_takeout(
+    here: Installation, taken: TakenOut, *, read_progress: Progress = lambda _bytes: None,
+    store_progress: Callable[[int], None] = lambda _turns: None,
+) -> tuple[Imported, list[str]]:  # fmt: skip
+    """Brings a take-out in whole, for an account called as it is called there; and the versions of the choices left out."""
+    known, now = policies(here), here.clock()
+    recorded, foreign = read_accounts(taken.accounts, now), list[str]()
+    names = frozenset(account.host for account in recorded)
+    chosen = read_choices(taken.choices, known, now, names, foreign=foreign)
+    bringing = Import(
+        here.pool, here.keyring, known, now, recorded=recorded, choices=chosen, folder=_spools(here),
+        host=recorded[0].host if len(recorded) == 1 else "",
+    )  # fmt: skip
+    items = [messages.read(taken.messages, Pass(read_progress))]
+    items += [takeouts.read_feedback(taken.feedback, read_progress)] if taken.feedback is not None else []
+    return _stored(here, bringing, items, store_progress), foreign
+
+
+def _spools(here: Installation) -> Path:
+    spools = here.config.data / "spool"
+    spools.mkdir(mode=0o700, exist_ok=True)
+    return spools
+
+
+def _stored(
+    here: Installation, bringing: Import, items: Iterable[Iterable[Read]], store_progress: Callable[[int], None]
+) -> Imported:
     with closing(bringing):
-        for path in paths:
-            bringing.read(formats.read(path, read_progress))
+        for several in items:
+            bringing.read(several)
         stored = bringing.store(store_progress)
     statistics.gather(here.pool)
     return stored

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 
 from licet.errors import InputError
 from licet.intake.replay import TIME_MIN, RecordedAccount, RecordedChoice
@@ -22,9 +23,10 @@ from licet.vault.commands import NAME, TEXT_BYTES_MAX
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 
 RECORDS_MAX = 200_000_000
+RecordsFile: TypeAlias = Path | zipfile.Path
 
 
-def read_accounts(path: Path, now: datetime) -> list[RecordedAccount]:
+def read_accounts(path: RecordsFile, now: datetime) -> list[RecordedAccount]:
     """The accounts of a file of records; InputError with the line."""
     result: dict[str, RecordedAccount] = {}
     for place, fields in _records(path, {"account", "plan", "age", "opened"}, {"account", "plan"}):
@@ -41,13 +43,15 @@ def read_accounts(path: Path, now: datetime) -> list[RecordedAccount]:
 
 
 def read_choices(
-    path: Path, known: Policies, now: datetime, accounts: Collection[str] | None = None
-) -> list[RecordedChoice]:
+    path: RecordsFile, known: Policies, now: datetime, accounts: Collection[str] | None = None, *,
+    foreign: list[str] | None = None,
+) -> list[RecordedChoice]:  # fmt: skip
     """The recorded choices of a file; InputError with the line, also where one names another policy version.
 
     ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was asked, or for a no to all;
     ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are the scopes that a no left,
-    between `|`. A choice with a ``because`` had no effect and is left out.
+    between `|`. A choice with a ``because`` had no effect and is left out. Where ``foreign`` is a list, a choice under
+    another version is left out too, and that version is added to it.
     """
     result = []
     columns = {"account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep", "because"}
@@ -59,6 +63,9 @@ def read_choices(
             raise place.mistake("account", f"`{host}` is not in the file of accounts", "add it there")
         at = place.instant("time", fields["time"], now)
         version, in_force = fields.get("version"), known.in_force(at).version
+        if version and version != in_force and foreign is not None:
+            foreign.append(version)
+            continue
         if version and version != in_force:
             raise place.mistake(
                 "version",
@@ -142,10 +149,10 @@ class _Place(NamedTuple):
         return at
 
 
-def _records(path: Path, columns: set[str], needed: set[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+def _records(path: RecordsFile, columns: set[str], needed: set[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
     """The place and the fields of each record, all text."""
     try:
-        text = path.open(encoding="utf-8-sig", newline="")
+        text: IO[str] = path.open("r", encoding="utf-8-sig", newline="")
     except OSError as error:
         raise InputError(f"cannot be read: {(error.strerror or 'unknown').lower()}", file=str(path)) from error
     lines = _json_lines if path.suffix in (".jsonl", ".ndjson", ".json") else _csv_lines
@@ -163,7 +170,7 @@ def _records(path: Path, columns: set[str], needed: set[str]) -> Iterator[tuple[
             yield place, fields
 
 
-def _csv_lines(path: Path, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+def _csv_lines(path: RecordsFile, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
     reader = csv.reader(text, strict=True)
     header: list[str] = []
     try:
@@ -190,7 +197,7 @@ def _csv_lines(path: Path, text: Iterator[str]) -> Iterator[tuple[_Place, dict[s
         raise InputError("is empty", "name the columns in the first line", file=str(path))
 
 
-def _json_lines(path: Path, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+def _json_lines(path: RecordsFile, text: Iterator[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
     number, hint = 0, "write one {...} a line"
     try:
         for number, line in enumerate(text, 1):

@@ -133,6 +133,28 @@ def newest(tx: Transaction, account: UUID, event: str, conversations: Collection
     return dict(rows.fetchall())
 
 
+class JournalSeen(NamedTuple):
+    """An event as its person may see it; ``conversation`` is None for what concerns the whole account."""
+
+    seq: int
+    at: datetime
+    event: str
+    conversation: UUID | None
+
+
+def of_account(
+    tx: Transaction, account: UUID, events: Collection[str], most: int, *, until: datetime | None = None
+) -> list[JournalSeen]:
+    """The newest ``most`` of these ``events`` of the account up to ``until``, newest first."""
+    rows = tx.execute(
+        """SELECT seq, occurred_at, event, conversation_id FROM journal
+            WHERE account_id = %(account)s AND event = ANY(%(events)s)
+              AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s) ORDER BY seq DESC LIMIT %(most)s""",
+        {"account": account, "events": list(events), "until": until, "most": most},
+    )
+    return [JournalSeen(*row) for row in rows]
+
+
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
     """When grants of the account lapsed behind ``seq``, in order, and what it was told just before at the same moment."""
     return tx.execute(

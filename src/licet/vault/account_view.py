@@ -18,7 +18,7 @@ from licet.policy.decide import Decision, Gate, decide, gate, unanswered
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import policy_versions, tables
+from licet.vault import cold_tier, policy_versions, tables
 from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
@@ -155,16 +155,22 @@ def turns_kept(tx: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
-def kept_conversation_ids(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[UUID]:
-    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety copies included."""
+def kept_conversation_ids(
+    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None, project: UUID | None = None,
+    deleted: bool = True,
+) -> list[UUID]:  # fmt: skip
+    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety copies included; of
+    one project, where one is named. Without ``deleted`` those that were deleted are left out.
+    """
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
             WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
+              AND (%(project)s::uuid IS NULL OR c.project_id = %(project)s) AND (%(deleted)s OR c.deleted_at IS NULL)
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
                              AND s.conversation_id = c.conversation_id
                              AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
             ORDER BY c.conversation_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": most},
+        {"account": account, "before": before, "most": most, "project": project, "deleted": deleted},
     )
     return [row[0] for row in rows]
 
@@ -218,16 +224,18 @@ def stored(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> set
     return {row[0] for row in rows}
 
 
-def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, int]:
-    """What each (account, conversation) begins with, of what is stored: 0 for its title, 1 for its first turn."""
+def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
+    """What each (account, conversation) begins with, of what is stored, and its sealed bytes: 0 for its title, 1 for its
+    first turn.
+    """
     rows = tx.execute(
-        """SELECT b.conversation_id, min(b.turn) FROM bodies b
+        f"""SELECT DISTINCT ON (b.conversation_id) b.conversation_id, b.turn, {cold_tier.SIZE} FROM bodies b
              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
                             AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
-            WHERE b.turn IN (0, 1) AND b.segment = 0 GROUP BY 1""",
+            WHERE b.turn IN (0, 1) AND b.segment = 0 ORDER BY b.conversation_id, b.turn""",
         {"account": [account for account, _ in keys], "conversation": [conversation for _, conversation in keys]},
     ).fetchall()
-    return dict(rows)
+    return {conversation: (turn, size) for conversation, turn, size in rows}
 
 
 def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tuple[TurnState, datetime | None]]:
@@ -325,17 +333,19 @@ def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, 
 
 def turns_after(
     tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
-) -> list[tuple[TurnState, datetime, bool]]:
-    """Up to ``limit`` turns after the one of that number, when each was said, and whether its content is stored."""
+) -> list[tuple[TurnState, datetime, int | None]]:
+    """Up to ``limit`` turns after the one of that number, when each was said, and the sealed bytes of its content, None
+    where that is not stored.
+    """
     rows = tx.execute(
-        """SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, b.turn IS NOT NULL FROM turns t
+        f"""SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, {cold_tier.SIZE} FROM turns t
              LEFT JOIN bodies b USING (account_id, conversation_id, turn)
             WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s ORDER BY t.turn LIMIT %s""",
         [account, conversation, after, limit],
     ).fetchall()
     return [
-        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), at, body)
-        for number, segment, role, origin, at, body in rows
+        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), at, size)
+        for number, segment, role, origin, at, size in rows
     ]
 
 

@@ -206,6 +206,23 @@ def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
     return [_read(row) for row in rows]
 
 
+def newest_of(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[ErasureRecord]:
+    """The newest ``most`` erasures of an account, asked for before the one named."""
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS} FROM erasures
+             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR erasure_id < %(before)s)
+             ORDER BY erasure_id DESC LIMIT %(most)s""",
+        {"account": account, "before": before, "most": most},
+    )
+    return [_read(row) for row in rows]
+
+
+def states_of(tx: Transaction, account: UUID) -> dict[ErasureState, int]:
+    """How many erasures of an account are in each state."""
+    rows = tx.execute("SELECT state, count(*) FROM erasures WHERE account_id = %s GROUP BY state", [account])
+    return {ErasureState(state): count for state, count in rows}
+
+
 def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[ErasureRecord]:
     """Those that are not verified, in the order of their ids; ``keyless`` those alone of which no key lives any more."""
     rows = tx.execute(

@@ -21,7 +21,7 @@ from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation, policies
 from licet.web.api.references import conversation_of, site_of
 from licet.web.pages import shared as shell
-from licet.web.pages.conversations import Dates, line
+from licet.web.pages.conversation_lines import Dates, line
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
 

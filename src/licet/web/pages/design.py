@@ -63,7 +63,8 @@ def _page() -> str:
     return shell.templates().get_template("design.html").render(
         words=words, say=words.say, title="Design system", place="", nav=False, outcome="", static=static_files.path,
         fragment=False, csrf="", simulated=False, errors=[], errors_of={}, colours=COLOURS, standings=STANDINGS,
-        quoted=words.quoted, detail=shell.detail(words), question=question, faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])], asked=asked,
+        quoted=words.quoted, detail=shell.detail(words), question=question,
+        faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])], asked=asked,
     )  # fmt: skip
 
 

@@ -30,7 +30,20 @@ from licet.web import static_files
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import badge, conversations, design, elements, feedback, notice, reader_language, scopes, settings
+from licet.web.pages import (
+    badge,
+    conversations,
+    design,
+    elements,
+    erasures,
+    feedback,
+    notice,
+    reader_language,
+    scopes,
+    selection,
+    settings,
+    timeline,
+)
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
@@ -122,6 +135,9 @@ ROUTES = (
             *notice.ROUTES,
             *settings.ROUTES,
             *conversations.ROUTES,
+            *selection.ROUTES,
+            *timeline.ROUTES,
+            *erasures.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
             *design.ROUTES,

@@ -40,7 +40,7 @@ from licet.vault.installation import Installation, policies
 from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
-from licet.web.pages.conversations import learnt
+from licet.web.pages.conversation_lines import learnt
 from licet.web.pages.notice import age_faults, answers_told, ask_again, lowered, noted, told, uncovered_text
 from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
 from licet.web.pages.reader_language import unmarked

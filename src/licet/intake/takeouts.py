@@ -1,0 +1,153 @@
+"""What somebody took out of another installation, as its zip or unpacked: recognised, and read whole without options.
+
+`licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations and its feedback are
+brought in; safety copies, papers and pages are there to be read. A choice that was made under terms which were not in
+force here gives nothing here: it is left out and counted. Feedback that was taken back is left out too.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from licet.errors import InputError
+from licet.intake import archives
+from licet.intake.archives import ArchiveMember
+from licet.intake.lines import Source, lines
+from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
+from licet.intake.records import Progress, UnreadableRecord, decode, moment
+from licet.policy.state import Share
+from licet.vault.ids import Prefix, parse, shown_turn
+
+FORMAT = "licet-takeout-1"
+ABOUT_BYTES_MAX = 10_000
+MESSAGES, FEEDBACK, ACCOUNTS, CHOICES, ABOUT = (
+    "messages.jsonl", "feedback.jsonl", "accounts.csv", "choices.csv", "licet.json",
+)  # fmt: skip
+
+
+class _About(msgspec.Struct):
+    format: str = ""
+
+
+class _Given(msgspec.Struct):
+    feedback: str = ""
+    conversation: str = ""
+    turn: int = 0
+    rating: str = ""
+    share: str = ""
+    given: str = ""
+    taken_back: str | None = None
+    comment: str = ""
+
+
+_about, _given = msgspec.json.Decoder(_About), msgspec.json.Decoder(_Given)
+
+
+class TakenOut(NamedTuple):
+    """A take-out: where it lies, and its files as something that opens."""
+
+    path: Path
+    accounts: Path | zipfile.Path
+    choices: Path | zipfile.Path
+    messages: Source
+    feedback: Source | None
+
+
+def recognised(path: Path) -> TakenOut | None:
+    """The take-out that lies at ``path``; None where something else does."""
+    if path.is_dir():
+        return _folder(path)
+    try:
+        is_zip = path.is_file() and archives.is_archive(path)
+    except OSError:
+        return None
+    return _archive(path) if is_zip else None
+
+
+def _folder(path: Path) -> TakenOut | None:
+    about = path / ABOUT
+    try:
+        if not about.is_file() or about.stat().st_size > ABOUT_BYTES_MAX or not _is_ours(about.read_bytes()):
+            return None
+    except OSError:
+        return None
+    _whole(path, {name for name in (ACCOUNTS, CHOICES, MESSAGES) if (path / name).is_file()})
+    feedback = path / FEEDBACK
+    return TakenOut(
+        path, path / ACCOUNTS, path / CHOICES, path / MESSAGES, feedback if feedback.is_file() else None
+    )  # fmt: skip
+
+
+def _archive(path: Path) -> TakenOut | None:
+    members = {member.path: member for member in archives.members(path)[0]}
+    about = members.get(ABOUT)
+    if about is None or about.packed_bytes > ABOUT_BYTES_MAX:
+        return None
+    try:
+        with about.open() as stream:
+            if not _is_ours(stream.read1(ABOUT_BYTES_MAX)):
+                return None
+    except (EOFError, OSError):
+        return None
+    _whole(path, members.keys())
+    return TakenOut(
+        path, zipfile.Path(path, ACCOUNTS), zipfile.Path(path, CHOICES), members[MESSAGES], members.get(FEEDBACK)
+    )
+
+
+def _is_ours(text: bytes) -> bool:
+    try:
+        return _about.decode(text).format == FORMAT
+    except msgspec.DecodeError:
+        return False
+
+
+def _whole(path: Path, there: Container[str]) -> None:
+    """InputError for a take-out that lacks what makes it one."""
+    for name in (ACCOUNTS, CHOICES, MESSAGES):
+        if name not in there:
+            raise InputError(f"the take-out lacks `{name}`", "take it out again", file=str(path))
+
+
+def size(taken: TakenOut) -> int:
+    """How many bytes are read of it, as they lie on disk."""
+    return sum(_bytes(source) for source in (taken.messages, taken.feedback) if source is not None)
+
+
+def _bytes(source: Source) -> int:
+    return source.packed_bytes if isinstance(source, ArchiveMember) else source.stat().st_size
+
+
+def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
+    """The feedback of a take-out, as it was given; what it shares is taken from the conversation again."""
+    for line in lines(source, progress):
+        if isinstance(line, BrokenRecord):
+            yield line
+            continue
+        place, found = f"{source}:{line.number}", decode(line.raw, _given)
+        yield (
+            BrokenRecord(place=place, message=found.message)
+            if isinstance(found, UnreadableRecord)
+            else _read(place, found)
+        )
+
+
+def _read(place: str, given: _Given) -> Read:
+    if given.taken_back is not None:
+        return SkippedRecord(place=place, reason="feedback that was taken back")
+    if given.rating not in ("up", "down") or given.share not in set(Share):
+        return BrokenRecord(place=place, message="no rating, or a share that is not known")
+    try:
+        conversation = parse(Prefix.conversation, given.conversation)
+    except Exception:
+        return BrokenRecord(place=place, message="its conversation is none")
+    return ReadFeedback(
+        place=place, host_conversation=given.conversation, host_feedback=given.feedback, at=moment(given.given),
+        host_turn=shown_turn(conversation, given.turn) if given.turn else "", rating=given.rating,
+        share=Share(given.share), comment=given.comment,
+    )  # fmt: skip

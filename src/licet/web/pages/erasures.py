@@ -1,0 +1,214 @@
+"""Delete every chat, close the account, and what became of what was asked to be erased, up to its certificate.
+
+Both ask once, and say what they do to chats, releases, recipients and models. The pages of erasures can be opened again
+and again: a closed account keeps the session in which it was closed, so that its person sees the certificate.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from licet.access import sessions
+from licet.access.roles import Person
+from licet.consent import conversation_search, history
+from licet.consent.catalogue import Catalogue
+from licet.consent.selected_conversations import EVERYTHING_BATCH, DeleteEverything
+from licet.erasure import certificates
+from licet.erasure.certificates import RECALL_DAYS, ErasureStatus
+from licet.errors import NotFoundError
+from licet.store.connect import Transaction, transaction
+from licet.train import recipients
+from licet.vault import account_view, certificate
+from licet.vault.certificate import ErasureState
+from licet.vault.commands import CloseAccount
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import policies
+from licet.web.api.references import site_of
+from licet.web.api.shared import write
+from licet.web.pages import shared as shell
+from licet.web.pages.conversation_lines import SWEPT_WITHIN, dates_of
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+
+PAGE_ERASURES_MAX = 25
+BATCHES_MAX = 4  # transactions of one request; a page says what is left
+
+
+@get("/everything/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def ask_everything(request: AnyRequest) -> Response[Any]:
+    """Asks whether to delete every chat, and says what that does."""
+    return _ask(request, "everything")
+
+
+@post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def delete_everything(request: AnyRequest) -> Response[Any]:
+    """Deletes every chat, some hundreds a transaction."""
+    here, who = shell.opened(request)
+    for _ in range(BATCHES_MAX):
+        written = await site_of(request).write(DeleteEverything(account=who.account, at=here.clock()))
+        if written.finished != EVERYTHING_BATCH:
+            return shell.then(who, "/erasures", said="everything", place="said")
+    return shell.then(who, "/everything/delete", said="more", place="said")
+
+
+@get("/account/close", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def ask_close(request: AnyRequest) -> Response[Any]:
+    """Asks whether to close the account, and says what that does."""
+    return _ask(request, "close")
+
+
+@post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def close(request: AnyRequest) -> Response[Any]:
+    """Closes the account. Every other session of it ends; this one sees the certificate."""
+    here, who = shell.opened(request)
+    caller, site = request.auth, site_of(request)
+    await write(request, CloseAccount(account=who.account, at=here.clock()), None)
+    session = caller.session if isinstance(caller, Person) else None
+    await site.reading(lambda tx: sessions.end_person(tx, who.account, but=session))
+    return shell.then(who, "/erasures", said="closed", place="said")
+
+
+def _ask(request: AnyRequest, what: str) -> Response[Any]:
+    here, who = shell.opened(request)
+    at, words, account = here.clock(), who.words, who.account
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        row = account_view.accounts(tx, [account])[account]
+        if row.state.closed_at is not None:
+            return shell.then(who, "/erasures")
+        there = conversation_search.counted(tx, known, account, at)
+        left = len(account_view.kept_conversation_ids(tx, account, 1, deleted=False))
+        holding = history.holdings(tx, account)
+        learnt = list(dict.fromkeys(one.model for one in history.consumed(tx, account)))
+        copied = account_view.copied_conversation_ids(tx, account, at, 1)
+    given = list(dict.fromkeys(one.recipient for one in recipients.of_account(here, account)))
+    dates = dates_of(here, known)
+    until = known.in_force(at).keep.deleted.after(at) + SWEPT_WITHIN
+    days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
+    lines = [words.count(f"{what}.means.chats", there.conversations), words.say(f"{what}.means.keys", **days)]
+    lines.append(
+        words.say("end.means.releases", names=words.listed([one.name for one in holding[:10]]))
+        if holding else words.say("end.means.releases.none")
+    )  # fmt: skip
+    lines.append(
+        words.say("end.means.recipients", names=words.listed(given[:10]), days=RECALL_DAYS)
+        if given else words.say("end.means.recipients.none")
+    )  # fmt: skip
+    lines.append(
+        words.say("end.means.models", names=words.listed(learnt[:10])) if learnt else words.say("end.means.models.none")
+    )
+    if copied:
+        lines.append(words.say("end.means.safety"))
+    lines += [words.say(f"{what}.means.after"), words.say("end.means.certificate")]
+    values = {
+        "lines": lines, "what": what, "empty": what == "everything" and not left,
+        "saved": words.say("everything.more") if request.query_params.get("said") == "more" and left else "",
+    }  # fmt: skip
+    return shell.page("end.html", who, at, title=words.say(f"{what}.title"), place="chats", values=values)
+
+
+# What became of it
+
+
+class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An erasure on a page: what it is about, how far it is, and where its certificate is."""
+
+    id: str
+    what: str
+    state: str
+    waits: str
+    recalls: tuple[str, ...]
+    certified: bool
+    steps: tuple[tuple[str, str], ...]
+
+
+@get("/erasures", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def list_erasures(request: AnyRequest) -> Response[Any]:
+    """Every erasure of the account, newest first, and how many are done."""
+    here, who = shell.opened(request)
+    at, words, before = here.clock(), who.words, request.query_params.get("before", "")
+    found = certificates.page_of(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
+    with transaction(here.pool) as tx:
+        states = certificate.states_of(tx, who.account)
+        saved = _saved(tx, who, request)
+    done, total = states.get(ErasureState.verified, 0), sum(states.values())
+    values = {
+        "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]], "saved": saved, "from": before,
+        "summary": words.count("erasures.summary", total, done=f"{done:,}") if total else "",
+        "older": found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
+    }  # fmt: skip
+    return shell.page("erasures.html", who, at, title=words.say("erasures.title"), place="chats", values=values)
+
+
+def _saved(tx: Transaction, who: PageReader, request: AnyRequest) -> str:
+    """What the last form did, as far as it is so."""
+    said = request.query_params.get("said", "")
+    if said == "closed":
+        state = account_view.accounts(tx, [who.account])[who.account].state
+        return who.words.say("close.done") if state.closed_at is not None else ""
+    if said == "everything":
+        left = account_view.kept_conversation_ids(tx, who.account, 1, deleted=False)
+        return "" if left else who.words.say("everything.done")
+    return ""
+
+
+@get("/erasures/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
+    here, who = shell.opened(request)
+    found = certificates.status(here, _own(request, name), for_person=True)
+    values = {"erasure": _line(who.words, found)}
+    return shell.page(
+        "erasure.html", who, here.clock(), title=who.words.say("erasure.title"), place="chats", values=values
+    )  # fmt: skip
+
+
+@get("/erasures/{name:str}/certificate.json", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """The certificate's file: signed, and with its proof once its entry stands in the log."""
+    here, _ = shell.opened(request)
+    file = certificates.certificate_file(here, _own(request, name))
+    headers = {"content-disposition": 'attachment; filename="certificate.json"', "cache-control": "no-store"}
+    return Response(file, media_type="application/json", headers=headers)
+
+
+def _own(request: AnyRequest, name: str) -> str:
+    """``name``, if it is an erasure of the reader's own; NotFoundError for any other."""
+    here, who = shell.opened(request)
+    named = parse(Prefix.erasure, name)
+    with transaction(here.pool) as tx:
+        if certificate.get(tx, named).account != who.account:
+            raise NotFoundError(f"no erasure `{shown(Prefix.erasure, named)}`")
+    return shown(Prefix.erasure, named)
+
+
+def _line(words: Catalogue, one: ErasureStatus) -> ErasureLine:
+    times = (
+        ("requested", one.requested_at), ("fenced", one.fenced_at), ("shredded", one.shredded_at), ("swept", one.swept_at),
+        ("verified", one.verified_at),
+    )  # fmt: skip
+    day = words.day(one.due_at + SWEPT_WITHIN) if one.due_at is not None else ""
+    waits = words.say(f"erasure.waits.{one.waits_for.value}", day=day) if one.waits_for is not None else ""
+    return ErasureLine(
+        id=one.erasure, what=words.say(f"erasure.of.{one.cause.value}", day=words.day(one.requested_at)),
+        state=words.say(f"erasure.state.{one.state.value}"), waits=waits,
+        recalls=tuple(_recall(words, recall) for recall in one.recalls), certified=one.state is ErasureState.verified,
+        steps=tuple((words.say(f"erasure.step.{step}"), words.moment(at) if at else words.say("erasure.step.waits"))
+                    for step, at in times),
+    )  # fmt: skip
+
+
+def _recall(words: Catalogue, one: certificates.Recall) -> str:
+    if one.acknowledged_at is not None:
+        return words.say("erasure.recall.answered", recipient=one.recipient, day=words.day(one.acknowledged_at))
+    kind = "overdue" if one.overdue else "asked"
+    return words.say(f"erasure.recall.{kind}", recipient=one.recipient, day=words.day(one.due_at))
+
+
+ROUTES = (
+    ask_everything, delete_everything, ask_close, close, list_erasures, read_erasure, take_certificate,
+)  # fmt: skip

@@ -1,0 +1,345 @@
+"""Several chats at once, as one form: keep out, let in, or delete, which is asked once more with what it destroys.
+
+After a form the address names what it was about; what is said of it comes from the state, as on every page. A deletion
+of one chat and of several is confirmed by the same sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from licet.consent import own_conversations
+from licet.consent.catalogue import Catalogue
+from licet.consent.conversation_search import UseFilter
+from licet.consent.own_conversations import OwnConversation
+from licet.consent.selected_conversations import SELECTED_MAX, SelectedAct, SelectedForm, SelectedResult
+from licet.errors import NotFoundError, UsageError
+from licet.masked import Masked
+from licet.policy.file import Policies, Reach
+from licet.store.connect import Transaction, transaction
+from licet.train import recipients
+from licet.train.recipients import RecipientSeen
+from licet.vault.commands import Delete
+from licet.vault.installation import Installation, policies
+from licet.web.api.references import site_of
+from licet.web.api.shared import write
+from licet.web.pages import shared as shell
+from licet.web.pages.conversation_lines import Dates, dates_of, line
+from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader
+
+FOUND_CHARACTERS_MAX = 800
+NAMED_MAX = 10  # releases, models and recipients that a confirmation names
+
+
+class ListView(msgspec.Struct, frozen=True, kw_only=True):
+    """Which chats a page lists: sealed words that are looked for, a filter, a project, and where the page begins."""
+
+    found: str = ""
+    use: UseFilter = UseFilter.every
+    project: str = ""
+    before: str = ""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> ListView:
+        """From an address or a form; what is none of ours is left out."""
+
+        def text(name: str) -> str:
+            value = fields.get(name, "")
+            return value if isinstance(value, str) and len(value) <= FOUND_CHARACTERS_MAX else ""
+
+        use = text("use")
+        return cls(
+            found=text("found"), use=UseFilter(use) if use in set(UseFilter) else UseFilter.every,
+            project=text("project"), before=text("before"),
+        )  # fmt: skip
+
+    def at(self, before: str) -> ListView:
+        return msgspec.structs.replace(self, before=before)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What of it is not as without it."""
+        use = "" if self.use is UseFilter.every else self.use.value
+        given = {"found": self.found, "use": use, "project": self.project, "before": self.before}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def query(self) -> str:
+        """The end of an address, with its question mark."""
+        return f"?{urlencode(self.named)}" if self.named else ""
+
+
+class UndoForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What takes an act back that destroyed nothing. ``chats`` are the ids, each with how often it was kept out."""
+
+    act: str
+    label: str
+    means: str
+    chats: tuple[tuple[str, int], ...]
+
+
+class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a form about several chats."""
+
+    lines: tuple[str, ...]
+    undo: UndoForm | None
+
+
+@post("/selection", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def select(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Does it to all that are selected, at once; a deletion is asked once more."""
+    here, who = shell.opened(request)
+    act, chosen, view = _act(data), _chosen(data), ListView.of(data)
+    if not chosen:
+        return shell.then(who, "/chats", **{"said": "nothing", **view.named}, place="said")
+    if act is SelectedAct.delete:
+        return shell.then(who, "/selection/delete", **{"chats": _written(chosen), **view.named})
+    form = SelectedForm(
+        account=who.account, at=here.clock(), act=act, conversations=chosen, narrowings=tuple(_narrowings(data))
+    )
+    return await _done(request, who, form, view)
+
+
+@get("/selection/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def ask_delete_selected(request: AnyRequest) -> Response[Any]:
+    """Asks whether to delete those that are selected, and says what is erased and what cannot be."""
+    _, who = shell.opened(request)
+    chosen, view = _read(request.query_params.get("chats", "")), ListView.of(request.query_params)
+    if not chosen:
+        return shell.then(who, "/chats", **view.named)
+    return _ask(request, chosen, view)
+
+
+@post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Deletes them."""
+    here, who = shell.opened(request)
+    chosen = _chosen(data)
+    form = SelectedForm(account=who.account, at=here.clock(), act=SelectedAct.delete, conversations=chosen)
+    return await _done(request, who, form, ListView.of(data))
+
+
+@get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Asks whether to delete the conversation, and says what is erased and what cannot be."""
+    return _ask(request, (shell.conversation_of(name),), ListView())
+
+
+@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Deletes the conversation, and shows the result."""
+    here, who = shell.opened(request)
+    command = Delete(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
+    await write(request, command, None)
+    return shell.then(who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said")
+
+
+async def _done(request: AnyRequest, who: PageReader, form: SelectedForm, view: ListView) -> Response[Any]:
+    result = (await site_of(request).write(form)).finished
+    assert isinstance(result, SelectedResult)
+    told = {"said": f"selected_{form.act.value}", "done": _written(result.done), "none": _written(result.none)}
+    given = {name: value for name, value in told.items() if value}
+    return shell.then(who, "/chats", **given, **view.at("").named, place="said")
+
+
+def _ask(request: AnyRequest, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    known = policies(here)
+    with transaction(here.pool) as tx:
+        found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)
+    if len(found) < len(chosen):
+        raise NotFoundError("no such conversation")
+    mine, dates = [one for one in found if one.deleted_at is None], dates_of(here, known)
+    if not mine:
+        return shell.seen_other(f"/chats/{found[0].shown_id}" if len(found) == 1 else "/chats")
+    given = recipients.of_account(here, who.account) if any(one.releases for one in mine) else []
+    values = {
+        "chats": [line(words, dates, one) for one in mine], "lines": deletion_lines(words, dates, mine, given),
+        "view": view, "path": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
+    }  # fmt: skip
+    title = words.say("delete.title") if len(mine) == 1 else words.count("delete.title.several", len(mine))
+    return shell.page("delete.html", who, at, title=title, place="chats", values=values)
+
+
+def deletion_lines(
+    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], given: Sequence[RecipientSeen]
+) -> list[str]:
+    """What a deletion of these does, and what it cannot do: to their text, releases, recipients and models."""
+    several = ".several" if len(mine) > 1 else ""
+    due = dates.policy.keep.deleted.after(dates.at)
+    until = max(max(min(due, one.keep_until or due), dates.at) for one in mine)
+    days = {"until": words.day(dates.destroyed_by(mine[0], until)), "gone": words.day(dates.gone_by(mine[0], until))}
+    lines = [words.say(f"delete.means.now{several}")]
+    if not all(one.held for one in mine):
+        lines.append(words.say(f"delete.means.keys{several}", **days))
+    if any(one.held for one in mine):
+        lines.append(words.say(f"delete.means.held{several}"))
+    lines.append(words.say(f"delete.means.releases{several}"))
+    releases = list(dict.fromkeys(name for one in mine for name in one.releases))
+    if releases:
+        lines.append(words.say("delete.means.releases.named", names=_listed(words, releases)))
+    holders = list(dict.fromkeys(one.recipient for one in given if one.release in releases))
+    if holders:
+        lines.append(words.say("delete.means.recipients", names=_listed(words, holders)))
+    lines.append(words.say(f"delete.means.models{several}"))
+    models = list(dict.fromkeys(one.model for chat in mine for one in chat.learnt))
+    if models:
+        lines.append(words.say("delete.means.models.named", names=_listed(words, models)))
+    flagged = [one.safety_until for one in mine if one.safety_until is not None and one.safety_until > dates.at]
+    if flagged:
+        lines.append(words.say("delete.means.flagged", day=words.day(max(flagged))))
+    return lines
+
+
+def _listed(words: Catalogue, names: Sequence[str]) -> str:
+    """Some of them by name, and how many more there are."""
+    if len(names) <= NAMED_MAX:
+        return words.listed(names)
+    rest = words.say("delete.means.more", count=f"{len(names) - NAMED_MAX:,}")
+    return words.listed([*names[:NAMED_MAX], rest])
+
+
+# What a form named
+
+
+def _act(fields: Mapping[str, Any]) -> SelectedAct:
+    try:
+        return SelectedAct(fields.get("act", ""))
+    except ValueError:
+        raise UsageError("`act` is none that can be done to several chats") from None
+
+
+def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a field that may stand in a form as often as there are chats on a page."""
+    value = fields.get(name, [])
+    texts = [one for one in ([value] if isinstance(value, str) else value) if isinstance(one, str) and one]
+    if len(texts) > SELECTED_MAX:
+        raise UsageError(f"more than {SELECTED_MAX} chats at once", "select fewer of them")
+    return texts
+
+
+def _chosen(fields: Mapping[str, Any]) -> tuple[UUID, ...]:
+    return tuple(dict.fromkeys(shell.conversation_of(text) for text in _texts(fields, "chat")))
+
+
+def _narrowings(fields: Mapping[str, Any]) -> list[tuple[UUID, int]]:
+    """How often each chat of the page had been kept out, as the page wrote it: `conv_..:2`."""
+    found = []
+    for text in _texts(fields, "seen"):
+        name, _, times = text.partition(":")
+        if times.isdecimal() and len(times) <= 9:
+            found.append((shell.conversation_of(name), int(times)))
+    return found
+
+
+def _written(ids: Sequence[UUID]) -> str:
+    return ",".join(one.hex for one in ids)
+
+
+def _read(text: str) -> tuple[UUID, ...]:
+    """Ids as `_written` wrote them; NotFoundError for any other text."""
+    names = [name for name in text[: SELECTED_MAX * 33].split(",") if name]
+    return tuple(dict.fromkeys(shell.conversation_of(f"conv_{name}") for name in names))
+
+
+# What became of it
+
+
+def told_of(
+    tx: Transaction, here: Installation, who: PageReader, known: Policies, dates: Dates, query: Mapping[str, str]
+) -> SelectionTold | None:
+    """What the last form about several did, as far as it still holds; None where there was none."""
+    said = query.get("said", "")
+    if said == "nothing":
+        return SelectionTold(lines=(who.words.say("selected.nothing"),), undo=None)
+    if said not in {f"selected_{act.value}" for act in SelectedAct}:
+        return None
+    act = SelectedAct(said.removeprefix("selected_"))
+    done, none = _read(query.get("done", "")), _read(query.get("none", ""))
+    found = own_conversations.several(tx, here.keyring, known, who.account, [*done, *none], here.clock())
+    changed = [one for one in found if one.conversation in done and _stands(act, one)]
+    lines = _changed(who.words, dates, act, changed)
+    lines += [
+        who.words.say("selected.none", title=line(who.words, dates, one).title, because=_why(who.words, act, one))
+        for one in found
+        if one.conversation in none
+    ]
+    return (
+        SelectionTold(lines=tuple(lines), undo=undo(who.words, dates, changed, said) if changed else None)
+        if lines
+        else None
+    )
+
+
+def _stands(act: SelectedAct, mine: OwnConversation) -> bool:
+    """Whether what the act did still is so."""
+    if act is SelectedAct.delete or mine.deleted_at is not None:
+        return act is SelectedAct.delete and mine.deleted_at is not None
+    return mine.kept_out == (act is SelectedAct.keep_out)
+
+
+def _kept_back(words: Catalogue, dates: Dates, act: SelectedAct) -> list[str]:
+    """What letting in does not bring back."""
+    return [words.say(f"undo.let_in.means{let_in_whole(dates)}")] if act is SelectedAct.let_in else []
+
+
+def let_in_whole(dates: Dates) -> str:
+    """The end of a sentence's key: whether a chat that was let in is used whole again once it goes on."""
+    return ".whole" if dates.policy.reach is Reach.conversation else ""
+
+
+def _changed(words: Catalogue, dates: Dates, act: SelectedAct, changed: Sequence[OwnConversation]) -> list[str]:
+    if not changed:
+        return []
+    if act is not SelectedAct.delete:
+        return [words.count(f"selected.{act.value}", len(changed)), *_kept_back(words, dates, act)]
+    untils = [dates.destroyed_by(one, one.keep_until) for one in changed if one.keep_until is not None]
+    lines = [words.count("selected.delete", len(changed))]
+    if untils:
+        lines.append(words.say("selected.delete.until", day=words.day(max(untils))))
+    if len(untils) < len(changed):
+        lines.append(words.say("selected.delete.held"))
+    return lines
+
+
+def _why(words: Catalogue, act: SelectedAct, mine: OwnConversation) -> str:
+    """Why the act did nothing to it."""
+    if mine.erased:
+        because = "erased"
+    elif mine.deleted_at is not None:
+        because = "deleted"
+    elif mine.incognito and act is not SelectedAct.delete:
+        because = "incognito"
+    elif act is SelectedAct.keep_out:
+        because = "kept_out"
+    else:
+        because = "again" if mine.kept_out else "let_in"
+    return words.say(f"selected.because.{because}")
+
+
+def undo(words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], said: str) -> UndoForm | None:
+    """What takes back what was ``said`` to be done to these; None where nothing can, as after a deletion.
+
+    Keeping out is not undone for what was said before it, or not before the chat goes on: the form says which.
+    """
+    did = said.removeprefix("selected_")
+    act = {"kept_out": SelectedAct.let_in, "keep_out": SelectedAct.let_in, "let_in": SelectedAct.keep_out}.get(did)
+    chats = [one for one in mine if one.deleted_at is None and not one.incognito]
+    if act is None or not chats:
+        return None
+    whole = let_in_whole(dates) if act is SelectedAct.let_in else ""
+    return UndoForm(
+        act=act.value, label=words.say(f"undo.{act.value}"), means=words.say(f"undo.{act.value}.means{whole}"),
+        chats=tuple((one.shown_id, one.narrowings) for one in chats),
+    )  # fmt: skip
+
+
+ROUTES = (select, ask_delete_selected, delete_selected, ask_delete, delete)

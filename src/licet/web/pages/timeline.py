@@ -1,0 +1,264 @@
+"""The timeline: everything that happened to an account and its chats, newest first, from the records that there are.
+
+Nothing is kept for this page. What a person chose and was shown, what they did to chats, what was built of them, who was
+given rows, who read, and what was erased, each stands in its own records, which are read as the other pages read them.
+A page has `LINES_MAX` lines; the address of the next one names the last line of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get
+
+from licet.consent import history, own_conversations
+from licet.consent.catalogue import Catalogue
+from licet.consent.history import ChoiceHistory
+from licet.consent.showings import ShownOn
+from licet.erasure import certificates
+from licet.errors import NotFoundError
+from licet.masked import Masked
+from licet.store.connect import Transaction, transaction
+from licet.train import recipients
+from licet.vault import account_view, staff_reads
+from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation, policies
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+
+LINES_MAX = 50
+SOURCE_LINES_MAX = 1_000  # of each source that has no pages of its own
+
+
+class TimelineTopic(StrEnum):
+    """What of it is looked at."""
+
+    everything = "all"
+    choices = "choices"
+    chats = "chats"
+    training = "training"
+    readings = "readings"
+    safety = "safety"
+    feedback = "feedback"
+    erasure = "erasure"
+
+
+class TimelineEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened. ``kind`` names its sentence, ``values`` fill it; ``key`` parts what happened at once."""
+
+    at: datetime
+    topic: TimelineTopic
+    key: str
+    kind: str
+    values: dict[str, str] = msgspec.field(default_factory=dict)
+    conversation: UUID | None = None
+    href: str = ""
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        return self.at, self.key
+
+
+class TimelineLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    when: str
+    topic: str
+    text: str
+    href: str
+    link: str
+
+
+_OF_JOURNAL = {
+    **dict.fromkeys(("account_opened", "plan_set", "ended_lapsed"), TimelineTopic.choices),
+    **dict.fromkeys(("shortened", "narrowed", "widened", "project_kept_out", "project_let_in"), TimelineTopic.chats),
+    **dict.fromkeys(("flagged", "unflagged"), TimelineTopic.safety),
+    **dict.fromkeys(("feedback", "feedback_taken_back"), TimelineTopic.feedback),
+    **dict.fromkeys(("deleted", "closed", "erased"), TimelineTopic.erasure),
+}
+
+
+@get("/timeline", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def timeline(request: AnyRequest) -> Response[Any]:
+    """What happened, newest first: all of it, or what belongs to one topic."""
+    here, who = shell.opened(request)
+    at, words = here.clock(), who.words
+    about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
+    with transaction(here.pool) as tx:
+        found = list(_told(tx, here, who, start))
+    found += [*_given(here, who), *_certified(here, who)]
+    fitting = [
+        one for one in found if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
+    ]
+    fitting.sort(key=lambda one: one.order, reverse=True)
+    page, more = fitting[:LINES_MAX], len(fitting) > LINES_MAX
+    titles = _titles(here, who, page)
+    values = {
+        "lines": [_line(words, one, titles) for one in page], "topics": tuple(TimelineTopic), "about": about,
+        "older": _written(page[-1]) if more else "", "from": start is not None,
+    }  # fmt: skip
+    return shell.page("timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values)
+
+
+def _topic(query: Mapping[str, str]) -> TimelineTopic:
+    about = query.get("about", "")
+    return TimelineTopic(about) if about in set(TimelineTopic) else TimelineTopic.everything
+
+
+def _written(last: TimelineEvent) -> str:
+    return f"{last.at.isoformat()}~{last.key}"
+
+
+def _cursor(text: str) -> tuple[datetime, str] | None:
+    """What `_written` wrote; NotFoundError for any other text."""
+    if not text:
+        return None
+    when, _, key = text[:200].partition("~")
+    try:
+        at = datetime.fromisoformat(when)
+    except ValueError:
+        raise NotFoundError("no such page") from None
+    if at.tzinfo is None:
+        raise NotFoundError("no such page")
+    return at, key
+
+
+# What happened
+
+
+def _told(
+    tx: Transaction, here: Installation, who: PageReader, start: tuple[datetime, str] | None
+) -> Iterator[TimelineEvent]:
+    """What the vault and the records of consent and of training know."""
+    until, at = start[0] if start is not None else None, here.clock()
+    copied = account_view.copied_conversation_ids(tx, who.account, at, SOURCE_LINES_MAX)
+    for seen in history.happened(tx, who.account, SOURCE_LINES_MAX, until=until):
+        if seen.event != "flagged" or seen.conversation not in copied:
+            yield TimelineEvent(
+                at=seen.at, topic=_OF_JOURNAL[seen.event], key=f"j{seen.seq:019}", kind=seen.event,
+                conversation=seen.conversation, href="/feedback" if seen.event.startswith("feedback") else "",
+            )  # fmt: skip
+    flagged = history.flagged_at(tx, who.account, copied)
+    views = account_view.seen(tx, [(who.account, one) for one in copied], policies(here), at)
+    for conversation, view in views.items():
+        if view.turns.safety_until is not None:
+            yield TimelineEvent(
+                at=flagged.get(conversation, view.conversation.begun_at), topic=TimelineTopic.safety, key=f"s{conversation.hex}",
+                kind="copy", conversation=conversation, values={"day": who.words.day(view.turns.safety_until)},
+            )  # fmt: skip
+    for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
+        values = {"role": who.words.say(f"role.{read.role}"), "reason": who.words.say(f"read.{read.reason}")}
+        yield TimelineEvent(
+            at=read.at, topic=TimelineTopic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
+            values={**values, "messages": who.words.count("chats.messages", read.turns)},
+        )  # fmt: skip
+    on_record = history.recorded(tx, here.keyring, who.account)
+    yield from _consented(who, on_record)
+    yield from _trained(who.words, on_record)
+
+
+def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
+    """Choices, what was shown, terms and signals."""
+    words = who.words
+    for made in on_record.choices:
+        answer = words.say("answer.yes" if made.allow else "answer.no")
+        values = {"answer": answer, "effect": words.say(f"effect.{made.effect}")}
+        question = words.question(made.question) if made.question is not None else words.say("question.training")
+        yield TimelineEvent(
+            at=made.at, topic=TimelineTopic.choices, key=f"c{made.seq:019}{made.question or ''}", kind="choice",
+            values={**values, "question": question}, conversation=made.conversation,
+            href=f"/settings/receipts/{who.account.hex}-{made.seq}",
+        )  # fmt: skip
+    for number, seen in enumerate(on_record.shown):
+        kind = "shown_settings" if seen.place is ShownOn.settings else "shown"
+        yield TimelineEvent(
+            at=seen.shown_at, topic=TimelineTopic.choices, key=f"n{seen.shown_id.hex}", kind=kind,
+            values={"language": seen.language},
+        )  # fmt: skip
+        if seen.put_off_at is not None:
+            yield TimelineEvent(at=seen.put_off_at, topic=TimelineTopic.choices, key=f"p{number:06}", kind="put_off")
+    for at, version in on_record.terms:
+        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="t", kind="terms", values={"version": version})
+    for at, gpc in on_record.signals:
+        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="g", kind="signal_on" if gpc else "signal_off")
+
+
+def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
+    """Releases that hold something, and models that learnt from it."""
+    for one in on_record.holdings:
+        values = {
+            "name": one.name, "rows": words.count("rows", one.rows), "purpose": words.purpose(one.purpose),
+            "conversations": words.count("conversations", one.conversations),
+        }  # fmt: skip
+        yield TimelineEvent(
+            at=one.sealed_at, topic=TimelineTopic.training, key=f"h{one.name}", kind="release", values=values
+        )
+    models: dict[tuple[str, str, datetime, datetime | None], int] = {}
+    for use in on_record.consumed:
+        which = (use.model, use.release, use.finished_at, use.retired_at)
+        models[which] = models.get(which, 0) + use.rows
+    for (model, release, finished_at, retired_at), count in models.items():
+        values = {"model": model, "release": release, "rows": words.count("rows", count)}
+        key = f"m{model}/{release}"
+        yield TimelineEvent(at=finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values)
+        if retired_at is not None:
+            yield TimelineEvent(
+                at=retired_at, topic=TimelineTopic.training, key=f"x{key}", kind="retired", values=values
+            )
+
+
+def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
+    """Who was given rows, and how it stands with what was asked back."""
+    words = who.words
+    for number, one in enumerate(recipients.of_account(here, who.account)):
+        day = one.due_at or one.acknowledged_at
+        state = words.say(f"settings.recipients.{one.state.value}", day=words.day(day) if day else "")
+        values = {
+            "recipient": one.recipient,
+            "rows": words.count("rows", one.rows),
+            "name": one.release,
+            "state": state,
+        }
+        kind = "given_plain" if one.plain else "given_sealed"
+        yield TimelineEvent(
+            at=one.given_at, topic=TimelineTopic.training, key=f"w{number:06}", kind=kind, values=values
+        )
+        if one.acknowledged_at is not None:
+            yield TimelineEvent(
+                at=one.acknowledged_at, topic=TimelineTopic.training, key=f"a{number:06}", kind="answered", values=values
+            )  # fmt: skip
+
+
+def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
+    """The certificates, each with the page where it is."""
+    for one in certificates.page_of(here, who.account, LINES_MAX):
+        if one.verified_at is not None:
+            kind = "certified" if one.conversation is not None else "certified_account"
+            yield TimelineEvent(
+                at=one.verified_at, topic=TimelineTopic.erasure, key=f"e{one.erasure}", kind=kind, href=f"/erasures/{one.erasure}"
+            )  # fmt: skip
+
+
+def _titles(here: Installation, who: PageReader, page: list[TimelineEvent]) -> dict[UUID, str]:
+    ids = {one.conversation for one in page if one.conversation is not None}
+    with transaction(here.pool) as tx:
+        seen = account_view.seen(tx, [(who.account, one) for one in sorted(ids)], policies(here), here.clock())
+        return own_conversations.titles(tx, here.keyring, seen, here.clock())
+
+
+def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
+    title = titles.get(one.conversation, "") if one.conversation is not None else ""
+    chat = words.say("timeline.chat", title=title) if title else words.say("timeline.chat.untitled")
+    href = one.href or (f"/chats/{shown(Prefix.conversation, one.conversation)}" if title and one.conversation else "")
+    kind = "receipt" if href.startswith("/settings") else "certificate" if href.startswith("/erasures") else "open"
+    return TimelineLine(
+        when=words.moment(one.at), topic=words.say(f"timeline.about.{one.topic.value}"),
+        text=words.say(f"timeline.{one.kind}", chat=chat, **one.values), href=href,
+        link=words.say(f"timeline.link.{kind}") if href else "",
+    )  # fmt: skip
+
+
+ROUTES = (timeline,)
