@@ -163,7 +163,7 @@ def _ask(request: AnyRequest, chosen: Sequence[UUID], view: ListView) -> Respons
     given = recipients.of_account(here, who.account) if any(one.releases for one in mine) else []
     values = {
         "chats": [line(words, dates, one) for one in mine], "lines": deletion_lines(words, dates, mine, given),
-        "view": view, "path": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
+        "view": view, "action": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
     }  # fmt: skip
     title = words.say("delete.title") if len(mine) == 1 else words.count("delete.title.several", len(mine))
     return shell.page("delete.html", who, at, title=title, place="chats", values=values)
