@@ -21,7 +21,7 @@ from licet.consent.controller import Controller
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.keys.log_keys import LogKeys
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, quorum, sequence
+from licet.ledger import note, quorum, sequence, tree
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
 from licet.ledger.publication import PublishedLog
@@ -126,10 +126,14 @@ def years(here: Installation) -> list[str]:
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows,
-    ``cosigned`` the size of the newest checkpoint that a witness cosigned."""
+    ``cosigned`` the size of the newest checkpoint that a witness cosigned.
+
+    Without a checkpoint ``begun`` is false and ``size`` is 0: the log was only just begun, or its folder is gone.
+    """
 
     origin: str
     vkey: str
+    begun: bool
     size: int
     placed: int
     cosigned: int
@@ -154,11 +158,16 @@ def status(here: Installation) -> LedgerSeen:
 
 def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
     log = key(here, standing.year)
-    shown = PublishedLog(place(here).folder / str(standing.year), log)
-    found = shown.checkpoint
+    try:
+        shown = PublishedLog(place(here).folder / str(standing.year), log)
+    except NotFoundError:  # the row of a log is committed before its first checkpoint is written
+        size, root, cosigned, begun = 0, tree.EMPTY_ROOT, 0, False
+    else:
+        size, root, begun = shown.checkpoint.size, shown.checkpoint.root, True
+        cosigned = shown.cosigned[1].size if shown.cosigned else 0
     return LogSeen(
-        origin=standing.origin, vkey=log.vkey, size=found.size, placed=standing.size, root=found.root.hex(),
-        cosigned=shown.cosigned[1].size if shown.cosigned else 0, logged_at=standing.logged_at,
+        origin=standing.origin, vkey=log.vkey, begun=begun, size=size, placed=standing.size, root=root.hex(),
+        cosigned=cosigned, logged_at=standing.logged_at,
     )  # fmt: skip
 
 
