@@ -8,7 +8,6 @@ import json
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -47,6 +46,7 @@ from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
 
 from ..installed import BEGIN, House
+from ..waiting import ended_within
 
 DAY = timedelta(days=1)
 
@@ -273,15 +273,10 @@ def test_a_restore_that_is_killed_anywhere_leaves_the_fence_and_is_begun_anew(pl
     dice = random.Random(6)
     longest = 2.2  # seconds; on a faster machine as long as a restore was seen to take
     for _ in range(20):
-        began = time.monotonic()
         running = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            running.wait(dice.uniform(0.3, 1) * longest)
-            longest = min(longest, time.monotonic() - began)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-            killed += 1
+        took = ended_within(running, dice.uniform(0.3, 1) * longest)
+        longest = min(longest, took if took is not None else longest)
+        killed += took is None
         if killed == 4:
             break
     assert killed == 4, "a restore was killed four times before its end"

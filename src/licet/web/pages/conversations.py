@@ -26,7 +26,7 @@ from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Delete, Narrow, Widen
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment, policies
 from licet.web.api.shared import write
 from licet.web.pages import scopes
 from licet.web.pages import shared as shell
@@ -89,14 +89,14 @@ def _dates(here: Installation, known: Policies) -> Dates:
     return Dates(at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
 
 
-@get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def chats(request: AnyRequest) -> Response[Any]:
     """The conversations, newest first, and the link to the take-out."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known, before = policies(here), request.query_params.get("before", "")
+    before = request.query_params.get("before", "")
     start = shell.conversation_of(before) if before else None
-    with transaction(here.pool) as tx:
+    with one_moment(here) as (tx, known):
         listed = own_conversations.listed(tx, here.keyring, known, who.account, at, before=start)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
     dates = _dates(here, known)
@@ -108,13 +108,12 @@ def chats(request: AnyRequest) -> Response[Any]:
     return shell.page("chats.html", who, at, title=words.say("chats.title"), place="chats", values=values)
 
 
-@get("/chats/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: which parts may be used, its legal holds, and who read it."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here, records=True) as (tx, known):
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
         dates = _dates(here, known)
@@ -147,13 +146,12 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Sent) -> Respon
     return await _told(request, who, command, data, "let_in")
 
 
-@get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here) as (tx, known):
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
     if mine.deleted_at is not None:
         return shell.seen_other(f"/chats/{mine.shown_id}")

@@ -23,25 +23,33 @@ from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
 from licet.errors import RefusedError
 from licet.policy.decide import Gate
+from licet.policy.file import Policies
 from licet.policy.fold import Effect
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import STALE
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 
-@get("/notice", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/notice", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is nothing."""
     here, who = shell.opened(request)
-    asked = _asked(here, who)
-    saved, made = noted(here, who, asked, request)
+    with one_moment(here, records=True) as (tx, known):
+        return _noticed(tx, known, here, who, request)
+
+
+def _noticed(
+    tx: Transaction, known: Policies, here: Installation, who: PageReader, request: AnyRequest
+) -> Response[Any]:  # fmt: skip
+    asked = _asked(tx, known, here, who)
+    saved, made = noted(tx, who, asked, request)
     if asked.show or asked.terms_waiting:
-        return _page(here, who, asked, saved=saved)
+        return _page(here, who, asked, saved=saved, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         return shell.page("whole.html", who, here.clock(), title=asked.notice.text.title, values=_text(asked.notice))
     if made or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
@@ -49,12 +57,14 @@ def notice(request: AnyRequest) -> Response[Any]:
     return _nothing(here, who, asked, has_put_off=request.query_params.get("said") == "later")
 
 
-@get("/signup", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/signup", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
     here, who = shell.opened(request)
-    asked = _asked(here, who)
-    return _page(here, who, asked) if asked.show or asked.terms_waiting else _nothing(here, who, asked)
+    with one_moment(here, records=True) as (tx, known):
+        asked = _asked(tx, known, here, who)
+        shown = _page(here, who, asked, tx=tx) if asked.show or asked.terms_waiting else None
+    return shown or _nothing(here, who, asked)
 
 
 @post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -103,14 +113,15 @@ async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormP
 
 def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult | None) -> Response[Any]:
     """To the page that asks now, which says why the answer from an old page did not count."""
-    asked, showing = _asked(here, who, told=True), shell.showing_of(sent.showing)
+    with one_moment(here, records=True) as (tx, known):
+        asked, showing = _asked(tx, known, here, who, told=True), shell.showing_of(sent.showing)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     stale = ",".join(result.stale if result is not None else ())
     return shell.then(who, page, again=showing.hex if showing is not None else "none", of=stale)
 
 
 def noted(
-    here: Installation, who: PageReader, asked: Prompt, request: AnyRequest
+    tx: Transaction, who: PageReader, asked: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:  # fmt: skip
     """What a page that a form led to says of it, and the choices that the form made.
 
@@ -118,9 +129,7 @@ def noted(
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
     if again:
-        with transaction(here.pool) as tx:
-            old = _old(tx, who, again)
-        return _again_text(who, asked, old, request.query_params.get("of", "").split(",")), ()
+        return _again_text(who, asked, _old(tx, who, again), request.query_params.get("of", "").split(",")), ()
     if said != str(asked.newest_choice) or not asked.newest_choice:
         return "", ()
     newest = max(asked.answers.values(), key=lambda one: one.seq)
@@ -152,12 +161,13 @@ def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, of: S
     )  # fmt: skip
 
 
-def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt:
+def _asked(
+    tx: Transaction, known: Policies, here: Installation, who: PageReader, *, told: bool = False
+) -> Prompt:  # fmt: skip
     """What the account is asked; a signal that came with the request is recorded. ``told``: a form answered it."""
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
-        asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
-        showings.signal(tx, who.account, gpc=who.gpc, at=at)
+    at = here.clock()
+    asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
+    showings.signal(tx, who.account, gpc=who.gpc, at=at)
     return asked
 
 
@@ -200,14 +210,14 @@ def _text(found: PublishedNotice) -> dict[str, Any]:
 
 def _page(
     here: Installation, who: PageReader, asked: Prompt, sent: PageForm | None = None, faults: Faults = NO_FAULTS,
-    saved: str = "",
+    saved: str = "", tx: Transaction | None = None,
 ) -> Response[str]:  # fmt: skip
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
     terms_only = asked.terms_waiting and not sent.said  # an answer that came back is shown with its question
     waiting = asked.unanswered or asked.in_force.asks
-    with transaction(here.pool) as tx:
+    with joined(here.pool, tx) as tx:
         below = questions.below_of(tx, here, asked)
         made = {
             **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
