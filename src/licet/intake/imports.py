@@ -24,7 +24,7 @@ def import_files(
     surface: str | None = None, assume_at: datetime | None = None, read_progress: Callable[[int], None] | None = None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> Imported:  # fmt: skip
-    """Brings recorded history in; see `intake.replay`."""
+    """Imports recorded history; see `intake.replay`."""
     spools = here.config.data / "spool"
     spools.mkdir(mode=0o700, exist_ok=True)
     bringing = Import(
