@@ -1,10 +1,10 @@
-"""What finds personal things in texts, behind one protocol, and how several are one.
+"""Detectors of personal data in texts: one protocol, and the union of several detectors.
 
-Promises: a detector gives the same spans for the same texts; ``name`` and ``sha256`` stand for all else that its
-answers depend on. Those of names look at each text by itself. ``Union`` covers every character that any of its
-detectors covers: spans that overlap are one, of the kind of the longest, then of the higher score, then of the earlier
-detector. To let the longest win and the others go would leave in the text what only a loser had covered. ``Cached``
-asks for a text once and keeps hashes and places, never the text; it travels to another process empty.
+Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify everything else that its
+answers depend on. Detectors of names look at each text by itself. ``Union`` covers every character that one of its detectors
+covers: overlapping spans are merged into one, with the kind of the longest, then of the higher score, then of the earlier
+detector. If only the longest span were kept, characters that only another one covered would stay in the text. ``Cached``
+queries each text once and stores hashes and positions, never the text; it is empty when it is sent to another process.
 """
 
 from __future__ import annotations

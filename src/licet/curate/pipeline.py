@@ -1,7 +1,7 @@
 """Curation for a build: documents go through the plan on a runner, and duplicates are told when all are known.
 
-Promise: what comes back is a function of the documents, the plan and the key, whatever the runner and however the
-build pages. What is held in memory between pages are hashes; texts are gone with their page.
+Promise: the result is a function of the documents, the plan and the key, and does not depend on the runner or on how the
+build is divided into pages. Only hashes are kept in memory between pages; texts are released with their page.
 """
 
 from __future__ import annotations

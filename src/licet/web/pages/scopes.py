@@ -27,11 +27,11 @@ from licet.policy.file import Policies, Question, Reach
 from licet.policy.fold import NoEffect
 from licet.policy.period import instant, written
 from licet.policy.state import ScopeKind
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
@@ -207,13 +207,12 @@ def said_of(
 # The page of a project
 
 
-@get("/projects/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/projects/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     here, who = shell.opened(request)
     at, words, named = here.clock(), who.words, shell.project_of(name)
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, who.account, at, project=named)
         found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
         made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
