@@ -238,7 +238,7 @@ def test_a_language_is_added_in_one_file(tmp_path: Path) -> None:
     words = read(written(tmp_path, "eo", {"language.name": "Esperanto", "answer.yes": "Uzi"}), "eo")
     there = known(tmp_path)
     assert there.preferred("eo, de;q=0.5") == "eo"
-    assert ("eo", "Esperanto") in there.names_of()
+    assert ("eo", "Esperanto") in there.named
     assert words.say("answer.yes") == "Uzi"
     assert words.say("answer.no") == catalogue("en").say("answer.no"), "what it does not have is said in English"
     assert words.count("rows", 2) == "2 rows"

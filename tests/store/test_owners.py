@@ -25,7 +25,7 @@ WRITTEN_ELSEWHERE = {
 # Strings that are SQL of something else than this database.
 NOT_OURS = {
     "agent/memory.py": "the assistant's own file, which SQLite writes",
-    "curate/names_data.py": "SQL as people paste it into chats, for names to be found in",
+    "demo/code_sessions.py": "SQL that people of the demonstration ask about",
 }
 # Tables whose names a string leaves open, by what is written there.
 OPEN = {
