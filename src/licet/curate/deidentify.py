@@ -7,6 +7,8 @@ Promises:
 - ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one surrogate
   throughout, so that who did what survives; another conversation has another key. A text in which nothing is found
   is returned as it is.
+- What is written in escapes of JSON, HTML or URLs, in letters apart, over the end of a line, with letters of another
+  script, in base64 or in hexadecimal is found as if it stood there in plain (views.py), and cut as it is written.
 - It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
   belongs to nobody, and such values (a reader's own alice@example.com too) are left alone.
 - The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
@@ -14,7 +16,7 @@ Promises:
 
 What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
 where they are; a second pass over what they left may find more), national telephone numbers without separators or
-words around them, base64 that hides an identifier.
+words around them, what is encoded twice.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
 part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
@@ -29,19 +31,20 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import made_up_names, rules, surrogates
+from licet.curate import made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
-from licet.curate.detect import uncovered
+from licet.curate.detect import sound, uncovered
 from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
 
+ENCODED, ENCODED_SCORE = "encoded", 0.9
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
 
@@ -133,7 +136,7 @@ class _Substitutes:
         self._counts: Counter[IdentifierKind] = Counter()
 
     def of(self, span: DetectedSpan, value: str) -> str:
-        value = _folded(value)[0]
+        value = _plain(value)
         own = surrogates.normalised(span.kind, value)
         if self._replacement is Replacement.TAGS:
             return self._tag(span.kind, own)
@@ -177,7 +180,28 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
 
 
 def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
-    """What the rules find in each text, with what belongs to nobody."""
+    """What the rules find in each text and in its other readings, with what belongs to nobody."""
+    out = _found(texts, book, prefilter=prefilter)
+    for text, own in zip(texts, out, strict=True):
+        own += _seen_through(text, book, prefilter=prefilter)
+    return [_resolve(spans) if spans else spans for spans in out]
+
+
+def _seen_through(text: str, book: rules.Rules, *, prefilter: bool) -> Iterator[DetectedSpan]:
+    """What stands in a text encoded or broken apart; an encoded run in which anything is found is found as a whole."""
+    seen = sound(text)
+    for view in views.views(seen):
+        for span in _found([view.text], book, prefilter=prefilter)[0]:
+            if not view.kinds or span.kind in view.kinds:
+                start, end = view.written(span.start, span.end)
+                yield msgspec.structs.replace(span, start=start, end=end)
+    for run in views.encoded(seen):
+        if _identifying(run.text, _found([run.text], book, prefilter=prefilter)[0]):
+            yield DetectedSpan(run.start, run.end, IdentifierKind.SECRET, ENCODED_SCORE, ENCODED)
+
+
+def _found(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
+    """What the rules find in each text as it is written, with what belongs to nobody and what overlaps."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -200,7 +224,7 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
         if removed and removed[number]:
             start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
-    return [_resolve(spans) if spans else spans for spans in out]
+    return out
 
 
 def _characters(found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:
@@ -234,13 +258,19 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
 
 
 def _identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    return [s for s in spans if not surrogates.reserved(s.kind, _folded(text[s.start : s.end])[0])]
+    return [s for s in spans if not surrogates.reserved(s.kind, _plain(text[s.start : s.end]))]
+
+
+def _plain(value: str) -> str:
+    """A value as the rules read it: folded, its escapes undone."""
+    return views.plain(_folded(sound(value))[0])
 
 
 # --- folding of look-alikes ------------------------------------------------------------------------
 
 _INVISIBLE_CLASS = (
-    r"\x{ad}\x{34f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{fe00}-\x{fe0f}\x{feff}"
+    r"\x{ad}\x{300}-\x{36f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{20d0}-\x{20ff}\x{fe00}-\x{fe0f}\x{feff}"
+    r"\x{e0000}-\x{e007f}"
 )
 _LOOKALIKES = {
     **{chr(c): " " for c in (0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)},
