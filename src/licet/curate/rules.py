@@ -172,7 +172,8 @@ class Rules:
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
-        A set tells which of its rules, and costs more the more they are: those of tokens, and the last ``gated`` ones, are asked only of the lines in which a pattern made of their triggers finds something.
+        A set tells which of its rules, and costs more the more they are: those of tokens, and the last ``gated`` ones,
+        are asked only of the lines in which a pattern made of their triggers finds something.
         """
         found = [self._always[number] for number in self._set.Match(data) or ()]
         if lines := b"\n".join(line for gate in self._gates for line in _lines(gate, data)):
