@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.cli.command import main
+from licet.consent.catalogue import catalogue
 from licet.curate import release_build
 from licet.errors import NotFoundError, RefusedError
 from licet.policy.fold import NoEffect
 from licet.policy.state import TurnRole
+from licet.release.curation import LeftOut
+from licet.release.decision_pages import EMPTY, ERASED, TOO_LARGE
 from licet.service import preview
 from licet.service.preview import Preview
 from licet.store.connect import Pool
@@ -25,7 +28,8 @@ from licet.vault.ids import Prefix, shown
 
 from ..installed import House
 
-IMPROVE, SAFETY = "improve_models", "safety_classifiers"
+IMPROVE = "improve_models"
+WORDS = catalogue()
 MINE = "write to ana.ilves@firma.ee or call +372 5123 4567, please"
 
 
@@ -180,3 +184,17 @@ def test_the_command_shows_the_chats_of_the_person_of_this_machine(
     assert "replaced (email): ana.ilves@firma.ee -> " in done.output
     told = json.loads(CliRunner().invoke(main, ["preview", name, "--json"]).stdout)
     assert told["conversations"][0]["rows"] == 1
+
+
+@pytest.mark.parametrize("because", [*LeftOut, EMPTY, TOO_LARGE, ERASED])
+def test_what_curation_leaves_out_says_why(because: str) -> None:
+    """Each reason that is none of the rule's has words of its own on the page."""
+    assert WORDS.say(f"preview.because.{because}") != because
+
+
+def test_a_chat_that_is_too_poor_is_left_out_as_a_release_leaves_it_out(house: House) -> None:
+    ana = house.open("ana", allow=True)
+    house.say("ana", "one", "buy it now\n" * 300)
+    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    assert [(turn.used, turn.because) for turn in one.turns] == [(False, LeftOut.low_quality.value)]
+    assert built(house, "r") == []

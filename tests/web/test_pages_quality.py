@@ -52,6 +52,7 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     return {
         "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
         "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
+        "preview": ("ana", "/preview"),
         "chat": ("ana", f"/chats/conv_{first.hex}"), "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
         "refused": ("ana", "/chats/conv_0"), "feedback": ("ana", "/feedback"),
     }  # fmt: skip

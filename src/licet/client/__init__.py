@@ -67,6 +67,9 @@ from licet.client.answers import (
     Conversation as Conversation,
 )
 from licet.client.answers import (
+    ConversationPreview as ConversationPreview,
+)
+from licet.client.answers import (
     Conversations as Conversations,
 )
 from licet.client.answers import (
@@ -109,6 +112,9 @@ from licet.client.answers import (
     NoticeResult as NoticeResult,
 )
 from licet.client.answers import (
+    PreviewResult as PreviewResult,
+)
+from licet.client.answers import (
     QuestionStanding as QuestionStanding,
 )
 from licet.client.answers import (
@@ -122,6 +128,12 @@ from licet.client.answers import (
 )
 from licet.client.answers import (
     StandingResult as StandingResult,
+)
+from licet.client.answers import (
+    TextReplacement as TextReplacement,
+)
+from licet.client.answers import (
+    TurnPreview as TurnPreview,
 )
 from licet.client.answers import (
     TurnResult as TurnResult,
@@ -268,6 +280,16 @@ def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
 def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResult]:
     """Who said what, when and where: of the account, of its projects, and of their conversations."""
     return _reading(f"{_account(account)}/standing", StandingResult, _at(cursor))
+
+
+def preview(
+    account: str = "me", *, purpose: str = "improve_models", conversation: str | None = None,
+    project: str | None = None, assume: bool = False, cursor: str | None = None,
+) -> ApiRequest[PreviewResult]:  # fmt: skip
+    """What a release built now would hold of the person's conversations; ``assume``: as if they said yes for what is shown."""
+    query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
+    query += [(name, value) for name, value in (("conversation", conversation), ("project", project)) if value]
+    return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
 
 
 def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:

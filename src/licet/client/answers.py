@@ -291,6 +291,45 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[BadgeRun, ...]
 
 
+class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: str
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[TextReplacement, ...]
+
+
+class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[TurnPreview, ...]
+
+
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect."""
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: str | None
+    items: tuple[ConversationPreview, ...]
+    next: str | None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str

@@ -35,6 +35,7 @@ from licet.web.api import (
     leases,
     notice,
     otlp,
+    preview,
     problems,
     projects,
     staff,
@@ -51,6 +52,7 @@ from licet.webhooks import delivery
 API = [
     *accounts.ROUTES,
     *choices.ROUTES,
+    *preview.ROUTES,
     *projects.ROUTES,
     *notice.ROUTES,
     *conversations.ROUTES,

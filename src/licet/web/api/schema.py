@@ -410,6 +410,49 @@ class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
     in_force: tuple[GrantAnswer, ...]
 
 
+class ReplacedTextAnswer(_Out, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class PreviewedTurnAnswer(_Out, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: TurnRole
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[ReplacedTextAnswer, ...]
+
+
+class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends."""
+
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[PreviewedTurnAnswer, ...]
+
+
+class PreviewAnswer(_Out, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect. Rows that a release leaves out because others
+    hold the same are shown all the same.
+    """
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: NoEffect | None
+    items: tuple[PreviewedConversationAnswer, ...]
+    next: str | None
+
+
 class StandingPage(_Out, frozen=True, kw_only=True):
     """The account, and below it each project followed by its conversations, and those without a project, oldest first."""
 

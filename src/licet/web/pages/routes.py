@@ -27,7 +27,7 @@ from licet.keys.fence import FencedError
 from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
-from licet.web.pages import conversations, feedback, notice, scopes, settings
+from licet.web.pages import conversations, feedback, notice, preview, scopes, settings
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
@@ -118,6 +118,7 @@ ROUTES = (
             *notice.ROUTES,
             *settings.ROUTES,
             *conversations.ROUTES,
+            *preview.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
             static,
