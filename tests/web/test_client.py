@@ -356,6 +356,7 @@ ANSWERS = {
     client.Badge: schema.BadgeAnswer, client.Conversation: schema.ConversationAnswer,
     client.Conversations: schema.ConversationPage, client.NoticeResult: schema.NoticeAnswer,
     client.TextReplacement: schema.ReplacedTextAnswer, client.TurnPreview: schema.PreviewedTurnAnswer,
+    client.PreviewBeyond: schema.PreviewBeyondAnswer,
     client.ConversationPreview: schema.PreviewedConversationAnswer, client.PreviewResult: schema.PreviewAnswer,
 }  # fmt: skip
 NOT_READ = {client.NoticeResult: {"terms_accepted_at"}, client.Conversation: {"holds"}}

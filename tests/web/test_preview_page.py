@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
+
+from litestar.testing import TestClient
 
 from licet.consent.catalogue import catalogue
+from licet.curate import preview_engine
+from licet.service.preview_result import BeyondBound, PreviewBound, PreviewedConversation
 from licet.vault.commands import Say
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown
+from licet.web.app import create_app
+from licet.web.pages.preview import _about
 
+from ..waiting import wait_until
 from .served import NOTICE, World, api, world
 
 __all__ = ["api", "world"]  # fixtures
@@ -66,3 +74,33 @@ def test_a_yes_that_would_do_nothing_says_so_and_another_s_chat_is_none(world: W
     assert WORDS.say("preview.refused") in seen(api, world, f"/chats/{chat}/preview?yes=1")
     world.open("bo", allow=True)
     assert api.get(f"/chats/{chat}/preview", headers=world.browser("bo")).status_code == 404
+
+
+def test_a_chat_that_is_too_long_says_so_and_how_much_is_shown(world: World, api: Any) -> None:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    chat = world.say("ana", "pears", "z" * 200_000)
+    found = api.get(f"/v1/accounts/me/preview?conversation={chat}", headers=world.person("ana")).json()["items"][0]
+    assert (found["beyond"]["bound"], found["beyond"]["most"], found["turns"]) == ("bytes", 196_608, [])
+    said = WORDS.say("preview.beyond.bytes", found=found["beyond"]["found"], most=196_608)
+    assert said in seen(api, world, f"/chats/{chat}/preview")
+
+
+def test_each_bound_and_a_part_that_is_not_read_yet_have_words_of_their_own() -> None:
+    for bound in PreviewBound:
+        beyond = BeyondBound(bound=bound, found=300, most=200)
+        about = _about(WORDS, previewed(beyond=beyond))
+        assert about == WORDS.say(f"preview.beyond.{bound.value}", found=300, most=200)
+        assert ("300" in about, "200" in about) == (True, True)
+    assert _about(WORDS, previewed(unread=700)) == WORDS.say("preview.unread", characters=700)
+
+
+def previewed(**values: Any) -> PreviewedConversation:
+    return PreviewedConversation(conversation=UUID(int=1), rows=0, until=None, turns=(), **values)
+
+
+def test_a_server_loads_what_previews_need_when_it_starts(world: World) -> None:
+    loaded = preview_engine.engine.cache_info().currsize
+    with TestClient(create_app(world.here, world.web, sequencer=True)):
+        wait_until(lambda: preview_engine.engine.cache_info().currsize > loaded)
+        assert preview_engine.engine.cache_info().currsize == loaded + 1

@@ -112,6 +112,9 @@ from licet.client.answers import (
     NoticeResult as NoticeResult,
 )
 from licet.client.answers import (
+    PreviewBeyond as PreviewBeyond,
+)
+from licet.client.answers import (
     PreviewResult as PreviewResult,
 )
 from licet.client.answers import (

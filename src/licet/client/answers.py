@@ -310,13 +310,25 @@ class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
     replaced: tuple[TextReplacement, ...]
 
 
+class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what a conversation has, and how much is shown at most."""
+
+    bound: str
+    found: int
+    most: int
+
+
 class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """With ``beyond`` it is too long to be shown; where ``unread`` is not 0, ``next`` goes on with it."""
+
     conversation: str
     rows: int
     until: datetime | None
     languages: tuple[str, ...]
     topics: tuple[str, ...]
     turns: tuple[TurnPreview, ...]
+    beyond: PreviewBeyond | None
+    unread: int
 
 
 class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):

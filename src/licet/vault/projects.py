@@ -11,7 +11,6 @@ from licet.masked import Masked
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault.commands import ChosenScope
-from licet.vault.commands import ChosenScope
 
 NO_UUID = UUID(int=0)
 

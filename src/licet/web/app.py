@@ -69,12 +69,14 @@ API = [
 def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
+    previews need when it starts: without, the first preview of the process does.
     """
     site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
 
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
@@ -99,6 +101,13 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
 def send_events(here: Installation, stop: threading.Event) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
     delivery.follow(here, stop, noted=problems.note)
+
+
+def load_previews(here: Installation, _stop: threading.Event) -> None:
+    """Loads what previews need."""
+    from licet.service import preview  # curation is loaded where it is used
+
+    preview.load(here)
 
 
 OPENAPI = OpenAPIConfig(

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 
 from licet.access.roles import may
 from licet.policy.decide import IMPROVE
+from licet.service.preview_result import BeyondBound
 from licet.store.connect import Transaction
 from licet.vault import projects
 from licet.vault.ids import Prefix, shown
@@ -54,7 +55,7 @@ async def show_preview(
         items=tuple(
             schema.PreviewedConversationAnswer(
                 conversation=shown(Prefix.conversation, each.conversation), rows=each.rows, until=each.until,
-                languages=each.languages, topics=each.topics,
+                languages=each.languages, topics=each.topics, unread=each.unread, beyond=_beyond(each.beyond),
                 turns=tuple(
                     schema.PreviewedTurnAnswer(
                         turn=turn.turn, role=turn.role, used=turn.used, because=turn.because, text=turn.text,
@@ -69,6 +70,10 @@ async def show_preview(
             for each in seen.conversations
         ),
     )  # fmt: skip
+
+
+def _beyond(seen: BeyondBound | None) -> schema.PreviewBeyondAnswer | None:
+    return schema.PreviewBeyondAnswer(bound=seen.bound, found=seen.found, most=seen.most) if seen is not None else None
 
 
 def _project(tx: Transaction, account: UUID, text: str, host_key: bytes) -> UUID:

@@ -24,6 +24,7 @@ from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.oversight import HoldSeen
+from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
 from licet.vault.holds import MATTER_CHARACTERS_MAX
@@ -429,8 +430,20 @@ class PreviewedTurnAnswer(_Out, frozen=True, kw_only=True):
     replaced: tuple[ReplacedTextAnswer, ...]
 
 
+class PreviewBeyondAnswer(_Out, frozen=True, kw_only=True):
+    """How much of what a conversation has, and how much is shown at most."""
+
+    bound: PreviewBound
+    found: int
+    most: int
+
+
 class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends."""
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends.
+
+    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be looked for in a part of it,
+    in characters and some more for each message: ``next`` goes on with it. Both have no turns.
+    """
 
     conversation: str
     rows: int
@@ -438,6 +451,8 @@ class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     topics: tuple[str, ...]
     turns: tuple[PreviewedTurnAnswer, ...]
+    beyond: PreviewBeyondAnswer | None
+    unread: int
 
 
 class PreviewAnswer(_Out, frozen=True, kw_only=True):

@@ -17,8 +17,9 @@ from licet.consent import own_conversations
 from licet.consent.catalogue import Catalogue
 from licet.masked import Masked
 from licet.policy.decide import IMPROVE, DecisionReason
+from licet.service.preview_result import PreviewedConversation, PreviewedTurn
 from licet.store.connect import transaction
-from licet.vault import projects
+from licet.vault import account_view, projects
 from licet.vault.commands import ChosenScope
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import policies
@@ -88,33 +89,50 @@ def _page(
         after=shell.conversation_of(after) if after else None,
     )  # fmt: skip
     with transaction(here.pool) as tx:
-        titles = {
-            one.conversation: own_conversations.one(tx, here.keyring, known, who.account, one.conversation, at)
-            for one in seen.conversations
-        }
+        views = account_view.seen(tx, [(who.account, one.conversation) for one in seen.conversations], known, at)
+        titles = own_conversations.titles(tx, here.keyring, views, at)
+    unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
     values = {
         "back": path or "/settings", "base": base, "assumed": assume, "purpose": purpose,
         "purposes": [(name, words.purpose(name)) for name in covered],
         "refused": words.say("preview.refused") if seen.refused is not None else "",
-        "chats": [_chat(words, titles[one.conversation], one) for one in seen.conversations],
+        "chats": [
+            _chat(
+                words,
+                titles.get(one.conversation)
+                or words.say("chats.untitled", day=words.day(views[one.conversation].conversation.begun_at)),
+                one,
+            )
+            for one in seen.conversations
+        ],
         "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
+        "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
     }  # fmt: skip
     return shell.page("preview.html", who, at, title=words.say("preview.title"), place="chats", values=values)
 
 
-def _chat(words: Catalogue, mine: own_conversations.OwnConversation, seen: Any) -> PreviewedChat:  # noqa: ANN401 its module loads curation
-    used = sum(turn.used for turn in seen.turns)
-    until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
+def _chat(words: Catalogue, title: str, seen: PreviewedConversation) -> PreviewedChat:
     return PreviewedChat(
-        href=f"/chats/{mine.shown_id}",
-        title=mine.title or words.say("chats.untitled", day=words.day(mine.begun_at)),
-        about=words.say("preview.count", used=used, all=len(seen.turns)) + until,
+        href=f"/chats/{shown(Prefix.conversation, seen.conversation)}",
+        title=title,
+        about=_about(words, seen),
         turns=tuple(_turn(words, turn) for turn in seen.turns),
     )
 
 
-def _turn(words: Catalogue, turn: Any) -> TurnLine:  # noqa: ANN401 as above
+def _about(words: Catalogue, seen: PreviewedConversation) -> str:
+    """How much of it would be used, or why that is not shown."""
+    if seen.beyond is not None:
+        return words.say(f"preview.beyond.{seen.beyond.bound.value}", found=seen.beyond.found, most=seen.beyond.most)
+    if seen.unread:
+        return words.say("preview.unread", characters=seen.unread)
+    used = sum(turn.used for turn in seen.turns)
+    until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
+    return words.say("preview.count", used=used, all=len(seen.turns)) + until
+
+
+def _turn(words: Catalogue, turn: PreviewedTurn) -> TurnLine:
     role = words.say(f"preview.role.{turn.role.value}")
     if not turn.used:
         known = turn.because in {reason.value for reason in DecisionReason}
