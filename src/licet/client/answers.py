@@ -282,13 +282,15 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
-    """``use`` is `whole`, `part` or `none`."""
+    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` say by which permission it may be used."""
 
     purpose: str
     use: str
     because: str
     until: datetime | None
     runs: tuple[BadgeRun, ...]
+    scope: str | None = None  # a server from before this said neither
+    since: datetime | None = None
 
 
 class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):

@@ -547,12 +547,18 @@ class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
 
 
 class BadgeAnswer(_Out, frozen=True, kw_only=True):
-    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when."""
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when.
+
+    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or `conversation`), and
+    ``since`` when.
+    """
 
     purpose: str
     use: str
     because: DecisionReason
     until: datetime | None
+    scope: ScopeKind | None
+    since: datetime | None
     runs: tuple[BadgeRunAnswer, ...]
 
 
