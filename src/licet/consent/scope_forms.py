@@ -182,7 +182,7 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
             return [Widen(account=self.account, at=self.at, conversation=self.conversation, narrowings=times)]
         if seen.out_at != self.out_at:
             raise RefusedError("the project was kept out again since", "look at it again", because=STALE)
-        return [LetProjectIn(account=self.account, at=self.at, project=self.project)]
+        return [LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)]
 
     def _as_settings(self, tx: Transaction, known: Policies, seen: ScopeStands) -> list[Command]:
         answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None
