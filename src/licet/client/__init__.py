@@ -410,15 +410,20 @@ def export(account: str = "me") -> ApiRequest[bytes]:
 
 
 def _account(account: str) -> str:
-    return f"/v1/accounts/{quote(account, safe=':')}"
+    return f"/v1/accounts/{_segment(account)}"
 
 
 def _conversation(conversation: str) -> str:
-    return f"/v1/conversations/{quote(conversation, safe=':')}"
+    return f"/v1/conversations/{_segment(conversation)}"
 
 
 def _project(account: str, project: str) -> str:
-    return f"{_account(account)}/projects/{quote(project, safe=':')}"
+    return f"{_account(account)}/projects/{_segment(project)}"
+
+
+def _segment(reference: str) -> str:
+    """A reference as one segment of a path: a slash in an id of the host is encoded too."""
+    return quote(reference, safe=":")
 
 
 def _at(cursor: str | None) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,7 @@ from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
 from licet.vault.installation import Clock, Installation, utc_now
-from licet.web import meta
+from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import guarding
 from licet.web.access.limits import BODY_BYTES_MAX
 from licet.web.api import (
@@ -94,6 +94,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
         request_class=StrictRequest,
         debug=False,
     )  # fmt: skip
+    app.asgi_handler = encoded_slashes.keeping(app.asgi_handler)
     app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))
     return app
 
