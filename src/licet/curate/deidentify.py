@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
@@ -52,6 +53,13 @@ TEXTS_MAX = 1_000_000
 class Replacement(StrEnum):
     TAGS = "tags"  # <EMAIL_1>, numbered by first appearance in the conversation
     SURROGATES = "surrogates"
+
+
+class Substitution(NamedTuple):
+    """A span of a text and what stands there in its stead."""
+
+    span: DetectedSpan
+    instead: str
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
@@ -79,6 +87,16 @@ def deidentify(
 
     ``names``: what detectors of names found, a list for each text. What a rule covers is the rule's.
     """
+    return substituted(texts, substitutions(texts, key, replacement, names))
+
+
+def substitutions(
+    texts: Sequence[str],
+    key: bytes,
+    replacement: Replacement = Replacement.SURROGATES,
+    names: Sequence[Sequence[DetectedSpan]] | None = None,
+) -> list[list[Substitution]]:
+    """What `deidentify` puts in the place of what, in order, a list for each text."""
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`", hint="pass the conversation's key"
@@ -88,13 +106,17 @@ def deidentify(
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
-    counts: Counter[IdentifierKind] = Counter()
-    out = []
-    for text, own in zip(texts, spans, strict=True):
-        if own:
-            counts.update(s.kind for s in own)
-        out.append(_replace(text, own, substitutes) if own else text)
-    return DeidentifiedTexts(tuple(out), dict(sorted(counts.items())))
+    return [
+        [Substitution(span, substitutes.of(span, text[span.start : span.end])) for span in own]
+        for text, own in zip(texts, spans, strict=True)
+    ]
+
+
+def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
+    """The texts with what `substitutions` found put in its place."""
+    counts = Counter(each.span.kind for own in found for each in own)
+    out = tuple(_replace(text, own) if own else text for text, own in zip(texts, found, strict=True))
+    return DeidentifiedTexts(out, dict(sorted(counts.items())))
 
 
 def _joined(
@@ -116,10 +138,10 @@ def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
     return DetectedSpan(start, end, span.kind, span.score, span.rule) if start < end else None
 
 
-def _replace(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> str:
+def _replace(text: str, found: Sequence[Substitution]) -> str:
     parts, last = [], 0
-    for span in spans:
-        parts += [text[last : span.start], substitutes.of(span, text[span.start : span.end])]
+    for span, instead in found:
+        parts += [text[last : span.start], instead]
         last = span.end
     parts.append(text[last:])
     return "".join(parts)

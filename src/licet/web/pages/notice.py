@@ -194,7 +194,7 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
 
 
 def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
-    """What is wrong with an age: it is missing, or it would end what is allowed and is asked once more."""
+    """What is wrong with an age: it is missing, or it is below the known one and is asked once more."""
     say, policy = who.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
@@ -202,8 +202,8 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
         key = "notice.error.age" if len(words) == 1 else "notice.error.age.several"
         lines.append(("age", "age", say(key, yes=words[0].yes if words else "")))
     if FormFault.lower_age in result.faults:
-        known = result.asked.state.age
-        lines.append(("age", "age", say("notice.error.lower_age", known=known, age=policy.min_age)))
+        key = "notice.error.lower_age" if policy.refuses_age(result.age) else "notice.error.lower_age.allowed"
+        lines.append(("age", "age", say(key, known=result.asked.state.age, age=policy.min_age)))
     return lines
 
 

@@ -130,8 +130,15 @@ def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datet
     if seen.kept_out:
         return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
     ended = {grant.question for grant in seen.returns(known, at)}
-    covers = [one.covers for one in known.in_force(at).questions if one.question in ended]
-    return words.say("scope.as_settings.ends", purposes=shell.refused(words, set().union(*covers))) if covers else ""
+    below = {question for question in ended if seen.project_grant(question) is not None}
+    lines = []
+    for key, found, say in (
+        ("scope.as_settings.ends", ended - below, shell.refused),
+        ("scope.as_settings.ends.project", below, shell.allowed),
+    ):
+        covers = [one.covers for one in known.in_force(at).questions if one.question in found]
+        lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
+    return " ".join(lines)
 
 
 def _shown(
