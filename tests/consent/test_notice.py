@@ -6,6 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from licet.consent import choices, history, markdown, notice, prompt, showings
 from licet.consent.catalogue import Catalogue, catalogue, preferred
-from licet.consent.notice import Variant
+from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Reason
 from licet.consent.showings import ShownOn
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
@@ -250,6 +252,28 @@ def test_a_page_loaded_again_within_minutes_is_one_showing(desk: Desk) -> None:
     assert desk.show(account, NOW + timedelta(minutes=5)) == first
     assert desk.show(account, NOW + timedelta(minutes=15)) != first
     assert desk.show(account, NOW + timedelta(minutes=5), ShownOn.settings) != first
+
+
+def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
+    """One showing is evidence of one notice, on one page, as it was marked up, before one choice, to one account."""
+    account = desk.account()
+    existing, signup = (notice.find(desk.tx, 0, "en", variant) for variant in (Variant.existing, Variant.signup))
+    assert existing and signup
+
+    def shown(to: UUID = account, what: PublishedNotice = existing, **other: Any) -> UUID:
+        like = {"place": ShownOn.notice, "surface": "app", "gpc": False, "after": 0, "markup": b"m" * 32} | other
+        return showings.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
+
+    first = shown()
+    assert shown() == first
+    others = [
+        shown(desk.account()), shown(what=signup), shown(place=ShownOn.settings), shown(surface="other"),
+        shown(gpc=True), shown(after=1), shown(markup=b"n" * 32), shown(markup=None),
+    ]  # fmt: skip
+    assert len({first, *others}) == 1 + len(others)
+    assert shown() == first, "the others came between and change nothing of it"
+    showings.put_off(desk.tx, account, first, NOW)
+    assert shown() not in {first, *others}, "what was put off is not shown again under its name"
 
 
 def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(desk: Desk) -> None:

@@ -243,3 +243,29 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         publishing.rollback()
     with transaction(pool) as tx:
         assert sweep_batches.sweep_batch(tx, house.now).segments > 0
+
+
+def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: Pool, tmp_path: Path) -> None:
+    """Segments, feedback and safety copies count alike against what needs no asking."""
+    house = limited(House(pool, tmp_path), share=0.0, unasked=4)
+    house.open("ana", allow=False)
+    chats = [f"held {n}" for n in range(6)]
+    for chat in ("flagged", "rated", *chats):
+        house.talk("ana", chat)
+    house.about(do.Flag, "ana", "flagged", score=0.9)
+    house.about(do.GiveFeedback, "ana", "rated", rating="up", share=Share.conversation)
+    for chat in chats:
+        house.about(do.Hold, "ana", chat, matter="case 7")
+    house.passes(YEARS)
+    would = sweeper.sweep(house.here, dry_run=True)
+    assert (would.segments, would.feedback, would.reasons["safety"]) == (2, 1, 1)
+
+    def freed(*some: str) -> None:
+        for chat in some:
+            house.about(do.Unhold, "ana", chat, matter="case 7")
+
+    becomes_due = iter([chats[:1], chats[1:]])
+    with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
+        sweeper.sweep(house.here, progress=lambda _: freed(*next(becomes_due)))
+    assert kept(house) == 5, "one more than it may, and none of what became due then"
+    assert sweeper.standing(house.here).waits

@@ -596,6 +596,21 @@ def test_an_epoch_that_still_wraps_a_key_is_never_destroyed(house: House) -> Non
 # Races
 
 
+def test_a_rotation_with_the_keys_of_another_installation_makes_nothing_in_them_or_here(
+    house: House, tmp_path: Path
+) -> None:
+    house.say(house.account())
+    with transaction(house.pool) as tx:
+        before = epochs(tx)
+    other = FileProvider(tmp_path / "of another")
+    newest = other.newest()
+    with pytest.raises(BrokenError, match="do not open"):
+        key_rotation.rotate(house.pool, Keyring(other), Rotation.weekly, house.clock)
+    assert other.newest() == newest
+    with transaction(house.pool) as tx:
+        assert epochs(tx) == before
+
+
 def test_two_rotations_at_once_are_one_and_a_refusal(house: House) -> None:
     house.say(house.account())
 
