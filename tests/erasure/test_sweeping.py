@@ -17,10 +17,12 @@ from licet.errors import RefusedError
 from licet.policy.state import Share
 from licet.service import answers, housekeeping
 from licet.store.connect import ContentionError, Pool, transaction
+from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
+from licet.vault.installation import policies
 from licet.webhooks import endpoints
 
 from ..installed import House
@@ -243,6 +245,29 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         publishing.rollback()
     with transaction(pool) as tx:
         assert sweep_batches.sweep_batch(tx, house.now).segments > 0
+
+
+@pytest.mark.parametrize("told", ["delete", "keep out", "withdraw", "close"])
+def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
+    lived_in: House, pool: Pool, told: str
+) -> None:
+    house = lived_in
+    account, at = house.accounts["ben"], house.now
+    command: do.Command = {
+        "delete": do.Delete(account=account, at=at, conversation=house.chats["long"]),
+        "keep out": do.Narrow(account=account, at=at, conversation=house.chats["long"]),
+        "withdraw": do.Choose(account=account, at=at, allow=False),
+        "close": do.CloseAccount(account=account, at=at),
+    }[told]
+    before = house.dump()
+    with pool.connection() as publishing:
+        publishing.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
+        with pytest.raises(ContentionError), transaction(pool) as tx:
+            tx.execute("SET LOCAL lock_timeout = '200ms'")
+            apply.apply(tx, house.here.keyring, policies(house.here), [command])
+        publishing.rollback()
+    assert house.dump() == before
+    assert [answer.outcome for answer in house.tell(command)] == [do.Outcome.done]
 
 
 def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: Pool, tmp_path: Path) -> None:

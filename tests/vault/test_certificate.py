@@ -23,7 +23,7 @@ from licet.policy.state import Share
 from licet.proof import documents
 from licet.service import oversight, verification
 from licet.store.connect import Pool, transaction
-from licet.vault import certificate
+from licet.vault import certificate, holds
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState, WaitsFor
 from licet.vault.ids import Prefix, parse
@@ -357,6 +357,19 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house:
         *done.stdout.split()[:1],
         flag.conversation,
     ]
+
+
+def test_holds_are_counted_by_conversation_and_by_their_review(house: House) -> None:
+    first = house.now
+    for chat, matter in (("chat", "kettles"), ("chat", "irons")):
+        house.about(do.Hold, "ana", chat, matter=matter, review_at=first + 30 * DAY)
+    house.about(do.Hold, "ana", "other", matter="pans", review_at=first + 60 * DAY)
+    found = {}
+    for days in (29, 30, 60):
+        with transaction(house.here.pool) as tx:
+            found[days] = holds.counts(tx, first + days * DAY)
+    assert [one.overdue for one in found.values()] == [0, 2, 3]
+    assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {(3, 2, first + 30 * DAY)}
 
 
 # For strangers

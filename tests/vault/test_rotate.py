@@ -347,6 +347,19 @@ def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_d
     assert done == msgspec.structs.replace(told, epoch=done.epoch)
 
 
+@pytest.mark.parametrize("kind", Rotation)
+def test_a_forecast_says_what_the_rotation_then_does(house: House, kind: Rotation) -> None:
+    declined, granted, *_ = [house.account(allow=n != 0) for n in range(12)]
+    house.say(declined)
+    for _ in range(SLOTS_PER_PAGE + 2):
+        house.delete(house.say(granted))
+    house.sweep()
+    with transaction(house.pool) as tx:
+        told = key_rotation.forecast(tx, kind)
+    assert 0 < told.buckets_rekeyed <= told.accounts_rekeyed < told.pages < told.accounts_rewrapped
+    assert house.rotate(kind) == msgspec.structs.replace(told, left=0)
+
+
 def test_what_was_rotated_is_counted_together_and_of_what_is_left_none_is_below_nothing() -> None:
     one = key_rotation.RotationResult(
         epoch=2, rotation=Rotation.weekly, resumed=True, buckets=1, buckets_rekeyed=2, accounts_rewrapped=3,
