@@ -51,6 +51,7 @@ SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
 CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for one mutant
 COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")  # of one test file, counting; all of it without
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
+FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
 FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
 
 ROOMS = {  # files, how many mutants
@@ -505,7 +506,7 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
-    first = _within(covered, tests, FIRST_SECONDS_MAX, 40)
+    first = _within(covered, tests, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
     for some in (first, _within(covered, tests, CPU_SECONDS_MAX, 400)[len(first) :]):
         if some:
             verdict = copy.tried(mutant, some, sum(covered.seconds[test] for test in some))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import showings
+from licet.consent import history, showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.notice import Variant
 from licet.errors import RefusedError
@@ -149,6 +149,17 @@ def test_a_form_of_the_settings_answers_the_one_question_it_is_about(desk: FormD
     assert desk.form(account, {"safety": "yes"}, page=FormPage.settings).missing == ()
     assert desk.standings(account) == (UNDECIDED, ALLOWED)
     assert desk.ask(account).unanswered == ("models",)
+
+
+@pytest.mark.parametrize("page", FormPage)
+def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page(desk: FormDesk, page: FormPage) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)
+    made = history.recorded(desk.tx, desk.keyring, account).choices
+    assert [(one.question, one.evidence.shown if one.evidence else None) for one in made] == [
+        ("safety", showing.hex), ("models", showing.hex),
+    ]  # fmt: skip
 
 
 def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(desk: FormDesk) -> None:
