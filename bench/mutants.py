@@ -399,7 +399,7 @@ class Copy:
         stamp = path.stat()
         try:
             path.write_bytes(mutant.applied(source))
-            return self._ask({"tests": tests, "name": self._name(), "cpu": 6 + 4 * seconds})
+            return self._ask({"tests": tests, "name": self._name(), "cpu": 4 + 3 * seconds})
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
