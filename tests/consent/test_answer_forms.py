@@ -152,7 +152,9 @@ def test_a_form_of_the_settings_answers_the_one_question_it_is_about(desk: FormD
 
 
 @pytest.mark.parametrize("page", FormPage)
-def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page(desk: FormDesk, page: FormPage) -> None:
+def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page(
+    desk: FormDesk, page: FormPage
+) -> None:
     account = desk.account()
     showing = desk.show(account)
     desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)

