@@ -18,13 +18,14 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BusyError, RefusedError
 from licet.ledger import entries, publication
-from licet.policy.file import preset
+from licet.policy.file import preset, read
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.proof import handles as finding
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.proofs import write_lines
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation
@@ -130,6 +131,21 @@ def test_a_grant_of_the_year_before_is_told_once_before_the_release(house: House
     log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
     told = [json.loads(entry)["t"] for entry in log.entries()]
     assert told == ["policy_stands", "carried", "grant_stands", "release_sealed", "release_sealed"]
+
+
+def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "data", preset("article-2025"), at=instant("2025-09-01"))
+    document = {**preset("article-2025").document(), "decide_by": None, "version": "next", "effective": "2025-09-05"}
+    policy_changes.apply_policy(house.here, read(document), by="test")
+    house.passes(10)
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    house.passes(150)
+    one = built(house)
+    assert findings(house, one, 2026) == []
+    log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
+    told = [json.loads(entry) for entry in log.entries()]
+    assert [one["facts"]["version"] for one in told if one["t"] == "grant_stands"] == [1]
 
 
 def test_the_proofs_hold_no_content_no_id_of_ours_and_no_instant(house: House) -> None:
