@@ -234,3 +234,10 @@ def test_what_replaces_a_file_is_whole_on_the_disk_before_it_takes_the_name(
         file.write(b"what is to be there")
     assert on_disk[0] == (len(b"what is to be there"), b"what was there")
     assert on_disk[-1][1] == path.read_bytes() == b"what is to be there", "the folder is synchronised after it"
+
+
+def test_the_columns_of_a_part_stay_as_they_are() -> None:
+    assert str(parts.schema()).splitlines() == [
+        "row_id: fixed_size_binary[16] not null", "ordinal: uint32 not null",
+        "until: timestamp[us, tz=UTC] not null", "sealed: binary not null",
+    ]  # fmt: skip

@@ -32,6 +32,7 @@ from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
+from .test_build import Meddling, build
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 PLANTED = "the lamp over the ferry door is called Ilse"
@@ -146,6 +147,15 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(p
     log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
     told = [json.loads(entry) for entry in log.entries()]
     assert [one["facts"]["version"] for one in told if one["t"] == "grant_stands"] == [1]
+
+
+def test_a_row_that_stays_is_proved_as_it_stands_after_what_happened_while_it_was_built(
+    pool: Pool, tmp_path: Path
+) -> None:
+    house = lived_in(House(pool, tmp_path / "data", preset("strict"), at=instant("2025-09-01")))
+    one = build(house, cleaner=Meddling(lambda: house.choose("ana", False, question="safety")))
+    assert one.manifest.rows > 0
+    assert findings(house, one) == []
 
 
 def test_the_proofs_hold_no_content_no_id_of_ours_and_no_instant(house: House) -> None:
