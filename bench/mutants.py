@@ -203,7 +203,7 @@ class Covered:
         for test in sorted(found, key=lambda one: (self.seconds[one], one)):
             file = test.split("::")[0]
             places[file] = place = places.get(file, 0) + 1
-            weights[test] = place * self.seconds[test] * (0.3 if stem in file else 1), test
+            weights[test] = place * self.seconds[test] * (0.1 if stem in file else 1), test
         failed = self.failed.get(mutant.file, {})
         first = sorted((test for test in failed if test in found), key=lambda test: -failed[test])[:FAILED_BEFORE_MAX]
         return [*first, *sorted(found - set(first), key=weights.__getitem__)]
