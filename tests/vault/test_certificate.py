@@ -372,6 +372,21 @@ def test_holds_are_counted_by_conversation_and_by_their_review(house: House) -> 
     assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {(3, 2, first + 30 * DAY)}
 
 
+def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(house: House) -> None:
+    """In one batch: the hold is reviewed, ended and placed anew. What was said of it before it ended is past."""
+    first, again = do.HoldReason.litigation, do.HoldReason.investigation
+    on = {"account": house.accounts["ana"], "at": house.now, "conversation": house.chats["chat"], "matter": "kettles"}
+    house.tell(do.Hold(**on, reason=first, review_at=house.now + 10 * DAY))
+    house.tell(
+        do.Hold(**on, reason=first, review_at=house.now + 20 * DAY),
+        do.Unhold(**on),
+        do.Hold(**on, reason=again, review_at=house.now + 30 * DAY),
+    )
+    with transaction(house.here.pool) as tx:
+        (held,) = holds.told_of(tx, house.accounts["ana"], [house.chats["chat"]])
+    assert (held.reason, held.review_at) == (again, house.now + 30 * DAY)
+
+
 # For strangers
 
 
