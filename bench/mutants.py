@@ -1,9 +1,11 @@
 """Would the tests notice? Small wrong changes of the source, room by room, and the share that no test fails on.
 
 Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutations.py`). One run of the tests tells
-which of them execute which lines; of those the fastest run first, and the first failure ends the matter. A mutant whose
-lines no test executes has survived. Each runs in a fork of a process that has imported all but the source, in a copy of
-the repository, against one PostgreSQL. A quarter of a minute of processor time is spent on a mutant at most.
+which of them execute which lines; of those the fastest run first, and the first failure ends the matter. A file's second
+test counts as twice as slow, its third as three times, so that many files are asked within the time; and what failed on
+another mutant of the same file goes before. A mutant whose lines no test executes has survived. Each runs in a fork of a
+process that has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a minute
+of processor time is spent on a mutant at most.
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why. What a test executes
 is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
@@ -12,11 +14,14 @@ the files of the tests that it rests on, are as they were. Needs Python 3.12.
     python -m bench mutants [ROOM[=COUNT] ...]   names of rooms, and how many mutants of each; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
     MUTANTS_WITHOUT="test_x.py ..."              test files that are passed over too
+    MUTANTS_NOT="web/pages/ ..."                 source that is not mutated: what these paths begin
     MUTANTS_SECONDS=4 MUTANTS_COUNT_SECONDS=20   less time for a mutant (15), and for counting one file (all it needs)
 """
 
 from __future__ import annotations
 
+import ast
+import compileall
 import contextlib
 import csv
 import difflib
@@ -46,6 +51,8 @@ SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
 CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for one mutant
 COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")  # of one test file, counting; all of it without
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
+FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
+FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
 
 ROOMS = {  # files, how many mutants
     "policy": (("policy/*.py",), 90),
@@ -65,6 +72,9 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
     "vault": ["tests/vault", "tests/webhooks/test_webhooks.py", "tests/webhooks/test_event_pruning.py"],
     "erasure": [
         "tests/erasure/test_sweeping.py",
+        "tests/erasure/test_epochs.py",
+        "tests/erasure/test_certified_leases.py",
+        "tests/erasure/test_files_that_stay.py",
         "tests/proof/test_pruning.py",
         "tests/erasure/test_other_stores.py",
         "tests/erasure/test_dumps.py",
@@ -79,15 +89,16 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
     "train": ["tests/train"],
     "store": ["tests/store", "tests/backup/test_backup.py", "tests/backup/test_base_backup.py"],
 }
-# Longer than what they would tell: they kill, race or start whole clusters, models, browsers and programs.
+# Longer than what they would tell: they kill, race or start browsers, trainers and every version's database.
 PASSED_OVER = {
-    "test_base_backup.py", "test_browser_safety.py", "test_build_races.py", "test_canaries.py", "test_console_pages.py",
-    "test_following.py", "test_killed_writer.py", "test_opened_before.py", "test_order.py", "test_pages_demo.py",
-    "test_pages_quality.py", "test_pages_stories.py", "test_pages_takeout.py", "test_pages_truth.py", "test_plan_growth.py",
-    "test_providers.py", "test_recipients_page.py", "test_safety.py", "test_safety_commands.py", "test_schema.py",
-    "test_sentences.py", "test_serve.py", "test_stale_pages.py", "test_trainers.py", "test_upgrade.py", "test_worst.py",
+    "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
+    "test_killed_writer.py", "test_order.py", "test_pages_demo.py", "test_pages_quality.py",
+    "test_pages_stories.py", "test_pages_takeout.py", "test_pages_truth.py", "test_plan_growth.py", "test_providers.py",
+    "test_recipients_page.py", "test_schema.py", "test_sentences.py", "test_stale_pages.py", "test_trainers.py",
+    "test_upgrade.py", "test_worst.py",
 }  # fmt: skip
 PASSED_OVER |= set(os.environ.get("MUTANTS_WITHOUT", "").split())
+NOT_NOW = tuple(os.environ.get("MUTANTS_NOT", "").split())
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -144,7 +155,7 @@ def licet() -> Path:
 def files(room: str) -> list[str]:
     source = licet()
     found = sorted(path.relative_to(source).as_posix() for pattern in ROOMS[room][0] for path in source.glob(pattern))
-    return [file for file in found if file not in NOT_MUTATED]
+    return [file for file in found if file not in NOT_MUTATED and not file.startswith(NOT_NOW)]
 
 
 def drawn(room: str, wanted: int) -> list[Mutant]:
@@ -172,6 +183,7 @@ class Covered:
 
     def __init__(self, told: dict[str, dict[str, Any]]) -> None:
         self.seconds: dict[str, float] = {}
+        self.failed: dict[str, dict[str, int]] = {}
         self.by_line: dict[tuple[str, int], set[str]] = {}
         for test, one in told.items():
             self.seconds[test] = one["seconds"]
@@ -180,16 +192,27 @@ class Covered:
                     self.by_line.setdefault((file, line), set()).add(test)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that execute the mutant, the fastest first; a test file of the module's name counts as faster."""
+        """Those that execute the mutant, in the order in which they are tried."""
         found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
         if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper():
             found = found | self._by_name(mutant)
         stem = Path(mutant.file).stem
 
-        def weight(test: str) -> tuple[float, str]:
-            return self.seconds[test] * (0.3 if stem in test.split("::")[0] else 1), test
+        places: dict[str, int] = {}
+        weights: dict[str, tuple[float, str]] = {}
+        for test in sorted(found, key=lambda one: (self.seconds[one], one)):
+            file = test.split("::")[0]
+            places[file] = place = places.get(file, 0) + 1
+            weights[test] = place * self.seconds[test] * (0.1 if stem in file else 1), test
+        failed = self.failed.get(mutant.file, {})
+        first = sorted((test for test in failed if test in found), key=lambda test: -failed[test])[:FAILED_BEFORE_MAX]
+        return [*first, *sorted(found - set(first), key=weights.__getitem__)]
 
-        return sorted(found, key=weight)
+    def note(self, mutant: Mutant, test: str) -> None:
+        """That ``test`` failed on it."""
+        if test:
+            counts = self.failed.setdefault(mutant.file, {})
+            counts[test] = counts.get(test, 0) + 1
 
     def _of(self, file: str, line: int) -> set[str]:
         return self.by_line.get((file, line), set())
@@ -245,12 +268,13 @@ class Copy:
     def made(cls) -> Iterator[Copy]:
         with tempfile.TemporaryDirectory(prefix="licet-mutants-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            # What was compiled comes along, by its source's time: nothing is compiled anew for each mutant but its file.
             skipped = shutil.ignore_patterns(".git", ".venv*", ".mutants", ".hypothesis", ".*_cache", "*.egg-info")
             shutil.copytree(ROOT, folder / "tree", ignore=skipped, symlinks=True)
             (folder / "tree" / ".venv").symlink_to(ROOT / ".venv")
             at["tree"] = folder / "tree"  # what is asked from now on is asked of the copy: the repository may move on
             (folder / "tree" / "src" / "sitecustomize.py").write_text(_mutant_lines.SITE, encoding="utf-8")
+            # Nothing is compiled anew for each mutant but its file; `compiled` does the same for the tests.
+            compileall.compile_dir(folder / "tree" / "src", quiet=2)
             with holding(folder / "postgres") as server:
                 copy = cls(folder, server)
                 try:
@@ -262,7 +286,9 @@ class Copy:
 
     def environment(self, **more: str) -> dict[str, str]:
         clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_")) and key != "PYTHONDONTWRITEBYTECODE"
         }
         source = str(self.tree / "src")
         few = {"TESTS_HISTORIES": "40", "TESTS_MACHINE_RUNS": "5", "TESTS_CRASH_STATES": "500"}  # of what is drawn
@@ -373,13 +399,20 @@ class Copy:
         stamp = path.stat()
         try:
             path.write_bytes(mutant.applied(source))
-            return self._ask({"tests": tests, "name": self._name(), "cpu": 6 + 4 * seconds})
+            return self._ask({"tests": tests, "name": self._name(), "cpu": 4 + 3 * seconds})
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
+    def compiled(self) -> None:
+        """Has pytest rewrite and keep the tests once: the forks keep nothing."""
+        paths = sorted({path for room in TESTS.values() for path in room})
+        command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *paths]
+        subprocess.run(command, cwd=self.tree, env=self.environment(), capture_output=True, check=False)
+
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         if self.forks is None or self.forks.poll() is not None:
+            self.compiled()
             command = [
                 sys.executable,
                 str(self.tree / "bench" / "_mutant_server.py"),
@@ -461,6 +494,7 @@ def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, di
         tests = covered.tests(mutant)
         asked = _asked(tests)
         verdicts[mutant] = verdict = _kept(mutant, asked) or {**_judged(copy, covered, mutant, tests), "asked": asked}
+        covered.note(mutant, verdict["test"])
         _keep(mutant, verdict)
         where = f"{number}/{len(chosen)} {verdict['outcome']} {mutant.file}:{mutant.line}"
         what = f"{mutant.what} -> {mutant.put!r} #{mutant.nth}"
@@ -472,7 +506,7 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
-    first = _within(covered, tests, FIRST_SECONDS_MAX, 40)
+    first = _within(covered, tests, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
     for some in (first, _within(covered, tests, CPU_SECONDS_MAX, 400)[len(first) :]):
         if some:
             verdict = copy.tried(mutant, some, sum(covered.seconds[test] for test in some))
@@ -520,6 +554,16 @@ def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
 
 
 def _proof(verdict: dict[str, Any]) -> str:
-    """The test file that failed on it, as it was then."""
-    test = at["tree"] / verdict["test"].split("::")[0]
-    return _sha(test.read_bytes()) if verdict["test"] and test.is_file() else ""
+    """The test that failed on it, as it was then: its file without the other tests."""
+    file, *names = verdict["test"].split("::")
+    path = at["tree"] / file
+    if not names or not path.is_file():
+        return ""
+    text = path.read_text("utf-8")
+    lines = text.split("\n")
+    for node in ast.parse(text).body:
+        is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        if is_test and node.name != names[0].partition("[")[0]:
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            lines[first - 1 : node.end_lineno] = [""] * ((node.end_lineno or first) - first + 1)
+    return _sha("\n".join(line for line in lines if line.strip()).encode())

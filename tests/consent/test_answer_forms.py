@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import showings
+from licet.consent import history, showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.notice import Variant
 from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.file import preset
+from licet.policy.period import instant
 from licet.policy.state import AccountState, ScopeKind
 from licet.store.connect import Pool
 from licet.vault import account_choices, account_view
@@ -33,11 +34,11 @@ class FormDesk(Desk):
     def form(
         self, account: UUID, answers: dict[str, str], at: datetime = NOW, *, page: FormPage = FormPage.notice,
         showing: UUID | None = None, age: str = "", age_again: str = "", keep: frozenset[int] = frozenset(),
-        terms: bool = True,
+        terms: bool = True, later: bool = False,
     ) -> FormResult:  # fmt: skip
         form = AnswerForm(
             account=account, at=at, page=page, answers=answers, age=age, age_again=age_again, surface="app",
-            language="en", gpc=False, keep=keep, terms=terms, showing=showing or self.show(account, at),
+            language="en", gpc=False, keep=keep, terms=terms, later=later, showing=showing or self.show(account, at),
         )  # fmt: skip
         (made,) = WriteBatch(self.keyring, lambda: at).apply(self.tx, [Write(command=form)])
         if isinstance(made, Exception):
@@ -150,6 +151,19 @@ def test_a_form_of_the_settings_answers_the_one_question_it_is_about(desk: FormD
     assert desk.ask(account).unanswered == ("models",)
 
 
+@pytest.mark.parametrize("page", FormPage)
+def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page(
+    desk: FormDesk, page: FormPage
+) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)
+    made = history.recorded(desk.tx, desk.keyring, account).choices
+    assert [(one.question, one.evidence.shown if one.evidence else None) for one in made] == [
+        ("safety", showing.hex), ("models", showing.hex),
+    ]  # fmt: skip
+
+
 def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(desk: FormDesk) -> None:
     account = desk.account()
     desk.form(account, {"models": "yes", "safety": "yes"})
@@ -161,6 +175,28 @@ def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(d
     taken = desk.form(account, answers, at, page=FormPage.settings, age="15", age_again="15")
     assert taken.faults == frozenset()
     assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
+
+
+@pytest.mark.parametrize("age", ["1000", "151", "-30", "30.5", "thirty"])
+def test_what_is_no_age_answers_nothing(desk: FormDesk, age: str) -> None:
+    account = desk.account(age=None)
+    made = desk.form(account, {"models": "yes", "safety": "yes"}, age=age)
+    assert made.faults == {FormFault.age}
+    assert (desk.state(account).age, desk.standings(account)) == (None, (UNDECIDED, UNDECIDED))
+
+
+def test_a_form_that_puts_the_notice_off_answers_nothing_and_after_the_last_day_it_is_no_answer(
+    desk: FormDesk,
+) -> None:
+    account, last = desk.account(), instant("2025-09-29")
+    made = desk.form(account, {"models": "yes"}, later=True)
+    assert (made.faults, made.stale, made.missing) == (frozenset(), (), ())
+    assert desk.standings(account) == (UNDECIDED, UNDECIDED)
+    assert desk.ask(account).put_off_at == NOW
+    refused = desk.form(account, {"models": "yes"}, last, later=True)
+    assert refused.faults == {FormFault.later}
+    assert desk.standings(account, last) == (UNDECIDED, UNDECIDED)
+    assert desk.ask(account, last).put_off_at == NOW
 
 
 @pytest.mark.parametrize("page", FormPage)

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from licet.consent import lint, notice
+from licet.consent import lint, notice, rendered_page
 from licet.consent.lint import Control, ControlKind, ControlLooks, LintFinding, LintRule, RenderedPage, SaidText
+from licet.errors import UsageError
 from licet.policy.file import Policy, preset, read
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
@@ -274,3 +275,17 @@ def test_a_control_that_answers_for_several_purposes_is_bundled() -> None:
 
 def test_a_finding_names_rule_place_and_mend() -> None:
     assert str(LintFinding(LintRule.missing_no, "the page", "why")) == "missing_no: the page: why"
+
+
+def test_an_address_is_looked_at_in_a_browser_and_what_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("playwright")
+    nowhere = {"CHROMIUM": str(tmp_path / "no browser")}
+    with pytest.raises(UsageError, match="the page cannot be shown"):
+        rendered_page.lint_notice("https://privacy.example.org/notice", None, nowhere)
+    with pytest.raises(UsageError, match="cannot be read"):
+        rendered_page.lint_notice(str(tmp_path / "no page.html"), None, nowhere)
+    page = tmp_path / "page.html"
+    page.write_text(FAIR, encoding="utf-8")
+    assert rendered_page.lint_notice(str(page), None, nowhere) == []
+    with pytest.raises(UsageError, match="the page cannot be shown"):
+        rendered_page.lint_notice(str(page), "http://privacy.example.org/settings", nowhere)

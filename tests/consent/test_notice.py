@@ -6,6 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from licet.consent import choices, history, markdown, notice, prompt, showings
 from licet.consent.catalogue import Catalogue, catalogue, known
-from licet.consent.notice import Variant
+from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Reason
 from licet.consent.showings import ShownOn
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
@@ -139,6 +141,13 @@ def test_the_same_bytes_twice_are_one_notice_and_other_words_are_another(desk: D
     assert found.text.title.startswith("Newer terms")
 
 
+def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(desk: Desk) -> None:
+    assert notice.published_count(desk.tx) == len(desk.published) == 2
+    (newer,) = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
+    assert notice.published_count(desk.tx) == 3
+    assert [one.sha256.hex() for one in notice.newest_published(desk.tx, 1)] == [newer.sha256]
+
+
 def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:
     with pytest.raises(Exception, match="notice_hash_is_that_of_its_bytes"):
         desk.tx.execute("UPDATE notices SET document = document || ' '")
@@ -252,6 +261,28 @@ def test_a_page_loaded_again_within_minutes_is_one_showing(desk: Desk) -> None:
     assert desk.show(account, NOW + timedelta(minutes=5)) == first
     assert desk.show(account, NOW + timedelta(minutes=15)) != first
     assert desk.show(account, NOW + timedelta(minutes=5), ShownOn.settings) != first
+
+
+def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
+    """One showing is evidence of one notice, on one page, as it was marked up, before one choice, to one account."""
+    account = desk.account()
+    existing, signup = (notice.find(desk.tx, 0, "en", variant) for variant in (Variant.existing, Variant.signup))
+    assert existing and signup
+
+    def shown(to: UUID = account, what: PublishedNotice = existing, **other: Any) -> UUID:
+        like = {"place": ShownOn.notice, "surface": "app", "gpc": False, "after": 0, "markup": b"m" * 32} | other
+        return showings.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
+
+    first = shown()
+    assert shown() == first
+    others = [
+        shown(desk.account()), shown(what=signup), shown(place=ShownOn.settings), shown(surface="other"),
+        shown(gpc=True), shown(after=1), shown(markup=b"n" * 32), shown(markup=None),
+    ]  # fmt: skip
+    assert len({first, *others}) == 1 + len(others)
+    assert shown() == first, "the others came between and change nothing of it"
+    showings.put_off(desk.tx, account, first, NOW)
+    assert shown() not in {first, *others}, "what was put off is not shown again under its name"
 
 
 def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(desk: Desk) -> None:

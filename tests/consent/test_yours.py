@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from licet.consent import history, own_conversations, takeout
@@ -168,3 +170,33 @@ def test_nobody_takes_out_what_an_account_that_was_never_opened_said(house: Hous
             stranger,
             house.now,
         )
+
+
+def test_a_turn_that_came_without_its_words_is_listed_without_them(house: House) -> None:
+    bare = msgspec.structs.replace(house.saying("ana", "chat", "not to be kept"), content=None)
+    assert house.tell(bare)[0].outcome is do.Outcome.done
+    house.say("ana", "chat", "said since")
+    with transaction(house.here.pool) as tx:
+        found = own_conversations.said(
+            tx, house.here.keyring, installation.policies(house.here), house.accounts["ana"], house.chats["chat"],
+            house.now, after=1, limit=10,
+        )  # fmt: skip
+    assert found is not None
+    words = {one.turn.number: one.content.text if one.content is not None else None for one in found}
+    assert words == {2: "answer in chat", 3: None, 4: "said since"}
+
+
+def test_the_pages_of_conversations_hold_each_once_and_the_last_names_none_behind_it(house: House) -> None:
+    most = own_conversations.PAGE_CONVERSATIONS_MAX
+    house.tell(*(house.saying("ana", f"chat {n}", f"said in {n}") for n in range(most * 2 - 1)))
+
+    def page(before: UUID | None) -> own_conversations.ConversationList:
+        with transaction(house.here.pool) as tx:
+            known, account = installation.policies(house.here), house.accounts["ana"]
+            return own_conversations.listed(tx, house.here.keyring, known, account, house.now, before=before)
+
+    first = page(None)
+    second = page(first.next)
+    ids = [one.conversation for one in (*first.conversations, *second.conversations)]
+    assert [len(first.conversations), len(second.conversations)] == [most, most]
+    assert (len(set(ids)), first.next, second.next) == (2 * most, ids[most - 1], None)

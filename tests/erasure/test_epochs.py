@@ -12,6 +12,7 @@ from licet.erasure import epochs, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.keys import chain
 from licet.store.connect import Pool, transaction
+from licet.vault import commands as do
 
 from ..installed import House
 
@@ -57,6 +58,27 @@ def test_an_epoch_is_destroyed_a_window_after_it_was_retired(house: House) -> No
     assert epochs.destroy_due(house.here) == []
     house.now += timedelta.resolution
     assert epochs.destroy_due(house.here) == [retired.number]
+
+
+@pytest.mark.parametrize("kind", Rotation)
+def test_an_erased_key_is_out_of_reach_within_the_published_days(house: House, kind: Rotation) -> None:
+    """Asked for, by the daily rotation; expired, by the weekly one. At worst one was made just before the erasure."""
+    house.talk("ana", "kettles")
+    if kind is Rotation.daily:
+        house.about(do.Delete, "ana", "kettles")
+    house.passes(6 * 365)
+    epochs.rotate(house.here, Rotation.weekly)
+    epochs.destroy_due(house.here)
+    wrapping = epochs.status(house.here).epochs[-1].number
+    assert sweeper.sweep(house.here).segments == 1
+    erased_at, gone = house.now, list[int]()
+    while wrapping not in gone:
+        house.passes(1)
+        assert house.now - erased_at < timedelta(days=100)
+        if due := epochs.due_now(house.here):
+            epochs.rotate(house.here, due)
+        gone = epochs.destroy_due(house.here)
+    assert (house.now - erased_at).days == epochs.status(house.here).out_of_reach_days[kind.value]
 
 
 def test_a_rotation_that_was_begun_is_told_and_finished_first(house: House) -> None:

@@ -17,10 +17,12 @@ from licet.errors import RefusedError
 from licet.policy.state import Share
 from licet.service import answers, housekeeping
 from licet.store.connect import ContentionError, Pool, transaction
+from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
+from licet.vault.installation import policies
 from licet.webhooks import endpoints
 
 from ..installed import House
@@ -243,3 +245,58 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         publishing.rollback()
     with transaction(pool) as tx:
         assert sweep_batches.sweep_batch(tx, house.now).segments > 0
+
+
+@pytest.mark.parametrize(
+    "told", ["delete", "keep out", "withdraw", "close", "leave the plan", "are too young", "say their age"]
+)
+def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
+    lived_in: House, pool: Pool, told: str
+) -> None:
+    house = lived_in
+    account, at = house.accounts["ben"], house.now
+    command: do.Command = {
+        "delete": do.Delete(account=account, at=at, conversation=house.chats["long"]),
+        "keep out": do.Narrow(account=account, at=at, conversation=house.chats["long"]),
+        "withdraw": do.Choose(account=account, at=at, allow=False),
+        "close": do.CloseAccount(account=account, at=at),
+        "leave the plan": do.SetPlan(account=account, at=at, plan="team"),
+        "are too young": do.SetAge(account=account, at=at, age=15),
+        "say their age": do.Choose(account=account, at=at, allow=True, age=15, question="training"),
+    }[told]
+    before = house.dump()
+    with pool.connection() as publishing:
+        publishing.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
+        with pytest.raises(ContentionError), transaction(pool) as tx:
+            tx.execute("SET LOCAL lock_timeout = '200ms'")
+            apply.apply(tx, house.here.keyring, policies(house.here), [command])
+        publishing.rollback()
+    assert house.dump() == before
+    house.tell(command)
+    assert house.dump() != before
+
+
+def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: Pool, tmp_path: Path) -> None:
+    """Segments, feedback and safety copies count alike against what needs no asking."""
+    house = limited(House(pool, tmp_path), share=0.0, unasked=4)
+    house.open("ana", allow=False)
+    chats = [f"held {n}" for n in range(6)]
+    for chat in ("flagged", "rated", *chats):
+        house.talk("ana", chat)
+    house.about(do.Flag, "ana", "flagged", score=0.9)
+    house.about(do.GiveFeedback, "ana", "rated", rating="up", share=Share.conversation)
+    for chat in chats:
+        house.about(do.Hold, "ana", chat, matter="case 7")
+    house.passes(YEARS)
+    would = sweeper.sweep(house.here, dry_run=True)
+    assert (would.segments, would.feedback, would.reasons["safety"]) == (2, 1, 1)
+
+    def freed(*some: str) -> None:
+        for chat in some:
+            house.about(do.Unhold, "ana", chat, matter="case 7")
+
+    becomes_due = iter([chats[:1], chats[1:]])
+    with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
+        sweeper.sweep(house.here, progress=lambda _: freed(*next(becomes_due)))
+    assert kept(house) == 5, "one more than it may, and none of what became due then"
+    assert sweeper.standing(house.here).waits

@@ -10,9 +10,11 @@ import pytest
 
 from licet.policy import fold
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
+from licet.policy.events import ChooseEvent, CloseAccountEvent, GiveFeedbackEvent, OpenAccountEvent, SayEvent
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
+from licet.policy.world import World
 
 TICK = timedelta.resolution
 OPENED, SAID = instant("2025-09-01"), instant("2025-09-02")
@@ -147,3 +149,30 @@ def test_an_answer_counts_under_the_grant_of_its_question_and_under_no_other() -
     assert answered(asked) == (), "what was asked was put before either grant"
     assert answered(talk(one, policies)) == (1,), "it was put before the other"
     assert answered(talk(both, policies)) == (1, 2)
+
+
+def test_before_the_first_version_none_is_the_newest_material_one() -> None:
+    policies = Policies([version("2025-08-28"), version("2025-09-10")])
+    first = instant("2025-08-28")
+    assert [policies.newest_material(at) for at in (first - TICK, first)] == [None, 0]
+
+
+def test_of_a_turn_that_nobody_knows_nothing_is_used() -> None:
+    policies = Policies([STRICT])
+    account = allowed(policies)
+    found = decide(account, talk(account, policies), None, policies, IMPROVE, SAID)
+    assert (found.use, found.because, found.until) == (False, DecisionReason.unknown, None)
+
+
+def test_feedback_of_an_account_that_is_closed_ends_when_its_conversations_do() -> None:
+    world, closed = World(Policies([STRICT])), instant("2025-09-10")
+    world.apply(OpenAccountEvent(at=OPENED, account="ana", plan="free", age=30))
+    for question in STRICT.asks:
+        world.apply(ChooseEvent(at=OPENED, account="ana", allow=True, question=question))
+    world.apply(SayEvent(at=SAID, account="ana", conversation="c", turn="t"))
+    world.apply(
+        GiveFeedbackEvent(at=SAID, account="ana", conversation="c", feedback="f", rating="up", share=Share.conversation)
+    )
+    before = world.feedback["f"][1].keep_until
+    world.apply(CloseAccountEvent(at=closed, account="ana"))
+    assert world.feedback["f"][1].keep_until == world.conversations["c"].conversation.content_until < before

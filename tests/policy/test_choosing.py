@@ -171,3 +171,9 @@ def test_the_narrowest_grant_in_force_is_the_one_that_counts(given: tuple[GrantS
     assert account.grant_for("models", replace(talk, name="d")) == by_scope[PROJECT]
     assert account.grant_for("models", replace(talk, name="d", project="")) == by_scope[WHOLE_ACCOUNT]
     assert account.grant_for("safety", talk) is None
+
+
+def test_an_age_that_comes_with_a_choice_fills_an_unknown_one_and_lowers_a_known_one() -> None:
+    for known, given, becomes in ((None, 40, 40), (None, None, None), (30, 20, 20), (30, 40, 30), (30, None, 30)):
+        made = fold.choose(opened(age=known), STRICT, AT, False, question="models", age=given)
+        assert made.account.age == becomes, (known, given)

@@ -20,6 +20,8 @@ from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.live_leases import DatabaseLeases
+from licet.release.part import EPOCH
+from licet.release.tally import Tally
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
@@ -615,3 +617,21 @@ def test_what_the_manifest_says_of_the_policy_is_the_version_in_force(house: Hou
     assert built.manifest.journal == position
     facts = msgspec.json.decode(house.query("SELECT payload FROM outbox WHERE entry = 'release_sealed'")[0][0])
     assert facts["root"] == built.manifest.root
+
+
+def test_a_row_is_due_from_its_own_end_on_and_one_that_was_taken_out_never_is() -> None:
+    def at(microseconds: int) -> datetime:
+        return EPOCH + timedelta(microseconds=microseconds)
+
+    tally = Tally()
+    for until in (30, 10, 20, 40):
+        tally.add(bytes(32), until)
+    tally.skip()
+    assert tally.due(at(9)) == []
+    assert tally.due(at(10)) == [1]
+    tally.take_out(1, {"expired": 1})
+    assert tally.due(at(19)) == []
+    assert tally.due(at(30)) == [0, 2]
+    for ordinal in (0, 2):
+        tally.take_out(ordinal, {"expired": 1})
+    assert (tally.due(at(39)), tally.due(at(40)), tally.gone) == ([], [3], {0, 1, 2})

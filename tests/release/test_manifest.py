@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError, InputError
 from licet.release import card, manifest, merkle
-from licet.release.manifest import Counts, ReleaseManifest
+from licet.release.manifest import Counts, CurationPin, ReleaseManifest
 from licet.release.part import PartPromise
 
 from .world import manifest_of
@@ -86,6 +86,12 @@ def test_a_manifest_constructs_only_if_its_turns_reconcile(
             msgspec.structs.replace(MADE, counts=turns)
 
 
+def test_a_split_is_runs_of_rows_that_no_other_split_has() -> None:
+    splits = {"train": ((0, 3),), "test": ((9, 9), (10, 10))}
+    made = msgspec.structs.replace(MADE, curation=CurationPin(plan="a" * 64, splits=splits))
+    assert manifest.decode(manifest.encode(made)).curation == made.curation
+
+
 def test_a_release_of_nothing_is_a_release() -> None:
     empty = manifest_of((), merkle.Tree().root())
     assert manifest.decode(manifest.encode(empty)) == empty
@@ -125,6 +131,16 @@ WRONG_HASH = {"sha256": "C" * 64}
         {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, root="d" * 63))},
         {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, sha256=""))},
         {"deidentification": msgspec.structs.replace(MADE.deidentification, counts={"email": -1})},
+        *(
+            {"curation": CurationPin(plan=plan, splits=splits)}
+            for plan, splits in (
+                ("a" * 63, {}),
+                ("a" * 64, {"not a word": ((0, 3),)}),
+                ("a" * 64, {"train": ((3, 0),)}),
+                ("a" * 64, {"train": ((0, 3),), "test": ((3, 10),)}),
+                ("a" * 64, {"train": ((0, 3), (2, 10))}),
+            )
+        ),
     ],
 )
 def test_a_manifest_that_cannot_be_does_not_construct(wrong: dict[str, Any]) -> None:

@@ -217,3 +217,27 @@ def test_until_keeps_its_microseconds(tmp_path: Path) -> None:
     exact = datetime(2031, 2, 3, 4, 5, 6, 789_012, tzinfo=UTC)
     (part,) = write_parts(tmp_path, [msgspec.structs.replace(ROWS[0], until=exact)])
     assert read(tmp_path / part.file)[0].until == exact == moment(until_us(exact))
+
+
+def test_what_replaces_a_file_is_whole_on_the_disk_before_it_takes_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, on_disk, fsync = tmp_path / "file", list[tuple[int, bytes]](), os.fsync
+    path.write_bytes(b"what was there")
+
+    def watched(file: int) -> None:
+        on_disk.append((os.fstat(file).st_size, path.read_bytes()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with replacing(path) as file:
+        file.write(b"what is to be there")
+    assert on_disk[0] == (len(b"what is to be there"), b"what was there")
+    assert on_disk[-1][1] == path.read_bytes() == b"what is to be there", "the folder is synchronised after it"
+
+
+def test_the_columns_of_a_part_stay_as_they_are() -> None:
+    assert str(parts.schema()).splitlines() == [
+        "row_id: fixed_size_binary[16] not null", "ordinal: uint32 not null",
+        "until: timestamp[us, tz=UTC] not null", "sealed: binary not null",
+    ]  # fmt: skip

@@ -18,19 +18,21 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BusyError, RefusedError
 from licet.ledger import entries, publication
-from licet.policy.file import preset
+from licet.policy.file import preset, read
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.proof import handles as finding
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.proofs import write_lines
+from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
+from .test_build import Meddling, build
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 PLANTED = "the lamp over the ferry door is called Ilse"
@@ -130,6 +132,30 @@ def test_a_grant_of_the_year_before_is_told_once_before_the_release(house: House
     log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
     told = [json.loads(entry)["t"] for entry in log.entries()]
     assert told == ["policy_stands", "carried", "grant_stands", "release_sealed", "release_sealed"]
+
+
+def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "data", preset("article-2025"), at=instant("2025-09-01"))
+    document = {**preset("article-2025").document(), "decide_by": None, "version": "next", "effective": "2025-09-05"}
+    policy_changes.apply_policy(house.here, read(document), by="test")
+    house.passes(10)
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    house.passes(150)
+    one = built(house)
+    assert findings(house, one, 2026) == []
+    log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
+    told = [json.loads(entry) for entry in log.entries()]
+    assert [one["facts"]["version"] for one in told if one["t"] == "grant_stands"] == [1]
+
+
+def test_a_row_that_stays_is_proved_as_it_stands_after_what_happened_while_it_was_built(
+    pool: Pool, tmp_path: Path
+) -> None:
+    house = lived_in(House(pool, tmp_path / "data", preset("strict"), at=instant("2025-09-01")))
+    one = build(house, cleaner=Meddling(lambda: house.choose("ana", False, question="safety")))
+    assert one.manifest.rows > 0
+    assert findings(house, one) == []
 
 
 def test_the_proofs_hold_no_content_no_id_of_ours_and_no_instant(house: House) -> None:

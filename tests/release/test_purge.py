@@ -190,6 +190,8 @@ def part_of(folder: Path, number: int, **changes: Any) -> None:
         lambda folder: part_of(folder, 0, gone=((5, 5),)),
         lambda folder: part_of(folder, 0, was="0" * 64),
         lambda folder: part_of(folder, 1, gone=((4, 6),)),
+        lambda folder: part_of(folder, 1, gone=((3, 6),)),
+        lambda folder: part_of(folder, 1, gone=((5, 8),)),
         lambda folder: part_of(folder, 2, file="part-00007.parquet"),
         lambda folder: (folder / "purge-1.json").write_bytes((folder / "purge-1.json").read_bytes() + b"\n"),
         lambda folder: (folder / "purge-1.json").write_bytes(b"{}"),

@@ -5,7 +5,7 @@ waits, or stops for good. Nothing that was withdrawn is handed out at a number a
 from __future__ import annotations
 
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -112,6 +112,11 @@ def from_the_future(office: Office) -> None:
     office.publish(issued=later, until=later + timedelta(minutes=5))
 
 
+def over_when_it_begins(office: Office) -> None:
+    now = datetime.fromtimestamp(office.clock(), UTC)
+    office.publish(issued=now, until=now)
+
+
 def in_pieces(office: Office) -> None:
     office.file.write_bytes(office.file.read_bytes()[:-2])
 
@@ -124,7 +129,7 @@ def no_file_of_ours(office: Office) -> None:
     "lie",
     [
         rolled_back, shrunk, swapped, doubled, of_another_release, of_another_manifest, signed_by_another,
-        of_another_bitmap, miscounted, from_the_future, in_pieces, no_file_of_ours,
+        of_another_bitmap, miscounted, from_the_future, over_when_it_begins, in_pieces, no_file_of_ours,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("when_stale", WhenStale)

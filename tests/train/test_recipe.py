@@ -228,6 +228,19 @@ def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(trained: Train
         lineage.record(trained.house.here, tmp_path / "copy")
 
 
+def test_a_model_of_a_release_that_is_another_one_here_is_not_taken(trained: Trained) -> None:
+    """The same id with another manifest: rows that the record numbers would be other people's."""
+    change = "UPDATE releases SET manifest_sha256 = %s WHERE name = 'october' RETURNING 1"
+    ((was,),) = trained.house.query("SELECT manifest_sha256 FROM releases WHERE name = 'october'")
+    trained.house.query(change, bytes(32))
+    try:
+        with pytest.raises(RefusedError, match="is not the one that the model names"):
+            lineage.record(trained.house.here, trained.out)
+    finally:
+        trained.house.query(change, was)
+    assert lineage.record(trained.house.here, trained.out).model == trained.made.model
+
+
 def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) -> None:
     made = json.loads((trained.out / cards.BOM_FILE).read_text("utf-8"))
     assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.7")

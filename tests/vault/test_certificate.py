@@ -23,7 +23,7 @@ from licet.policy.state import Share
 from licet.proof import documents
 from licet.service import oversight, verification
 from licet.store.connect import Pool, transaction
-from licet.vault import certificate
+from licet.vault import certificate, holds
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState, WaitsFor
 from licet.vault.ids import Prefix, parse
@@ -357,6 +357,34 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house:
         *done.stdout.split()[:1],
         flag.conversation,
     ]
+
+
+def test_holds_are_counted_by_conversation_and_by_their_review(house: House) -> None:
+    first = house.now
+    for chat, matter in (("chat", "kettles"), ("chat", "irons")):
+        house.about(do.Hold, "ana", chat, matter=matter, review_at=first + 30 * DAY)
+    house.about(do.Hold, "ana", "other", matter="pans", review_at=first + 60 * DAY)
+    found = {}
+    for days in (29, 30, 60):
+        with transaction(house.here.pool) as tx:
+            found[days] = holds.counts(tx, first + days * DAY)
+    assert [one.overdue for one in found.values()] == [0, 2, 3]
+    assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {(3, 2, first + 30 * DAY)}
+
+
+def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(house: House) -> None:
+    """In one batch: the hold is reviewed, ended and placed anew. What was said of it before it ended is past."""
+    first, again = do.HoldReason.litigation, do.HoldReason.investigation
+    on = {"account": house.accounts["ana"], "at": house.now, "conversation": house.chats["chat"], "matter": "kettles"}
+    house.tell(do.Hold(**on, reason=first, review_at=house.now + 10 * DAY))
+    house.tell(
+        do.Hold(**on, reason=first, review_at=house.now + 20 * DAY),
+        do.Unhold(**on),
+        do.Hold(**on, reason=again, review_at=house.now + 30 * DAY),
+    )
+    with transaction(house.here.pool) as tx:
+        (held,) = holds.told_of(tx, house.accounts["ana"], [house.chats["chat"]])
+    assert (held.reason, held.review_at) == (again, house.now + 30 * DAY)
 
 
 # For strangers

@@ -322,6 +322,18 @@ def test_an_object_is_deleted_when_nothing_in_it_lives_and_never_before(house: H
     assert files(house) == known_objects(house)
 
 
+def test_an_empty_object_is_deleted_after_the_time_of_a_reader_and_no_earlier(house: House) -> None:
+    cool(house)
+    (name,) = files(house)
+    for chat in ("river", "stone", "paper"):
+        erase(house, chat)
+    assert cool(house).deleted == 0
+    house.now += timedelta(seconds=cold_tier.EMPTY_SECONDS) - timedelta.resolution
+    assert (cool(house).deleted, name in files(house)) == (0, True)
+    house.now += timedelta.resolution
+    assert (cool(house).deleted, name in files(house)) == (1, False)
+
+
 def test_a_hold_keeps_what_lies_in_an_object(house: House) -> None:
     cool(house)
     house.about(do.Hold, "ana", "river", matter="case 7")

@@ -10,8 +10,9 @@ from licet.erasure import sweep_batches
 from licet.keys.keyring import Keyring
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Transaction
+from licet.vault import account_keys, copies
 from licet.vault import commands as do
-from licet.vault import copies
+from licet.vault.content import Content, encode
 from licet.vault.copies import Copy, CopyPlace
 
 from .model import orphans
@@ -96,3 +97,27 @@ def test_in_an_incognito_conversation_only_the_rating_is_taken(town: Town) -> No
     town.give(said, share=Share.conversation, comment=None)
     assert town.tx.execute("SELECT share, key_slot FROM feedback").fetchone() == ("rating", None)
     assert town.tx.execute("SELECT count(*) FROM feedback_bodies").fetchone() == (0,)
+
+
+def test_no_key_of_what_is_kept_is_a_stray_one_and_each_of_what_is_gone_is(town: Town) -> None:
+    """Content, safety copies and comments have keys of their own; those of another account count for nothing."""
+    said, other = town.say(town.account()), town.say(town.account("ben"), chat="of another")
+    town.about(said, do.Flag, score=0.9)
+    town.give(said, share=Share.rating, comment=encode(Content(text="of great help")))
+    town.give(other, share=Share.rating, comment=encode(Content(text="of no help")))
+    town.say(other.account, chat="one more")
+
+    def stray() -> int:
+        return account_keys.stray_keys(town.tx, said.account)
+
+    assert stray() == 0
+    for forgotten in (
+        "UPDATE segments SET key_slot = NULL WHERE account_id = %s",
+        "UPDATE segments SET safety_slot = NULL WHERE account_id = %s",
+        "UPDATE feedback SET key_slot = NULL WHERE account_id = %s",
+    ):
+        with town.tx.transaction(force_rollback=True):
+            town.tx.execute("SET LOCAL session_replication_role = replica")
+            town.tx.execute(forgotten, [said.account])
+            assert stray() == 1, forgotten
+    assert stray() == 0

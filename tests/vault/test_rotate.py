@@ -347,6 +347,19 @@ def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_d
     assert done == msgspec.structs.replace(told, epoch=done.epoch)
 
 
+@pytest.mark.parametrize("kind", Rotation)
+def test_a_forecast_says_what_the_rotation_then_does(house: House, kind: Rotation) -> None:
+    declined, granted, *_ = [house.account(allow=n != 0) for n in range(12)]
+    house.say(declined)
+    for _ in range(SLOTS_PER_PAGE + 2):
+        house.delete(house.say(granted))
+    house.sweep()
+    with transaction(house.pool) as tx:
+        told = key_rotation.forecast(tx, kind)
+    assert 0 < told.buckets_rekeyed <= told.accounts_rekeyed < told.pages < told.accounts_rewrapped
+    assert house.rotate(kind) == msgspec.structs.replace(told, left=0)
+
+
 def test_what_was_rotated_is_counted_together_and_of_what_is_left_none_is_below_nothing() -> None:
     one = key_rotation.RotationResult(
         epoch=2, rotation=Rotation.weekly, resumed=True, buckets=1, buckets_rekeyed=2, accounts_rewrapped=3,
@@ -594,6 +607,21 @@ def test_an_epoch_that_still_wraps_a_key_is_never_destroyed(house: House) -> Non
 
 
 # Races
+
+
+def test_a_rotation_with_the_keys_of_another_installation_makes_nothing_in_them_or_here(
+    house: House, tmp_path: Path
+) -> None:
+    house.say(house.account())
+    with transaction(house.pool) as tx:
+        before = epochs(tx)
+    other = FileProvider(tmp_path / "of another")
+    newest = other.newest()
+    with pytest.raises(BrokenError, match="do not open"):
+        key_rotation.rotate(house.pool, Keyring(other), Rotation.weekly, house.clock)
+    assert other.newest() == newest
+    with transaction(house.pool) as tx:
+        assert epochs(tx) == before
 
 
 def test_two_rotations_at_once_are_one_and_a_refusal(house: House) -> None:

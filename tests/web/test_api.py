@@ -387,6 +387,7 @@ def test_where_the_database_is_away_everything_is_refused_and_nothing_is_allowed
                 api.get(f"/v1/accounts/{account}", headers=me),
                 api.get("/v1/accounts/me/export", headers=me),
                 api.get("/v1/policy", headers=world_key_unknown()),
+                api.post("/v1/turns:bulk", content=b'{"account":"host:ana","text":"hello"}', headers=headers),
                 api.get("/readyz"),
             ]
             for answer in answers:

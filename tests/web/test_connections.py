@@ -158,6 +158,12 @@ def test_a_body_of_any_size_is_no_header(count: int) -> None:
             assert http.post(url, content=bytes(count), timeout=PATIENCE).status_code == 200
 
 
+def test_the_headers_of_many_requests_on_one_connection_are_not_added_up() -> None:
+    with serving() as url, httpx.Client() as http:
+        for _ in range(10):
+            assert http.get(url, headers={"x": "y" * (HEADER_BYTES_MAX // 4)}, timeout=PATIENCE).status_code == 200
+
+
 def test_a_reader_that_takes_nothing_of_an_answer_is_left() -> None:
     with serving(answer_seconds=0.3) as url, connected(url, receive_bytes=4_096) as one:
         one.sendall(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")

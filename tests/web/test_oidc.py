@@ -21,6 +21,8 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 from litestar.testing import TestClient
 
 from licet.access import sessions
+from licet.config import Web
+from licet.errors import BusyError, UsageError
 from licet.store.connect import transaction
 from licet.web.access import oidc
 
@@ -232,6 +234,18 @@ def test_beginning_a_sign_in_asks_the_provider_at_most_once_a_minute(api, provid
     api.world.wall += timedelta(seconds=oidc.DISCOVERY_SECONDS + 1)
     begin(api)
     assert provider.asked == 2
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://sso.example.org", "http://127.0.0.1.example.org", "ftp://localhost", "//sso.example.org"]
+)
+def test_a_provider_elsewhere_is_reached_over_https_or_not_at_all(issuer) -> None:
+    with pytest.raises(UsageError, match="over https"):
+        oidc.Oidc(Web(oidc_issuer=issuer, oidc_client_id=CLIENT), bytes(32), "https://a.example/back").begin(0)
+    with pytest.raises(BusyError):  # nobody listens there, which is what was tried
+        oidc.Oidc(
+            Web(oidc_issuer="https://127.0.0.1:1", oidc_client_id=CLIENT), bytes(32), "https://a.example/back"
+        ).begin(0)
 
 
 def test_a_browser_that_did_not_begin_the_sign_in_is_not_signed_in(api, provider) -> None:

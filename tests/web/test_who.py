@@ -20,7 +20,7 @@ from licet.errors import RefusedError, UsageError
 from licet.release import signatures
 from licet.store.connect import transaction
 from licet.web.access.limits import BURST_SECONDS, Rates
-from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TokenVerifier
+from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TOKEN_CHARACTERS_MAX, TokenVerifier
 from licet.web.api.problems import RateLimitedError
 
 from .served import NOTICE, ORIGIN, TOKEN_KEY, World, api, browser, world
@@ -72,6 +72,14 @@ def test_a_token_with_a_bad_claim_does_not_hold(tokens, change) -> None:
     claims = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
     with pytest.raises(UnauthenticatedError):
         tokens.read(signed(claims), NOW)
+
+
+def test_a_token_that_is_longer_than_its_bound_does_not_hold_however_it_is_signed(tokens) -> None:
+    fits, longer = (signed({**GOOD, "more": "x" * size}) for size in (2_000, TOKEN_CHARACTERS_MAX))
+    assert len(fits) < TOKEN_CHARACTERS_MAX < len(longer)
+    assert tokens.read(fits, NOW).subject == "ana"
+    with pytest.raises(UnauthenticatedError):
+        tokens.read(longer, NOW)
 
 
 def test_the_algorithm_is_the_keys_and_never_the_tokens(tokens) -> None:

@@ -319,6 +319,21 @@ def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_t
     assert (gone.type, gone.data["whole"], gone.data["turns"]) == (EventKind.conversation_erased, True, [[1, 2]])
 
 
+def test_a_conversation_is_erased_whole_when_the_last_of_it_is(house: House) -> None:
+    for name in ("ana", "ben"):
+        house.open(name, allow=True)
+        house.talk(name, f"chat of {name}")
+    house.account(do.SetPlan, "ana", plan="max")
+    house.talk("ana", "chat of ana", "said under another plan", "answered under it")
+    pull(house)
+    for segment, turns, whole in ((0, [[1, 2]], False), (1, [[3, 4]], True)):
+        over = "UPDATE segments SET keep_until = %s WHERE account_id = %s AND segment = %s RETURNING 1"
+        house.query(over, house.now, house.accounts["ana"], segment)
+        sweeper.sweep(house.here)
+        gone = heard(house)[-1]
+        assert (gone.type, gone.data["turns"], gone.data["whole"]) == (EventKind.conversation_erased, turns, whole)
+
+
 def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")

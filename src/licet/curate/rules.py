@@ -268,6 +268,9 @@ class _Compiled:
             if self.valid is None or self.valid(data[start:end].decode()):
                 yield RuleMatch(start, end, self.order)
                 position = end
+            elif self.rule.kind is IdentifierKind.IBAN and (shorter := self._shorter(data, start, end)):
+                yield RuleMatch(start, shorter, self.order)
+                position = shorter
             else:
                 position = self._retry(data, start, end)
 
@@ -275,6 +278,12 @@ class _Compiled:
         if self.skip and match.start(self.skip) >= 0:
             return -1, -1
         return next((match.span(g) for g in self.values if match.start(g) >= 0), (-1, -1))
+
+    def _shorter(self, data: bytes, start: int, end: int) -> int:
+        """Where a value ends that a word or a number behind it made too long; 0 where it is none at any length."""
+        assert self.valid is not None
+        breaks = [m.start() for m in _SEPARATOR.finditer(data[start:end])]
+        return next((start + one for one in reversed(breaks) if self.valid(data[start : start + one].decode())), 0)
 
     def _retry(self, data: bytes, start: int, end: int) -> int:
         """A refused match may hide another that begins at a later group of it."""

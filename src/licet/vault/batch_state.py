@@ -54,7 +54,6 @@ class BatchState:
         self.writes = Writes(tx, keyring)
         self.place = -1  # of the command that is folded
         self.happened: list[tuple[int, NewHostEvent]] = []
-        self.life = 0  # of the database
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
@@ -79,7 +78,7 @@ class BatchState:
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
             buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
             life = fence.asking_life(self.tx)
-        self.accounts, self.life = accounts(), life()
+        self.accounts, self.life = accounts(), life()  # the life is the database's
         for row in conversations():
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:

@@ -131,7 +131,7 @@ async def identify(site: Site, scope: Scope) -> tuple[Caller, str]:
             cookies = value
     if authorization:
         word, _, text = authorization.decode("latin-1").partition(" ")
-        if word.lower() != "bearer" or not text:
+        if word.lower() != "bearer":
             raise UnauthenticatedError("only `Authorization: Bearer` is understood")
         return await _bearer(site, text.strip()), ""
     secret = _cookie(cookies)
