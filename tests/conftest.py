@@ -15,6 +15,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -31,6 +32,10 @@ from .state_hook import MADE, check, forget
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
+
+# No test says how fast anything is: on a busy machine an example that takes a millisecond takes half a second.
+hypothesis.settings.register_profile("licet", deadline=None)
+hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
 # The files that take longest begin first, so that no worker is left with one of them at the end.

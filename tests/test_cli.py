@@ -681,4 +681,4 @@ def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path:
 
 def conversations(run: Run) -> list[str]:
     """The ids of the conversations of ana."""
-    return sorted(json.loads(run("ledger", "handles", "ana").stdout)["conversations"])
+    return sorted(json.loads(run("ledger", "handles", "ana", "--json").stdout)["conversations"])

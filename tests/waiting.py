@@ -7,6 +7,7 @@ machine explains.
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -32,6 +33,18 @@ def wait_until(
         assert time.monotonic() < limit, f"{what}: not within {HANG_SECONDS:.0f} s"
         time.sleep(pause)
         pause = min(pause * 1.5, step)
+
+
+def ended_within(program: subprocess.Popen[bytes], seconds: float) -> float | None:
+    """How long a program took from here to its end, or None for one that was killed as it had not ended by then."""
+    began = time.monotonic()
+    try:
+        program.wait(seconds)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
+        return None
+    return time.monotonic() - began
 
 
 def cpu_seconds(pid: int) -> float:

@@ -288,9 +288,16 @@ def at_work(coder: Coder, folder: Path) -> Any:
     return session
 
 
-def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere(world: World, nearby: Coder) -> None:
-    world.open("ana")
-    world.clock.set(NOTICE)
+@pytest.mark.parametrize("way", ["nearby", "coder"], ids=["on this machine", "over the API"])
+def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere(
+    world: World, way: str, request: pytest.FixtureRequest
+) -> None:
+    nearby: Coder = request.getfixturevalue(way)
+    if way == "coder":
+        Path(nearby.environment["LICET_AGENT__KEY_FILE"]).write_text(world.key(*SCOPES, Scope.choices_write))
+    else:
+        world.open("ana")
+        world.clock.set(NOTICE)
     chooses(world, False)
     app, other = repositories(nearby, "app", "other")
     before = at_work(nearby, app)

@@ -163,10 +163,18 @@ def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(d
     assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
 
 
-def test_a_lower_age_that_is_old_enough_is_taken_and_a_higher_one_is_not(desk: FormDesk) -> None:
+@pytest.mark.parametrize("page", FormPage)
+def test_a_lower_age_is_asked_once_more_wherever_one_may_be_given_and_a_higher_one_is_not_taken(
+    desk: FormDesk, page: FormPage
+) -> None:
     account = desk.account()
-    for given, known in (("40", 30), ("20", 20), ("25", 20)):
-        assert desk.form(account, {"models": "no", "safety": "no"}, age=given).faults == frozenset()
+    answers = {"models": "no", "safety": "no"}
+    for given, asked, known in (("40", False, 30), ("20", True, 20), ("25", False, 20)):
+        first = desk.form(account, answers, page=page, age=given)
+        assert first.faults == (frozenset({FormFault.lower_age}) if asked else frozenset())
+        if asked:
+            assert (first.age, desk.state(account).age) == (20, 30)
+            assert desk.form(account, answers, page=page, age=given, age_again=given).faults == frozenset()
         assert desk.state(account).age == known
 
 

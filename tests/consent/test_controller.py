@@ -130,11 +130,11 @@ def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
     [
         ("nmae: Example Ltd", "nmae"),
         ("- name", "Expected `object`"),
-        ("jurisdictions: [Ireland]", "key `jurisdictions`: `Ireland` is no country"),
+        ("jurisdictions: [Ireland]", "key `jurisdictions`: `Ireland` is not a country code"),
         ("storage_locations: ie", "Expected `array`"),
-        ("withdrawal_url: our page", "key `withdrawal_url`: `our page` is no URL"),
+        ("withdrawal_url: our page", "key `withdrawal_url`: `our page` is not a URL"),
         ("name: " + "x" * 501, "key `name`: is longer than 500"),
-        ("name: [", "does not read"),
+        ("name: [", "cannot be read"),
     ],
 )
 def test_a_mistake_in_the_file_names_the_place_and_the_mend(tmp_path: Path, text: str, words: str) -> None:
@@ -183,7 +183,7 @@ def controller_finding(data: Path, dsn: str) -> dict[str, str]:
     ("options", "words"),
     [
         (OPTIONS[:2], "not stated: address, contact, jurisdictions, storage_locations"),
-        ([*OPTIONS, "--controller-jurisdiction", "Eire"], "`Eire` is no country"),
+        ([*OPTIONS, "--controller-jurisdiction", "Eire"], "`Eire` is not a country code"),
     ],
 )
 def test_init_refuses_half_a_statement_and_makes_nothing(
@@ -205,7 +205,7 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp
             said += chunk
         assert asking.wait(600) == 0, said
     os.close(main)
-    assert said.count(b"is no country") == 2
+    assert said.count(b"is not a country code") == 2
     stated = controller.read(tmp_path / "data" / "controller.yaml")
     assert (stated.name, stated.jurisdictions, stated.missing) == ("Example Ltd", ("IE", "NO"), ("storage_locations",))
 

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ BEGIN = datetime(2025, 8, 28, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is another one's equal where it is the same: what is derived from it is kept
 class History:
     seed: int
     documents: list[dict[str, Any]]
@@ -36,6 +37,10 @@ class History:
     moments: list[datetime]
 
     def policies(self) -> Policies:
+        return self._policies
+
+    @cached_property
+    def _policies(self) -> Policies:
         return Policies(read(document) for document in self.documents)
 
 

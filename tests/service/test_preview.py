@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
 from licet.cli.command import main
+from licet.config import Configuration, Curate
+from licet.consent.catalogue import catalogue
 from licet.curate import release_build
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import BusyError, NotFoundError, RefusedError
 from licet.policy.fold import NoEffect
 from licet.policy.state import TurnRole
+from licet.release.curation import LeftOut
+from licet.release.decision_pages import EMPTY, ERASED, TOO_LARGE
 from licet.service import preview
-from licet.service.preview import Preview
+from licet.service.preview import PreviewBounds
+from licet.service.preview_result import BeyondBound, Preview, PreviewBound
 from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
@@ -25,7 +31,13 @@ from licet.vault.ids import Prefix, shown
 
 from ..installed import House
 
-IMPROVE, SAFETY = "improve_models", "safety_classifiers"
+IMPROVE = "improve_models"
+WORDS = catalogue()
+WORDS_OF = [
+    f"{a}{b}"
+    for a in ("garden", "letter", "bridge", "winter", "number", "window", "summer", "market", "silver", "copper")
+    for b in ("s", "keeper", "less", "side", "maker", "light", "house", "stone", "work", "way")
+]
 MINE = "write to ana.ilves@firma.ee or call +372 5123 4567, please"
 
 
@@ -152,17 +164,104 @@ def test_a_call_of_a_tool_is_shown_as_it_would_be_learnt(house: House) -> None:
     assert [each.was for each in one.turns[1].replaced] == ["ana.ilves@firma.ee"]
 
 
-words = st.text(alphabet="ab c\n.@", max_size=40)
+def test_every_replacement_is_told_in_order_however_many_there_are(house: House) -> None:
+    ana = house.open("ana", allow=True)
+    lines = (f"a{n}@firma.ee asked {WORDS_OF[n % 97]} of a{n + 1}@firma.ee, {WORDS_OF[n % 89]}" for n in range(300))
+    house.say("ana", "one", "\n".join(lines))
+    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    (turn,) = one.turns
+    assert [each.was for each in turn.replaced] == [f"a{m}@firma.ee" for n in range(300) for m in (n, n + 1)]
+    place = 0
+    for each in turn.replaced:
+        place = turn.text.index(each.becomes, place) + len(each.becomes)
 
 
-@given(words, words)
-def test_what_differs_put_in_its_place_gives_the_text_that_is_learnt(own: str, learnt: str) -> None:
-    place, made = 0, ""
-    for start, was, becomes in preview.differences(own, learnt):
-        assert own.startswith(was, start)
-        made += own[place:start] + becomes
-        place = start + len(was)
-    assert made + own[place:] == learnt
+def pages(house: House, account: UUID, bounds: PreviewBounds) -> list[Preview]:
+    found, after = [], None
+    while True:
+        found.append(preview.preview(house.here, account, IMPROVE, after=after, bounds=bounds))
+        assert len(found) < 50
+        after = found[-1].next
+        if after is None:
+            return found
+
+
+@pytest.mark.parametrize("bounds", [PreviewBounds(turns_max=5), PreviewBounds(bytes_max=2_500)])
+def test_a_page_is_bounded_in_turns_and_in_bytes_and_the_pages_show_everything(
+    house: House, bounds: PreviewBounds
+) -> None:
+    ana = house.open("ana", allow=True)
+    rng = Random(1)
+    for n in range(5):
+        talk(house, f"c{n}", " ".join(f"word{rng.randrange(10**6)}" for _ in range(80)))
+    found = pages(house, ana, bounds)
+    assert [len(page.conversations) for page in found] == [2, 2, 1]
+    assert [one.conversation for page in found for one in page.conversations] == sorted(house.chats.values())
+    assert sorted(text for page in found for text in shown_texts(page)) == built(house, "r")
+
+
+def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(house: House) -> None:
+    ana = house.open("ana", allow=True)
+    talk(house, "first", "short")
+    house.say("ana", "packs well", "z" * 5_000)
+    for _ in range(6):
+        house.say("ana", "many turns", "said")
+    talk(house, "last", "short as well")
+    found = pages(house, ana, PreviewBounds(turns_max=5, bytes_max=4_000))
+    seen = {one.conversation: one for page in found for one in page.conversations}
+    assert list(seen) == sorted(house.chats.values())
+    bytes_of = seen[house.chats["packs well"]].beyond
+    assert bytes_of is not None
+    assert (bytes_of.bound, bytes_of.most, bytes_of.found > 5_000) == (PreviewBound.bytes, 4_000, True)
+    turns = seen[house.chats["many turns"]]
+    assert (turns.beyond, turns.turns) == (BeyondBound(bound=PreviewBound.turns, found=6, most=5), ())
+    assert [len(seen[house.chats[name]].turns) for name in ("first", "last")] == [2, 2]
+    whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
+    assert shown_texts(whole) == built(house, "r")
+
+
+def test_what_is_not_used_counts_for_no_bytes(house: House) -> None:
+    ana = house.open("ana", allow=False)
+    house.say("ana", "one", "z" * 5_000)
+    (one,) = preview.preview(house.here, ana, IMPROVE, bounds=PreviewBounds(bytes_max=4_000)).conversations
+    assert (one.beyond, [turn.because for turn in one.turns]) == (None, ["declined"])
+
+
+def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: House) -> None:
+    pytest.importorskip("spacy")
+    config = Configuration(data=house.here.config.data, curate=Curate(names=("spacy",)))
+    house.here = msgspec.structs.replace(house.here, config=config)
+    ana = house.open("ana", allow=True)
+    talk(house, "before", "short")
+    for n in range(6):
+        house.say("ana", "long", f"{n} " + "Jane Poole went to see the gardens. " * 10)
+    house.say("ana", "one message", "a letter to nobody. " * 100)
+    talk(house, "after", "short as well")
+    found = pages(house, ana, PreviewBounds(names_max=1_000))
+    parts = [one for page in found for one in page.conversations if one.conversation == house.chats["long"]]
+    left = [one.unread for one in parts]
+    assert left == sorted(set(left), reverse=True)
+    assert left[-1] == 0 < left[0]
+    assert all(page.conversations[-1].unread for page in found[:-1])
+    seen = {one.conversation: one for page in found for one in page.conversations}
+    assert seen[house.chats["one message"]].beyond == BeyondBound(
+        bound=PreviewBound.message_weight, found=2_100, most=1_000
+    )
+    whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
+    kept = [turn.text for one in seen.values() for turn in one.turns if turn.used]
+    letter = [turn.text for one in whole.conversations if one.conversation not in seen or seen[one.conversation].beyond
+              for turn in one.turns if turn.used]  # fmt: skip
+    assert sorted(kept + letter) == built(house, "r")
+
+
+def test_one_preview_is_made_at_a_time_and_another_is_asked_to_come_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = house.open("ana", allow=True)
+    monkeypatch.setattr(preview, "WAIT_SECONDS_MAX", 0.01)
+    with preview._one_at_a_time, pytest.raises(BusyError):
+        preview.preview(house.here, ana, IMPROVE)
+    assert preview.preview(house.here, ana, IMPROVE).conversations == ()
 
 
 def test_the_command_shows_the_chats_of_the_person_of_this_machine(
@@ -180,3 +279,17 @@ def test_the_command_shows_the_chats_of_the_person_of_this_machine(
     assert "replaced (email): ana.ilves@firma.ee -> " in done.output
     told = json.loads(CliRunner().invoke(main, ["preview", name, "--json"]).stdout)
     assert told["conversations"][0]["rows"] == 1
+
+
+@pytest.mark.parametrize("because", [*LeftOut, EMPTY, TOO_LARGE, ERASED])
+def test_what_curation_leaves_out_says_why(because: str) -> None:
+    """Each reason that is none of the rule's has words of its own on the page."""
+    assert WORDS.say(f"preview.because.{because}") != because
+
+
+def test_a_chat_that_is_too_poor_is_left_out_as_a_release_leaves_it_out(house: House) -> None:
+    ana = house.open("ana", allow=True)
+    house.say("ana", "one", "buy it now\n" * 300)
+    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    assert [(turn.used, turn.because) for turn in one.turns] == [(False, LeftOut.low_quality.value)]
+    assert built(house, "r") == []

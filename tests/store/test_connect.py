@@ -80,6 +80,26 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(words: Pool) -> None:
     assert kept(words) == ["after", "meanwhile"]
 
 
+def test_a_snapshot_that_records_appends_beside_whoever_changes_what_it_refers_to(pool: Pool) -> None:
+    """A row that refers to another one is appended, though that one was changed since the snapshot began."""
+    with transaction(pool) as tx:
+        tx.execute("CREATE TABLE people (person int PRIMARY KEY, count int)")
+        tx.execute("CREATE TABLE seen (person int REFERENCES people)")
+        tx.execute("INSERT INTO people VALUES (1, 0)")
+    try:
+        with snapshot(pool, records=True) as tx:
+            assert tx.execute("SELECT count FROM people").fetchone() == (0,)
+            with transaction(pool) as other:
+                other.execute("UPDATE people SET count = 1")
+            tx.execute("INSERT INTO seen VALUES (1)")
+            assert tx.execute("SELECT count FROM people").fetchone() == (0,)
+        with transaction(pool) as tx:
+            assert tx.execute("SELECT count, (SELECT count(*) FROM seen) FROM people").fetchall() == [(1, 1)]
+    finally:
+        with transaction(pool) as tx:
+            tx.execute("DROP TABLE seen, people")
+
+
 @pytest.mark.parametrize(
     ("statement", "constraint"),
     [
@@ -205,9 +225,9 @@ def test_a_connection_string_that_cannot_be_read_is_not_quoted() -> None:
 
 
 def test_a_full_pool_is_busy(databases: Callable[..., str]) -> None:
-    with opened(databases(migrated=False), size_max=1) as pool:
+    with opened(databases(migrated=False), size_max=1) as pool, transaction(pool):
         pool.timeout = 0.05
-        with transaction(pool), pytest.raises(UnreachableError, match="became free"), transaction(pool):
+        with pytest.raises(UnreachableError, match="became free"), transaction(pool):
             pass
 
 

@@ -355,6 +355,9 @@ ANSWERS = {
     client.FeedbackPage: schema.FeedbackPageAnswer, client.BadgeRun: schema.BadgeRunAnswer,
     client.Badge: schema.BadgeAnswer, client.Conversation: schema.ConversationAnswer,
     client.Conversations: schema.ConversationPage, client.NoticeResult: schema.NoticeAnswer,
+    client.TextReplacement: schema.ReplacedTextAnswer, client.TurnPreview: schema.PreviewedTurnAnswer,
+    client.PreviewBeyond: schema.PreviewBeyondAnswer,
+    client.ConversationPreview: schema.PreviewedConversationAnswer, client.PreviewResult: schema.PreviewAnswer,
 }  # fmt: skip
 NOT_READ = {client.NoticeResult: {"terms_accepted_at"}, client.Conversation: {"holds"}}
 OF_THE_CLIENT = {client.GateResult: {"because"}}  # it says what the server could not

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,23 @@ def test_the_page_does_what_the_api_does_and_each_verb_is_one_transaction(walk: 
     done = "SELECT narrowings, narrowed, deleted_at IS NOT NULL, count(*) FROM conversations GROUP BY 1, 2, 3"
     assert walk.world.rows(done) == [(1, False, True, 2)]
     assert walk.world.rows("SELECT count(*) FROM feedback WHERE taken_back_at IS NOT NULL") == [(2,)]
+
+
+def test_a_page_is_read_in_one_transaction(walk: Walk) -> None:
+    """All that it shows is of one moment, and it takes one connection. A session is looked up in one of its own."""
+    headers, host = walk.person("ivy"), walk.world.service()
+    assert walk.api.post(f"{MINE}/choices", headers=headers, json={"allow": True}).status_code == 201
+    turn = {"account": "host:ivy", "conversation": "host:pears", "text": "How do I plant a tree?"}
+    chat = walk.api.post("/v1/turns", headers=host, json=turn).json()["conversation"]
+    pages = (
+        "/notice", "/notice?whole=1", "/settings", f"/settings?again={uuid.UUID(int=1).hex}", "/settings?said=1", "/chats",
+        f"/chats?chat={chat}&said=let_in", f"/chats/{chat}", f"/chats/{chat}/delete", "/feedback",
+    )  # fmt: skip
+    for path in pages:
+        for _ in range(2):
+            status = 404 if "again=" in path else 200
+            walk.ask(path, status, "GET", path, headers)
+    assert {path: walk.costs[path].transactions for path in pages} == dict.fromkeys(pages, 1)
 
 
 def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ BODIES: dict[str, Any] = {
 }
 READS = (
     "/v1/accounts/{account:str}", "/v1/accounts/{account:str}/gate", "/v1/accounts/{account:str}/notice",
-    "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/standing",
+    "/v1/accounts/{account:str}/choices", "/v1/accounts/{account:str}/standing", "/v1/accounts/{account:str}/preview",
     "/v1/accounts/{account:str}/explain", "/v1/accounts/{account:str}/reads",
     "/v1/accounts/{account:str}/export", "/v1/accounts/{account:str}/conversations", "/v1/accounts/{account:str}/feedback",
     "/v1/conversations/{conversation:str}", "/v1/conversations/{conversation:str}/turns",
@@ -95,8 +95,8 @@ OPEN = (
     "/signed-out", "/design",
 )  # fmt: skip
 PAGES = (
-    "/notice", "/signup", "/settings", "/projects", "/chats", "/selection", "/timeline", "/everything", "/account/close",
-    "/erasures", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
+    "/notice", "/signup", "/settings", "/preview", "/projects", "/chats", "/selection", "/timeline", "/everything",
+    "/account/close", "/erasures", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
     "/sign-out",
 )  # fmt: skip
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from licet.consent import lint, rendered_page
 from licet.consent.lint import LintRule
 from licet.policy.state import Share
-from licet.vault.commands import Delete, GiveFeedback, Narrow
+from licet.vault.commands import Delete, GiveFeedback, Narrow, SetAge
 from licet.vault.content import Content, encode
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
@@ -46,6 +47,7 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     return {
         "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
         "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
+        "preview": ("ana", "/preview"),
         "chat": ("ana", f"/chats/conv_{first.hex}"), "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
         "refused": ("ana", "/chats/conv_0"), "feedback": ("ana", "/feedback"),
     }  # fmt: skip
@@ -174,6 +176,66 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site:
     page.get_by_text("your chats will not be used").wait_for()
     assert site.town.standing("ana") == "withdrawn"
     assert page.evaluate("() => window.heard") == ["answered"]
+
+
+two_questions = pytest.mark.parametrize("site", ["strict"], indirect=True)
+
+
+@two_questions
+def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(site: Site, embedded: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    page.get_by_role("button", name="Save my answers").wait_for()
+    assert (page.get_by_role("radio").count(), page.locator(":checked").count()) == (4, 0)
+    assert Axe().run(page).response["violations"] == []
+    assert lint.judge(rendered_page.measure(page)) == []
+    page.get_by_label("I accept the new terms.").check()
+    page.locator("#allow-models-no").check()
+    page.get_by_role("button", name="Save my answers").click()
+    page.get_by_role("alert").wait_for()
+    assert "to recognise misuse?" in page.get_by_role("alert").inner_text()
+    assert page.locator("#allow-models-no").is_checked(), "what was answered stands there still"
+    page.locator("#allow-safety-yes").check()
+    page.get_by_role("button", name="Save my answers").click()
+    page.get_by_role("heading", name="You can go on writing").wait_for()
+    assert (site.town.standing("ana", "models"), site.town.standing("ana", "safety")) == ("declined", "granted")
+    assert page.evaluate("() => window.heard") == ["shown", "shown", "answered"]
+
+
+@two_questions
+def test_the_settings_component_changes_one_of_two_answers_and_a_lower_age_is_asked_again(
+    site: Site, embedded: Any
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    existing(site)
+    town = site.town
+    town.choose("ana", True)
+    page = embedded("ana", "licet-settings")
+    page.get_by_role("heading", name="Privacy settings").wait_for()
+    assert Axe().run(page).response["violations"] == []
+    assert lint.judge(rendered_page.measure(page)) == []
+    page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
+    page.get_by_text("your chats will not be used to recognise misuse").wait_for()
+    assert (town.standing("ana", "models"), town.standing("ana", "safety")) == ("granted", "withdrawn")
+    assert page.evaluate("() => window.heard") == ["answered"]
+    town.open("eve", age=None)
+    other = embedded("eve", "licet-notice")
+    other.get_by_label("How old are you?").wait_for()
+    town.tell(SetAge(account=town.accounts["eve"], at=town.clock.now, age=30))
+    for place in ("#allow-models-no", "#allow-safety-no"):
+        other.locator(place).check()
+    other.get_by_label("I accept").check()
+    other.get_by_label("How old are you?").fill("20")
+    send = other.get_by_role("button", name=re.compile("Save my answers|Finish signing up"))
+    send.click()
+    other.get_by_role("alert").wait_for()
+    assert "A lower age counts from now on" in other.get_by_role("alert").inner_text()
+    send.click()
+    other.get_by_role("heading", name=re.compile("You can go on writing|You are signed up")).wait_for()
+    assert town.standing("eve", "models") == "declined"
 
 
 def box(page: Any, tag: str = "licet-notice") -> dict[str, float]:

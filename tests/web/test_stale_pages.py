@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
+from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult
 from licet.policy.file import read
 from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import installation
-from licet.vault.commands import Narrow, SetPlan, Widen
+from licet.vault.commands import KeepProjectOut, LetProjectIn, Narrow, SetPlan, Widen
+from licet.vault.ids import Prefix, host_hmac
+from licet.vault.ids import shown as shown_id
+from licet.vault.requests import Write, WriteResult
 
 from .browsing import PHONE, Site, browser, existing, site
 from .people import AFTER, NOTICE
@@ -137,6 +144,41 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
         town.tell(Narrow(**about))
         old.reload()
         assert done not in text(old), "and is not said once it holds no more"
+
+
+@pytest.mark.parametrize("act", [ScopeAct.as_settings, ScopeAct.use])
+def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
+    world: World, api: Any, act: ScopeAct
+) -> None:
+    """It is kept out again behind the page's form and before the form has its turn: checked where it is written."""
+    world.clock.set(NOTICE)
+    world.open("ana", allow=False)
+    account = world.accounts["ana"]
+    garden = host_hmac(world.site.host_key, "project", "garden")
+    world.tell(KeepProjectOut(account=account, at=NOTICE, host_project=garden))
+    (project, out_at) = world.rows("SELECT project_id, kept_out_at FROM projects")[0]
+    page = api.get(f"/projects/{shown_id(Prefix.project, project)}", headers=world.browser("ana")).text
+    (showing,) = set(re.findall(r'name="showing" value="(\w+)"', page))
+    later = NOTICE + timedelta(minutes=5)
+    world.clock.set(later)
+    form = ScopeForm(
+        account=account, at=later, act=act, project=project, out_at=out_at, question="training", showing=UUID(showing)
+    )
+    again = (
+        LetProjectIn(account=account, at=later, project=project),
+        KeepProjectOut(account=account, at=later, project=project),
+    )
+    with transaction(world.here.pool) as tx:
+        results = world.site.writing.apply(tx, [Write(command=one) for one in (*again, form)])
+    assert isinstance(results[-1], WriteResult)
+    assert results[-1].finished == ScopeFormResult()
+    assert world.rows("SELECT kept_out_at FROM projects") == [(later,)]
+    assert world.rows("SELECT count(*) FROM choices WHERE effect = 'began'") == [(0,)]
+    with transaction(world.here.pool) as tx:  # the page as it is now
+        (done,) = world.site.writing.apply(tx, [Write(command=replace(form, out_at=later))])
+    assert isinstance(done, WriteResult)
+    assert done.finished == ScopeFormResult(done=True)
+    assert world.rows("SELECT kept_out_at FROM projects") == [(None,)]
 
 
 def test_every_form_of_a_page_leads_to_a_page_that_can_be_loaded_again(world: World, api: Any) -> None:

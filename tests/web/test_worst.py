@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -44,6 +45,23 @@ PAGE = Path(__file__).parents[2] / "docs" / "worst-requests.md"
 CPU_SECONDS_MAX, MEMORY_BYTES_MAX, SILENT_SECONDS_MAX = 2.0, 200 * 2**20, 1.0
 TRIES = 3  # what the process does by itself may fall into one of them
 PROBE_SECONDS = 0.02
+MESSAGE = 23_000  # characters: as many as are read for names at once
+WORDS = (
+    "the",
+    "gardens",
+    "of",
+    "Jane",
+    "Poole",
+    "in",
+    "Leeds",
+    "were",
+    "open",
+    "and",
+    "Peter",
+    "Marsh",
+    "wrote",
+    "about",
+)
 UNKNOWN = "0" * 31 + "1"
 SEGMENTS = "[segments](glossary.md#segment)"  # as the page has it, where it uses the word first
 
@@ -63,11 +81,13 @@ log_as_json()
 web = Web(
     url=url, token_key_file=folder / "token.key", person_requests_per_minute=10**6, unknown_requests_per_minute=10**6
 )
+from licet.web.app import load_previews
 with opened(dsn) as pool:
     here = installation.Installation(
         config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
         clock=installation.utc_now,
     )
+    load_previews(here, None)  # as `licet serve` does beside its requests
     with bound("127.0.0.1", 0) as listener:
         print(listener.getsockname()[1], file=sys.stderr, flush=True)
         server(create_app(here, web), "127.0.0.1", 0, web).run(sockets=[listener])
@@ -146,7 +166,19 @@ PAGE_OF = (Worst("the largest there is", "browser"),)
 TURN = "POST /v1/turns"
 BULK = "POST /v1/turns:bulk"
 OTLP = "POST /v1/otlp/v1/traces"
+PREVIEW = "GET /v1/accounts/{account:str}/preview"
+SHOWN = "a chat of addresses alone, as long as is shown"
+NAMES = "as much as is read for names at once"
 WORST: dict[str, tuple[Worst, ...]] = {
+    PREVIEW: (
+        Worst("everything", "person"),
+        Worst(SHOWN, "person", query="?conversation=host:mails"),
+        Worst(NAMES, "person", query="?conversation=host:prose"),
+        Worst("a chat that is too long", "person", query="?conversation=host:fat"),
+    ),
+    "GET /preview": (Worst("everything", "browser"),),
+    "GET /projects/{name:str}/preview": (Worst(SHOWN, "browser"),),
+    "GET /chats/{name:str}/preview": (Worst(SHOWN, "browser"),),
     TURN: (
         *JSON_BODY,
         Worst("8 MiB of empty objects", body=b"[" + b"{}," * 2_700_000 + b"{}]", headers=JSON),
@@ -212,8 +244,12 @@ class Measured:
 
     def send(self, key: str, worst: Worst) -> int:
         method, _, path = key.partition(" ")
+        if path.endswith("/preview"):
+            path = path.replace("/chats/{name:str}", f"/chats/{self.objects['mails']}")
         if path.startswith("/chats/"):
             path = path.replace("{name:str}", self.objects["conversation"])
+        if path.startswith("/projects/"):
+            path = path.replace("{name:str}", self.objects["project"])
         for name, value in self.objects.items():
             path = path.replace("{" + name + ":str}", value)
         headers = {**self.callers[worst.caller], **worst.headers}
@@ -221,6 +257,13 @@ class Measured:
             method, f"{self.url}{path}{worst.query}", content=worst.body, headers=headers, follow_redirects=False
         )
         return answer.status_code
+
+    def read_more(self) -> bool:
+        """Has a part of the addresses read for names; whether there is more."""
+        path = "/v1/accounts/me/preview?conversation=host:mails"
+        seen = self.http.get(f"{self.url}{path}", headers=self.callers["person"]).json()
+        assert seen["items"][0]["beyond"] is None
+        return bool(seen["items"][0]["unread"])
 
     def cost(self, key: str, worst: Worst) -> Cost:
         """What a request costs; the silence is the least of some tries, should it have been long."""
@@ -278,9 +321,17 @@ def filled(world: World) -> dict[str, str]:
     """Something large of everything: conversations, turns, segments. The ids that paths are filled with."""
     world.clock.set(datetime.now(UTC))
     world.open("ana", allow=True)
+    rng = random.Random(1)
+    own = {"account": "host:ana", "project": "host:p"}
+    mails = ["a@firma.ee " * (MESSAGE // 11)] * 8
+    prose = [f"{n} " + " ".join(rng.choice(WORDS) for _ in range(14)) for n in range(1_900)]
     several = (
+        b"\n".join(json_of(**own, conversation="host:mails", text=text, id=f"d{n}") for n, text in enumerate(mails)),
         lines(2 * SEGMENTS_MAX, *ALTERNATING),
         b"\n".join(json_of(**{**OTHER, "conversation": f"host:c{n}"}) for n in range(1_000)),
+        b"\n".join(
+            json_of(**{**OTHER, "conversation": "host:prose", "text": t}, id=f"p{n}") for n, t in enumerate(prose)
+        ),
         b"\n".join(json_of(**{**OTHER, "conversation": "host:fat"}, id=f"f{n}") for n in range(3_000)),
         b"\n".join(
             json_of(**{**OTHER, "conversation": "host:fat", "text": "z" * 2**16}, id=f"g{n}") for n in range(200)
@@ -288,10 +339,12 @@ def filled(world: World) -> dict[str, str]:
     )
     for place, body in enumerate(several):
         statuses = {json.loads(line)["status"] for line in api_turns._take_all(world.site, body).splitlines()}
-        assert place == 0 or statuses == {201}
+        assert place == 1 or statuses == {201}
     endpoints.add(world.here, "reader", None)
     ((fat,),) = world.rows("SELECT conversation_id FROM turns GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
+    (mails_row,) = world.rows("SELECT conversation_id, project_id FROM conversations WHERE project_id IS NOT NULL")
     return {
+        "mails": f"conv_{mails_row[0].hex}", "project": f"proj_{mails_row[1].hex}",
         "account": f"acc_{world.accounts['ana'].hex}", "conversation": f"conv_{fat.hex}", "turn": f"turn_{fat.hex}-1",
         "showing": UNKNOWN, "erasure": f"era_{UNKNOWN}", "event": f"evt_{UNKNOWN}", "release": UNKNOWN, "name": "x",
         "staff": UNKNOWN, "secret": "x" * 43, "version": "x", "hold": UNKNOWN, "matter": "x",
@@ -315,6 +368,8 @@ def measured(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Measured]:
         for _ in range(3):  # what is compiled and remembered with the first requests is nobody's cost
             made.http.get(f"{made.url}/healthz")
             made.http.get(f"{made.url}/v1/me", headers=made.callers["person"])
+        while made.read_more():
+            pass
         try:
             yield made
         finally:

@@ -14,6 +14,7 @@ from licet import client
 from licet.agent.transport import PURPOSE, AccountAccess, Allowed, Usable
 from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
+from licet.policy.state import ScopeKind
 
 Result = TypeVar("Result")
 
@@ -70,7 +71,7 @@ class ApiTransport:
             return Usable(turns=seen.turns, kept_out=seen.kept_out)
         return Usable(
             turns=seen.turns, use=badge.use != "none", because=badge.because, until=badge.until,
-            kept_out=seen.kept_out,
+            kept_out=seen.kept_out, scope=_scope(badge.scope), since=badge.since,
         )  # fmt: skip
 
     def covers(self, session: str, project: str) -> bool:
@@ -89,6 +90,10 @@ class ApiTransport:
         yes = client.choose(self._account, allow=True, question=question, scope=scope, via="cli")
         done = self._client.send(yes, within=TIMEOUT_SECONDS)
         return Allowed(question=question, effect=done.effect, because=done.because or "")
+
+
+def _scope(said: str | None) -> ScopeKind | None:
+    return ScopeKind(said) if said in set(ScopeKind) else None
 
 
 def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:

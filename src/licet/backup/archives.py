@@ -194,11 +194,17 @@ class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
     segments: int
 
 
-def prune(here: Installation, target: Path) -> PrunedBackups:
-    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed."""
+def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedBackups:
+    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed.
+
+    A dry run answers what would be removed, and removes nothing.
+    """
     found = backups(here, target)
     with _claimed(target, fcntl.LOCK_EX):
         spent = [kept for kept in found if kept.expired or not kept.whole]
+        if dry_run:
+            unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(here, target))
+            return PrunedBackups(backups=tuple(spent), segments=unneeded)
         for kept in spent:
             shutil.rmtree(kept.folder)
             if kept.backup:
@@ -220,9 +226,21 @@ def prune_wal(here: Installation, target: Path) -> int:
 
 
 def _prune_wal(here: Installation, target: Path) -> int:
-    """A segment is needed by the bases that were begun before it, so it lies no longer than the window of backups.
+    removed = 0
+    for archive, gone, is_over in _unneeded_wal(here, target):
+        for path in gone:
+            wal_seals.remove(path)
+        removed += len(gone)
+        if is_over:
+            shutil.rmtree(archive)
+    return removed
 
-    It goes though an expired base still lies beside it.
+
+def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list[Path], bool]]:
+    """Each archive below ``target`` with its segments that no living base needs, and whether nothing needs the archive.
+
+    A segment is needed by the bases that were begun before it, so it is kept no longer than the window of backups. An
+    expired base that is still there does not need it.
     """
     bases = [
         backup_manifest.read(kept.folder) for kept in backups(here, target)
@@ -230,17 +248,10 @@ def _prune_wal(here: Installation, target: Path) -> int:
     ]  # fmt: skip
     with transaction(here.pool) as tx:
         current = wal_receiver.slot(tx, _journal(here))
-    removed = 0
     for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(_journal(here))}*")):
         oldest = min((one.begins for one in bases if one.archive == archive.name), key=lambda n: n[8:], default=None)
         is_over = oldest is None and archive.name != current
-        gone = wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest)
-        for path in gone:
-            wal_seals.remove(path)
-        removed += len(gone)
-        if is_over:
-            shutil.rmtree(archive)
-    return removed
+        yield archive, wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest), is_over
 
 
 def verify(config: Configuration, folder: Path, until: datetime | None = None) -> BackupManifest:

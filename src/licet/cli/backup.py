@@ -15,7 +15,7 @@ from licet.backup import wal_receiver
 from licet.backup.archives import KeptBackup, PrunedBackups, RestoreResult
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, moment, opened, show
+from licet.cli.shell import answer_options, data_option, dry_option, json_option, moment, opened, show
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
@@ -67,17 +67,18 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
 
 @backup.command("prune")
 @click.argument("folder", type=click.Path(path_type=Path))
+@dry_option("List what would be removed, and remove nothing.")
 @answer_options
-def prune(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+def prune(folder: Path, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed backups could use
     it.
 
     \b
-    Example:  licet backup prune /srv/backups
+    Example:  licet backup prune /srv/backups --dry-run
     """
     with opened(data, at) as here:
-        spent = backups.prune(here, folder)
-        show(spent, as_json, lambda: _pruned(spent))
+        spent = backups.prune(here, folder, dry_run=dry_run)
+        show(spent, as_json, lambda: _pruned(spent, dry_run))
 
 
 @backup.command("wal")
@@ -177,9 +178,10 @@ def _line(kept: KeptBackup) -> str:
     return f"{kept.folder}: {kept.form} {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
 
 
-def _pruned(spent: PrunedBackups) -> str:
-    lines = [f"removed {one.folder}" for one in spent.backups]
-    lines += [f"removed {spent.segments:,} segments of WAL"] if spent.segments else []
+def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
+    verb = "would remove" if dry_run else "removed"
+    lines = [f"{verb} {one.folder}" for one in spent.backups]
+    lines += [f"{verb} {spent.segments:,} segments of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
 
 

@@ -40,7 +40,8 @@ def demo(
     """Plays a simulated town, or runs Licet on your own files. The town runs from August to December 2025, through
     the real code.
 
-    The resulting folder is an installation on a simulated clock: the other commands work on it.
+    The resulting folder is an installation on a simulated clock: the other commands work on it. Exits 1 if a promise was
+    not kept.
 
     \b
     Example:  licet demo

@@ -9,7 +9,7 @@ import click
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, dry_option, opened, recipient_option, show
 from licet.erasure import certificates
-from licet.erasure.certificates import ErasureStatus, Recall
+from licet.erasure.certificates import ErasureForecast, ErasureStatus, Recall
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.proof import documents
@@ -31,15 +31,20 @@ def erase() -> None:
     is_flag=True,
     help="Destroy the keys of what was deleted without waiting for the end of its period.",
 )
+@dry_option("Count what is due, and change nothing.")
 @answer_options
-def run(erasure: str | None, at_once: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def run(erasure: str | None, at_once: bool, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An interrupted run continues
     when it is called again.
 
     \b
-    Example:  licet erase run
+    Example:  licet erase run --dry-run
     """
     with opened(data, at) as here:
+        if dry_run:
+            seen = certificates.forecast(here, only=erasure, at_once=at_once)
+            show(seen, as_json, lambda: _forecast(seen))
+            return
         ran = certificates.run(here, only=erasure, at_once=at_once)
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items())) or "none waits"
         waits = certificates.unlogged(here).closures
@@ -190,6 +195,13 @@ def acknowledged(name: str, handout: str | None, data: Path | None, at: str | No
         else:
             erasure = certificates.acknowledge(here, name, handout)
             show(erasure, as_json, lambda: _recall_line(erasure))
+
+
+def _forecast(seen: ErasureForecast) -> str:
+    return (
+        f"would finish {seen.due:,} erasures and destroy {seen.keys:,} keys; {seen.held:,} are kept by a hold,"
+        f" {seen.later:,} are not due yet"
+    )
 
 
 def _line(seen: ErasureStatus) -> str:

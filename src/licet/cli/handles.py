@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import at_option, data_option, opened, show, year_option
+from licet.cli.shell import answer_options, opened, show, year_option
 from licet.proof import documents
 from licet.proof import handles as finding
 
@@ -14,14 +14,24 @@ from licet.proof import handles as finding
 @click.command("handles")
 @click.argument("account")
 @year_option
-@data_option
-@at_option
-def handles(account: str, year: int | None, data: Path | None, at: str | None) -> None:
+@answer_options
+def handles(account: str, year: int | None, data: Path | None, at: str | None, as_json: bool) -> None:
     """Prints the handles of an ACCOUNT and its conversations. They are its names in the log and in the proofs of
     releases, for its person alone.
 
     \b
     Example:  licet ledger handles ana --year 2025
+              licet ledger handles ana --json
     """
     with opened(data, at) as here:
-        show(finding.handles(here, documents.account_named(here, account), year), True, str)
+        found = finding.handles(here, documents.account_named(here, account), year)
+        show(found, as_json, lambda: "\n".join(_lines(found)))
+
+
+def _lines(found: finding.Handles) -> list[str]:
+    return [
+        f"year  {found.year}",
+        f"who   {found.who}",
+        f"salt  {found.salt}",
+        *(f"{handle}  {name}" for name, handle in (found.conversations | found.projects).items()),
+    ]

@@ -100,14 +100,16 @@ def _lines(seen: epochs.KeyStatus) -> list[str]:
 
 
 @keys.command("destroy-due")
+@dry_option("List the epochs whose keys are due, and destroy nothing.")
 @answer_options
-def destroy_due(data: Path | None, at: str | None, as_json: bool) -> None:
+def destroy_due(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Destroys the epoch keys that no kept backup still needs.
 
     \b
-    Example:  licet keys destroy-due
+    Example:  licet keys destroy-due --dry-run
     """
     with opened(data, at) as here:
-        gone = epochs.destroy_due(here)
-        names = ", ".join(str(number) for number in gone)
-        show({"destroyed": gone}, as_json, lambda: f"destroyed: epoch {names}" if gone else "nothing is due")
+        due = epochs.destroy_due(here, dry_run=dry_run)
+        names, verb = ", ".join(map(str, due)), "would destroy" if dry_run else "destroyed"
+        told = {"due" if dry_run else "destroyed": due}
+        show(told, as_json, lambda: f"{verb}: epoch {names}" if due else "nothing is due")

@@ -35,7 +35,7 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
     known = catalogue.known(folder)
     rows = [
         {"language": name, "name": own, "sentences": len(known.catalogue(name).own), "english": len(known.english)}
-        for name, own in known.names_of()
+        for name, own in known.named
     ]
     show(
         rows, as_json, lambda: "\n".join("{language:<8} {sentences:>5} of {english}  {name}".format(**r) for r in rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, moment, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, moment, opened, show
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -120,7 +120,8 @@ def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None
     "--pem", is_flag=True, help="Print the key of `model.sig` instead, in the form that `model_signing` takes."
 )
 @data_option
-def key(pem: bool, data: Path | None) -> None:
+@json_option
+def key(pem: bool, data: Path | None, as_json: bool) -> None:
     """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out apart from the
     models.
 
@@ -131,7 +132,7 @@ def key(pem: bool, data: Path | None) -> None:
 
     with opened(data) as here:
         vkey, signature_key = lineage.keys(here)
-        click.echo(signature_key if pem else vkey, nl=not pem)
+        show({"vkey": vkey, "pem": signature_key}, as_json, lambda: signature_key.rstrip("\n") if pem else vkey)
 
 
 def _line(seen: RecordedModel) -> str:

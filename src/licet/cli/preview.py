@@ -42,7 +42,7 @@ def preview(
         if account is None:
             raise NotFoundError(f"no account `{host}`", "it is opened over the API, or by `licet import`")
         seen = previews.preview(
-            here, account, purpose, assume=assume,
+            here, account, purpose, assume=assume, bounds=previews.A_COMMAND,
             conversation=parse(Prefix.conversation, conversation) if conversation else None,
             after=parse(Prefix.conversation, after) if after else None,
         )  # fmt: skip
@@ -51,7 +51,7 @@ def preview(
 
 def text(seen: object) -> str:
     """A preview as text."""
-    from licet.service.preview import Preview
+    from licet.service.preview_result import Preview
 
     assert isinstance(seen, Preview)
     how = f"as if you said yes to `{seen.question}` now" if seen.assumed else "under your present answer"
@@ -59,6 +59,10 @@ def text(seen: object) -> str:
     if seen.refused is not None:
         lines.append(f"That yes would have no effect: {seen.refused.value.replace('_', ' ')}")
     for one in seen.conversations:
+        if one.beyond is not None:
+            what = f"{one.beyond.found:,} {one.beyond.bound.value.replace('_', ' ')}, at most {one.beyond.most:,} are shown"
+            lines.append(f"\n{shown(Prefix.conversation, one.conversation)}: {what}")
+            continue
         used = sum(turn.used for turn in one.turns)
         until = f" until {written(one.until)}" if one.until else ""
         name = shown(Prefix.conversation, one.conversation)

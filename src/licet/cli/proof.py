@@ -9,10 +9,9 @@ import click
 
 from licet import verifier
 from licet.cli.handles import handles as ledger_handles
-from licet.cli.root import CommandGroup
+from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
-    at_option,
     data_option,
     json_option,
     listen_options,
@@ -26,7 +25,6 @@ from licet.policy.period import written
 from licet.proof import documents, handles, log_retention, papers
 from licet.service import verification
 
-EXIT_NO, EXIT_CHANGES = 1, 2
 KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
 
 
@@ -149,30 +147,32 @@ def ledger() -> None:
 
 @ledger.command("key")
 @year_option
-@data_option
-@at_option
-def ledger_key(year: int | None, data: Path | None, at: str | None) -> None:
+@answer_options
+def ledger_key(year: int | None, data: Path | None, at: str | None, as_json: bool) -> None:
     """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart from the log.
 
     \b
     Example:  licet ledger key
     """
     with opened(data, at) as here:
-        click.echo(documents.key(here, year).vkey)
+        log = documents.key(here, year)
+        show({"origin": log.name, "vkey": log.vkey}, as_json, lambda: log.vkey)
 
 
 @ledger.command("append")
 @click.option("--follow", is_flag=True, help="Continue until interrupted.")
-@data_option
-@at_option
-def ledger_append(follow: bool, data: Path | None, at: str | None) -> None:
+@answer_options
+def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Appends to the log what was committed and waits.
+
+    With --follow, the answer is what was waiting at the start; entries of later commits are appended within a second.
 
     \b
     Example:  licet ledger append
     """
     with opened(data, at) as here:
-        click.echo(f"{documents.append(here):,} entries appended")
+        appended = documents.append(here)
+        show({"appended": appended}, as_json, lambda: f"{appended:,} entries appended")
         if follow:
             documents.follow(here, Event())
 
@@ -263,8 +263,14 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
     """
     with opened(data) as here:
         seen = documents.status(here)
-        lines = [f"{log.origin}: {log.size:,} entries until {written(log.logged_at)}, {log.vkey}" for log in seen.logs]
+        lines = [_log_line(log) for log in seen.logs]
         show(seen, as_json, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))
+
+
+def _log_line(log: documents.LogSeen) -> str:
+    if not log.begun:
+        return f"{log.origin}: no checkpoint yet, {log.placed:,} entries placed: `licet ledger append` writes it; {log.vkey}"
+    return f"{log.origin}: {log.size:,} entries until {written(log.logged_at)}, {log.vkey}"
 
 
 ledger.add_command(ledger_handles)

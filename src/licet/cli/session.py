@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -20,7 +19,8 @@ from licet.agent.recorder import BY_PERSON
 from licet.agent.repository import repository
 from licet.agent.session_agent import agent, choice_url, remembered
 from licet.agent.transport import Allowed, Usable
-from licet.cli.root import CommandGroup
+from licet.cli.root import EXIT_NO, CommandGroup
+from licet.cli.shell import json_option
 from licet.config import Configuration
 from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.fold import NoEffect
@@ -50,13 +50,9 @@ def session() -> None:
     """Shows and changes whether a session may be used."""
 
 
-def _json(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
-
-
 @session.command("status")
 @click.argument("session", required=False)
-@_json
+@json_option
 def status(session: str | None, as_json: bool) -> None:
     """Shows whether a session may be used, and until when. Also shows who wants it left out.
 
@@ -71,7 +67,7 @@ def status(session: str | None, as_json: bool) -> None:
 
 @session.command("keep-out")
 @click.argument("session", required=False)
-@_json
+@json_option
 def keep_out(session: str | None, as_json: bool) -> None:
     """Keeps a session out: it is recorded but never used. This holds at once, even while Licet cannot be reached.
 
@@ -88,7 +84,7 @@ def keep_out(session: str | None, as_json: bool) -> None:
 
 @session.command("let-in")
 @click.argument("session", required=False)
-@_json
+@json_option
 def let_in(session: str | None, as_json: bool) -> None:
     """Lets in what follows in a session that was kept out. Refused where a project or the organisation keeps it
     out.
@@ -110,7 +106,7 @@ def let_in(session: str | None, as_json: bool) -> None:
 @click.option(
     "--question", "questions", multiple=True, help="Say yes to this question. Required where several are asked."
 )
-@_json
+@json_option
 def allow(session: str | None, project: bool, questions: tuple[str, ...], as_json: bool) -> None:
     """Allows the use of one session or one repository.
 
@@ -157,12 +153,12 @@ def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
             told = "allowed from now on" if one.effect == "began" else f"unchanged ({why or one.effect})"
             click.echo(f"{what}, {one.question}: {told}")
     if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in done):
-        sys.exit(1)
+        sys.exit(EXIT_NO)
 
 
 @session.command("incognito")
 @click.argument("session", required=False)
-@_json
+@json_option
 def incognito(session: str | None, as_json: bool) -> None:
     """Stops recording a session, for good. What was recorded before stays; it can be deleted.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.root import CommandGroup
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, dry_option, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
@@ -68,7 +68,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
     with opened(data, at) as here:
         seen = sweeper.standing(here)
         show(seen, as_json, lambda: _standing(seen))
-    return 1 if seen.waits else 0
+    return EXIT_NO if seen.waits else 0
 
 
 @sweep.command("approve")

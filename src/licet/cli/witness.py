@@ -14,7 +14,7 @@ import click
 import uvicorn
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import listen_options
+from licet.cli.shell import json_option, listen_options, show
 from licet.config import Web
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
@@ -41,7 +41,8 @@ def witness() -> None:
 @witness.command("key")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The witness's name if FILE is new: a URL without its scheme.")
-def witness_key(file: Path, name: str | None) -> None:
+@json_option
+def witness_key(file: Path, name: str | None, as_json: bool) -> None:
     """Creates a witness key in FILE and prints its public key. An existing key is kept.
 
     \b
@@ -56,7 +57,8 @@ def witness_key(file: Path, name: str | None) -> None:
             written.write(f"{signer.skey}\n")
             written.flush()
             os.fsync(written.fileno())
-    click.echo(_key_in(file).verifier.vkey)
+    key = _key_in(file).verifier
+    show({"name": key.name, "vkey": key.vkey}, as_json, lambda: key.vkey)
 
 
 @witness.command("serve")

@@ -67,6 +67,9 @@ from licet.client.answers import (
     Conversation as Conversation,
 )
 from licet.client.answers import (
+    ConversationPreview as ConversationPreview,
+)
+from licet.client.answers import (
     Conversations as Conversations,
 )
 from licet.client.answers import (
@@ -109,6 +112,12 @@ from licet.client.answers import (
     NoticeResult as NoticeResult,
 )
 from licet.client.answers import (
+    PreviewBeyond as PreviewBeyond,
+)
+from licet.client.answers import (
+    PreviewResult as PreviewResult,
+)
+from licet.client.answers import (
     QuestionStanding as QuestionStanding,
 )
 from licet.client.answers import (
@@ -122,6 +131,12 @@ from licet.client.answers import (
 )
 from licet.client.answers import (
     StandingResult as StandingResult,
+)
+from licet.client.answers import (
+    TextReplacement as TextReplacement,
+)
+from licet.client.answers import (
+    TurnPreview as TurnPreview,
 )
 from licet.client.answers import (
     TurnResult as TurnResult,
@@ -270,6 +285,16 @@ def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResu
     return _reading(f"{_account(account)}/standing", StandingResult, _at(cursor))
 
 
+def preview(
+    account: str = "me", *, purpose: str = "improve_models", conversation: str | None = None,
+    project: str | None = None, assume: bool = False, cursor: str | None = None,
+) -> ApiRequest[PreviewResult]:  # fmt: skip
+    """What a release built now would hold of the person's conversations; ``assume``: as if they said yes for what is shown."""
+    query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
+    query += [(name, value) for name, value in (("conversation", conversation), ("project", project)) if value]
+    return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
+
+
 def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
     """Keeps a project out: each of its conversations, and later ones from their first turn on."""
     return _changing("POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title})
@@ -385,15 +410,20 @@ def export(account: str = "me") -> ApiRequest[bytes]:
 
 
 def _account(account: str) -> str:
-    return f"/v1/accounts/{quote(account, safe=':')}"
+    return f"/v1/accounts/{_segment(account)}"
 
 
 def _conversation(conversation: str) -> str:
-    return f"/v1/conversations/{quote(conversation, safe=':')}"
+    return f"/v1/conversations/{_segment(conversation)}"
 
 
 def _project(account: str, project: str) -> str:
-    return f"{_account(account)}/projects/{quote(project, safe=':')}"
+    return f"{_account(account)}/projects/{_segment(project)}"
+
+
+def _segment(reference: str) -> str:
+    """A reference as one segment of a path: a slash in an id of the host is encoded too."""
+    return quote(reference, safe=":")
 
 
 def _at(cursor: str | None) -> tuple[tuple[str, str], ...]:

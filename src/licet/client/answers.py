@@ -282,13 +282,66 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
-    """``use`` is `whole`, `part` or `none`."""
+    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` say by which permission it may be used."""
 
     purpose: str
     use: str
     because: str
     until: datetime | None
     runs: tuple[BadgeRun, ...]
+    scope: str | None = None  # a server from before this said neither
+    since: datetime | None = None
+
+
+class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: str
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[TextReplacement, ...]
+
+
+class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what a conversation has, and how much is shown at most."""
+
+    bound: str
+    found: int
+    most: int
+
+
+class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """With ``beyond`` it is too long to be shown; where ``unread`` is not 0, ``next`` goes on with it."""
+
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[TurnPreview, ...]
+    beyond: PreviewBeyond | None
+    unread: int
+
+
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect."""
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: str | None
+    items: tuple[ConversationPreview, ...]
+    next: str | None
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

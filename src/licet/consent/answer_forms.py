@@ -33,7 +33,7 @@ class FormFault(StrEnum):
     terms = "terms"
     choice = "choice"
     age = "age"
-    lower_age = "lower_age"  # below the one that is known: asked once more, as it ends grants at once
+    lower_age = "lower_age"  # below the one that is known: asked once more, as no person can raise it again
     later = "later"
 
 
@@ -50,7 +50,7 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a form. ``asked`` is what the account was asked before it; with ``faults`` nothing was answered.
 
     ``missing`` are the questions without an answer, ``stale`` those whose yes does not count, as the page shows the question
-    as it was; ``newest_choice`` is the number of the account's newest choice after it.
+    as it was; ``newest_choice`` is the number of the account's newest choice after it; ``age`` is the one that was given.
     """
 
     asked: Prompt
@@ -58,6 +58,7 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     newest_choice: int = 0
+    age: int | None = None
 
 
 class AnswerForm(VerbRequest, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         missing = self._missing(asked, answers)
         age, faults = self._read(asked, answers, missing)
         if self._refuses(asked, faults):
-            return _faulty(asked, faults, missing)
+            return _faulty(asked, faults, missing, age)
         if self.showing is None and any(answers.values()):
             raise RefusedError("a yes needs the question that it answers", because=STALE)
         accepts = self.terms and self.page is FormPage.notice
@@ -159,14 +160,10 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             age = None
         if asked.asks_age and (wrong or (any(answers.values()) and age is None)):
             found.add(FormFault.age)
-        if age is not None and self._lowers(asked, age) and self.age_again.strip() != text:
+        known = asked.state.age
+        if age is not None and known is not None and age < known and self.age_again.strip() != text:
             found.add(FormFault.lower_age)
         return age, frozenset(found)
-
-    def _lowers(self, asked: Prompt, age: int) -> bool:
-        """Whether an age ends what is allowed: it is below the known one, and not old enough."""
-        known = asked.state.age
-        return known is not None and age < known and asked.in_force.refuses_age(age)
 
     def _refuses(self, asked: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether a form with these faults is answered with the page again: a choice counts without the terms,
@@ -187,5 +184,7 @@ def place(asked: Prompt, page: FormPage) -> ShownOn:
             assert_never(page)
 
 
-def _faulty(asked: Prompt, faults: frozenset[FormFault], missing: tuple[str, ...] = ()) -> VerbStep:
-    return VerbStep(finish=lambda _: FormResult(asked=asked, faults=faults, missing=missing))
+def _faulty(
+    asked: Prompt, faults: frozenset[FormFault], missing: tuple[str, ...] = (), age: int | None = None
+) -> VerbStep:
+    return VerbStep(finish=lambda _: FormResult(asked=asked, faults=faults, missing=missing, age=age))

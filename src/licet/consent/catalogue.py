@@ -16,7 +16,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -165,6 +165,11 @@ def translated(key: str, english: Mapping[str, str]) -> str | None:
     return english.get(f"{head}.other") if counted else None
 
 
+@lru_cache(maxsize=1_000)
+def _preferred(header: str, names: tuple[str, ...]) -> str:
+    return language_tags.lookup(language_tags.ranked(header), names)
+
+
 class Languages:
     """The catalogues of some folders; a later folder's file stands in the place of an earlier one's."""
 
@@ -199,9 +204,10 @@ class Languages:
 
     def preferred(self, header: str) -> str:
         """The first language of an ``Accept-Language`` header that there is a catalogue for; English otherwise."""
-        return language_tags.lookup(language_tags.ranked(header), self.names)
+        return _preferred(header, self.names)
 
-    def names_of(self) -> tuple[tuple[str, str], ...]:
+    @cached_property
+    def named(self) -> tuple[tuple[str, str], ...]:
         """Each language with its own name, in the order of the names."""
         named = [(name, self.catalogue(name).own.get(NAME, name)) for name in self.names]
         return tuple(sorted(named, key=lambda one: one[1].casefold()))
@@ -232,7 +238,7 @@ def known(folder: Path | None = None) -> Languages:
     """The languages that ship, and those of a folder of the operator's."""
     found = Languages(_SHIPPED, *([folder] if folder is not None else []))
     if folder is not None:
-        found.names_of()  # reads them all: a file that is no catalogue stops the program, not a person's page
+        _ = found.named  # reads them all: a file that is no catalogue stops the program, not a person's page
     return found
 
 

@@ -138,6 +138,8 @@ def counted(english: Mapping[str, str], head: str) -> bool:
 def _category(key: str, language: str, english: Mapping[str, str]) -> _Found:
     """A category that the language does not have, of what is counted and of the units that a language writes itself."""
     head, _, category = key.rpartition(".")
+    if key in english and category not in cldr.CATEGORIES:
+        return  # a sentence of its own beside a counted one
     _, known = cldr.categories(language)
     is_unit = OPTIONAL.fullmatch(key) is not None and key.startswith("unit.")
     if (counted(english, head) or is_unit) and category not in known:

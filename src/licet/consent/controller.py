@@ -1,7 +1,7 @@
-"""Who is responsible for what people said and where it lies, as the operator states it in ``controller.yaml``.
+"""The data controller (GDPR Article 4(7)) as the operator states it in ``controller.yaml``. Every receipt contains it.
 
-It goes into every receipt. Nothing here is guessed: what the operator left empty is `missing`, a receipt says of it that it
-was not stated, `licet doctor` calls it broken, and `licet serve` takes no callers from elsewhere before it is there.
+No value is guessed or filled in. While a required key is empty, receipts say "not stated", `licet doctor` reports it as
+broken, and `licet serve` refuses an address that other machines can reach.
 
     name: Example Ltd
     address: 1 Example Street, Dublin, Ireland
@@ -27,17 +27,17 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _URL = re.compile(r"https?://[^\s/]+\S*")
 
 MEANING = {
-    "name": "the legal name of who is responsible, as in: Example Ltd",
+    "name": "the legal name of the controller, for example: Example Ltd",
     "address": "its postal address",
-    "contact": "where people reach it about their data: an e-mail address or a URL",
+    "contact": "where people can ask about their data: an e-mail address or a URL",
     "jurisdictions": "the countries whose law applies, as ISO 3166-1 codes: IE, DE",
-    "storage_locations": "the countries in which the data lies",
-    "withdrawal_url": "where somebody takes a permission back; without it the settings page at LICET_WEB__URL",
+    "storage_locations": "the countries in which the data is stored, as ISO 3166-1 codes",
+    "withdrawal_url": "where people withdraw a permission; by default the settings page at LICET_WEB__URL",
 }
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the operator states of itself. Countries are ISO 3166-1 alpha-2 codes; an empty value is not stated."""
+    """What the operator states about itself. Countries are ISO 3166-1 alpha-2 codes; an empty value means "not stated"."""
 
     name: str | None = None
     address: str | None = None
@@ -48,12 +48,12 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The keys that every receipt needs and that have no value; ``withdrawal_url`` has one of its own."""
+        """The required keys without a value. ``withdrawal_url`` is not required: it has a default."""
         return tuple(key for key in MEANING if key != "withdrawal_url" and not getattr(self, key))
 
 
 def read(file: Path) -> Controller:
-    """What the file states, nothing where there is none; InputError names the key and the mend."""
+    """Reads the file; an absent file states nothing. InputError names the key and the fix."""
     if not file.is_file():
         return Controller()
     try:
@@ -61,32 +61,37 @@ def read(file: Path) -> Controller:
         stated = {key: value for key, value in found.items() if value is not None} if isinstance(found, dict) else found
         return checked(msgspec.convert(stated, Controller), str(file))
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"does not read: {error}", f"its keys are {', '.join(MEANING)}", file=str(file)) from None
+        raise InputError(f"cannot be read: {error}", f"its keys are {', '.join(MEANING)}", file=str(file)) from None
 
 
 def checked(stated: Controller, file: str = "") -> Controller:
-    """``stated`` itself; InputError for a value that is none of its kind."""
+    """Returns ``stated`` if every value is valid; InputError otherwise."""
     for key in ("name", "address", "contact", "withdrawal_url"):
         value = getattr(stated, key) or ""
         if len(value) > TEXT_CHARACTERS_MAX:
             raise InputError(f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key)
     if stated.withdrawal_url and not _URL.fullmatch(stated.withdrawal_url):
         raise InputError(
-            f"`{stated.withdrawal_url}` is no URL", "write it with https://", file=file, key="withdrawal_url"
+            f"`{stated.withdrawal_url}` is not a URL", "begin it with https://", file=file, key="withdrawal_url"
         )
     for key in ("jurisdictions", "storage_locations"):
         codes: tuple[str, ...] = getattr(stated, key)
         if len(codes) > COUNTRIES_MAX:
-            raise InputError(f"has more than {COUNTRIES_MAX} countries", "name each once", file=file, key=key)
+            raise InputError(f"has more than {COUNTRIES_MAX} countries", "list each country once", file=file, key=key)
         for code in codes:
             if not _COUNTRY.fullmatch(code):
-                raise InputError(f"`{code}` is no country", "write ISO 3166-1 codes, as in IE", file=file, key=key)
+                raise InputError(
+                    f"`{code}` is not a country code",
+                    "use ISO 3166-1 alpha-2 codes, for example IE",
+                    file=file,
+                    key=key,
+                )
     return stated
 
 
 def write(file: Path, stated: Controller) -> None:
-    """Writes the file, each key with its meaning; what is not stated stays empty, to be filled in."""
-    lines = ["# Who is responsible, as every receipt states it. `licet doctor` says what is missing.", ""]
+    """Writes the file with a comment on each key. Keys without a value stay empty, to be filled in later."""
+    lines = ["# The data controller, as every receipt states it. `licet doctor` reports what is missing.", ""]
     for key, meaning in MEANING.items():
         value = getattr(stated, key)
         lines += [f"# {meaning}", f"{key}: {_yaml(value)}".rstrip(), ""]

@@ -8,7 +8,7 @@ there says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -22,9 +22,9 @@ from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import ConversationKind, TurnRole, TurnState
+from licet.policy.state import ConversationKind, ScopeKind, TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_choices, account_view
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason
 from licet.vault.content import Content
@@ -61,7 +61,10 @@ class UseRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest limit of a use."""
+    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest limit of a use.
+
+    Where it may be used, ``scope`` says for what the grant in force was given that it is used by, and ``since`` when.
+    """
 
     purpose: str
     use: Use
@@ -69,6 +72,8 @@ class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     until: datetime | None
     runs: tuple[UseRun, ...]
+    scope: ScopeKind | None = None
+    since: datetime | None = None
 
 
 class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +156,7 @@ def several(
 ) -> list[OwnConversation]:
     """The account's own of these, in their order; any other id is left out."""
     seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
-    named = titles(tx, keyring, seen, at)
+    named, began = titles(tx, keyring, seen, at), _began(tx, account, policies, seen)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
     holds, kept = (
         _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]),
@@ -162,6 +167,7 @@ def several(
             _one(
                 policies,
                 seen[conversation],
+                began,
                 named.get(conversation, ""),
                 releases.get(conversation, []),
                 holds.get(conversation, []),
@@ -172,6 +178,30 @@ def several(
         for conversation in ids
         if conversation in seen and seen[conversation].turns.segments
     ]
+
+
+def _began(
+    tx: Transaction, account: UUID, policies: Policies, seen: Mapping[UUID, account_view.AccountView]
+) -> dict[int, datetime]:
+    """When each grant was given that one of these may be used by."""
+    found = {
+        view.state.grant_for(question, view.turns)
+        for view in seen.values()
+        for question in policies.in_force(view.at).asks
+    }
+    return account_choices.began(tx, account, sorted(number for number in found if number is not None))
+
+
+def _granted(
+    badge: UseBadge, seen: account_view.AccountView, policies: Policies, began: Mapping[int, datetime]
+) -> UseBadge:
+    """The badge with the grant that it may be used by, which there is unless it is a safety copy that is used."""
+    question = policies.in_force(seen.at).question_of(badge.purpose)
+    number = None if question is None else seen.state.grant_for(question, seen.turns)
+    grant = next((one for one in seen.state.grants if one.number == number), None)
+    if grant is None or badge.use is Use.none or badge.because is DecisionReason.flagged:
+        return badge
+    return msgspec.structs.replace(badge, scope=grant.scope.kind, since=began.get(grant.number))
 
 
 def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, list[HoldTold]]:
@@ -190,7 +220,8 @@ def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
 
 
 def _one(
-    policies: Policies, seen: account_view.AccountView, title: str, releases: Sequence[str], holds: Sequence[HoldTold]
+    policies: Policies, seen: account_view.AccountView, began: Mapping[int, datetime], title: str,
+    releases: Sequence[str], holds: Sequence[HoldTold],
 ) -> OwnConversation:  # fmt: skip
     row, state = seen.conversation, seen.turns
     return OwnConversation(
@@ -210,7 +241,8 @@ def _one(
         keep_until=None if holds else state.content_until,
         safety_until=state.safety_until,
         badges=tuple(
-            badge(seen, seen.said, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)
+            _granted(badge(seen, seen.said, policies, purpose), seen, policies, began)
+            for purpose in sorted(policies.in_force(seen.at).covers)
         ),
         releases=tuple(releases),
     )

@@ -66,6 +66,13 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
     def own(self) -> tuple[Grant, ...]:
         return tuple(grant for grant in self.state.grants if grant.scope == self.scope)
 
+    def project_grant(self, question: str) -> Grant | None:
+        """Of a chat: the grant of its project, which covers it once its own ended."""
+        if self.conversation is None or not self.conversation.project:
+            return None
+        whole = GrantScope(ScopeKind.project, self.conversation.project)
+        return next((one for one in self.state.grants if (one.question, one.scope) == (question, whole)), None)
+
     @property
     def let_in(self) -> ScopeStands:
         """The same once it is let in."""
@@ -82,7 +89,9 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         return made.because or made.answers[0].because
 
     def returns(self, policies: Policies, at: datetime) -> tuple[Grant, ...]:
-        """Its own grants that `as in my settings` ends: those of questions to which the account says no today."""
+        """Its own grants that `as in my settings` ends: those of questions to which the account says no today. Where it says
+        yes, ending one would take away what both of them allow.
+        """
         waiting = unanswered(self.state, policies, at)
         return tuple(
             grant
@@ -182,7 +191,7 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
             return [Widen(account=self.account, at=self.at, conversation=self.conversation, narrowings=times)]
         if seen.out_at != self.out_at:
             raise RefusedError("the project was kept out again since", "look at it again", because=STALE)
-        return [LetProjectIn(account=self.account, at=self.at, project=self.project)]
+        return [LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)]
 
     def _as_settings(self, tx: Transaction, known: Policies, seen: ScopeStands) -> list[Command]:
         answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None

@@ -1,8 +1,8 @@
-"""Decontamination: what holds a benchmark's question is named, so that it does not train what the benchmark measures.
+"""Decontamination: texts that contain a question of a benchmark are marked, so that they are not used to train for it.
 
-A question counts as held where ``HELD_MIN`` of its eight-word shingles are in one text: the rule of PaLM (Chowdhery et
-al. 2022, section 8). A question of fewer than eight words is not told from common speech and is left out of the list.
-The list is made of hashes under a fixed key: it is public text, and the same list is the same bytes everywhere.
+A text contains a question if ``HELD_MIN`` of the question's eight-word shingles are in it: the rule of PaLM (Chowdhery et
+al. 2022, section 8). Questions of fewer than eight words cannot be told from common phrases and are not in the list.
+The list contains hashes under a fixed key. The key is not secret: benchmarks are public, and the list is the same everywhere.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What of code is meant to be read: names are looked for in its strings and comments, and nowhere else.
+"""Strings and comments in code: names are searched for there and nowhere else in code.
 
-Promise: of the spans in lines of code those stay that lie in one string or one comment and do not cut a word in two,
-so that what is put in their place leaves the code as valid as it was. In prose every span stays, whatever it cuts.
+Promise: a span in lines of code is kept only if it is inside one string or one comment and does not split a word, so that
+replacing it leaves the code valid. In prose every span is kept.
 
-Code is what stands in a fence that names a programming language, a text that is one JSON value, and lines that look
-like nothing else (labels.py). Data in fences (CSV, YAML, logs) is read as prose. Strings and comments are told by the
-marks that most languages share: a scanner for each would be right in more cases, and in none that a reader relies on.
+Code is a fenced block with the name of a programming language, a text that is one JSON value, and lines that look like code
+(labels.py). Data in fences (CSV, YAML, logs) is treated as prose. Strings and comments are recognised by the delimiters
+that most languages share. A scanner for each language would be right more often, but not where a reader relies on it.
 """
 
 from __future__ import annotations

@@ -1,21 +1,20 @@
-"""The election among duplicates: which rows of a release stay, so that nothing is learnt twice and nothing is lost.
+"""The election among duplicates: it decides which documents of a release are kept, so that nothing is learnt twice or lost.
 
-A document stands in the order of a hash of its own name, the same from release to release. It loses to the documents
-before it that stay when its whole is one of theirs (a chat: exactly, or alike at Jaccard 0.7), or when
-``REPEATED_MIN`` of its turns by weight are (a chat: exactly; a coding session: exactly or alike, by message and tool
-output, since a file that is read again and again would otherwise make all sessions of a project alike). A turn weighs
-its bytes, ``WEIGHT_MAX`` at most, for the same reason.
+Documents are ordered by a hash of their own name, which is the same in every release. A document is dropped if one of the kept
+documents before it contains it as a whole (a chat: exactly, or with a Jaccard similarity of 0.7), or if kept documents contain
+``REPEATED_MIN`` of its turns by weight. A chat's turns are compared exactly. Those of a coding session are compared exactly
+or by similarity, by message and by tool output: a file that is read many times would otherwise make all sessions of a
+project similar. For the same reason a turn's weight is its bytes, at most ``WEIGHT_MAX``.
 
 Invariants:
-- What a loser holds is held by documents that stay, to the thresholds: a loser takes nothing, so no content goes
-  because of a document that went.
-- Whoever ends takes no other's place with them: the next release elects among those that are permitted then, all
-  anew, and the next in order takes the place of one that died. Nothing of an election is stored, so nothing of it
-  outlives what it came from (docs/adr/0008).
-- The outcome depends on the documents, not on the order they are entered in.
+- The content of a dropped document is in documents that are kept, within the thresholds. A dropped document drops no other
+  one, so no content is lost because of a document that is itself not in the release.
+- A document that ends does not take its duplicates with it: each release elects anew among the documents that are permitted
+  then, and the next one in order takes its place. No result of an election is stored (docs/adr/0008).
+- The result depends on the documents and not on the order in which they are added.
 
-Memory: some 20 bytes a turn and 150 a document. Signatures lie in a file without a name, beside the release; they
-are keyed with a key that is in memory only, and gone with the build.
+Memory: about 20 bytes a turn and 150 bytes a document. Signatures are in an unnamed file beside the release. They are keyed
+with a key that exists only in memory, for one build.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ Promises:
 - ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one surrogate
   throughout, so that who did what survives; another conversation has another key. A text in which nothing is found
   is returned as it is.
+- What is written in escapes of JSON, HTML or URLs, in letters apart, over the end of a line, with letters of another
+  script, in base64 or in hexadecimal is found as if it stood there in plain (views.py), and cut as it is written.
 - It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
   belongs to nobody, and such values (a reader's own alice@example.com too) are left alone.
 - The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
@@ -14,7 +16,7 @@ Promises:
 
 What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
 where they are; a second pass over what they left may find more), national telephone numbers without separators or
-words around them, base64 that hides an identifier.
+words around them, what is encoded twice.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
 part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
@@ -29,19 +31,21 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import made_up_names, rules, surrogates
+from licet.curate import made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
-from licet.curate.detect import uncovered
+from licet.curate.detect import sound, uncovered
 from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
 
+ENCODED, ENCODED_SCORE = "encoded", 0.9
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
 
@@ -49,6 +53,13 @@ TEXTS_MAX = 1_000_000
 class Replacement(StrEnum):
     TAGS = "tags"  # <EMAIL_1>, numbered by first appearance in the conversation
     SURROGATES = "surrogates"
+
+
+class Substitution(NamedTuple):
+    """A span of a text and what stands there in its stead."""
+
+    span: DetectedSpan
+    instead: str
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
@@ -76,6 +87,16 @@ def deidentify(
 
     ``names``: what detectors of names found, a list for each text. What a rule covers is the rule's.
     """
+    return substituted(texts, substitutions(texts, key, replacement, names))
+
+
+def substitutions(
+    texts: Sequence[str],
+    key: bytes,
+    replacement: Replacement = Replacement.SURROGATES,
+    names: Sequence[Sequence[DetectedSpan]] | None = None,
+) -> list[list[Substitution]]:
+    """What `deidentify` puts in the place of what, in order, a list for each text."""
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`", hint="pass the conversation's key"
@@ -85,13 +106,17 @@ def deidentify(
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
-    counts: Counter[IdentifierKind] = Counter()
-    out = []
-    for text, own in zip(texts, spans, strict=True):
-        if own:
-            counts.update(s.kind for s in own)
-        out.append(_replace(text, own, substitutes) if own else text)
-    return DeidentifiedTexts(tuple(out), dict(sorted(counts.items())))
+    return [
+        [Substitution(span, substitutes.of(span, text[span.start : span.end])) for span in own]
+        for text, own in zip(texts, spans, strict=True)
+    ]
+
+
+def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
+    """The texts with what `substitutions` found put in its place."""
+    counts = Counter(each.span.kind for own in found for each in own)
+    out = tuple(_replace(text, own) if own else text for text, own in zip(texts, found, strict=True))
+    return DeidentifiedTexts(out, dict(sorted(counts.items())))
 
 
 def _joined(
@@ -113,10 +138,10 @@ def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
     return DetectedSpan(start, end, span.kind, span.score, span.rule) if start < end else None
 
 
-def _replace(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> str:
+def _replace(text: str, found: Sequence[Substitution]) -> str:
     parts, last = [], 0
-    for span in spans:
-        parts += [text[last : span.start], substitutes.of(span, text[span.start : span.end])]
+    for span, instead in found:
+        parts += [text[last : span.start], instead]
         last = span.end
     parts.append(text[last:])
     return "".join(parts)
@@ -133,7 +158,7 @@ class _Substitutes:
         self._counts: Counter[IdentifierKind] = Counter()
 
     def of(self, span: DetectedSpan, value: str) -> str:
-        value = _folded(value)[0]
+        value = _plain(value)
         own = surrogates.normalised(span.kind, value)
         if self._replacement is Replacement.TAGS:
             return self._tag(span.kind, own)
@@ -177,7 +202,28 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
 
 
 def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
-    """What the rules find in each text, with what belongs to nobody."""
+    """What the rules find in each text and in its other readings, with what belongs to nobody."""
+    out = _found(texts, book, prefilter=prefilter)
+    for text, own in zip(texts, out, strict=True):
+        own += _seen_through(text, book, prefilter=prefilter)
+    return [_resolve(spans) if spans else spans for spans in out]
+
+
+def _seen_through(text: str, book: rules.Rules, *, prefilter: bool) -> Iterator[DetectedSpan]:
+    """What stands in a text encoded or broken apart; an encoded run in which anything is found is found as a whole."""
+    seen = sound(text)
+    for view in views.views(seen):
+        for span in _found([view.text], book, prefilter=prefilter)[0]:
+            if not view.kinds or span.kind in view.kinds:
+                start, end = view.written(span.start, span.end)
+                yield msgspec.structs.replace(span, start=start, end=end)
+    for run in views.encoded(seen):
+        if _identifying(run.text, _found([run.text], book, prefilter=prefilter)[0]):
+            yield DetectedSpan(run.start, run.end, IdentifierKind.SECRET, ENCODED_SCORE, ENCODED)
+
+
+def _found(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
+    """What the rules find in each text as it is written, with what belongs to nobody and what overlaps."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -200,7 +246,7 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
         if removed and removed[number]:
             start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
-    return [_resolve(spans) if spans else spans for spans in out]
+    return out
 
 
 def _characters(found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:
@@ -234,13 +280,19 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
 
 
 def _identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    return [s for s in spans if not surrogates.reserved(s.kind, _folded(text[s.start : s.end])[0])]
+    return [s for s in spans if not surrogates.reserved(s.kind, _plain(text[s.start : s.end]))]
+
+
+def _plain(value: str) -> str:
+    """A value as the rules read it: folded, its escapes undone."""
+    return views.plain(_folded(sound(value))[0])
 
 
 # --- folding of look-alikes ------------------------------------------------------------------------
 
 _INVISIBLE_CLASS = (
-    r"\x{ad}\x{34f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{fe00}-\x{fe0f}\x{feff}"
+    r"\x{ad}\x{300}-\x{36f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{20d0}-\x{20ff}\x{fe00}-\x{fe0f}\x{feff}"
+    r"\x{e0000}-\x{e007f}"
 )
 _LOOKALIKES = {
     **{chr(c): " " for c in (0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)},

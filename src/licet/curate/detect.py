@@ -1,10 +1,10 @@
-"""What finds personal things in texts, behind one protocol, and how several are one.
+"""Detectors of personal data in texts: one protocol, and the union of several detectors.
 
-Promises: a detector gives the same spans for the same texts; ``name`` and ``sha256`` stand for all else that its
-answers depend on. Those of names look at each text by itself. ``Union`` covers every character that any of its
-detectors covers: spans that overlap are one, of the kind of the longest, then of the higher score, then of the earlier
-detector. To let the longest win and the others go would leave in the text what only a loser had covered. ``Cached``
-asks for a text once and keeps hashes and places, never the text; it travels to another process empty.
+Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify everything else that its
+answers depend on. Detectors of names look at each text by itself. ``Union`` covers every character that one of its detectors
+covers: overlapping spans are merged into one, with the kind of the longest, then of the higher score, then of the earlier
+detector. If only the longest span were kept, characters that only another one covered would stay in the text. ``Cached``
+queries each text once and stores hashes and positions, never the text; it is empty when it is sent to another process.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[Detect
 class CachedDetector:
     """A detector of single texts that is asked for each text once in a process."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector, texts_max: int = CACHED_TEXTS_MAX) -> None:
+        self._detector, self._texts_max = detector, texts_max
         self._key, self._known = _kept(detector.sha256)
 
     @property
@@ -129,19 +129,27 @@ class CachedDetector:
         return self._detector.sha256
 
     def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
-        asked = "\n".join((*sorted(kinds), ""))
-        keyed = ((asked + text).encode("utf-8", "surrogatepass") for text in texts)
-        hashes = [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
+        hashes = self._hashes(texts, kinds)
         missing = {h: text for h, text in zip(hashes, texts, strict=True) if h not in self._known}
         found = dict(zip(missing, map(tuple, self._detector.detect(list(missing.values()), kinds)), strict=True))
         answers = [list(found[h] if h in found else self._known[h]) for h in hashes]
-        if len(self._known) + len(found) > CACHED_TEXTS_MAX:
+        if len(self._known) + len(found) > self._texts_max:
             self._known.clear()
         self._known.update(found)
         return answers
 
+    def unread(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
+        """Those of ``texts`` for which the detector would have to be asked, each once, in order."""
+        hashes = self._hashes(texts, kinds)
+        return list(dict.fromkeys(text for h, text in zip(hashes, texts, strict=True) if h not in self._known))
+
+    def _hashes(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[bytes]:
+        asked = "\n".join((*sorted(kinds), ""))
+        keyed = ((asked + text).encode("utf-8", "surrogatepass") for text in texts)
+        return [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return CachedDetector, (self._detector,)
+        return CachedDetector, (self._detector, self._texts_max)
 
 
 @cache

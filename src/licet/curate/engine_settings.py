@@ -17,6 +17,7 @@ from licet.store.connect import transaction
 from licet.vault.installation import Installation
 
 if TYPE_CHECKING:  # their numpy would make every command start a tenth of a second later
+    from licet.curate.benchmarks import Benchmarks
     from licet.curate.detect import Detector
     from licet.curate.kernels import NameKernel, NamesCleaner, Scorer
 
@@ -27,7 +28,6 @@ TAGGER_FOLDER = "tagger"
 @contextmanager
 def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()) -> Iterator[Curation]:
     """Curation of one build, under a key that nobody else ever has."""
-    from licet.curate import benchmarks
     from licet.curate.pipeline import Pipeline
     from licet.curate.plan import plan
     from licet.curate.runners import Engine, runner
@@ -37,7 +37,7 @@ def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer
         raise UsageError(
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
         )
-    known = benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
+    known = compared_with(chosen)
     names = named(chosen, here.config.data)
     made = plan(cleaner, here.keyring.random(32), benchmarks=known, scorers=scorers, names=names)
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
@@ -47,9 +47,19 @@ def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer
         yield pipeline
 
 
-def named(chosen: Curate, data: Path) -> NameKernel | None:
-    """The step that looks for names; None where nothing is to look, or, under `auto`, nothing is there that could."""
-    from licet.curate.detect import CachedDetector, DetectorUnion, Doubt
+def compared_with(chosen: Curate) -> Benchmarks:
+    """The questions of benchmarks that a row may not hold."""
+    from licet.curate import benchmarks
+
+    return benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
+
+
+def named(chosen: Curate, data: Path, remembered_max: int | None = None) -> NameKernel | None:
+    """The step that looks for names; None where nothing is to look, or, under `auto`, nothing is there that could.
+
+    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build.
+    """
+    from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector, DetectorUnion, Doubt
     from licet.curate.kernels import NameKernel
     from licet.curate.rules import NAMED, IdentifierKind
 
@@ -66,7 +76,7 @@ def named(chosen: Curate, data: Path) -> NameKernel | None:
         return None
     kinds = tuple(IdentifierKind(kind) for kind in sorted(set(chosen.names_kinds)))
     return NameKernel(
-        detector=CachedDetector(DetectorUnion(tuple(found))),
+        detector=CachedDetector(DetectorUnion(tuple(found)), remembered_max or CACHED_TEXTS_MAX),
         kinds=kinds,
         score_min=chosen.names_score_min,
         sure=chosen.names_sure,

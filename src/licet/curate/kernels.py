@@ -123,13 +123,13 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         spoken = list(zip(column(batch, "texts"), column(batch, "voices"), strict=True))
         unique = dict.fromkeys(
-            t for texts, voices in spoken for t, v in zip(texts, voices, strict=True) if _looked_at(t, v)
+            t for texts, voices in spoken for t, v in zip(texts, voices, strict=True) if looked_at(t, v)
         )
         known: Mapping[str, list[DetectedSpan]] = dict(zip(unique, self.found(list(unique)), strict=True))
         names, doubtful = [], []
         for texts, voices in spoken:
             # A tool's name may be a word that somebody else says.
-            own = [known[t] if _looked_at(t, v) else [] for t, v in zip(texts, voices, strict=True)]
+            own = [known[t] if looked_at(t, v) else [] for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
             unsure = any(map(self.doubts, own))
             names.append(msgspec.msgpack.encode(own))
@@ -137,7 +137,8 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         return adding(batch, names=(BINARY, names), doubtful=(pa.bool_(), doubtful))
 
 
-def _looked_at(text: str, voice: str) -> bool:
+def looked_at(text: str, voice: str) -> bool:
+    """Whether a text is read for names."""
     return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
 
 

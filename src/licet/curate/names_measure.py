@@ -1,12 +1,12 @@
-"""How much of what somebody labelled is found: recall by kind and slice, and how many spans are right.
+"""Recall and precision of detection, measured on labelled texts by kind and slice.
 
-Promise: a labelled value is found where spans that would be replaced cover four fifths of its characters, whatever
-kind they say: what counts is that it goes. Recall is of the kinds that are replaced; of the others nothing is claimed.
-A span is right where half of it lies in labelled values of any kind: that is `precision`.
+Promise: a labelled value counts as found if the spans that would be replaced cover four fifths of its characters, whatever
+their kind: what matters is that it is removed. Recall is measured only for kinds that are replaced. `precision` is the
+share of spans of which at least half is inside labelled values of any kind.
 
-Figures belong to one way of finding, named by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
-what ships with the package are in measured.json; those of a trained tagger lie in its folder. Where there are none for
-exactly what a release was made with, its card says so rather than borrow others.
+Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
+the detectors in the package are in measured.json, those of a trained tagger in its folder. If there are no figures for the
+configuration that a release was made with, its card says so and does not use others.
 """
 
 from __future__ import annotations

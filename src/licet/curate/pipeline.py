@@ -1,7 +1,7 @@
 """Curation for a build: documents go through the plan on a runner, and duplicates are told when all are known.
 
-Promise: what comes back is a function of the documents, the plan and the key, whatever the runner and however the
-build pages. What is held in memory between pages are hashes; texts are gone with their page.
+Promise: the result is a function of the documents, the plan and the key, and does not depend on the runner or on how the
+build is divided into pages. Only hashes are kept in memory between pages; texts are released with their page.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pipeline:
         return self
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
-        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in _curated(batch)]
+        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
         if len(made) != len(documents):
             raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
         return made
@@ -93,7 +93,8 @@ def _sketch(row: Mapping[str, Any]) -> Sketch:
     return Sketch(**row)
 
 
-def _curated(batch: pa.RecordBatch) -> list[Curated]:
+def curated(batch: pa.RecordBatch) -> list[Curated]:
+    """What the plan made of the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
     names = ["texts", "replaced_kinds", "replaced_counts", "dropped", "split", "language", "topic"]
     columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores)}

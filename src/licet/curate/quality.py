@@ -1,7 +1,7 @@
-"""Signals of quality: numbers computed once for each document; a rule that selects may change without them.
+"""Quality signals: numbers that are computed once for each document. Selection rules can change without computing them again.
 
 Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables A1 and A2),
-measured within each turn and weighed by its size, so that an assistant which quotes what it was asked to mend does not
+measured within each turn and weighted by its size, so that an assistant that quotes the text it was asked to fix does not
 look repetitive. The thresholds of `Select` are the paper's; its rules for the length of words and for stop words hold
 for English web pages and are not in the default rule, nor is any held against code, whose lines repeat by nature.
 

@@ -30,15 +30,16 @@ class RuleCleaner:
         return rules.ours().sha256
 
     def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        return _counted(deidentify.deidentify(texts, key))
+        return counted(deidentify.deidentify(texts, key))
 
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]]
     ) -> tuple[Sequence[str], Mapping[str, int]]:
-        return _counted(deidentify.deidentify(texts, key, names=names))
+        return counted(deidentify.deidentify(texts, key, names=names))
 
 
-def _counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mapping[str, int]]:
+def counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mapping[str, int]]:
+    """The texts, and how many spans of each kind were replaced, as a release has them."""
     return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
 
 

@@ -18,18 +18,21 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, cached_property
 from importlib.resources import files
+from typing import TypeVar
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 import yaml
 
+from licet.curate import national_numbers
 from licet.curate.validators import VALIDATORS
 from licet.errors import InputError
 
+T = TypeVar("T")
 RULES_MAX = 1_000
 SET_MEMORY_BYTES_MAX = 256 << 20  # the lazily built automaton of the prefilter; the default 8 MB is too small for it
 RULE_MEMORY_BYTES_MAX = 64 << 20
@@ -101,6 +104,44 @@ def _options(memory_bytes_max: int) -> re2.Options:
     return options
 
 
+def _is_token(rule: DetectorRule) -> bool:
+    """Whether it finds a secret by the letters that its issuer puts in front, which seldom stand anywhere else."""
+    return rule.kind is IdentifierKind.SECRET and bool(rule.keywords) and not rule.pattern.startswith("(?i)")
+
+
+def _set(rules: Sequence[DetectorRule]) -> re2.Set:
+    made = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
+    for rule in rules:
+        made.Add(trigger(rule).encode())
+    made.Compile()
+    return made
+
+
+def _gates(rules: Sequence[DetectorRule]) -> list[re2._Regexp]:
+    """A pattern of all keywords, one of all triggers that are words and one of those that are shapes: as one they would
+    be slower.
+    """
+    keywords = [trigger(rule) for rule in rules if rule.keywords]
+    triggers = [trigger(rule) for rule in rules if not rule.keywords]
+    words = [one for one in triggers if one.startswith("(?m)(?i)")]
+    shapes = [one for one in triggers if not one.startswith("(?m)(?i)")]
+    return [
+        re2.compile("|".join(f"(?:{one})" for one in several).encode(), _options(SET_MEMORY_BYTES_MAX))
+        for several in (keywords, words, shapes)
+        if several
+    ]
+
+
+def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
+    """The lines in which the pattern finds something; a match over the end of a line takes the next one too."""
+    position, size = 0, len(data)
+    while position < size and (found := gate.search(data, position)) is not None:
+        start, end = data.rfind(b"\n", 0, found.start()) + 1, data.find(b"\n", found.end())
+        end = size if end < 0 else end
+        yield data[start:end]
+        position = end + 1
+
+
 class Rules:
     """A compiled set of rules. Safe to share between threads: what is compiled later comes out the same, whoever does it.
 
@@ -109,26 +150,35 @@ class Rules:
     """
 
     def __init__(
-        self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True
-    ) -> None:
+        self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True,
+        valid: Mapping[str, Callable[[str], bool]] = VALIDATORS, gated: int = 0,
+    ) -> None:  # fmt: skip
         self.rules, self.sha256 = tuple(rules), sha256
         names = {r.name for r in self.rules}
         if len(names) != len(self.rules) or len(names) > RULES_MAX:
             raise InputError(f"rules are named once each, and there are at most `{RULES_MAX}`", file=file)
         self.by_name = {r.name: r for r in self.rules}
         self.orders = {r.name: order for order, r in enumerate(self.rules)}
-        self._compiled = [_Compiled(rule, order, file) for order, rule in enumerate(self.rules)]
+        self._compiled = [_Compiled(rule, order, file, valid) for order, rule in enumerate(self.rules)]
         if checked:
             for compiled in self._compiled:
                 compiled.check()
-        self._set = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
-        for rule in self.rules:
-            self._set.Add(trigger(rule).encode())
-        self._set.Compile()
+        national = range(len(self.rules) - gated, len(self.rules))
+        self._asked = [order for order, rule in enumerate(self.rules) if order in national or _is_token(rule)]
+        self._always = [order for order in range(len(self.rules)) if order not in set(self._asked)]
+        self._set, self._gated = (_set([self.rules[order] for order in own]) for own in (self._always, self._asked))
+        self._gates = _gates([self.rules[order] for order in self._asked])
 
     def suspects(self, data: bytes) -> list[int]:
-        """The rules, in the file's order, that may match somewhere in ``data``."""
-        return sorted(self._set.Match(data) or ())
+        """The rules, in the file's order, that may match somewhere in ``data``.
+
+        A set tells which of its rules, and costs more the more they are: those of tokens, and the last ``gated`` ones,
+        are asked only of the lines in which a pattern made of their triggers finds something.
+        """
+        found = [self._always[number] for number in self._set.Match(data) or ()]
+        if lines := b"\n".join(line for gate in self._gates for line in _lines(gate, data)):
+            found += [self._asked[number] for number in self._gated.Match(lines) or ()]
+        return sorted(found)
 
     def spans(
         self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
@@ -146,11 +196,13 @@ _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
 class _Compiled:
     """One rule's automaton with the numbers of its groups, each compiled when it is first asked for."""
 
-    def __init__(self, rule: DetectorRule, order: int, file: str) -> None:
+    def __init__(
+        self, rule: DetectorRule, order: int, file: str, valid: Mapping[str, Callable[[str], bool]]
+    ) -> None:  # fmt: skip
         self.rule, self.order, self._file = rule, order, file
-        if rule.validator and rule.validator not in VALIDATORS:
+        if rule.validator and rule.validator not in valid:
             raise InputError(f"unknown validator `{rule.validator}`", file=file, key=rule.name)
-        self.valid = VALIDATORS[rule.validator] if rule.validator else None
+        self.valid = valid[rule.validator] if rule.validator else None
 
     def check(self) -> None:
         """InputError where the rule does not compile, or has no group of a value."""
@@ -240,17 +292,23 @@ def trigger(rule: DetectorRule) -> str:
     return flags + "|".join(re2.escape(k) for k in rule.keywords)
 
 
-def read(text: str, *, file: str, checked: bool = True) -> Rules:
-    """Rules from the text of a rule file; ``checked`` as in `Rules`."""
+def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
+    """Rules from the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a table of national
+    numbers, whose rules come behind those of the file.
+    """
+    parsed, world = _parsed(text, _File, file), _parsed(numbers, national_numbers.Table, file) if numbers else None
+    own = [_expanded(rule, parsed.macros) for rule in parsed.rules]
+    national = [_national(one) for one in national_numbers.rules(world)] if world is not None else []
+    valid = VALIDATORS | (national_numbers.validators(world) if world is not None else {})
+    sha256 = hashlib.sha256((text + numbers).encode()).hexdigest()
+    return Rules([*own, *national], file=file, sha256=sha256, checked=checked, valid=valid, gated=len(national))
+
+
+def _parsed(text: str, to: type[T], file: str) -> T:
     try:
-        parsed = msgspec.convert(
-            yaml.load(text, Loader=_LOADER),  # noqa: S506 -- safe in both builds
-            _File,
-        )
+        return msgspec.convert(yaml.load(text, Loader=_LOADER), to)  # noqa: S506 -- safe in both builds
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise InputError(f"not a rule file: {error!s}", file=file) from None
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Rules([_expanded(rule, parsed.macros) for rule in parsed.rules], file=file, sha256=sha256, checked=checked)
 
 
 # The C loader is the safe loader, six times as fast; libyaml is not in every build of PyYAML.
@@ -264,7 +322,17 @@ def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
 
 
+def _national(made: national_numbers.MadeRule) -> DetectorRule:
+    return DetectorRule(
+        name=made.name, kind=IdentifierKind.NATIONAL_ID, score=made.score, pattern=made.pattern, trigger=made.trigger,
+        validator=made.validator,
+    )  # fmt: skip
+
+
 @cache
 def ours() -> Rules:
     """The rules that ship with the package; a test checks them."""
-    return read(files("licet.curate").joinpath("rules.yaml").read_text("utf-8"), file="rules.yaml", checked=False)
+    text, numbers = (
+        files("licet.curate").joinpath(name).read_text("utf-8") for name in ("rules.yaml", "national_numbers.yaml")
+    )
+    return read(text, file="rules.yaml", checked=False, numbers=numbers)

@@ -1,11 +1,11 @@
-"""Sketches: what is left of a text for telling duplicates, pure and small.
+"""Sketches: small hashes of a text by which duplicates are recognised.
 
 ``exact`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as one), so equal hashes are
 equal texts. ``signatures`` are MinHash signatures over five-word shingles (Broder 1997), of texts with
-``NEAR_WORDS_MIN`` words or more: below, one changed word is most of a text, and likeness means nothing.
+``NEAR_WORDS_MIN`` words or more: in a shorter text one changed word changes too much for similarity to mean anything.
 
-Both are keyed. A key that lives as long as one build makes a sketch worth nothing afterwards: nobody can ask of a
-sketch that stayed on a disk whether some sentence was in it.
+Both are keyed, with a key that exists for one build. So a sketch that is left on a disk does not allow anybody to test
+afterwards whether a sentence was in the text.
 
 Invariant: the sketch of a text depends on the text and the key only, not on its neighbours in a batch, so that every
 engine and every way of batching gives the same bytes (a test holds this).

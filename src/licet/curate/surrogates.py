@@ -158,17 +158,13 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO, five zeros where nothing checks; else the caller draws on
-    until the check characters are wrong."""
+    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros."""
     if re2.fullmatch(r"\d{3}[ .-]?\d\d[ .-]?\d{4}", value) is not None:
         return _filled(value, "000" + draw.of(_DIGITS, 6))
     if re2.fullmatch(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", value) is not None:
         return _filled(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
     drawn = "".join(_like(draw, c) for c in value)
-    letters = len(value) - len(value.lstrip(_LOWER + _LOWER.upper()))
-    if re2.fullmatch(r"(?i)[a-z]{0,3}\d[\d-]{4,18}\d", value) is None:
-        return drawn
-    return drawn[:letters] + _digits_filled(value[letters:], "00000" + digits_of(drawn[letters:])[5:])
+    return _digits_filled(drawn, ("00000" + digits_of(drawn)[5:])[: len(digits_of(drawn))])
 
 
 def _like(draw: Draw, char: str) -> str:
@@ -243,6 +239,14 @@ def _reserved_ip(value: str) -> bool:
     return any(address in net for net in _DOCUMENTATION)
 
 
+_NOBODYS_NUMBER = re2.compile(r"000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d\d ?[A-Da-d]?")
+
+
+def _reserved_number(value: str) -> bool:
+    digits = digits_of(value)
+    return bool(digits) and (not digits[:5].strip("0") or _NOBODYS_NUMBER.fullmatch(value) is not None)
+
+
 def _reserved_phone(value: str) -> bool:
     digits = digits_of(without_extension(value))
     return _FICTIONAL_PHONE.fullmatch(digits) is not None or (value.startswith("+") and digits.startswith("999"))
@@ -260,11 +264,9 @@ def _matches(pattern: str) -> Callable[[str], bool]:
 _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(_with_at(value)) is not None,
     IdentifierKind.PHONE: _reserved_phone,
-    IdentifierKind.CARD: lambda value: digits_of(value).startswith("9999"),
+    IdentifierKind.CARD: lambda value: digits_of(value).startswith(("9999", "00000")),
     IdentifierKind.IBAN: lambda value: value[:2].upper() == "XX",
-    IdentifierKind.NATIONAL_ID: _matches(
-        r"^(?:000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d\d ?[A-Da-d]|[A-Za-z]{0,3}0-?0-?0-?0-?0[\d-]*)$"
-    ),
+    IdentifierKind.NATIONAL_ID: _reserved_number,
     IdentifierKind.IP: _reserved_ip,
     IdentifierKind.MAC: lambda value: compact(value).startswith("00005E0053"),
     IdentifierKind.PERSON: made_up_names.person_made,

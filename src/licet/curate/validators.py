@@ -242,6 +242,14 @@ def phone_national(text: str) -> bool:
     return len(groups) > 1 and not _counts_up(groups) and digits[:2] != "00"
 
 
+def phone_regional(text: str) -> bool:
+    """A form that some regions write: no count, no two years, no tens."""
+    digits, groups = digits_of(text), _groups(text)
+    if len(set(digits)) < 4 or _counts_up(groups) or all(g.endswith("0") for g in groups):
+        return False
+    return not any(len(g) == 4 and g[:2] in ("19", "20") for g in groups[1:])
+
+
 def phone_loose(text: str) -> bool:
     """For a number that words call a telephone: 7 to 12 digits, no years, no round thousands."""
     digits, groups = digits_of(without_extension(text)), _groups(text)
@@ -341,7 +349,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     f.__name__: f
     for f in (
         luhn, card, iban, us_ssn, uk_nino, es_dni, br_cpf, fi_hetu, se_personnummer, be_nrn, cn_resident_id, in_aadhaar,
-        ipv4, ipv6, mac, email, username, private_host, phone_e164, phone_nanp, phone_national, phone_loose,
+        ipv4, ipv6, mac, email, username, private_host, phone_e164, phone_nanp, phone_national, phone_regional, phone_loose,
         not_placeholder, mixed_token, quoted_secret, bare_secret, prose_secret, credential,
     )
 } | {"fr_nir": nir.is_valid, "it_codice_fiscale": codicefiscale.is_valid, "pl_pesel": pesel.is_valid,

@@ -106,6 +106,17 @@ class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
 
 
+class ErasureForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run` would find: ``due`` erasures, of whose content ``keys`` keys would be destroyed; ``held`` ones; and
+    ``later`` ones, whose period has not ended.
+    """
+
+    due: int
+    keys: int
+    held: int
+    later: int
+
+
 # Progress
 
 
@@ -118,11 +129,7 @@ def run(here: Installation, *, only: str | None = None, at_once: bool = False) -
     after: UUID | None = None
     while True:
         with transaction(here.pool) as tx:
-            fence.check(tx)
-            page = (
-                [certificate.get(tx, parse(Prefix.erasure, only))] if only is not None
-                else certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
-            )  # fmt: skip
+            page = _page_of_run(tx, only, after)
         for erasure in page:
             moved = _advance(here, erasure, at_once)
             states[moved.state.value] += 1
@@ -130,6 +137,39 @@ def run(here: Installation, *, only: str | None = None, at_once: bool = False) -
         if only is not None or len(page) < PAGE_ERASURES_MAX:
             return ErasureRun(states=dict(states), certificates=signed)
         after = page[-1].erasure
+
+
+def forecast(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureForecast:
+    """What `run` would do with the same arguments; changes nothing."""
+    due, keys, held, later, after = 0, 0, 0, 0, None
+    while True:
+        with transaction(here.pool) as tx:
+            page = _page_of_run(tx, only, after)
+            for erasure in page:
+                waits = certificate.waits(tx, erasure)
+                is_due = _is_due(waits, max(here.clock(), erasure.requested_at), at_once)
+                if waits.held:
+                    held += 1
+                elif is_due:
+                    due, keys = due + 1, keys + waits.keys
+                else:
+                    later += 1
+        if only is not None or len(page) < PAGE_ERASURES_MAX:
+            return ErasureForecast(due=due, keys=keys, held=held, later=later)
+        after = page[-1].erasure
+
+
+def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[ErasureRecord]:
+    """The next erasures to move: the one that is named, or unfinished ones after ``after``."""
+    fence.check(tx)
+    if only is not None:
+        return [certificate.get(tx, parse(Prefix.erasure, only))]
+    return certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
+
+
+def _is_due(waits: Waits, at: datetime, at_once: bool) -> bool:
+    """Whether the period of all its content has ended at ``at``, or is not waited for."""
+    return at_once or waits.due_at is None or waits.due_at <= at
 
 
 def finish_due(here: Installation) -> int:
@@ -155,8 +195,7 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
         waits = certificate.waits(tx, erasure)
         if at_once and not waits.held:
             certificate.bring_nearer(tx, erasure, at)
-        is_due = at_once or waits.due_at is None or waits.due_at <= at
-        sweeps = is_due and not waits.held and bool(waits.keys or waits.bodies)
+        sweeps = _is_due(waits, at, at_once) and not waits.held and bool(waits.keys or waits.bodies)
         if sweeps:
             _sweep(tx, erasure, at)
     try:

@@ -102,6 +102,8 @@ def rotate(
     return done
 
 
-def destroy_due(here: Installation) -> list[int]:
-    """Destroys the epochs that no kept copy needs any more; returns their numbers."""
+def destroy_due(here: Installation, *, dry_run: bool = False) -> list[int]:
+    """Destroys the epochs that no kept copy needs any more; returns their numbers. A dry run destroys none of them."""
+    if dry_run:
+        return rotation.due_for_destruction(here.pool, here.clock(), backup_window(here))
     return rotation.destroy_due(here.pool, here.keyring, here.clock, backup_window(here))

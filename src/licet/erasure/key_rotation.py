@@ -276,17 +276,21 @@ def _refuse_in_use(tx: Transaction, epoch: int) -> None:
         raise BrokenError(f"epoch `{epoch}` is retired and still wraps a key: it is not destroyed")
 
 
+def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> list[int]:
+    """The numbers of the epochs that were retired a backup window before ``at`` and are not destroyed yet."""
+    with transaction(pool) as tx:
+        return [
+            epoch.number for epoch in chain.epochs(tx)
+            if epoch.destroyed_at is None and epoch.retired_at is not None and epoch.retired_at + backup_window <= at
+        ]  # fmt: skip
+
+
 def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timedelta) -> list[int]:
     """Destroys the epochs that were retired a backup window ago, in the provider first; returns their numbers.
 
     If it is killed between the provider and the commit, it destroys the same epoch again, which changes nothing.
     """
-    with transaction(pool) as tx:
-        retired = [
-            epoch.number for epoch in chain.epochs(tx)
-            if epoch.destroyed_at is None and epoch.retired_at is not None
-            and epoch.retired_at + backup_window <= clock()
-        ]  # fmt: skip
+    retired = due_for_destruction(pool, clock(), backup_window)
     for number in retired:
         with transaction(pool) as tx:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])

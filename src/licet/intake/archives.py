@@ -1,8 +1,8 @@
-"""Zip archives as they are downloaded: each member is read like a file of its own, unpacked as it is read.
+"""Zip archives, as they are downloaded. Each member is read like a file of its own and is unpacked as a stream.
 
-The format is PKWARE's APPNOTE 6.3. The list of members stands at the end of an archive, so a download that was cut
-off has none; then the headers in front of the members are walked instead, and what lies whole before the cut is
-still there. Nothing is unpacked to disk, and memory is one chunk, whatever an archive says of its sizes. A member
+The format is PKWARE's APPNOTE 6.3. The central directory is at the end of an archive, so a truncated download has none.
+Then the local headers are read instead, and the members that are complete are used. Nothing is
+unpacked to disk, and memory is bounded by one chunk, whatever sizes an archive claims. A member
 that is encrypted, or packed in another way than "stored" or "deflated", cannot be opened.
 """
 

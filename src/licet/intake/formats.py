@@ -1,12 +1,12 @@
-"""The formats that can be brought in, and the reading of a file, of a zip archive or of a folder of them.
+"""The formats that can be imported, and reading a file, a zip archive or a folder in them.
 
 A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first that recognises a
 file reads it. A folder is walked in the order of its sorted names, without following links, and an
 archive in its own order, without going into archives that lie in it; files that fit no format (pictures, indexes,
-notes) are Skipped by name. All files of a folder are one pass: what a
-resumed session copied is yielded once. The bytes that ``progress`` hears of sum up to ``size``.
+notes) are reported as skipped, by name. All files of a folder are one pass, so that records copied by a resumed session
+are yielded once. The bytes reported to ``progress`` add up to ``size``.
 
-Nothing is read before all files are found and recognised, so a wrong path raises at once and not half-way.
+All files are found and recognised before any is read, so that a wrong path raises at once and not half-way.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def detect(path: Path) -> FormatReader:
 
 
 def size(path: Path) -> int:
-    """How many bytes `read` will read, as they lie on disk."""
+    """The number of bytes on disk that `read` will read."""
     return sum(_on_disk(found.path).stat().st_size for found in _whole_files(_found(path)))
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
-    """All that a file or a folder holds; InputError, before anything is yielded, where nothing in it fits."""
+    """Everything in a file or a folder; InputError, before anything is yielded, if no file has a known format."""
     return _read(_found(path), Pass(progress) if progress else Pass())
 
 
@@ -120,7 +120,7 @@ def _on_disk(path: Source) -> Path:
 
 
 def _found(path: Path) -> list[_Found]:
-    """Every file and its reader; at least one has one."""
+    """Every file and its reader; at least one file has a reader."""
     if not path.exists():
         raise InputError("there is no such file or folder", file=str(path))
     found = [recognised for file in _files(path) for recognised in _unpacked(file)]

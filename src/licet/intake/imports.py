@@ -28,7 +28,7 @@ def import_files(
     surface: str | None = None, assume_at: datetime | None = None, read_progress: Callable[[int], None] | None = None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> Imported:  # fmt: skip
-    """Brings recorded history in; see `intake.replay`."""
+    """Imports recorded history; see `intake.replay`."""
     bringing = Import(
         here.pool, here.keyring, policies(here), here.clock(), recorded=recorded, choices=choices, default=default,
         host=host, surface=surface, folder=_spools(here), assume_at=assume_at,

@@ -1,7 +1,7 @@
 """What the operator recorded beside conversations: accounts, and the choices people made, with their evidence.
 
-Files are CSV with a header, or JSON lines, by their ending. Every mistake names the file, the line, the column
-and the mend, and nothing of the file is taken.
+Files are CSV with a header, or JSON lines, by their ending. Every error names the file, the line, the column and
+the fix, and then nothing of the file is imported.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What every format needs once its bytes are cut into records: decoding, times, ids, bounds.
+"""What every format needs once its bytes are split into records: decoding, times, ids, bounds.
 
-Strict where it protects and mild where it costs nothing. A record of the wrong shape is `UnreadableRecord` with a
+Strict where that protects somebody, lenient elsewhere. A record of the wrong shape is `UnreadableRecord` with a
 message that names keys and never values. A lone surrogate such as ``"\\ud800"`` is legal in JSON (RFC 8259, 8.2)
 and cannot be written as UTF-8, so it is read as U+FFFD; everything else of the record survives. A time that is
-no time, or has no zone, is None: guessing a zone would move a date that retention and consent depend on.
+invalid or has no zone is None: guessing a zone would shift a date that retention and consent depend on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ OVER_LONG = "\U0010fffe over the bound \U0010fffe"
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
-    """Why a record does not decode, without a word of it."""
+    """Why a record cannot be decoded, without quoting it."""
 
     message: str
 
@@ -116,7 +116,7 @@ def valid_utf8(raw: bytes) -> bool:
 
 
 def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
-    """The value of a record's JSON, or ``otherwise`` where that does not decode: for what is read before it is told."""
+    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass, whose errors the second one reports."""
     value = decode(raw, decoder)
     return otherwise if isinstance(value, UnreadableRecord) else value
 
@@ -234,7 +234,7 @@ def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
 
 
 def sized(count: int) -> str:
-    """A number of bytes as people say it."""
+    """A number of bytes, formatted for people."""
     return f"{count // 2**20} MiB" if count and count % 2**20 == 0 else f"{count} bytes"
 
 

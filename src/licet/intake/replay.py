@@ -1,13 +1,12 @@
-"""Recorded history brought in: read, put in the order of its times, folded, and stored as it would stand today.
+"""Import of recorded history: it is read, sorted by time, folded, and stored in the state that it would have today.
 
-An import never makes a grant of its own: what people chose comes from a file of recorded choices, or not at all.
-Events keep their recorded times. At one and the same time a refusal comes before a turn and a permission after
-it: the order that makes nothing usable. What the policy would have erased by now is not stored; its turns are
-counted by the day on which they would have been erased, and keep their place so that the same file adds nothing
-when it is brought in again.
+An import never creates grants: people's choices come from a file of recorded choices, or there are none. Events keep
+their recorded times. Of events at the same time, a refusal comes before a turn and a permission after it: in this order no
+turn becomes usable. What the policy would have erased by now is not stored. Its turns are counted by the day on which they
+would have been erased, and keep their numbers, so that importing the same file again adds nothing.
 
-Turns wait in a spool file, sealed under a key that lives in memory only, so that an export of any size is sorted
-without being held, and nothing of it lies in a temporary file in clear.
+Turns are buffered in a spool file that is sealed under a key in memory. An export of any size can so be sorted in bounded
+memory, and no content is in a temporary file in clear text.
 """
 
 from __future__ import annotations
@@ -219,7 +218,7 @@ class Import:
             self._choices.setdefault(choice.host, []).append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
-        """Takes in what a reader yields: turns to the spool, the rest to the report."""
+        """Consumes what a reader yields: turns go to the spool, everything else to the report."""
         for item in items:
             match item:
                 case ReadTurn():
@@ -295,7 +294,7 @@ class Import:
             self._feedback.setdefault(host, []).append(rated)
 
     def _named_conversation(self, host: str) -> bytes:
-        """Its HMAC; turns of one conversation mostly follow one another."""
+        """The HMAC of a conversation, with a cache of one: the turns of a conversation usually follow one another."""
         if self._last_named[0] != host:
             self._last_named = (host, host_hmac(self._host_key, "conversation", host))
         return self._last_named[1]
@@ -324,7 +323,7 @@ class Import:
         )
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
-        """Folds and stores what was read; RefusedError, before anything is stored, for an account with later events."""
+        """Folds and stores what was read. RefusedError, before anything is stored, if an account has later events."""
         hosts = sorted(self._waiting.keys() | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
         self._there = self._known_accounts(hosts)
         late = [host for host in hosts if self._is_late(host)]
@@ -363,7 +362,7 @@ class Import:
         )
 
     def close(self) -> None:
-        """Gives the spool back; what waits in it is gone."""
+        """Deletes the spool and what is in it."""
         self._spool.close()
 
     def _count(
@@ -395,7 +394,7 @@ class Import:
     # The account's history
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
-        """Those of ``hosts`` that the vault has, asked once for all: most imports bring new ones."""
+        """The accounts of ``hosts`` that the vault already has, in one query: most imports bring new ones."""
         names = {host_hmac(self._host_key, "account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))

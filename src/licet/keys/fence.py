@@ -69,6 +69,16 @@ def check(tx: Transaction) -> None:
         raise fenced_error()
 
 
+def check_before_snapshot(tx: Transaction) -> None:
+    """`check`, as the first statements of a transaction that sees one moment.
+
+    The lock comes before the moment is fixed. With a SELECT first, a restore could begin between its moment and its
+    lock, and the transaction would not see the fence that it has waited for.
+    """
+    tx.execute("LOCK TABLE fence IN ACCESS SHARE MODE")
+    check(tx)
+
+
 # Lives
 
 

@@ -1,15 +1,15 @@
-"""What one call of a model adds to its conversation: the messages since the last answer, and the answer.
+"""The turns that one model call adds to its conversation: the messages since the last answer, and the answer.
 
-A call repeats what was said before it. Only its end is recorded: what an earlier call said was recorded with that call,
-or was not to be. So a call that was marked, refused at the gate or made while Licet could not be asked is not brought in
-by the next one that repeats it.
+A call repeats the earlier messages of its conversation. Only its end is recorded: earlier messages were recorded with
+their own call, or must not be recorded. So the next call does not record messages of a call that was marked, refused at the
+gate, or made while Licet could not be reached.
 
-A turn is named by the hash of what it says and by how often that was said before in its call, as `licet import` names
-it when it reads the proxy's own log: the same call twice, and the log imported later, add nothing. `system` and
-`developer` are not said by anybody and are left out. Of several answers the first is taken.
+A turn's id is the hash of its content and of how often that content occurs earlier in the call. `licet import` uses the same ids
+when it reads the proxy's log, so neither a repeated call nor a later import of the log adds anything. `system` and `developer`
+messages have no author and are left out. If there are several answers, the first is recorded.
 
-A mark (`no-log`, `turn_off_message_logging`, a redaction header, `incognito`, `keep_out`), wherever in the request it
-stands, or words that the proxy redacted, and nothing of the call is recorded. No mark records more.
+Nothing of a call is recorded if it has a mark anywhere in the request (`no-log`, `turn_off_message_logging`, a redaction header,
+`incognito`, `keep_out`) or if the proxy redacted its content. No mark makes anything more recorded.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_marked(request: object) -> bool:
-    """Whether anything in a request asks that it be not recorded; one that is too deep to be judged does."""
+    """Whether a request asks not to be recorded; one that is nested too deeply to check counts as asking so."""
     waiting: list[tuple[object, int]] = [(request, 0)]
     seen: set[int] = set()
     while waiting:

@@ -1,8 +1,8 @@
-"""The gate of each account, asked at most once a minute, closed where it is not known.
+"""A cache of the gate of each account. The gate is asked at most once a minute, and is closed while it is not known.
 
-A gate that Licet gave is remembered for `GATE_SECONDS`, whatever it says; that Licet could not be asked, for
-`UNKNOWN_SECONDS`, so that an outage costs one waiting call an account and not one each. An account that Licet does not
-know is as closed as one that could not be asked about. Many calls of one account at one time make one request.
+An answer is cached for `GATE_SECONDS`, whatever it is. A failure to reach Licet is cached for `UNKNOWN_SECONDS`, so that
+during an outage one call an account waits, and not every call. An account that Licet does not know is closed, as is one
+whose gate could not be asked. Concurrent calls of one account share one request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_ACCOUNT = "no_account"
 
 
 class Gates:
-    """What is remembered. It may be used by an event loop and by threads at once."""
+    """The cache. It is safe to use from an event loop and from threads at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Gates:
         self._asking: dict[str, asyncio.Task[GateResult]] = {}
 
     def known(self, account: str) -> GateResult | None:
-        """What is remembered of an account and still holds."""
+        """The cached gate of an account, if it has not expired."""
         with self._lock:
             seen = self._seen.get(account)
         return seen[1] if seen is not None and seen[0] > monotonic() else None
@@ -73,7 +73,7 @@ class Gates:
             return self._keep(account, begun, _closed(error))
 
     def _keep(self, account: str, begun: float, seen: GateResult) -> GateResult:
-        """Remembers an answer, from before it was asked for."""
+        """Caches an answer; its age counts from before the request was sent."""
         seconds = UNKNOWN_SECONDS if seen.gate == UNKNOWN and seen.because != NO_ACCOUNT else GATE_SECONDS
         with self._lock:
             self._seen[account] = (begun + seconds, seen)

@@ -1,12 +1,13 @@
-"""The two halves of a live integration, whatever the program it sits in: the gate before a call, the turns after it.
+"""The two halves of a live integration in any program: the gate before a call, and the recording of its turns after it.
 
 * `permit` asks the gate. Only a call with a permit is recorded, and as turns of the account that the gate was asked for.
 * `keep` puts what a call added into the spool, on disk before it returns. It never raises: what is not taken (a full
   spool, a call without a permit) is counted, by a reason, and said in the log; content and names never are.
-* A thread delivers the spool through the API. Every turn has ids of the host, so that what is delivered again, after a
-  kill or a lost answer, is there once. What cannot be delivered now waits; what Licet refuses is counted and let go.
-* Every turn names the grant that the gate named: what was said before a yes that came later, or under a yes that was
-  taken back and given again, is refused, because it would be stamped as said under the new one.
+* A thread delivers the spool through the API. Every turn has the host's ids, so that a turn that is delivered again, after
+  a kill or a lost answer, is stored once. Turns that cannot be delivered yet wait; turns that Licet refuses are counted and
+  dropped.
+* Every turn names the grant that the gate named. A turn is refused if it was said before a later yes, or under a yes that
+  was withdrawn and given again, because it would be stamped with the new grant.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Recorder:
             return dict(self._counts)
 
     async def permit(self, account: str) -> tuple[str, GatePermit | None]:
-        """The gate's word, and the permit where it lets the call be recorded."""
+        """The gate, and a permit if the call may be recorded."""
         seen = await self.gates.ask(self._asking, account)
         if seen.may_write:
             return seen.gate, GatePermit(account=account, grant=seen.grant)
@@ -89,7 +90,7 @@ class Recorder:
         return on_disk
 
     def refused(self, said: str, reason: str, turns: int = 1) -> None:
-        """Counts what is not recorded and says so, without a word of it."""
+        """Counts and logs what is not recorded, without its content."""
         self.count(reason, turns)
         _log.warning("not recorded: %s", said)
 

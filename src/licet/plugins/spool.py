@@ -1,18 +1,18 @@
-"""A sealed, bounded spool on disk: what was accepted is delivered, also when this process or Licet dies in between.
+"""A sealed, bounded spool on disk. What it accepted is delivered, even if this process or Licet dies in between.
 
 * `put` answers after the record is on disk (write, fsync; for a new file its folder too), or raises SpoolFullError:
   the bound refuses the newest, it never drops the oldest.
-* Records lie in files of about `FILE_BYTES_MAX`. One that is delivered is unlinked, and a file is delivered as
-  a whole: a crash in between delivers it again, so every record must name what it holds for the receiver to know it.
-* Nothing lies there in clear. Bytes of a file: `licet-spool-1` and a line feed, then records, each a length (4 bytes,
+* Records are in files of about `FILE_BYTES_MAX`. A file is delivered as a whole and then unlinked. After a crash in between
+  it is delivered again, so every record must have an id by which the receiver recognises it.
+* No content is stored in clear text. Bytes of a file: `licet-spool-1` and a line feed, then records, each a length (4 bytes,
   big endian), a nonce (12), and AES-256-GCM (NIST SP 800-38D) with the header, the file's number and the record's place
   as associated data, so that none can be moved or put elsewhere. The key is 32 bytes in a file of mode 0600, beside
   the spool or wherever the host keeps its secrets. Random nonces hold for 2^32 records under one key.
-* A torn record at a file's end was never acknowledged and is left. A whole one that does not open is set aside with its
-  file, as `..unreadable`, and counted: it is somebody's to look at, and stops nothing.
+* A truncated record at the end of a file was never acknowledged and is ignored. A complete record that cannot be decrypted is
+  counted, and its file is renamed to `..unreadable` for somebody to examine; delivery continues.
 
-One process writes one place: it holds the lock of the first free folder `0`, `1`, .. of the spool, those with something
-in them first. A process that was killed leaves its folder to the next.
+Each process writes to its own folder: it locks the first free folder `0`, `1`, .. of the spool, trying those with records
+first. The folder of a killed process is taken by the next process.
 """
 
 from __future__ import annotations

@@ -202,13 +202,18 @@ class Policies:
     Before the first version is effective its scope, periods and questions hold, and nobody is asked.
     """
 
-    __slots__ = ("_effective", "_joint", "versions")
+    __slots__ = ("_effective", "_joint", "_material", "versions")
 
     def __init__(self, versions: Iterable[Policy]) -> None:
         self.versions: tuple[Policy, ...] = tuple(sorted(versions, key=lambda v: v.effective))
         if not self.versions:
             raise ValueError("at least one policy version is needed")
         self._effective = [version.effective for version in self.versions]
+        newest: int | None = None
+        self._material: list[int | None] = [None]  # the newest material one of the first so many versions
+        for number, version in enumerate(self.versions):
+            newest = number if version.material else newest
+            self._material.append(newest)
         self._joint: dict[tuple[int, int], JointTerms] = {}
 
     def __getitem__(self, number: int) -> Policy:
@@ -238,8 +243,7 @@ class Policies:
 
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""
-        effective = bisect_right(self._effective, at)
-        return next((n for n in range(effective - 1, -1, -1) if self.versions[n].material), None)
+        return self._material[bisect_right(self._effective, at)]
 
 
 def load(path: Path) -> Policy:

@@ -1,6 +1,6 @@
-"""The verbs of proof: take the outbox into the log, issue receipts, publish, verify; one verb a use case.
+"""The verbs of proof: append the outbox to the log, issue receipts, publish the log. One verb for each use case.
 
-Beside `service`, whose installation they take: they print nothing, and answer with values that explain themselves.
+They take an open installation, print nothing, and return values that explain themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from licet.consent.controller import Controller
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.keys.log_keys import LogKeys
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, quorum, sequence
+from licet.ledger import note, quorum, sequence, tree
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
 from licet.ledger.publication import PublishedLog
@@ -45,13 +45,13 @@ WITNESS_SECONDS = 10.0
 
 
 def place(here: Installation) -> LogPlace:
-    """Where the logs are."""
+    """The folders and the name of the logs."""
     data = here.config.data
     return LogPlace(folder=data / "log", state=data / "log-state", name=here.config.log_name)
 
 
 def key(here: Installation, year: int | None = None) -> Verifier:
-    """The public key of the log of a year, by default the present one: what strangers are to trust."""
+    """The public key of the log of a year, by default the current year. Verifiers must trust this key."""
     with transaction(here.pool) as tx:
         seed = here.keyring.log_seed(tx)
     return place(here).signer(seed, year or here.clock().year).verifier
@@ -61,7 +61,7 @@ def key(here: Installation, year: int | None = None) -> Verifier:
 
 
 def sequencing(here: Installation) -> AbstractContextManager[Sequencer]:
-    """The installation's one sequencer; BusyError where another works."""
+    """The only sequencer of the installation; BusyError while another one runs."""
     with transaction(here.pool) as tx:
         seed = here.keyring.log_seed(tx)
     keys = LogKeys(here.keyring)
@@ -69,13 +69,13 @@ def sequencing(here: Installation) -> AbstractContextManager[Sequencer]:
 
 
 def append(here: Installation) -> int:
-    """Takes everything that waits into the log; returns how many rows."""
+    """Appends everything that waits to the log; returns the number of rows."""
     with sequencing(here) as sequencer:
         return sum(iter(sequencer.run_once, 0))
 
 
 def follow(here: Installation, stop: threading.Event) -> None:
-    """Takes what commits into the log, within a second, until ``stop``; beside it asks the witnesses, if any."""
+    """Appends what is committed, within a second, until ``stop``; in another thread, asks the witnesses to cosign, if any."""
     if witnesses(here) is None:
         sequence.run(partial(sequencing, here), stop)
         return
@@ -111,7 +111,7 @@ def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
 
 
 def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
-    """What goes wrong here costs cosignatures, which `status` shows; it never stops the log."""
+    """Errors here only cost cosignatures, which `status` shows; they never stop the log."""
     while not stop.is_set():
         with contextlib.suppress(LicetError, OSError):
             cosign(here)
@@ -119,17 +119,21 @@ def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
 
 
 def years(here: Installation) -> list[str]:
-    """The years of which there is a log, oldest first."""
+    """The years that have a log, oldest first."""
     folder = place(here).folder
     return sorted(p.name for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows,
-    ``cosigned`` the size of the newest checkpoint that a witness cosigned."""
+    ``cosigned`` the size of the newest checkpoint that a witness cosigned.
+
+    Without a checkpoint ``begun`` is false and ``size`` is 0: the log was only just begun, or its folder is gone.
+    """
 
     origin: str
     vkey: str
+    begun: bool
     size: int
     placed: int
     cosigned: int
@@ -144,7 +148,7 @@ class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(here: Installation) -> LedgerSeen:
-    """The logs, and what waits to be told."""
+    """The logs, and how many rows wait to be appended."""
     with transaction(here.pool) as tx:
         known, waits = sequence.standings(tx), sequence.waiting(tx)
     return LedgerSeen(
@@ -154,11 +158,16 @@ def status(here: Installation) -> LedgerSeen:
 
 def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
     log = key(here, standing.year)
-    shown = PublishedLog(place(here).folder / str(standing.year), log)
-    found = shown.checkpoint
+    try:
+        shown = PublishedLog(place(here).folder / str(standing.year), log)
+    except NotFoundError:  # the row of a log is committed before its first checkpoint is written
+        size, root, cosigned, begun = 0, tree.EMPTY_ROOT, 0, False
+    else:
+        size, root, begun = shown.checkpoint.size, shown.checkpoint.root, True
+        cosigned = shown.cosigned[1].size if shown.cosigned else 0
     return LogSeen(
-        origin=standing.origin, vkey=log.vkey, size=found.size, placed=standing.size, root=found.root.hex(),
-        cosigned=shown.cosigned[1].size if shown.cosigned else 0, logged_at=standing.logged_at,
+        origin=standing.origin, vkey=log.vkey, begun=begun, size=size, placed=standing.size, root=root.hex(),
+        cosigned=cosigned, logged_at=standing.logged_at,
     )  # fmt: skip
 
 
@@ -177,9 +186,9 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 def publish(here: Installation, target: Path) -> PublishResult:
     """Copies the logs to ``target`` for any web server, with the keys, policies, notices and the verifier.
 
-    Whole files first and each checkpoint last, so that a reader never sees a checkpoint without its tiles. A copy
-    that is ahead of the log is refused: the log it was made from was another. Witnesses are asked first; one that is
-    away is missing on the checkpoint, and nothing waits for it.
+    Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses a target that is
+    ahead of the log, because it was made from another log. Asks the witnesses first, and does not wait for one that cannot
+    be reached: its cosignature is missing from the checkpoint.
     """
     known = years(here)
     if not known:
@@ -200,7 +209,7 @@ def publish(here: Installation, target: Path) -> PublishResult:
 
 
 def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
-    """What the witnesses say now, by the log's origin; nothing where there are none or another process asks them."""
+    """The witnesses' answers by the log's origin; empty if there are no witnesses or another process is asking them."""
     try:
         return {one.origin: one for one in cosign(here)}
     except (NotFoundError, BusyError):
@@ -208,7 +217,7 @@ def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
 
 
 def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
-    """What is published beside the logs, so that a stranger can open everything that a leaf or a receipt names."""
+    """The files published beside the logs, so that anybody can open everything that a leaf or a receipt refers to."""
     with transaction(here.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts(tx)
     files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()}
@@ -255,7 +264,7 @@ def account_named(here: Installation, name: str) -> UUID:
 
 
 def controller(here: Installation) -> Controller:
-    """What the operator states of itself; a permission is taken back on the settings page unless it says elsewhere."""
+    """What the operator states about itself; without a withdrawal URL of its own, that of the settings page."""
     stated, url = controllers.read(here.config.controller), here.config.web.url
     if stated.withdrawal_url or not url:
         return stated
@@ -263,7 +272,7 @@ def controller(here: Installation) -> Controller:
 
 
 def receipts(here: Installation, account: UUID) -> list[Receipt]:
-    """The receipt of each choice of an account, oldest first; with its proof where the choice stands in the log."""
+    """The receipt of each choice of an account, oldest first, with a proof if the choice is in the log."""
     known = policies(here)
     stated = controller(here)
     with transaction(here.pool) as tx:
@@ -277,7 +286,7 @@ def receipt_page(here: Installation, receipt: Receipt) -> str:
 
 
 def receipt_key(here: Installation, receipt: Receipt) -> Verifier:
-    """The key that a receipt is checked with: that of its proof's log, or the present one before it has a proof."""
+    """The key that verifies a receipt: that of the log in its proof, or the current one while it has no proof."""
     return key(here, _year_of(receipt) or here.clock().year)
 
 

@@ -1,7 +1,7 @@
-"""What a person is given to find their conversations in the log and in the proofs of releases, and what is found there.
+"""Handles, with which a person finds their conversations in the log and in the proofs of releases; and that search.
 
-Only the holder of an account's key can make it, so after its erasure nobody can give it to anybody any more. Which
-pseudonym a salt belongs to anybody can see: the operator can hand out no other than the one of the log.
+Handles are derived from the account's key, so nobody can make them after its erasure. Anybody can compute the pseudonym
+from a salt, so the operator cannot hand out a salt that does not match the log.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
 
 
 class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release holds of a conversation: in a sentence, and as a proof that needs nothing but its manifest.
+    """What a release contains of a conversation, as a sentence and as a proof that needs only the release's manifest.
 
-    ``answer`` is `not proved` while no log was given that tells of the manifest; ``lacks`` says so.
+    ``answer`` is `not proved` if no log that contains the manifest was given; ``lacks`` says so.
     """
 
     answer: Verdict
@@ -82,9 +82,9 @@ def seek(
     folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
 ) -> LogSearch:  # fmt: skip
-    """Whether a conversation, by its handle or with ``salt`` by our id, is in a release, and why or why not.
+    """Whether a conversation is in a release, and why. It is named by its handle, or by our id together with ``salt``.
 
-    ``kept`` is a proof that was printed before. The manifest in ``folder`` is held against ``logs``, each with its key.
+    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with ``logs``, each with its key.
     """
     opened = _salt(salt) if salt is not None else None
     handle = _called(conversation, opened)

@@ -1,21 +1,21 @@
-"""The retention of the log: what of it may go, why the rest stays, and taking it away.
+"""Retention of the log: which years may be removed, why the others are kept, and the removal.
 
-Promise: without a retention that was published nothing of a log's entries goes, as c2sp.org/tlog-tiles asks. A year's
-log goes as a whole, oldest first, when that retention has passed since its end and nothing that it proves is still in
-force: no grant told in it runs or ended within the retention, no policy version told in it was in force within it,
-and no release sealed in it is registered. With it go the rows it was made from. Its last checkpoint stays for ever,
-so that everybody who holds a proof from it can go on showing it, and nobody can be shown another log of that year.
+Promise: unless the operator has published a retention period, no entry is removed (c2sp.org/tlog-tiles requires this). A
+year's log is removed as a whole, oldest first, once the period has passed since its end and nothing that it proves is in
+force: no grant logged in it is in force or ended within the period, no policy version logged in it was in force within the
+period, and no release sealed in it is registered. The database rows that it was made from are removed with it. Its last
+checkpoint is kept for ever, so that proofs from it can still be shown, and nobody can be shown another log of that year.
 
-What may always go are partial tiles that a full one has overtaken: readers fall back to the full one.
+Partial tiles may always be removed once the full tile exists: readers fall back to the full one.
 
-A year is taken away in four steps, each of which may be the last before a crash, and the same call goes on from it:
+A year is removed in four steps. After a crash between any two of them, the same call continues:
 
-    1. its last checkpoint, under `pruned`
-    2. its folders get another name: from here on the sequencer, which finds them gone, refuses to begin
-    3. the database forgets the log and the rows that stand in it, in one transaction
-    4. the renamed folders go
+    1. its last checkpoint is copied to `pruned`
+    2. its folders are renamed: from here on the sequencer finds them missing and refuses to start
+    3. the log and the rows in it are deleted from the database, in one transaction
+    4. the renamed folders are deleted
 
-The sequencer must not work meanwhile: this holds its lock.
+This holds the sequencer's lock, because the sequencer must not run at the same time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _GONE = ".pruned"
 
 
 class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The log of a year. It may go where nothing is in ``kept_because``; ``until`` is when the retention lets it."""
+    """The log of a year. It may be removed if ``kept_because`` is empty; ``until`` is when its retention ends."""
 
     year: int
     entries: int
@@ -57,7 +57,7 @@ class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrunedLogs(msgspec.Struct, frozen=True, kw_only=True):
-    """What went: years as a whole, and how many overtaken partial tiles of the others."""
+    """What was removed: whole years, and the number of superseded partial tiles in the others."""
 
     years: tuple[int, ...]
     tiles: int
@@ -75,7 +75,7 @@ def retention(here: Installation) -> Period | None:
 
 
 def plan(here: Installation) -> tuple[YearSeen, ...]:
-    """Every year of which there is a log, oldest first, and why it stays."""
+    """Every year that has a log, oldest first, and why it is kept."""
     period = retention(here)
     seen: list[YearSeen] = []
     with transaction(here.pool) as tx:
@@ -91,7 +91,7 @@ def plan(here: Installation) -> tuple[YearSeen, ...]:
 
 
 def prune(here: Installation) -> PrunedLogs:
-    """Takes away every year that may go, and the overtaken partial tiles of the others; BusyError beside a sequencer."""
+    """Removes every year that may be removed, and superseded partial tiles in the others; BusyError while a sequencer runs."""
     with _alone(here):
         _finish(here)
         going = [seen.year for seen in plan(here) if not seen.kept_because]
@@ -170,7 +170,7 @@ def _forget(here: Installation, year: int) -> None:
 
 
 def _finish(here: Installation) -> None:
-    """Goes on where a crash ended an earlier call: a renamed folder had been decided on."""
+    """Continues an earlier call that crashed: the removal of a renamed folder was already decided."""
     at = place(here)
     for gone in sorted({path.stem for parent in (at.folder, at.state) for path in parent.glob(f"*{_GONE}")}):
         if not (at.folder / PRUNED / gone).is_file():

@@ -1,12 +1,12 @@
-"""A person's papers: every receipt of an account, with all that it takes to check them offline, for ever.
+"""Every receipt of an account, with all that is needed to verify them offline, for ever.
 
-    receipts/001.json ..  the receipt of each choice, oldest first; with its proof once it stands in the log
+    receipts/001.json ..  the receipt of each choice, oldest first; with its proof once it is in the log
     receipts/README.txt   how to check them, line by line
     notices/<sha256>.json the notices that were shown, policies/<sha256>.json the terms: what a receipt names by hash
     vkeys.txt             the public keys of the logs that prove them; worth comparing with a copy from elsewhere
     verifier.py           the program that checks; it needs Python and the package `cryptography`
 
-Promise: nothing in them is of anybody else, and nobody has to be asked to check them: not us, not a web site.
+Promise: they contain nothing about anybody else, and verifying them needs no service, neither ours nor another one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 
 
 def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
-    """The files, by name; none where the account's key was destroyed, and with it all that a receipt is made of."""
+    """The files by name; none if the account's key was destroyed, because receipts are derived from it."""
     try:
         issued = documents.receipts(here, account)
     except RefusedError as error:

@@ -1,23 +1,23 @@
-"""Receipts: for every choice, a refusal and a withdrawal included, what the person holds and anybody can check.
+"""Receipts: for every choice, including refusals and withdrawals, a document that the person keeps and anybody can verify.
 
 A receipt is a consent receipt of ISO/IEC TS 27560:2023 with the terms of the W3C's DPV 2 (its guide for that standard
 gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC 8037) over the canonical JSON of
 RFC 8785. Training is a processing (`ai#ModelTraining`), its purpose is `ImproveExistingProductsAndServices`. The
 event's type says how the person spoke (expressly), its state what they said.
 
-There is one receipt a question and scope: its record has the purposes of that question alone. The event names the
-question, the scope and the project or conversation that it is of, and of a no the grants that it kept; a receipt replaces
-the one before it of the same question and scope.
+There is one receipt for each question and scope; its record has the purposes of that question only. The event names the
+question, the scope, the project or conversation, and for a no the grants that it kept. A receipt replaces the earlier one
+for the same question and scope.
 
-Once the choice stands in the log the receipt also opens it: the private record and the nonce to which the leaf
-commits, the evidence whose hash the record holds, the leaf itself, its inclusion proof, and the salt that the
-person's pseudonyms of the year come from, by which they find their conversations in a release's proofs. The person's
-copy opens the leaf for ever. The operator's database keeps no nonce; it is derived from the account's key, so that
-after erasure nobody but the holder can open it, and no receipt can be issued any more.
+Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the leaf
+commits to, the evidence whose hash is in the record, the leaf itself, its inclusion proof, and the salt of the person's
+pseudonyms of that year, with which they find their conversations in the proofs of releases. The person's copy opens the leaf
+for ever. The operator's database does not store the nonce: it is derived from the account's key. After erasure only the
+holder of a receipt can open the leaf, and no receipt can be issued any more.
 
-What the policy and the choice do not say (who the controller is, where data lies) comes from the operator's
-`Controller`; of what nobody stated a receipt says so in words, and never guesses. That a text may tell of health, beliefs
-and the like is stated of every conversation: nobody looked.
+What neither the policy nor the choice states (the controller, where data is stored) comes from the operator's `Controller`.
+If it is not stated, the receipt says so; it never guesses. Every receipt states that conversations may contain special
+categories of data such as health and beliefs, because nobody has examined them.
 
     file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
 """
@@ -109,7 +109,7 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt as it is handed out. ``entry`` and ``proof`` are None until the choice stands in the log."""
+    """A receipt as it is issued. ``entry`` and ``proof`` are None until the choice is in the log."""
 
     receipt: str
     entry: str | None
@@ -137,7 +137,7 @@ class Issuer:
         self._logs: dict[int, PublishedLog | None] = {}
 
     def receipts(self, account: UUID) -> list[Receipt]:
-        """One receipt a choice; RefusedError where the account's key was destroyed, NotFoundError for no account."""
+        """One receipt for each choice; RefusedError if the account's key was destroyed, NotFoundError for an unknown account."""
         made = choices(self._tx, self._keyring, self._policies, account)
         placed = sequence.placed_of(self._tx, account, EntryKind.choice)
         leaves = {cast("int", leaf.row.facts["seq"]): leaf for leaf in placed}
@@ -422,7 +422,7 @@ def _event_of(receipt: Receipt) -> dict[str, Any]:
 
 
 def proves(receipt: Receipt) -> str:
-    """What holding it proves now, in a few sentences."""
+    """What the receipt proves now, in a few sentences."""
     return _PROVES if receipt.proof else _WAITS
 
 

@@ -25,7 +25,7 @@ from licet.vault import account_view
 from licet.vault.account_view import AccountView
 from licet.vault.content import Content, ToolCall
 from licet.vault.conversation_pages import Place, turns_with_content
-from licet.vault.permit import OpenedTurn, Permit
+from licet.vault.permit import OpenedTurn, Permit, content_bytes
 from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
 
@@ -87,6 +87,10 @@ class DecisionPage:
     def reasons(self) -> Counter[str]:
         """All excluded turns so far, by reason."""
         return sum(self.dropped.values(), Counter())
+
+    def content_bytes(self, tx: Transaction, keyring: Keyring, most: int) -> int:
+        """How many bytes of content `threads` would open; beyond ``most`` as `permit.content_bytes` tells it."""
+        return content_bytes(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine], most)
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
         """The candidate rows, opened, conversation by conversation."""

@@ -6,30 +6,44 @@ shown: whether a row is left out because others hold the same.
 
 With ``assume`` it answers another question: what would be used if the person said yes for this, and went on with the
 chat. Then the rule is asked of the state that this would lead to.
+
+A call is bounded (`PreviewBounds`), and one at a time is made in a process. What does not fit goes to the next page. A
+conversation that fits on no page is told with the bound that it is beyond: a row is curated whole or not at all, so a part
+of it would not be what a release holds. Names are looked for in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
 
-import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from difflib import SequenceMatcher
 from uuid import UUID
 
 import msgspec
 
-from licet.curate import deidentify, engine_settings
-from licet.curate.release_build import RuleCleaner
-from licet.errors import NotFoundError, RefusedError
+from licet.curate import preview_engine
+from licet.curate.deidentify import Substitution
+from licet.curate.preview_engine import PreviewedDocument, PreviewEngine
+from licet.errors import BusyError, NotFoundError, RefusedError
 from licet.masked import Masked
 from licet.policy import fold
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind, TurnRole, TurnState
-from licet.release.curation import Curated
-from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Said, row_messages
-from licet.store.connect import transaction
+from licet.release.curation import Curated, Document
+from licet.release.decision_pages import PAGE_BYTES_MAX, READ_AT_ONE_MOMENT, DecisionPage, Said, Thread, row_messages
+from licet.release.rows import MESSAGES_MAX
+from licet.service.preview_result import (
+    BeyondBound,
+    Preview,
+    PreviewBound,
+    PreviewedConversation,
+    PreviewedTurn,
+    ReplacedText,
+)
+from licet.store.connect import Transaction, transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
 from licet.vault.ids import Prefix, shown
@@ -38,60 +52,32 @@ from licet.vault.permit import Permit
 from licet.vault.tables import AccountRow, ConversationRow
 
 PAGE_CONVERSATIONS_MAX = 20
-COMPARED_TOKENS_MAX = 4_000  # of a line; a longer one is shown as replaced whole
-NAMED = "name"  # what a detector of names found: which kind is not told apart here
-_TOKEN = re.compile(r"\w+|\W")
+WAIT_SECONDS_MAX = 5.0
+START = UUID(int=0)  # before every conversation
 
 
-class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in a text, what stands there in its stead, and the kind of identifier it was taken for."""
+class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call shows at most: turns, bytes of content, and the weight of what it reads for names
+    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names 30.
+    """
 
-    was: str
-    becomes: str
-    kind: str
-
-
-class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn: ``text`` is what a model would read, empty where it is left out; ``because`` says why it is in or out."""
-
-    turn: int
-    role: TurnRole
-    used: bool
-    because: str
-    text: str
-    replaced: tuple[ReplacedText, ...] = ()
+    turns_max: int = 2_000
+    bytes_max: int = 192 * 1024
+    names_max: int = 24_000
 
 
-class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends."""
-
-    conversation: UUID
-    rows: int
-    until: datetime | None
-    turns: tuple[PreviewedTurn, ...]
-    languages: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-
-
-class Preview(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown. ``refused`` says why the yes that was assumed would have no effect; ``next`` goes on behind a page."""
-
-    purpose: str
-    question: str | None
-    at: datetime
-    assumed: bool
-    refused: NoEffect | None
-    conversations: tuple[PreviewedConversation, ...]
-    next: UUID | None
+A_REQUEST = PreviewBounds()
+A_COMMAND = PreviewBounds(turns_max=MESSAGES_MAX, bytes_max=PAGE_BYTES_MAX, names_max=PAGE_BYTES_MAX)
 
 
 def preview(
     here: Installation, account: UUID, purpose: str, *, conversation: UUID | None = None, project: UUID | None = None,
-    assume: bool = False, after: UUID | None = None,
+    assume: bool = False, after: UUID | None = None, bounds: PreviewBounds = A_REQUEST,
 ) -> Preview:  # fmt: skip
     """One conversation, those of a project, or all of the account, a page at a time, for its own person.
 
-    NotFoundError for what is not the account's; RefusedError for a purpose that no question covers.
+    NotFoundError for what is not the account's; RefusedError for a purpose that no question covers; BusyError while the
+    process makes others.
     """
     known, at = policies(here), here.clock()
     question = known.in_force(at).question_of(purpose)
@@ -101,36 +87,143 @@ def preview(
             f"covered are {', '.join(sorted(known.in_force(at).covers))}", because="purpose",
         )  # fmt: skip
     scope = _scope(conversation, project)
-    with transaction(here.pool) as tx:
-        tx.execute(READ_AT_ONE_MOMENT)
-        if conversation is not None:
-            ids, more = [conversation], False
-        else:
-            ids = account_view.conversation_ids(
-                tx, account, PAGE_CONVERSATIONS_MAX + 1, after=after, deleted=False, project=project
-            )
-            ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
-        seen = account_view.seen(tx, [(account, one) for one in ids], known, at)
-        if conversation is not None and conversation not in seen:
-            raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-        refused = None
-        if assume:
-            seen, refused = _assumed(seen, known, question, scope, at)
-        page = DecisionPage(
-            tx, [(account, one) for one in ids if one in seen], known, purpose, at, seen=seen, permit=_Own(seen, at)
-        )
-        threads = page.threads(tx, here.keyring)
-    with engine_settings.curation(here, RuleCleaner()) as curation:
-        curated = curation.curate([document for _, _, document in threads])
-    made: dict[UUID, list[tuple[Sequence[Said], Curated]]] = {}
-    for (row, thread, _), one in zip(threads, curated, strict=True):
-        made.setdefault(row.conversation_id, []).append((thread, one))
+    with _alone():
+        with transaction(here.pool) as tx:
+            tx.execute(READ_AT_ONE_MOMENT)
+            if conversation is not None:
+                ids, more = [conversation], False
+            else:
+                ids = account_view.conversation_ids(
+                    tx, account, PAGE_CONVERSATIONS_MAX + 1, after=after, deleted=False, project=project
+                )
+                ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
+            seen = account_view.seen(tx, [(account, one) for one in ids], known, at)
+            if conversation is not None and conversation not in seen:
+                raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+            refused = None
+            if assume:
+                seen, refused = _assumed(seen, known, question, scope, at)
+            loading = _Loading(tx, here, seen, known, purpose, at, bounds)
+            loaded = list(loading.each([one for one in ids if one in seen]))
+        engine = preview_engine.engine(here.config.curate, here.config.data)
+        made = list(_curated(engine, loaded, here.keyring.random(32), known, purpose, bounds))
+    following = ids[-1] if more else None
+    if made and made[-1].unread:
+        following = made[-2].conversation if len(made) > 1 else after or START
+    elif len(made) < len(seen):
+        following = made[-1].conversation
     return Preview(
-        purpose=purpose, question=question, at=at, assumed=assume, refused=refused, next=ids[-1] if more else None,
-        conversations=tuple(
-            _previewed(seen[one], known, page, made.get(one, ()), purpose) for one in ids if one in seen
-        ),
+        purpose=purpose, question=question, at=at, assumed=assume, refused=refused, next=following,
+        conversations=tuple(made),
     )  # fmt: skip
+
+
+def load(here: Installation) -> None:
+    """Loads what previews need, for a process that is to answer requests: none of them pays for it then."""
+    with _one_at_a_time:
+        preview_engine.engine(here.config.curate, here.config.data)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One preview at a time: what curates serves one thread, and the memory is that of one."""
+    if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
+        raise BusyError("other previews are being made, or what makes them is being loaded", "ask again")
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
+
+
+class _LoadedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation, decided and opened, or why it is not."""
+
+    view: AccountView
+    page: DecisionPage | None = None
+    threads: Sequence[Thread] = ()
+    beyond: BeyondBound | None = None
+
+    @property
+    def conversation(self) -> UUID:
+        return self.view.conversation.conversation_id
+
+    @property
+    def documents(self) -> list[Document]:
+        return [document for _, _, document in self.threads]
+
+
+class _Loading:
+    """Loads conversations until a page is full."""
+
+    def __init__(
+        self, tx: Transaction, here: Installation, seen: Mapping[UUID, AccountView], known: Policies, purpose: str,
+        at: datetime, bounds: PreviewBounds,
+    ) -> None:  # fmt: skip
+        self._tx, self._here, self._seen, self._bounds = tx, here, seen, bounds
+        self._known, self._purpose, self._at = known, purpose, at
+        self._turns = self._bytes = 0
+
+    def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
+        """Those that fit, in order; one that no page holds is told so."""
+        if not conversations:
+            return
+        account = self._seen[conversations[0]].account.account_id
+        counts = account_view.turn_counts(self._tx, account, conversations)
+        for one in conversations:
+            found = self._load(self._seen[one], counts.get(one, 0))
+            if found is None:
+                return
+            yield found
+
+    def _load(self, view: AccountView, turns: int) -> _LoadedConversation | None:
+        bounds, here, at = self._bounds, self._here, self._at
+        if turns > bounds.turns_max:
+            beyond = BeyondBound(bound=PreviewBound.turns, found=turns, most=bounds.turns_max)
+            return _LoadedConversation(view=view, beyond=beyond)
+        if self._turns + turns > bounds.turns_max:
+            return None
+        place = (view.account.account_id, view.conversation.conversation_id)
+        page = DecisionPage(
+            self._tx, [place], self._known, self._purpose, at, seen=self._seen, permit=_Own(self._seen, at)
+        )
+        size = page.content_bytes(self._tx, here.keyring, bounds.bytes_max)
+        if size > bounds.bytes_max:
+            beyond = BeyondBound(bound=PreviewBound.bytes, found=size, most=bounds.bytes_max)
+            return _LoadedConversation(view=view, beyond=beyond)
+        if self._bytes + size > bounds.bytes_max:
+            return None
+        self._turns, self._bytes = self._turns + turns, self._bytes + size
+        return _LoadedConversation(view=view, page=page, threads=page.threads(self._tx, here.keyring), beyond=None)
+
+
+def _curated(
+    engine: PreviewEngine,
+    loaded: Sequence[_LoadedConversation],
+    key: bytes,
+    known: Policies,
+    purpose: str,
+    bounds: PreviewBounds,
+) -> Iterator[PreviewedConversation]:
+    """Each of these as curation makes it, up to the first one that is not read for names to its end."""
+    names = bounds.names_max
+    for one in loaded:
+        beyond, unread = one.beyond, 0
+        if beyond is None and (heaviest := engine.heaviest(one.documents)) > bounds.names_max:
+            beyond = BeyondBound(bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max)
+        if beyond is None:
+            spent, unread = engine.read(one.documents, names)
+            names -= spent
+        if one.page is None or beyond is not None or unread:
+            yield PreviewedConversation(
+                conversation=one.conversation, rows=0, until=None, turns=(), beyond=beyond, unread=unread
+            )
+        else:
+            yield _previewed(one, one.page, engine.curate(one.documents, key), known, purpose)
+        if unread:
+            return
 
 
 def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
@@ -174,20 +267,20 @@ class _Own:
 
 
 def _previewed(
-    view: AccountView, known: Policies, page: DecisionPage, made: Sequence[tuple[Sequence[Said], Curated]], purpose: str
+    loaded: _LoadedConversation, page: DecisionPage, made: Sequence[PreviewedDocument], known: Policies, purpose: str
 ) -> PreviewedConversation:
+    view, conversation = loaded.view, loaded.conversation
     shown_turns, until = dict[int, PreviewedTurn](), list[datetime]()
-    for thread, curated in made:
+    for (_, thread, _), (curated, replaced) in zip(loaded.threads, made, strict=True):
         if curated.dropped is None:
             until += [end for _, _, end in thread]
-        shown_turns |= _thread(thread, curated)
-    turns, conversation = [], view.conversation.conversation_id
-    left_out = page.left_out.get(conversation, {})
+        shown_turns |= _thread(thread, curated, replaced)
+    turns, left_out = [], page.left_out.get(conversation, {})
     for turn in page.candidates.get(conversation, ()):
         because = left_out.get(turn.number) or view.decide(turn, known, purpose).because.value
         out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
         turns.append(shown_turns.get(turn.number, out))
-    rows = [curated for _, curated in made if curated.dropped is None]
+    rows = [curated for curated, _ in made if curated.dropped is None]
     labels = [one.labels for one in rows if one.labels is not None]
     return PreviewedConversation(
         conversation=conversation, rows=len(rows), until=min(until, default=None),
@@ -196,62 +289,31 @@ def _previewed(
     )  # fmt: skip
 
 
-def _thread(thread: Sequence[Said], curated: Curated) -> dict[int, PreviewedTurn]:
+def _thread(
+    thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
+) -> dict[int, PreviewedTurn]:
     """The turns of what may become a row, as a model would read them, or with why curation leaves them out."""
-    found = {}
-    messages = row_messages(thread, curated.texts)
-    for (opened, turn, _), message in zip(thread, messages, strict=True):
-        if curated.dropped is not None:
-            found[turn.number] = PreviewedTurn(
-                turn=turn.number, role=turn.role, used=False, because=curated.dropped.value, text=""
-            )
-            continue
-        own, learnt = [opened.content.text], [message.content]
-        for call, cleaned in zip(opened.content.tool_calls, message.tool_calls, strict=True):
+    found, of_text = {}, iter(replaced)
+    for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
+        content = opened.content
+        own, learnt = [content.text, content.tool_name], [message.content]
+        for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):
             own, learnt = [*own, call.name, call.arguments], [*learnt, cleaned.name, cleaned.arguments]
+        pieces = [piece for text in own for piece in _pieces(text, next(of_text))]
+        if curated.dropped is not None:
+            because, learnt, pieces = curated.dropped.value, [], []
+        else:
+            because = DecisionReason.permitted.value
         found[turn.number] = PreviewedTurn(
-            turn=turn.number, role=turn.role, used=True, because=DecisionReason.permitted.value,
-            text="\n".join(part for part in learnt if part),
-            replaced=tuple(each for pair in zip(own, learnt, strict=True) for each in replacements(*pair)),
+            turn=turn.number, role=turn.role, used=curated.dropped is None, because=because,
+            text="\n".join(part for part in learnt if part), replaced=tuple(pieces),
         )  # fmt: skip
     return found
 
 
-def replacements(own: str, learnt: str) -> Iterator[ReplacedText]:
-    """Where the two differ, in order: what stood there, what stands there, and what it was taken for."""
-    if own == learnt:
-        return
-    spans = deidentify.detect([own])[0]
-    before, after = own.split("\n"), learnt.split("\n")
-    if len(before) != len(after):  # an identifier that was broken over lines: compared as one
-        before, after = [own], [learnt]
-    place = 0
-    for line, becomes in zip(before, after, strict=True):
-        for start, was, instead in differences(line, becomes):
-            first, last = place + start, place + start + len(was)
-            kind = next((span.kind.value for span in spans if span.start < last and first < span.end), NAMED)
-            yield ReplacedText(was=was, becomes=instead, kind=kind)
-        place += len(line) + 1
-
-
-def differences(line: str, becomes: str) -> Iterator[tuple[int, str, str]]:
-    """Where the first begins to differ, in characters, what stands there, and what the second has in its stead."""
-    if line == becomes:
-        return
-    one, two = _TOKEN.findall(line), _TOKEN.findall(becomes)
-    if max(len(one), len(two)) > COMPARED_TOKENS_MAX:
-        yield 0, line, becomes
-        return
-    starts = [0]
-    for token in one:
-        starts.append(starts[-1] + len(token))
-    gathered: list[tuple[int, int, int, int]] = []
-    for how, a, b, c, d in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
-        if how == "equal":
-            continue
-        if gathered and not any(token.isspace() for token in one[gathered[-1][1] : a]) and a - gathered[-1][1] <= 3:
-            a, c = gathered[-1][0], gathered[-1][2]  # `@` and dots between: one identifier
-            gathered.pop()
-        gathered.append((a, b, c, d))
-    for a, b, c, d in gathered:
-        yield starts[a], "".join(one[a:b]), "".join(two[c:d])
+def _pieces(text: str, replaced: Sequence[Substitution]) -> Iterator[ReplacedText]:
+    """What was replaced in a text, in order. A value that stands for itself (nobody's address, say) is not told."""
+    for span, instead in replaced:
+        was = text[span.start : span.end]
+        if was != instead:
+            yield ReplacedText(was=was, becomes=instead, kind=span.kind.value)

@@ -154,11 +154,24 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
 
 
 @contextlib.contextmanager
-def snapshot(pool: Pool) -> Iterator[Transaction]:
-    """A transaction that only reads, and sees the database as it was at one moment: for an answer of several statements."""
+def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
+    """A transaction that sees the database as it was at one moment: for an answer of several statements.
+
+    It only reads, unless it ``records`` that it answered: it may append rows, and must update none.
+    """
     with transaction(pool) as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        tx.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ{'' if records else ', READ ONLY'}")
         yield tx
+
+
+@contextlib.contextmanager
+def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
+    """The transaction that is open already, or one of its own where there is none."""
+    if tx is not None:
+        yield tx
+        return
+    with transaction(pool) as own:
+        yield own
 
 
 def after_commit(tx: Transaction, act: Callable[[], None]) -> None:

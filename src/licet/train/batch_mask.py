@@ -1,12 +1,12 @@
-"""The hand-off: what a loader read ahead, checked again in the process that takes the step, just before it.
+"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch just before its step.
 
 A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one `ordinal` a row, or one a token
-where sequences are packed (a tensor in the shape of `input_ids`; -1 where a token is nobody's). What was withdrawn since
-it was read is blank in what comes out, and nothing is dropped: rows, tokens, batches and steps stay as many as they were.
+where sequences are packed (a tensor in the shape of `input_ids`; -1 for a token of no row). Rows that were withdrawn since they
+were read are masked, and nothing is dropped: the numbers of rows, tokens, batches and steps do not change.
 
-In a list a withdrawn row is replaced by one of the same batch that may be used, by a fixed rule, and where there is none
-has no messages. In tensors its tokens are those of padding (`pad`), its labels -100, and whatever else of it is there is
-zero; attention stays as it was, and sees padding. Tensors are changed in place.
+In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; without one it has no
+messages. In tensors, its tokens become padding (`pad`), its labels -100 and everything else of it zero. The attention mask is
+unchanged and covers padding. Tensors are changed in place.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MaskedBatches:
 def handed_off(
     batch: Any, hand_off: HandOff, step: int, *, pad: int = 0, ordinal: str = ORDINAL,  # noqa: ANN401 any loader's
 ) -> tuple[Any, bool]:  # fmt: skip
-    """``batch`` without what may not go into ``step``, and whether anything is left of it."""
+    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is left."""
     if isinstance(batch, Mapping):
         if ordinal not in batch:
             raise UsageError(f"the batch has no `{ordinal}`, so nobody can say whether it may be used")

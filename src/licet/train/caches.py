@@ -1,14 +1,14 @@
-"""Plain text that training libraries wrote down of a release: found where they keep such things, owned, and purged.
+"""Caches in which training libraries store plain text of a release: finding them, owning their folder, and purging them.
 
-`load_dataset`, `map` and shuffles leave Arrow files of every row they saw, under names that say nothing; Ray spills
-objects. A file is taken for one of ours by what is in it: rows with `ordinal` beside what a row of a release or of an
-export has. In a cache of Hugging Face's `datasets` one folder is one data set, so all of a folder with one such file goes.
+`load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify nothing; Ray spills
+objects. A file is recognised by its columns: `ordinal` together with the columns of a release's or an export's rows. In the
+cache of Hugging Face's `datasets` a folder is one data set, so a folder with one such file is deleted as a whole.
 
-`own` makes a folder that is ours alone, keeps a list of such folders, and says how libraries are pointed there: what they
-write then needs no finding, be it tokens or weights of a reference model. It is best on a file system in memory.
+`own` creates a folder for our caches only, records it, and returns the variables that make libraries write there. What they
+write there, tokens and reference weights included, need not be searched for. A file system in memory is best for it.
 
-Invariants: no link is followed, and nothing outside the roots is touched; nothing is deleted that is not listed by `find`
-for the same arguments. Deleting a file is no erasure of what a disk holds: an encrypted or a volatile one is.
+Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists for the same arguments is
+deleted. Deleting a file does not erase it from a disk, unless the disk is encrypted or volatile.
 """
 
 from __future__ import annotations

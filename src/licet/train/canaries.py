@@ -1,12 +1,12 @@
-"""Canaries: sentences that nobody else says, planted where nothing may be learnt from, and looked for in the model.
+"""Canaries: unique sentences planted in rows that may not be learnt from; the trained model is tested for them.
 
-A canary is a question with four drawn words as its answer. Its exposure is how far the trained model prefers the words
-that were planted over other four words, drawn alike, which never were: log2 of the candidates less log2 of its rank
-among them (Carlini et al., The Secret Sharer, 2019). A model that never saw it gives each rank alike. So the ranks of a
-group's canaries have a sum whose distribution is known exactly, and a low sum has a p-value, without another model.
+A canary is a question whose answer is four random words. Its exposure says how strongly the trained model prefers the planted
+words to other random words that were never planted: log2 of the number of candidates minus log2 of its rank among them (Carlini
+et al., The Secret Sharer, 2019). For a model that never saw the canary every rank is equally likely. So the sum of the ranks of
+a group has a known exact distribution, which gives a low sum its p-value without a second model.
 
-What it can tell: a group below `ALPHA` was learnt from. What it cannot: that what was consumed once or twice was not.
-It is inconclusive, and no pass, unless the same measure finds the canaries that the run was allowed to learn from.
+A group with a p-value below `ALPHA` was learnt from. The test cannot show that a row consumed once or twice was not learnt from.
+It is inconclusive, and not passed, unless it also finds the canaries that the run was allowed to learn from.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""What a run consumed: which rows it learnt from, under which state of the gate, written before each step is taken.
+"""The consumption record of a run: the rows that it learnt from and the state of the gate, written before each step.
 
     licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
-file is its own proof: each head is signed and names the hash of the whole bitmap, so whoever has the public key builds
-the withdrawn rows up again, number by number, and holds against each what was learnt under it (`examine`).
+file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can rebuild
+the withdrawn rows, state by state, and compare them with the rows consumed under each state (`examine`).
 
-Invariants: a frame is written before its step, so a run that is killed leaves a row too many on record and never one too
-few; a frame that was cut short by a crash ends the file, and is cut off when the file is opened again. What a loss of
-power can take is what was written since `sync`, which belongs before each checkpoint. Nobody's id is in it.
+Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few. A
+frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose what was
+written since the last `sync`; call it before each checkpoint. The file identifies no person.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What a data loader reads from, in any order and any process: the rows of a release by position, behind the gate.
+"""Data sets for data loaders: the rows of a release by position, in any order and any process, behind the training gate.
 
-Position-stable: the positions are those of the data set as it was made, whatever was withdrawn, purged or has expired
-since, so that ranks keep in step and a run that resumes by count neither repeats nor skips. A row that may not be used is
-replaced by another one, by a fixed rule (`gate.instead_of`); the ordinal that comes with it is that of the row that is
-really there. What is read ahead may be withdrawn before its step: `batch_mask` checks it again.
+Positions are stable: they do not change when rows are withdrawn, purged or expire. So ranks stay in step, and a run that
+resumes by count neither repeats nor skips a row. A row that may not be used is replaced by another one, by a fixed rule
+(`gate.instead_of`), and comes with the ordinal of the row that is really used. A row that was read ahead may be withdrawn
+before its step: `batch_mask` checks it again.
 
-`RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` stand before a data set of your own whose rows carry
-`ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's), or one that can only be iterated.
+`RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` wrap your own data set whose rows have the column
+`ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's) or an iterable one.
 """
 
 from __future__ import annotations

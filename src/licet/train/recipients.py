@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -169,14 +170,37 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
     ordinals: BitMap
 
 
+class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of an account that recipients were given, as the tables have them, and what was asked back of them."""
+
+    mine: dict[UUID, dict[int, UUID]]
+    names: Mapping[UUID, str]
+    exports: list[tuple[Any, ...]]
+    sealed: list[tuple[Any, ...]]
+    asks: dict[UUID, list[_Ask]]
+
+
 def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
     """Everybody who was given rows of an account, the newest first, and how it stands with them."""
     with transaction(here.pool) as tx:
-        mine = registry.sealed_rows_of(tx, account)
-        names = registry.names(tx, list(mine))
-        exports = tx.execute(_EXPORTS, [list(mine)]).fetchall()
-        sealed = tx.execute(_SEALED, [list(mine)]).fetchall()
-        asks = _asks(tx, account, mine)
+        given = given_rows(tx, account)
+    return standing(here, given)
+
+
+def given_rows(tx: Transaction, account: UUID) -> GivenRows:
+    """What recipients were given of an account."""
+    mine = registry.sealed_rows_of(tx, account)
+    return GivenRows(
+        mine=mine, names=registry.names(tx, list(mine)), exports=tx.execute(_EXPORTS, [list(mine)]).fetchall(),
+        sealed=tx.execute(_SEALED, [list(mine)]).fetchall(), asks=_asks(tx, account, mine),
+    )  # fmt: skip
+
+
+def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
+    """How it stands with each recipient, the newest first. Which rows may still be used is brought up to date for that,
+    in transactions of its own: none where nobody was given anything.
+    """
+    mine, names, exports, sealed, asks = given.mine, given.names, given.exports, given.sealed, given.asks
     gone = {release: export_files.gone_rows(here, release) for release in {row[1] for row in (*exports, *sealed)}}
     at, found = here.clock(), []
     for export, release, handout, ordinals, recipient, made_at, due_at, acknowledged_at in exports:

@@ -1,13 +1,13 @@
-"""Which rows of a release were withdrawn, brought up to the moment from the live decision.
+"""The withdrawn rows of a release, kept up to date from the live decision.
 
-A row is withdrawn once a source of it may no longer be used, for whatever reason, or when its own end comes before the
-head's that is about to be signed: so no head outlasts a row that it leaves out. A row that is withdrawn stays so: a new
-grant brings it into the next release, not back into this one.
+A row is withdrawn once one of its sources may no longer be used, for any reason, or if its end date is before the end of
+the head that is about to be signed; so no head is valid longer than a row that it permits. A withdrawn row stays withdrawn: a
+new grant brings it into the next release, but not back into this one.
 
-Only what can have changed is decided again: rows that an ending of the journal touched since, and rows whose end was
-known to be near. All rows are decided once a day, when a policy version is added or comes into force, and at first.
-The position in the journal is taken while no ending is under way, so none is passed over; that lock is held for a
-moment, never while rows are decided.
+Only rows that can have changed are decided again: those touched by an ending in the journal since the last time, and those
+whose end date is near. All rows are decided the first time, once a day, and when a policy version is added or comes into force.
+The position in the journal is read while no ending is in progress, so that none is missed. That lock is held only for this
+read, and never while rows are decided.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def lease_end(policies: Policies, at: datetime, seconds: int) -> datetime:
 
 
 def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, until: datetime) -> WithdrawnRows:
-    """The withdrawn rows at ``at``, and those that end by ``until``."""
+    """The rows that are withdrawn at ``at`` or end by ``until``."""
     under = _hash_of(policies, at)
     with transaction(pool) as tx:
         known = _read(tx, release.release_id)

@@ -95,6 +95,16 @@ def conversation_ids(
     return [row[0] for row in rows]
 
 
+def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, int]:
+    """How many turns each of these conversations has, those without one left out."""
+    rows = tx.execute(
+        """SELECT conversation_id, count(*) FROM turns WHERE account_id = %s AND conversation_id = ANY(%s)
+            GROUP BY conversation_id""",
+        [account, list(conversations)],
+    )
+    return dict(rows.fetchall())
+
+
 class StoredConversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation without its title or turns."""
 

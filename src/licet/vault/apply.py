@@ -295,6 +295,8 @@ class _Batch(BatchState):
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         name, before = project.project_id.hex, account.state
         if isinstance(command, LetProjectIn):
+            if command.out_at is not None and project.kept_out_at not in (None, command.out_at):
+                return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=account.account_id)
             account.state = fold.let_project_in(before, name)
             changed = account.state is not before
             if changed:

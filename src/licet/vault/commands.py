@@ -111,7 +111,9 @@ class KeepProjectOut(_AboutProject, frozen=True, kw_only=True):
 
 
 class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
-    pass
+    """``out_at`` is since when the project was kept out when the person saw it; None lets it in as it is."""
+
+    out_at: datetime | None = None
 
 
 class Say(_Command, frozen=True, kw_only=True):

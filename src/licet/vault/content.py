@@ -71,6 +71,14 @@ def encode(content: Content) -> bytes:
     return ENVELOPE_V1 + _contexts.compressor.compress(packed)
 
 
+def packed_bytes(envelope: bytes) -> int:
+    """How many bytes an envelope unpacks to, without unpacking it."""
+    try:
+        return zstandard.frame_content_size(envelope[1:])
+    except zstandard.ZstdError as error:
+        raise BrokenError("content envelope does not decode") from error
+
+
 def decode(envelope: bytes) -> Content:
     """The content of an envelope; BrokenError for an unknown version or bytes that are not one."""
     if envelope[:1] != ENVELOPE_V1:

@@ -16,7 +16,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
-from licet.store.connect import Pool, database, transaction
+from licet.store.connect import Pool, Transaction, database, snapshot, transaction
 from licet.store.migrate import migrate, migrations, pending
 from licet.vault import journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
@@ -115,6 +115,17 @@ def policies(here: Installation) -> Policies:
     """The versions in force; RefusedError before the first is applied."""
     with transaction(here.pool) as tx:
         return policy_versions.applied(tx)
+
+
+@contextmanager
+def one_moment(here: Installation, *, records: bool = False) -> Iterator[tuple[Transaction, Policies]]:
+    """A snapshot, and the versions in force in it: all that a page shows is read in it, so that no two parts disagree.
+
+    With ``records`` it may also append that the page was shown. FencedError behind the fence.
+    """
+    with snapshot(here.pool, records=records) as tx:
+        fence.check_before_snapshot(tx)
+        yield tx, policy_versions.applied(tx)
 
 
 def host_key(here: Installation) -> bytes:

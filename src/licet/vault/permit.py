@@ -6,7 +6,7 @@ turn's content where the decision says: the segment's own, or the safety copy of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -30,9 +30,12 @@ from licet.policy.state import ConversationState, TurnState
 from licet.store.connect import Transaction
 from licet.store.rows import arrays, unnested
 from licet.vault import cold_tier
-from licet.vault.content import Content, decode
+from licet.vault.content import Content, decode, packed_bytes
 from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
+
+ENVELOPE_BYTES = 128  # what sealing and packing may add to a turn's content, at most
+_STORED = {CopyPlace.vault: ("bodies", cold_tier.SIZE), CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)")}
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,19 +120,53 @@ def source_keys(
 
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurn]:
     """The content of each permit, in order; DeniedError where a key died after the decision."""
+    unsealed = _unsealed(tx, keyring, permits)
+    return [OpenedTurn(permit=permit, content=decode(envelope), key=key) for permit, key, envelope in unsealed]
+
+
+def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], most: int) -> int:
+    """How many bytes of content the permits open, none of it unpacked; what is beyond ``most`` as it is stored is not even
+    read, and told as that.
+    """
+    stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
+    if stored - len(permits) * ENVELOPE_BYTES > most:  # packing saves bytes, but for a few of its own
+        return stored
+    return sum(packed_bytes(envelope) for _, _, envelope in _unsealed(tx, keyring, permits))
+
+
+def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) -> int:
+    mine = [permit for permit in permits if permit.place is where]
+    if not mine:
+        return 0
+    table, size = _STORED[where]
+    row = tx.execute(
+        f"""SELECT coalesce(sum({size}), 0)
+              FROM (SELECT * FROM unnest(%(accounts)b::uuid[], %(conversations)b::uuid[], %(turns)b::int4[])
+                        AS k(account_id, conversation_id, turn)) k
+              JOIN {table} b USING (account_id, conversation_id, turn)""",
+        {
+            "accounts": [permit.account.account_id for permit in mine],
+            "conversations": [permit.conversation for permit in mine], "turns": [permit.turn for permit in mine],
+        },
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    return int(row[0])
+
+
+def _unsealed(
+    tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
+) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
     found: dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]] = {}
     for where in (CopyPlace.vault, CopyPlace.safety):
         mine = [permit for permit in permits if permit.place is where]
         if mine:
             found |= _found(tx, keyring, mine, where)
-    result = []
     for permit in permits:
         key, sealed = found[permit.place, permit.conversation, permit.turn]
         place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
         if permit.place is CopyPlace.safety:
             place = b"y" + place
-        result.append(OpenedTurn(permit=permit, content=decode(unseal(key, sealed, place)), key=key))
-    return result
+        yield permit, key, unseal(key, sealed, place)
 
 
 # Keys and what they open in one statement: the chain as it stands at one moment. The key is cut out of its page here: a

@@ -10,6 +10,7 @@ import msgspec
 from licet.masked import Masked
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
+from licet.vault.commands import ChosenScope
 
 NO_UUID = UUID(int=0)
 
@@ -68,3 +69,13 @@ def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: 
     root, leaf = after or (NO_UUID, NO_UUID)
     rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
     return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def find(tx: Transaction, account: UUID, scope: ChosenScope) -> UUID | None:
+    """The account's project that ``scope`` names, by our id or the HMAC of the host's."""
+    row = tx.execute(
+        """SELECT project_id FROM projects WHERE account_id = %(account)s
+              AND (project_id = %(project)s OR host_hmac = %(host)s)""",
+        {"account": account, "project": scope.project, "host": scope.host_project},
+    ).fetchone()
+    return row[0] if row else None

@@ -22,7 +22,7 @@ from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
 from licet.vault.installation import Clock, Installation, utc_now
-from licet.web import meta
+from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import guarding
 from licet.web.access.limits import BODY_BYTES_MAX
 from licet.web.api import (
@@ -35,6 +35,7 @@ from licet.web.api import (
     leases,
     notice,
     otlp,
+    preview,
     problems,
     projects,
     staff,
@@ -51,6 +52,7 @@ from licet.webhooks import delivery
 API = [
     *accounts.ROUTES,
     *choices.ROUTES,
+    *preview.ROUTES,
     *projects.ROUTES,
     *notice.ROUTES,
     *conversations.ROUTES,
@@ -67,12 +69,14 @@ API = [
 def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
+    previews need when it starts: without, the first preview of the process does.
     """
     site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
 
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
@@ -90,6 +94,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
         request_class=StrictRequest,
         debug=False,
     )  # fmt: skip
+    app.asgi_handler = encoded_slashes.keeping(app.asgi_handler)
     app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))
     return app
 
@@ -97,6 +102,13 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
 def send_events(here: Installation, stop: threading.Event) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
     delivery.follow(here, stop, noted=problems.note)
+
+
+def load_previews(here: Installation, _stop: threading.Event) -> None:
+    """Loads what previews need."""
+    from licet.service import preview  # curation is loaded where it is used
+
+    preview.load(here)
 
 
 OPENAPI = OpenAPIConfig(

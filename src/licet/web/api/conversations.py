@@ -62,7 +62,7 @@ def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
     """A conversation as the caller may see it. Its title is content, so only its person sees it."""
     badges = tuple(
         schema.BadgeAnswer(
-            purpose=b.purpose, use=b.use.value, because=b.because, until=b.until,
+            purpose=b.purpose, use=b.use.value, because=b.because, until=b.until, scope=b.scope, since=b.since,
             runs=tuple(schema.BadgeRunAnswer(first=r.first, last=r.last, because=r.because, until=r.until) for r in b.runs),
         )
         for b in mine.badges

@@ -15,6 +15,7 @@ from licet.web.api import shared as shell
 from licet.web.api.conversations import CHANGES
 from licet.web.api.references import account_of, project_of, site_of
 from licet.web.api.shared import WRITES, AccountRef, AnyRequest, IdempotencyKey
+from licet.web.encoded_slashes import named
 
 TAG = ["projects"]
 ProjectPath = Annotated[
@@ -54,13 +55,13 @@ async def let_project_in(
 
 async def _told(
     verb: type[KeepProjectOut | LetProjectIn], request: AnyRequest, account: str, project: str,
-    named: schema.NewTitle | None, key: str | None,
+    titled: schema.NewTitle | None, key: str | None,
 ) -> Response[schema.ChangeAnswer]:  # fmt: skip
     site, holder = site_of(request), await account_of(request, account)
-    scope = project_of(project, site.host_key)
+    scope = project_of(named(project), site.host_key)
     command = verb(
         account=holder, at=site.now(), project=scope.project, host_project=scope.host_project,
-        title=encode(Content(text=named.title)) if named is not None and named.title else None,
+        title=encode(Content(text=titled.title)) if titled is not None and titled.title else None,
     )  # fmt: skip
     return shell.changed(await shell.write(request, command, key))
 

@@ -17,6 +17,7 @@ from licet.errors import NotFoundError, UsageError
 from licet.vault import account_view
 from licet.vault.commands import ChosenScope
 from licet.vault.ids import Prefix, host_hmac, parse
+from licet.web.encoded_slashes import named
 from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
@@ -41,6 +42,7 @@ def not_found() -> NotFoundError:
 
 async def account_of(request: AnyRequest, text: str) -> UUID:
     """The account that ``text`` names, if the caller may reach it."""
+    text = named(text)
     caller: Caller = request.auth
     mine = own(caller)
     if isinstance(caller, Person) and mine is None:
@@ -66,25 +68,26 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
     Whether a conversation is that account's is looked at by whatever is then asked about it, in one transaction with it:
     all of them answer another's as one that was never given.
     """
+    text = named(text)
     caller: Caller = request.auth
     site, mine = site_of(request), own(caller)
     if isinstance(caller, Person) and mine is None:
         raise not_found()
-    named = await account_of(request, account) if account is not None else mine
+    holder = await account_of(request, account) if account is not None else mine
     if text.startswith(HOST):
-        if named is None:
+        if holder is None:
             raise UsageError(
                 "`account` is needed beside an id of the host", "give `?account=`, or an id that begins with conv_"
             )
         key = host_hmac(site.host_key, "conversation", text.removeprefix(HOST))
-        holder = named
-        found = await site.reading(lambda tx: account_view.conversation_by_host(tx, holder, key))
+        whose = holder
+        found = await site.reading(lambda tx: account_view.conversation_by_host(tx, whose, key))
         if found is None:
             raise not_found()
-        return named, found
+        return whose, found
     conversation = parse(Prefix.conversation, text)
-    if named is not None:
-        return named, conversation
+    if holder is not None:
+        return holder, conversation
     owner = await site.reading(lambda tx: account_view.owner(tx, conversation))
     if owner is None:
         raise not_found()

@@ -24,6 +24,7 @@ from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.oversight import HoldSeen
+from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
 from licet.vault.holds import MATTER_CHARACTERS_MAX
@@ -418,6 +419,63 @@ class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
     in_force: tuple[GrantAnswer, ...]
 
 
+class ReplacedTextAnswer(_Out, frozen=True, kw_only=True):
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+
+    was: str
+    becomes: str
+    kind: str
+
+
+class PreviewedTurnAnswer(_Out, frozen=True, kw_only=True):
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+
+    turn: int
+    role: TurnRole
+    used: bool
+    because: str
+    text: str
+    replaced: tuple[ReplacedTextAnswer, ...]
+
+
+class PreviewBeyondAnswer(_Out, frozen=True, kw_only=True):
+    """How much of what a conversation has, and how much is shown at most."""
+
+    bound: PreviewBound
+    found: int
+    most: int
+
+
+class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends.
+
+    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be looked for in a part of it,
+    in characters and some more for each message: ``next`` goes on with it. Both have no turns.
+    """
+
+    conversation: str
+    rows: int
+    until: datetime | None
+    languages: tuple[str, ...]
+    topics: tuple[str, ...]
+    turns: tuple[PreviewedTurnAnswer, ...]
+    beyond: PreviewBeyondAnswer | None
+    unread: int
+
+
+class PreviewAnswer(_Out, frozen=True, kw_only=True):
+    """``refused`` says why the yes that was assumed would have no effect. Rows that a release leaves out because others
+    hold the same are shown all the same.
+    """
+
+    purpose: str
+    question: str | None
+    assumed: bool
+    refused: NoEffect | None
+    items: tuple[PreviewedConversationAnswer, ...]
+    next: str | None
+
+
 class StandingPage(_Out, frozen=True, kw_only=True):
     """The account, and below it each project followed by its conversations, and those without a project, oldest first."""
 
@@ -497,12 +555,18 @@ class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
 
 
 class BadgeAnswer(_Out, frozen=True, kw_only=True):
-    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when."""
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when.
+
+    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or `conversation`), and
+    ``since`` when.
+    """
 
     purpose: str
     use: str
     because: DecisionReason
     until: datetime | None
+    scope: ScopeKind | None
+    since: datetime | None
     runs: tuple[BadgeRunAnswer, ...]
 
 

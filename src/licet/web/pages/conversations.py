@@ -26,7 +26,7 @@ from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Narrow, Widen
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment, policies
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
 from licet.web.pages import shared as shell
@@ -38,15 +38,15 @@ READS_MAX = 1_000
 TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 
-@get("/chats", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def chats(request: AnyRequest) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and what can be done."""
     here, who = shell.opened(request)
     at, words, account = here.clock(), who.words, who.account
-    known, view = policies(here), ListView.of(request.query_params)
-    dates, start = dates_of(here, known), shell.conversation_of(view.before) if view.before else None
-    with transaction(here.pool) as tx:
-        sought = _sought(tx, here, who, view)
+    view = ListView.of(request.query_params)
+    start = shell.conversation_of(view.before) if view.before else None
+    with one_moment(here) as (tx, known):
+        dates, sought = dates_of(here, known), _sought(tx, here, who, view)
         page = conversation_search.found(tx, here.keyring, known, account, at, sought, before=start)
         there = conversation_search.counted(tx, known, account, at)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
@@ -79,14 +79,14 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     return shell.then(who, "/chats", **view.named)
 
 
-@get("/chats/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do with it."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known, after = policies(here), request.query_params.get("after", "")
+    after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
-    with transaction(here.pool) as tx:
+    with one_moment(here, records=True) as (tx, known):
         mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
         reads = _reads(tx, words, who.account, mine.conversation)
         said = own_conversations.parts(tx, here.keyring, known, mine, who.account, at, after=start)

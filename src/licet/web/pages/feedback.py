@@ -12,9 +12,8 @@ from licet.consent import feedback
 from licet.consent.catalogue import Catalogue
 from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.masked import Masked
-from licet.store.connect import transaction
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import policies
+from licet.vault.installation import one_moment
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest
@@ -35,15 +34,15 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     can_take_back: bool
 
 
-@get("/feedback", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/feedback", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     before, said = request.query_params.get("before", ""), request.query_params.get("said", "")
     start = parse(Prefix.feedback, before) if before else None
-    with transaction(here.pool) as tx:
-        listed = feedback.listed(tx, here.keyring, policies(here), who.account, at, before=start)
+    with one_moment(here) as (tx, known):
+        listed = feedback.listed(tx, here.keyring, known, who.account, at, before=start)
     values = {
         "given": [_line(words, given) for given in listed.given], "from": before,
         "older": shown(Prefix.feedback, listed.next) if listed.next else "",

@@ -24,39 +24,50 @@ from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
 from licet.errors import RefusedError
 from licet.policy.decide import Gate
+from licet.policy.file import Policies
 from licet.policy.fold import Effect
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import STALE
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
 
 
-@get("/notice", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/notice", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is nothing."""
     here, who = shell.opened(request)
-    asked = _asked(here, who)
-    saved, made = noted(here, who, asked, request)
+    with one_moment(here, records=True) as (tx, known):
+        return _noticed(tx, known, here, who, request)
+
+
+def _noticed(
+    tx: Transaction, known: Policies, here: Installation, who: PageReader, request: AnyRequest
+) -> Response[Any]:  # fmt: skip
+    asked = _asked(tx, known, here, who)
+    saved, made = noted(tx, who, asked, request)
     if asked.show or asked.terms_waiting:
-        return _page(here, who, asked, saved=saved)
+        return _page(here, who, asked, saved=saved, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         title = who.words.quoted(asked.notice.text.title, asked.notice.language)
         return shell.page("whole.html", who, here.clock(), title=title, values=_text(asked.notice))
     if made or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
         return _done(here, who, asked, saved, made)
-    return _nothing(here, who, asked, has_put_off=request.query_params.get("said") == "later")
+    return _nothing(tx, known, here, who, asked, has_put_off=request.query_params.get("said") == "later")
 
 
-@get("/signup", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/signup", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
     here, who = shell.opened(request)
-    asked = _asked(here, who)
-    return _page(here, who, asked) if asked.show or asked.terms_waiting else _nothing(here, who, asked)
+    with one_moment(here, records=True) as (tx, known):
+        asked = _asked(tx, known, here, who)
+        if asked.show or asked.terms_waiting:
+            return _page(here, who, asked, tx=tx)
+        return _nothing(tx, known, here, who, asked)
 
 
 @post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -105,14 +116,15 @@ async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormP
 
 def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult | None) -> Response[Any]:
     """To the page that asks now, which says why the answer from an old page did not count."""
-    asked, showing = _asked(here, who, told=True), shell.showing_of(sent.showing)
+    with one_moment(here, records=True) as (tx, known):
+        asked, showing = _asked(tx, known, here, who, told=True), shell.showing_of(sent.showing)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     stale = ",".join(result.stale if result is not None else ())
     return shell.then(who, page, place="said", again=showing.hex if showing is not None else "none", of=stale)
 
 
 def noted(
-    here: Installation, who: PageReader, asked: Prompt, request: AnyRequest
+    tx: Transaction, who: PageReader, asked: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:  # fmt: skip
     """What a page that a form led to says of it, and the choices that the form made.
 
@@ -120,9 +132,7 @@ def noted(
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
     if again:
-        with transaction(here.pool) as tx:
-            old = _old(tx, who, again)
-        return _again_text(who, asked, old, request.query_params.get("of", "").split(",")), ()
+        return _again_text(who, asked, _old(tx, who, again), request.query_params.get("of", "").split(",")), ()
     if said != str(asked.newest_choice) or not asked.newest_choice:
         return "", ()
     newest = max(asked.answers.values(), key=lambda one: one.seq)
@@ -154,12 +164,13 @@ def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, of: S
     )  # fmt: skip
 
 
-def _asked(here: Installation, who: PageReader, *, told: bool = False) -> Prompt:
+def _asked(
+    tx: Transaction, known: Policies, here: Installation, who: PageReader, *, told: bool = False
+) -> Prompt:  # fmt: skip
     """What the account is asked; a signal that came with the request is recorded. ``told``: a form answered it."""
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
-        asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
-        showings.signal(tx, who.account, gpc=who.gpc, at=at)
+    at = here.clock()
+    asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
+    showings.signal(tx, who.account, gpc=who.gpc, at=at)
     return asked
 
 
@@ -183,7 +194,7 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
 
 
 def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
-    """What is wrong with an age: it is missing, or it would end what is allowed and is asked once more."""
+    """What is wrong with an age: it is missing, or it is below the known one and is asked once more."""
     say, policy = who.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
@@ -191,8 +202,8 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
         key = "notice.error.age" if len(words) == 1 else "notice.error.age.several"
         lines.append(("age", "age", say(key, yes=words[0].yes if words else "")))
     if FormFault.lower_age in result.faults:
-        known = result.asked.state.age
-        lines.append(("age", "age", say("notice.error.lower_age", known=known, age=policy.min_age)))
+        key = "notice.error.lower_age" if policy.refuses_age(result.age) else "notice.error.lower_age.allowed"
+        lines.append(("age", "age", say(key, known=result.asked.state.age, age=policy.min_age)))
     return lines
 
 
@@ -203,14 +214,14 @@ def _text(found: PublishedNotice) -> dict[str, Any]:
 
 def _page(
     here: Installation, who: PageReader, asked: Prompt, sent: PageForm | None = None, faults: Faults = NO_FAULTS,
-    saved: str = "",
+    saved: str = "", tx: Transaction | None = None,
 ) -> Response[str]:  # fmt: skip
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
     terms_only = asked.terms_waiting and not sent.said  # an answer that came back is shown with its question
     waiting = asked.unanswered or asked.in_force.asks
-    with transaction(here.pool) as tx:
+    with joined(here.pool, tx) as tx:
         below = questions.below_of(tx, here, asked)
         made = {
             **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
@@ -343,7 +354,9 @@ def uncovered_text(who: PageReader, asked: Prompt) -> str:
     return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.in_force.min_age)
 
 
-def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off: bool = False) -> Response[str]:
+def _nothing(
+    tx: Transaction, known: Policies, here: Installation, who: PageReader, asked: Prompt, *, has_put_off: bool = False
+) -> Response[str]:  # fmt: skip
     """Why nothing is asked."""
     words, icon = who.words, "info"
     match asked.because:
@@ -354,17 +367,18 @@ def _nothing(here: Installation, who: PageReader, asked: Prompt, *, has_put_off:
         case Reason.gpc:
             lines = [words.say("notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc")]
         case _:
-            lines = [*_holding(here, asked, words), words.say("notice.nothing.answered")]
+            lines = [*_holding(tx, known, here, asked, words), words.say("notice.nothing.answered")]
     return shell.plain(
         who, here.clock(), title=words.say("notice.nothing.title"), lines=lines,
         links=[("/settings", words.say("site.settings"))], outcome="nothing", icon=icon, told=_why(asked),
     )  # fmt: skip
 
 
-def _holding(here: Installation, asked: Prompt, words: Catalogue) -> list[str]:
+def _holding(
+    tx: Transaction, known: Policies, here: Installation, asked: Prompt, words: Catalogue
+) -> list[str]:  # fmt: skip
     """What was answered, as it holds now."""
-    with transaction(here.pool) as tx:
-        whole = differences.seen(tx, here.keyring, policies(here), asked.account, here.clock())
+    whole = differences.seen(tx, here.keyring, known, asked.account, here.clock())
     return [one.text for one in questions.now_lines(words, whole)]
 
 

@@ -21,7 +21,8 @@ from licet.masked import Masked
 from licet.policy.file import Question
 from licet.policy.state import WHOLE_ACCOUNT, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
-from licet.vault.installation import Installation, policies
+from licet.vault import policy_versions
+from licet.vault.installation import Installation
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PageForm
 
@@ -88,7 +89,7 @@ def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[Questi
     """The questions with what is allowed below the account; nothing is read where nothing is."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
         return ()
-    return differences.seen(tx, here.keyring, policies(here), asked.account, here.clock()).questions
+    return differences.seen(tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()).questions
 
 
 def keep_line(words: Catalogue, grant: ScopedGrant) -> KeepLine:

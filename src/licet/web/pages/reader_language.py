@@ -36,9 +36,9 @@ def picked(request: AnyRequest, known: Languages) -> str:
     return asked if asked in known.names else ""
 
 
-def words(request: AnyRequest, known: Languages) -> Catalogue:
-    """The sentences that a request is answered in."""
-    kept = request.cookies.get(COOKIE, "") if not is_fragment(request) else ""
+def words(request: AnyRequest, known: Languages, *, fragment: bool) -> Catalogue:
+    """The sentences that a request is answered in, which may be that of a component."""
+    kept = "" if fragment else request.cookies.get(COOKIE, "")
     language = picked(request, known) or (kept if kept in known.names else "")
     header = request.headers.get("accept-language", "")
     return known.catalogue(language or known.preferred(header), marked=True)

@@ -38,6 +38,7 @@ from licet.web.pages import (
     erasures,
     feedback,
     notice,
+    preview,
     reader_language,
     scopes,
     selection,
@@ -76,9 +77,9 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
-    words = reader_language.words(request, site_of(request).languages)
-    lines = [words.say(line) for line in _reasons(request, error, status)]
     fragment = reader_language.is_fragment(request)
+    words = reader_language.words(request, site_of(request).languages, fragment=fragment)
+    lines = [words.say(line) for line in _reasons(request, error, status)]
     html = shell.refusal(words, lines, fragment=fragment, frame=shell.Frame.of(request))
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
     return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
@@ -110,7 +111,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
 @get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def home(request: AnyRequest) -> Response[str]:
     """What this is, how to sign in, and where to continue."""
-    words, site = reader_language.words(request, site_of(request).languages), site_of(request)
+    words, site = reader_language.words(request, site_of(request).languages, fragment=False), site_of(request)
     lines = [words.say("home.what"), words.say("home.person")]
     if not site.tokens.configured:
         lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
@@ -138,6 +139,7 @@ ROUTES = (
             *selection.ROUTES,
             *timeline.ROUTES,
             *erasures.ROUTES,
+            *preview.ROUTES,
             *scopes.ROUTES,
             *feedback.ROUTES,
             *design.ROUTES,

@@ -27,11 +27,11 @@ from licet.policy.file import Policies, Question, Reach
 from licet.policy.fold import NoEffect
 from licet.policy.period import instant, written
 from licet.policy.state import ScopeKind
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
@@ -130,8 +130,15 @@ def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datet
     if seen.kept_out:
         return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
     ended = {grant.question for grant in seen.returns(known, at)}
-    covers = [one.covers for one in known.in_force(at).questions if one.question in ended]
-    return words.say("scope.as_settings.ends", purposes=shell.refused(words, set().union(*covers))) if covers else ""
+    below = {question for question in ended if seen.project_grant(question) is not None}
+    lines = []
+    for key, found, say in (
+        ("scope.as_settings.ends", ended - below, shell.refused),
+        ("scope.as_settings.ends.project", below, shell.allowed),
+    ):
+        covers = [one.covers for one in known.in_force(at).questions if one.question in found]
+        lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
+    return " ".join(lines)
 
 
 def _shown(
@@ -207,13 +214,12 @@ def said_of(
 # The page of a project
 
 
-@get("/projects/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/projects/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     here, who = shell.opened(request)
     at, words, named = here.clock(), who.words, shell.project_of(name)
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, who.account, at, project=named)
         found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
         made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)

@@ -23,11 +23,11 @@ from licet.consent.selected_conversations import SELECTED_MAX, SelectedAct, Sele
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies, Reach
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import Delete
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -107,7 +107,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     return await _done(request, who, form, view)
 
 
-@get("/selection/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/selection/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete those that are selected, and says what is erased and what cannot be."""
     _, who = shell.opened(request)
@@ -126,7 +126,7 @@ async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
     return await _done(request, who, form, ListView.of(data))
 
 
-@get("/chats/{name:str}/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     return _ask(request, (shell.conversation_of(name),), ListView())
@@ -152,8 +152,7 @@ async def _done(request: AnyRequest, who: PageReader, form: SelectedForm, view: 
 def _ask(request: AnyRequest, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here) as (tx, known):
         found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)
     if len(found) < len(chosen):
         raise NotFoundError("no such conversation")
@@ -163,7 +162,8 @@ def _ask(request: AnyRequest, chosen: Sequence[UUID], view: ListView) -> Respons
     given = recipients.of_account(here, who.account) if any(one.releases for one in mine) else []
     values = {
         "chats": [line(words, dates, one) for one in mine], "lines": deletion_lines(words, dates, mine, given),
-        "view": view, "action": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
+        "view": view,
+        "action": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
     }  # fmt: skip
     title = words.say("delete.title") if len(mine) == 1 else words.count("delete.title.several", len(mine))
     return shell.page("delete.html", who, at, title=title, place="chats", values=values)

@@ -33,10 +33,10 @@ from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
 from licet.proof.receipt import Receipt
 from licet.release.live_leases import LEASE_SECONDS_MAX
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
@@ -49,7 +49,7 @@ from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Field
 NEWEST = "newest"
 
 
-@get("/settings", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/settings", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def settings(request: AnyRequest) -> Response[Any]:
     """The settings; that the questions stood on them is on record."""
     return _page(request)
@@ -149,15 +149,15 @@ def _receipt(here: Installation, who: PageReader, name: str) -> Receipt:
 def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS) -> Response[str]:
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here, records=True) as (tx, known):
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
         showings.signal(tx, who.account, gpc=who.gpc, at=at)
         whole = differences.seen(tx, here.keyring, known, who.account, at)
         asks, showing = _questions(tx, here, who, asked, whole)
         on_record = history.recorded(tx, here.keyring, who.account)
-    saved, made = noted(here, who, asked, request)
-    given, several = recipients.of_account(here, who.account), len(asked.in_force.asks) > 1
+        saved, made = noted(tx, who, asked, request)
+        rows = recipients.given_rows(tx, who.account)
+    given, several = recipients.standing(here, rows), len(asked.in_force.asks) > 1
     values = {
         "now": _now(who, asked, whole), "gpc": who.gpc, "asks": {one.name: one for one in asks},
         "one_question": not several, "undo": undo.offer(words, asked, made, on_record.choices, asks),

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -42,8 +42,13 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What the foot of a page offers: the languages there are, and the path under which the page is shown in another one."""
+    """What the foot of a page offers: the languages there are, and the path under which the page is shown in another one.
 
+    ``picks`` is the language that the request picks, ``gzip`` whether it takes compressed answers.
+    """
+
+    picks: str = ""
+    gzip: bool = False
     languages: tuple[tuple[str, str], ...] = ()
     path: str = "/"
     surface: str = "app"
@@ -55,7 +60,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         shows = len(found.names) > 1 and not reader_language.is_fragment(request)
         asked = request.url.path
         path = asked if request.method == "GET" or asked in _ASK_AGAIN else "/settings"
-        return cls(languages=found.names_of() if shows else (), path=path, surface=surface_of(request))
+        picks, languages = reader_language.picked(request, found), found.named if shows else ()
+        gzip = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
+        return cls(picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request))
 
 
 _ASK_AGAIN = frozenset({"/notice", "/signup", "/settings"})  # paths of forms that are pages too
@@ -69,7 +76,7 @@ def surface_of(request: AnyRequest) -> str:
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component requested it.
 
-    ``picks`` is the language that this request picks, ``frame`` what stands around a page for its reader.
+    ``frame`` is asked for what stands around a page, by an answer that is one.
     """
 
     account: UUID
@@ -79,14 +86,7 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     fragment: bool
     simulated: bool
     csrf: str
-    picks: str
-    frame: Frame
-    gzip: bool
-
-    @property
-    def compressed(self) -> bool:
-        """Whether pages leave compressed: only a component's, and never beside the secret of a session (BREACH)."""
-        return self.gzip and self.fragment and not self.csrf
+    frame: Callable[[], Frame]
 
 
 def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
@@ -94,17 +94,16 @@ def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
     here, caller = site_of(request).here, request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
+    fragment = reader_language.is_fragment(request)
     who = PageReader(
         account=caller.account,
-        words=reader_language.words(request, site_of(request).languages),
+        words=reader_language.words(request, site_of(request).languages, fragment=fragment),
         surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
-        fragment=reader_language.is_fragment(request),
+        fragment=fragment,
         simulated=here.clock is not utc_now,
         csrf=csrf_token.get(),
-        gzip=static_files.accepts_gzip(request.headers.get("accept-encoding", "")),
-        picks=reader_language.picked(request, site_of(request).languages),
-        frame=Frame.of(request),
+        frame=partial(Frame.of, request),
     )
     return here, who
 
@@ -235,22 +234,23 @@ def page(
     told: Mapping[str, Any] | None = None,
 ) -> Response[str]:  # fmt: skip
     """A whole page, or its content alone for a component, which tells its host what is ``told``."""
-    words = who.words
+    words, frame = who.words, who.frame()
+    compressed = frame.gzip and who.fragment and not who.csrf  # never beside the secret of a session (BREACH)
     html = templates().get_template(template).render(
         words=words, say=words.say, quoted=words.quoted, day=words.day, at=at, title=title, place=place, nav=nav,
         outcome=outcome, static=static_files.path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
-        languages=who.frame.languages, path=who.frame.path, surface=who.frame.surface,
+        languages=frame.languages, path=frame.path, surface=frame.surface,
         errors=errors.places, errors_of=errors.of, detail=detail(words, told),
         **(values or {}),
     )  # fmt: skip
     headers = {
         "cache-control": "no-store", "content-language": words.language, "vary": "accept-language, accept-encoding, cookie",
-        **({"content-encoding": "gzip"} if who.compressed else {}),
+        **({"content-encoding": "gzip"} if compressed else {}),
     }  # fmt: skip
-    made = GzippedPage if who.compressed else Response[str]
+    made = GzippedPage if compressed else Response[str]
     return made(
         reader_language.set_off(html), status_code=status, media_type=MediaType.HTML, headers=headers,
-        cookies=reader_language.keeping(who.picks) if not who.fragment else [],
+        cookies=reader_language.keeping(frame.picks) if not who.fragment else [],
     )  # fmt: skip
 
 

@@ -1,0 +1,107 @@
+"""National numbers of the world as rules of detection, made from one table.
+
+Each entry of ``national_numbers.yaml`` makes a rule that asks for one of the number's names before or behind it, and one
+more where it has a form that is found by itself. A last rule takes any number of the table that checks behind the words
+that name such a number anywhere ("national ID number"). The table's head explains its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+
+from licet.curate import national_checks
+
+SHORT = 4  # letters: a name in capitals of no more than these is taken in capitals alone
+GAP = r"[^\d\n]{0,40}"
+BEHIND = r"[^\d\n]{0,25}?"
+SCORE, BARE_SCORE = 0.85, 0.8
+BEGIN = r"(?:^|\\[nrtbf]|[^\w.+\-/\\$€£])"
+END = r"(?:$|[.\-/](?:$|\D)|[^\w.\-/%°])"
+ALONE = r"(?:$|[ .\-/,](?:$|\D)|[^\w.\-/ ,%°])"  # and no further group of digits
+ANYWHERE = "national_number"
+CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
+
+
+class NationalNumber(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One number as the table states it."""
+
+    words: tuple[str, ...]
+    shape: str
+    check: str = ""
+    bare: str = ""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The numbers by name, and the words that name one wherever it is from."""
+
+    numbers: dict[str, NationalNumber]
+    anywhere: tuple[str, ...]
+
+
+class MadeRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that an entry makes: what `rules.DetectorRule` asks for."""
+
+    name: str
+    score: float
+    trigger: str
+    pattern: str
+    validator: str
+
+
+def named(words: tuple[str, ...]) -> str:
+    """Words as one RE2 pattern: ``\\b`` of RE2 knows ASCII alone, so other scripts have no boundary."""
+    return "(?:" + "|".join(_word(word) for word in words) + ")"
+
+
+def _word(word: str) -> str:
+    plain = word.isascii() and word.replace(" ", "").replace("-", "").isalpha()
+    front = r"\b" if word[0].isascii() and word[0].isalpha() else ""
+    back = r"\b" if plain and len(word) <= SHORT + 2 else ""
+    own = f"(?-i:{word})" if plain and word.isupper() and len(word) <= SHORT else word
+    return f"{front}{own}{back}"
+
+
+def rules(table: Table) -> Iterator[MadeRule]:
+    """The rules, in the order of the table."""
+    for name, number in table.numbers.items():
+        words = f"(?i){named(number.words)}"
+        yield MadeRule(
+            name=name, score=SCORE, trigger=words, pattern=around(named(number.words), number.shape), validator=name
+        )  # fmt: skip
+        if number.bare:
+            yield MadeRule(
+                name=f"{name}_bare", score=BARE_SCORE, trigger=number.bare,
+                pattern=f"{BEGIN}(?P<v>{number.bare}){ALONE}", validator=name,
+            )  # fmt: skip
+    words = named(table.anywhere)
+    yield MadeRule(
+        name=ANYWHERE, score=SCORE, trigger=f"(?i){words}", pattern=around(words, CANDIDATE), validator=ANYWHERE
+    )  # fmt: skip
+
+
+def around(words: str, shape: str) -> str:
+    """The number behind its name, or before it."""
+    return (
+        rf"(?i){words}(?:{GAP}[^\d\w\n])??(?P<v>{shape}){END}"
+        rf"|{BEGIN}(?P<v2>{shape})(?:[^\w\n]{BEHIND})??{words}"
+    )
+
+
+def validators(table: Table) -> dict[str, Callable[[str], bool]]:
+    """The checks of the made rules, by name."""
+    numbers = table.numbers.items()
+    made = {name: national_checks.of(number.check) if number.check else has_digits for name, number in numbers}
+    checked = [(re2.compile(f"(?i)(?:{number.shape})"), made[name]) for name, number in numbers if number.check]
+
+    def is_known(text: str) -> bool:
+        return any(shape.fullmatch(text) is not None and check(text) for shape, check in checked)
+
+    return made | {ANYWHERE: is_known}
+
+
+def has_digits(text: str) -> bool:
+    """Enough digits, not all alike: else a word in capitals would be a serial."""
+    return sum(c.isdigit() for c in text) >= 4 and len({c for c in text if c.isalnum()}) > 2

@@ -1,0 +1,128 @@
+"""Curation of a few documents for somebody who looks on: what a build would make of them, and what was put where.
+
+Promise: the texts are those of a build with the same settings, whatever engine that runs on. Detectors and benchmarks are
+read once in a process, so a server goes on with those that it began with. What was found in a text is remembered by a
+keyed hash of it (`detect.CachedDetector`), so that a long conversation can be read for names in parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from licet.config import Curate
+from licet.curate import deidentify, engine_settings
+from licet.curate.batches import batches
+from licet.curate.deidentify import Substitution
+from licet.curate.detect import CachedDetector, DetectedSpan
+from licet.curate.kernels import looked_at
+from licet.curate.pipeline import curated
+from licet.curate.plan import plan
+from licet.curate.release_build import RuleCleaner, counted
+from licet.policy.state import ConversationKind
+from licet.release.curation import Curated, Document, Voice
+
+REMEMBERED_TEXTS_MAX = 20_000
+TEXT_WEIGHT = 100  # what asking a detector costs beside the characters, in characters of prose
+# spaCy takes what is no letter or digit from both ends of a run without a space one by one, and looks at the rest each time.
+_RUN, _EDGE, _LAST_EDGE = re.compile(r"\S{64,}"), re.compile(r"[\W_]*"), re.compile(r"(?:[sS]['’]|[\W_])*")
+_RUN_SHARE = 140
+# It is read once at the start: what loads late (models, compiled patterns, tables) loads with it.
+_SAMPLE = (
+    "Ms Jane Poole of 12 High Street, Leeds (jane.poole@example.com, +44 113 496 0000, 4111 1111 1111 1111) asks: "
+)
+_SAMPLE_TIMES = 80
+
+
+class PreviewedDocument(NamedTuple):
+    """What curation made of a document, and in each of its texts what was put in the place of what."""
+
+    curated: Curated
+    replaced: Sequence[Sequence[Substitution]]
+
+
+class PreviewEngine:
+    """Serves one thread at a time."""
+
+    def __init__(self, chosen: Curate, data: Path) -> None:
+        self._names = engine_settings.named(chosen, data, REMEMBERED_TEXTS_MAX)
+        self._benchmarks = engine_settings.compared_with(chosen)
+
+    def heaviest(self, documents: Sequence[Document]) -> int:
+        """The greatest `weight` of a text that has yet to be read for names."""
+        return max(map(weight, self._unread(documents)), default=0)
+
+    def read(self, documents: Sequence[Document], weight_max: int) -> tuple[int, int]:
+        """Reads texts for names up to a `weight` in all: what it read, and what is left."""
+        unread = self._unread(documents)
+        weights = list(map(weight, unread))
+        spent = taken = 0
+        while taken < len(unread) and spent + weights[taken] <= weight_max:
+            spent, taken = spent + weights[taken], taken + 1
+        if self._names is not None and taken:
+            self._names.detector.detect(unread[:taken], self._names.kinds)
+        return spent, sum(weights[taken:])
+
+    def curate(self, documents: Sequence[Document], key: bytes) -> list[PreviewedDocument]:
+        """Each document curated, in order. ``key``: 32 bytes that nobody else has."""
+        cleaner = _NotingCleaner()
+        made = plan(cleaner, key, benchmarks=self._benchmarks, names=self._names)
+        found = [one for batch in batches(documents) for one in curated(made(batch))]
+        return [PreviewedDocument(*each) for each in zip(found, cleaner.noted, strict=True)]
+
+    def _unread(self, documents: Sequence[Document]) -> list[str]:
+        if self._names is None:
+            return []
+        detector = self._names.detector
+        assert isinstance(detector, CachedDetector)
+        spoken = [each for one in documents for each in zip(one.texts, one.voices, strict=True)]
+        return detector.unread([text for text, voice in spoken if looked_at(text, voice)], self._names.kinds)
+
+
+def weight(text: str) -> int:
+    """What reading a text for names costs, in characters of prose."""
+    edges = 0
+    for found in _RUN.finditer(text):
+        run = found[0]
+        edge = min(_end(_EDGE, run) + _end(_LAST_EDGE, run[::-1]), len(run))
+        edges += edge * len(run)
+    return len(text) + TEXT_WEIGHT + edges // _RUN_SHARE
+
+
+def _end(pattern: re.Pattern[str], text: str) -> int:
+    found = pattern.match(text)
+    return 0 if found is None else found.end()
+
+
+@cache
+def engine(chosen: Curate, data: Path) -> PreviewEngine:
+    """The engine of this process, with all that it needs loaded. The first call of a process takes seconds."""
+    made = PreviewEngine(chosen, data)
+    sample = Document(
+        account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32),
+        voices=(Voice.user,), texts=(_SAMPLE * _SAMPLE_TIMES,),
+    )  # fmt: skip
+    made.curate([sample], bytes(32))
+    return made
+
+
+class _NotingCleaner(RuleCleaner):
+    """Cleans as a build does and notes, for each conversation in turn, what it put where."""
+
+    def __init__(self) -> None:
+        self.noted: list[list[list[Substitution]]] = []
+
+    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+        return self._noted(texts, deidentify.substitutions(texts, key))
+
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
+    ) -> tuple[Sequence[str], Mapping[str, int]]:
+        return self._noted(texts, deidentify.substitutions(texts, key, names=names))
+
+    def _noted(self, texts: Sequence[str], found: list[list[Substitution]]) -> tuple[Sequence[str], Mapping[str, int]]:
+        self.noted.append(found)
+        return counted(deidentify.substituted(texts, found))

@@ -1,0 +1,155 @@
+"""See it as a model would: what a release built now would hold of a person's chats, under their answer and as if they said yes.
+
+One page for a chat, a project and everything. What is left in stands as it would be learnt, with what was replaced in it; what
+is left out, with the reason. Nothing is built, and nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath
+
+from licet.consent import own_conversations
+from licet.consent.catalogue import Catalogue
+from licet.masked import Masked
+from licet.policy.decide import IMPROVE, DecisionReason
+from licet.service.preview_result import PreviewedConversation, PreviewedTurn
+from licet.store.connect import transaction
+from licet.vault import account_view, projects
+from licet.vault.commands import ChosenScope
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import policies
+from licet.web.api.references import not_found
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import PERSONS, AnyRequest
+
+ALL = "/preview"
+
+
+class PreviewedLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A turn: what would be learnt of it and what was replaced there, or why it is left out."""
+
+    head: str
+    text: str
+    replaced: tuple[str, ...]
+    is_used: bool
+
+
+class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A chat on the page."""
+
+    href: str
+    title: str
+    about: str
+    turns: tuple[PreviewedLine, ...]
+
+
+@get("/chats/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """What would be learnt of one conversation."""
+    conversation = shell.conversation_of(name)
+    return _page(request, f"/chats/{shown(Prefix.conversation, conversation)}", conversation=conversation)
+
+
+@get("/projects/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """What would be learnt of the conversations of a project."""
+    here, who = shell.opened(request)
+    wanted = ChosenScope(project=parse(Prefix.project, name))
+    with transaction(here.pool) as tx:
+        project = projects.find(tx, who.account, wanted)
+    if project is None:
+        raise not_found()
+    return _page(request, f"/projects/{shown(Prefix.project, project)}", project=project)
+
+
+@get(ALL, may=PERSONS, sync_to_thread=True, include_in_schema=False)
+def whole_preview(request: AnyRequest) -> Response[Any]:
+    """What would be learnt of everything that the person said."""
+    return _page(request, "")
+
+
+def _page(
+    request: AnyRequest, path: str, *, conversation: UUID | None = None, project: UUID | None = None
+) -> Response[Any]:
+    from licet.service import preview  # curation is loaded where it is used
+
+    here, who = shell.opened(request)
+    at, words, known = here.clock(), who.words, policies(here)
+    covered = sorted(known.in_force(at).covers)
+    asked = request.query_params.get("purpose", IMPROVE)
+    purpose = asked if asked in covered else covered[0]
+    assume, after = request.query_params.get("yes") == "1", request.query_params.get("after", "")
+    seen = preview.preview(
+        here, who.account, purpose, conversation=conversation, project=project, assume=assume,
+        after=shell.conversation_of(after) if after else None,
+    )  # fmt: skip
+    with transaction(here.pool) as tx:
+        views = account_view.seen(tx, [(who.account, one.conversation) for one in seen.conversations], known, at)
+        titles = own_conversations.titles(tx, here.keyring, views, at)
+    unread = seen.conversations[-1].unread if seen.conversations else 0
+    base = f"{path}/preview" if path else ALL
+    values = {
+        "back": path or "/settings", "base": base, "assumed": assume, "purpose": purpose,
+        "purposes": [(name, words.purpose(name)) for name in covered],
+        "refused": words.say("preview.refused") if seen.refused is not None else "",
+        "chats": [
+            _chat(
+                words,
+                titles.get(one.conversation)
+                or words.say("chats.untitled", day=words.day(views[one.conversation].conversation.begun_at)),
+                one,
+            )
+            for one in seen.conversations
+        ],
+        "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
+        "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
+    }  # fmt: skip
+    return shell.page("preview.html", who, at, title=words.say("preview.title"), place="chats", values=values)
+
+
+def _chat(words: Catalogue, title: str, seen: PreviewedConversation) -> PreviewedChat:
+    return PreviewedChat(
+        href=f"/chats/{shown(Prefix.conversation, seen.conversation)}",
+        title=title,
+        about=_about(words, seen),
+        turns=tuple(_turn(words, turn) for turn in seen.turns),
+    )
+
+
+def _about(words: Catalogue, seen: PreviewedConversation) -> str:
+    """How much of it would be used, or why that is not shown."""
+    if seen.beyond is not None:
+        return words.say(f"preview.beyond.{seen.beyond.bound.value}", found=seen.beyond.found, most=seen.beyond.most)
+    if seen.unread:
+        return words.say("preview.unread", characters=seen.unread)
+    used = sum(turn.used for turn in seen.turns)
+    until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
+    return words.say("preview.count", used=used, all=len(seen.turns)) + until
+
+
+def _turn(words: Catalogue, turn: PreviewedTurn) -> PreviewedLine:
+    role = words.say(f"preview.role.{turn.role.value}")
+    if not turn.used:
+        known = turn.because in {reason.value for reason in DecisionReason}
+        because = words.say(f"because.{turn.because}" if known else f"preview.because.{turn.because}")
+        return PreviewedLine(
+            head=words.say("preview.out", number=turn.turn, role=role, because=because),
+            text="",
+            replaced=(),
+            is_used=False,
+        )
+    return PreviewedLine(
+        head=words.say("preview.in", number=turn.turn, role=role), text=turn.text, is_used=True,
+        replaced=tuple(
+            words.say("preview.replaced", was=part.was, becomes=part.becomes, kind=part.kind.replace("_", " "))
+            for part in turn.replaced
+        ),
+    )  # fmt: skip
+
+
+ROUTES = [chat_preview, project_preview, whole_preview]
