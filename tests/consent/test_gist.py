@@ -33,7 +33,7 @@ def gist(source: str, policy: Policy) -> list[str]:
 @pytest.mark.parametrize("own", [True, False], ids=["as shipped", "by the catalogue"])
 @pytest.mark.parametrize("policy", ENDS.values(), ids=ENDS)
 def test_the_four_lines_can_be_read_at_thirteen(policy: Policy, own: bool) -> None:
-    sources = notice.shipped(policy)
+    sources = notice.shipped(policy, {"en"})
     assert len(sources) == 2
     for source in sources:
         lines = gist(source if own else without_lines(source), policy)
@@ -66,7 +66,7 @@ def test_the_age_of_a_reader_is_the_formulas() -> None:
 def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
     other = read({**policy.document(), "keep": {**policy.document()["keep"], "opted_in": "P2Y", "opted_out": "P14D"}})
     words = catalogue()
-    for source in notice.shipped(policy):
+    for source in notice.shipped(policy, {"en"}):
         for made in (gist(source, other), gist(without_lines(source), other)):
             how_long = made[notice.GIST.index("how_long")]
             assert [words.period(parse_period(one)) in how_long for one in ("P2Y", "P14D")] == [True, True]
@@ -85,7 +85,7 @@ def test_a_notice_that_lacks_a_line_gets_the_catalogues_and_they_are_hashed_with
 def test_a_question_for_old_chats_too_says_so_and_another_does_not() -> None:
     old = "Old ones count once you take them up again."
     for policy, said in ((ARTICLE, True), (SINGLE, False), (STRICT, False)):
-        for source in notice.shipped(policy):
+        for source in notice.shipped(policy, {"en"}):
             assert (old in gist(source, policy)[0]) == said
             assert (old in gist(without_lines(source), policy)[0]) == said
 

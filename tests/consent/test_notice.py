@@ -512,6 +512,6 @@ def test_every_reason_of_the_rule_has_its_words() -> None:
         assert english.say(f"done.none.{why.value}", age=18)
 
 
-@pytest.mark.parametrize("header", ["", "et, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])
+@pytest.mark.parametrize("header", ["", "eo, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])
 def test_a_language_header_that_says_nothing_known_is_english(header: str) -> None:
     assert known().preferred(header) == "en"
