@@ -194,7 +194,7 @@ class Covered:
     def tests(self, mutant: Mutant) -> list[str]:
         """Those that execute the mutant, in the order in which they are tried."""
         found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
-        if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper():
+        if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper() or _is_cached(mutant):
             found = found | self._by_name(mutant)
         stem = Path(mutant.file).stem
 
@@ -221,13 +221,18 @@ class Covered:
         return set().union(*(self._of(file, line) for line in range(first, last + 1)))
 
     def _by_name(self, mutant: Mutant) -> set[str]:
-        """For what is executed at import: the tests that execute a line with its name, or with a name made of it."""
+        """For what is executed at import, or once a process: the tests that execute a line with its name, or with a name
+        made of it.
+        """
         lines = _source(mutant.file).decode().split("\n")
-        if mutant.function and not mutant.function[0].isupper() and "." not in mutant.function:
+        cached = _is_cached(mutant)
+        if not cached and mutant.function and not mutant.function[0].isupper() and "." not in mutant.function:
             return self._function(mutant)
         named = re.match(r"\s*(\w+)\s*(?::.*)?=", lines[mutant.lines[0] - 1])
         names, found = {named[1]} if named else set(), set()
-        if not named:
+        if cached:
+            names = {mutant.function.rpartition(".")[2]}
+        elif not named:
             return self._function(mutant)
         for _ in range(4):
             pattern = re.compile(r"\b(" + "|".join(sorted(names)) + r")\b")
@@ -250,6 +255,12 @@ class Covered:
     def _function(self, mutant: Mutant) -> set[str]:
         """The tests that execute any line around it: for lines that are newer than the count."""
         return self._span(mutant.file, mutant.lines[0] - 6, mutant.lines[1] + 6)
+
+
+def _is_cached(mutant: Mutant) -> bool:
+    """Whether its function answers from a cache: the first test that calls it is not the only one that relies on it."""
+    name = mutant.function.rpartition(".")[2]
+    return bool(name and re.search(rf"@(?:lru_)?cache\b[^\n]*\n\s*def {name}\(", _source(mutant.file).decode()))
 
 
 # A copy to break

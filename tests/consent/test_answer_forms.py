@@ -177,7 +177,7 @@ def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(d
     assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
 
 
-@pytest.mark.parametrize("age", ["1000", "151", "-30", "30.5", "thirty"])
+@pytest.mark.parametrize("age", ["1000", "0030", "151", "-30", "30.5", "thirty"])
 def test_what_is_no_age_answers_nothing(desk: FormDesk, age: str) -> None:
     account = desk.account(age=None)
     made = desk.form(account, {"models": "yes", "safety": "yes"}, age=age)

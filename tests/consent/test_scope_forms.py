@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
+from licet.consent import scope_forms
 from licet.consent.catalogue import catalogue
 from licet.consent.scope_forms import ScopeStands
 from licet.policy import fold
@@ -15,8 +17,10 @@ from licet.policy.file import Policies, preset
 from licet.policy.fold import NoEffect
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, GrantScope, ScopeKind, TurnRole
+from licet.vault.commands import CommandResult, Outcome
 
 NOW = instant("2025-09-01T10:00:00Z")
+ACCOUNT = UUID(int=1)
 KNOWN = Policies([preset("strict")])
 CHAT, GARDEN = GrantScope(ScopeKind.conversation, "pears"), GrantScope(ScopeKind.project, "garden")
 
@@ -87,3 +91,16 @@ def test_every_reason_has_its_words(reason: NoEffect) -> None:
     words = catalogue()
     assert words.say(f"no_effect.{reason.value}", what="this chat", purposes="improve models", age=18)
     assert words.say(f"because_none.{reason.value}")
+
+
+def test_a_form_that_changed_nothing_says_why_and_a_stale_one_says_nothing_else() -> None:
+    def made(*answers: tuple[Outcome, str | None]) -> scope_forms.ScopeFormResult:
+        return scope_forms._done(
+            [CommandResult(outcome=o, at=NOW, account=ACCOUNT, because=because) for o, because in answers]
+        )
+
+    without = (Outcome.unchanged, NoEffect.closed.value)
+    assert (made(without).because, made(without).done) == (NoEffect.closed, False)
+    assert made((Outcome.done, None), without) == made(without)
+    assert (made((Outcome.done, None)).because, made((Outcome.done, None)).done) == (None, True)
+    assert made((Outcome.refused, "stale"), without) == scope_forms.ScopeFormResult()
