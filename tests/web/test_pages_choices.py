@@ -74,7 +74,7 @@ def test_two_questions_are_answered_differently_on_a_phone(site: Site, script: b
     existing(site)
     town = site.town
     page = site.visit("ana", "/notice", viewport=PHONE, java_script_enabled=script)
-    assert page.locator(":checked").count() == 0
+    assert page.locator("input:checked").count() == 0
     page.get_by_label("I accept the new terms.").check()
     page.locator("#allow-models-no").check()
     page.get_by_role("button", name="Save my answers").click()
@@ -114,7 +114,7 @@ def test_a_no_keeps_the_one_project_that_is_ticked_and_ends_the_other(site: Site
     assert "But for what you allow by itself: the project “Garden” and the project “Kitchen”." in text(page)
     section = page.locator("section[aria-labelledby=change-models]")
     assert section.get_by_role("checkbox").count() == 2
-    assert page.locator(":checked").count() == 0, "nothing is ticked for anybody"
+    assert page.locator("input:checked").count() == 0, "nothing is ticked for anybody"
     section.get_by_label("Keep the project “Garden”").check()
     section.get_by_role("button", name="Don’t use my chats to improve models").click()
     said = text(page)
@@ -229,7 +229,7 @@ def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_
     town.clock.set(instant("2025-11-02"))
     page = site.visit("ana", "/notice", viewport=PHONE)
     assert "Keep the project “Garden”" in text(page)
-    assert page.locator(":checked").count() == 0
+    assert page.locator("input:checked").count() == 0
     page.get_by_label("I accept the new terms.").check()
     page.get_by_label("Keep the project “Garden”").check()
     page.locator("#allow-models-no").check()

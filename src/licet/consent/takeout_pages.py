@@ -97,7 +97,7 @@ def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
             [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))] if one["taken_back"] else []
         )
         texts = [(words.say("feedback.comment"), one["comment"])] if one["comment"] else []
-        texts += [(words.say("chat.part.one", first=shared["turn"]), shared["text"]) for shared in one["shared"]]
+        texts += [(words.say("chat.part.message", first=shared["turn"]), shared["text"]) for shared in one["shared"]]
         yield _section(words.say("feedback.of", day=words.moment(instant(one["given"]))), said, texts)
 
 
