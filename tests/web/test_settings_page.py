@@ -56,7 +56,7 @@ def test_before_a_no_the_settings_say_what_it_does_to_what_is_stored_given_out_a
 ) -> None:
     stored = WORDS.say("if_no.stored", period="30 days")
     held = WORDS.count("if_no.releases", 1, minutes=60)
-    asked_back = WORDS.say("settings.means.releases.plain", days=14)
+    asked_back = WORDS.say("settings.means.releases.plain", period="14 days")
     assert if_no(api, lab) == [stored, held]
     given(lab, tmp_path / "out")
     assert if_no(api, lab) == [stored, held, WORDS.count("if_no.recipients", 1), asked_back]

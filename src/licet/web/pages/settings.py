@@ -223,7 +223,7 @@ def _if_no(
     if recipients:
         lines.append(("shield", words.count("if_no.recipients", recipients)))
     if any(one.plain for one in given):
-        lines.append(("undo", words.say("settings.means.releases.plain", days=RECALL_DAYS)))
+        lines.append(("undo", words.say("settings.means.releases.plain", period=words.units(RECALL_DAYS, "day"))))
     if models:
         lines.append(("info", words.count("if_no.models", models)))
     if not (releases or recipients or models):
