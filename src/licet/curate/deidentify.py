@@ -204,22 +204,25 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
 def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
     """What the rules find in each text and in its other readings, with what belongs to nobody."""
     out = _found(texts, book, prefilter=prefilter)
-    for text, own in zip(texts, out, strict=True):
-        own += _seen_through(text, book, prefilter=prefilter)
+    for number, span in _seen_through(list(map(sound, texts)), book, prefilter=prefilter):
+        out[number].append(span)
     return [_resolve(spans) if spans else spans for spans in out]
 
 
-def _seen_through(text: str, book: rules.Rules, *, prefilter: bool) -> Iterator[DetectedSpan]:
-    """What stands in a text encoded or broken apart; an encoded run in which anything is found is found as a whole."""
-    seen = sound(text)
-    for view in views.views(seen):
+def _seen_through(
+    texts: Sequence[str], book: rules.Rules, *, prefilter: bool
+) -> Iterator[tuple[int, DetectedSpan]]:  # fmt: skip
+    """What stands in the texts encoded or broken apart, each with the number of its text; an encoded run in which
+    anything is found is found as a whole.
+    """
+    for number, view in views.views(texts):
         for span in _found([view.text], book, prefilter=prefilter)[0]:
             if not view.kinds or span.kind in view.kinds:
                 start, end = view.written(span.start, span.end)
-                yield msgspec.structs.replace(span, start=start, end=end)
-    for run in views.encoded(seen):
+                yield number, msgspec.structs.replace(span, start=start, end=end)
+    for number, run in views.encoded(texts):
         if _identifying(run.text, _found([run.text], book, prefilter=prefilter)[0]):
-            yield DetectedSpan(run.start, run.end, IdentifierKind.SECRET, ENCODED_SCORE, ENCODED)
+            yield number, DetectedSpan(run.start, run.end, IdentifierKind.SECRET, ENCODED_SCORE, ENCODED)
 
 
 def _found(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:

@@ -8,6 +8,7 @@ that name such a number anywhere ("national ID number"). The table's head explai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
@@ -18,9 +19,6 @@ SHORT = 4  # letters: a name in capitals of no more than these is taken in capit
 GAP = r"[^\d\n]{0,40}"
 BEHIND = r"[^\d\n]{0,25}?"
 SCORE, BARE_SCORE = 0.85, 0.8
-BEGIN = r"(?:^|\\[nrtbf]|[^\w.+\-/\\$€£])"
-END = r"(?:$|[.\-/](?:$|\D)|[^\w.\-/%°])"
-ALONE = r"(?:$|[ .\-/,](?:$|\D)|[^\w.\-/ ,%°])"  # and no further group of digits
 ANYWHERE = "national_number"
 CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
 
@@ -41,16 +39,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     anywhere: tuple[str, ...]
 
 
-class MadeRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that an entry makes: what `rules.DetectorRule` asks for."""
-
-    name: str
-    score: float
-    trigger: str
-    pattern: str
-    validator: str
-
-
 def named(words: tuple[str, ...]) -> str:
     """Words as one RE2 pattern: ``\\b`` of RE2 knows ASCII alone, so other scripts have no boundary."""
     return "(?:" + "|".join(_word(word) for word in words) + ")"
@@ -64,29 +52,27 @@ def _word(word: str) -> str:
     return f"{front}{own}{back}"
 
 
-def rules(table: Table) -> Iterator[MadeRule]:
-    """The rules, in the order of the table."""
+def rules(table: Table) -> Iterator[dict[str, Any]]:
+    """The rules, in the order of the table, as the rule file states its own: with the same macros."""
     for name, number in table.numbers.items():
-        words = f"(?i){named(number.words)}"
-        yield MadeRule(
-            name=name, score=SCORE, trigger=words, pattern=around(named(number.words), number.shape), validator=name
-        )  # fmt: skip
+        yield _rule(name, SCORE, f"(?i){named(number.words)}", around(named(number.words), number.shape), name)
         if number.bare:
-            yield MadeRule(
-                name=f"{name}_bare", score=BARE_SCORE, trigger=number.bare,
-                pattern=f"{BEGIN}(?P<v>{number.bare}){ALONE}", validator=name,
-            )  # fmt: skip
+            yield _rule(f"{name}_bare", BARE_SCORE, number.bare, f"{{n}}(?P<v>{number.bare}){{s}}", name)
     words = named(table.anywhere)
-    yield MadeRule(
-        name=ANYWHERE, score=SCORE, trigger=f"(?i){words}", pattern=around(words, CANDIDATE), validator=ANYWHERE
-    )  # fmt: skip
+    yield _rule(ANYWHERE, SCORE, f"(?i){words}", around(words, CANDIDATE), ANYWHERE)
+
+
+def _rule(name: str, score: float, trigger: str, pattern: str, validator: str) -> dict[str, Any]:
+    return {
+        "name": name, "kind": "national_id", "score": score, "trigger": trigger, "pattern": pattern, "validator": validator,
+    }  # fmt: skip
 
 
 def around(words: str, shape: str) -> str:
     """The number behind its name, or before it."""
     return (
-        rf"(?i){words}(?:{GAP}[^\d\w\n])??(?P<v>{shape}){END}"
-        rf"|{BEGIN}(?P<v2>{shape})(?:[^\w\n]{BEHIND})??{words}"
+        rf"(?i){words}(?:{GAP}[^\d\w\n])??(?P<v>{shape}){{e}}"
+        rf"|{{n}}(?P<v2>{shape})(?:[^\w\n]{BEHIND})??{words}"
     )
 
 

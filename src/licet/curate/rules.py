@@ -104,9 +104,10 @@ def _options(memory_bytes_max: int) -> re2.Options:
     return options
 
 
-def _is_token(rule: DetectorRule) -> bool:
-    """Whether it finds a secret by the letters that its issuer puts in front, which seldom stand anywhere else."""
-    return rule.kind is IdentifierKind.SECRET and bool(rule.keywords) and not rule.pattern.startswith("(?i)")
+def _is_rare(rule: DetectorRule) -> bool:
+    """Whether what it is tried at seldom stands in a text: a national number, or the letters that open a token."""
+    is_token = rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
+    return rule.kind is IdentifierKind.NATIONAL_ID or bool(is_token)
 
 
 def _set(rules: Sequence[DetectorRule]) -> re2.Set:
@@ -151,7 +152,7 @@ class Rules:
 
     def __init__(
         self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True,
-        valid: Mapping[str, Callable[[str], bool]] = VALIDATORS, gated: int = 0,
+        valid: Mapping[str, Callable[[str], bool]] = VALIDATORS,
     ) -> None:  # fmt: skip
         self.rules, self.sha256 = tuple(rules), sha256
         names = {r.name for r in self.rules}
@@ -163,17 +164,16 @@ class Rules:
         if checked:
             for compiled in self._compiled:
                 compiled.check()
-        national = range(len(self.rules) - gated, len(self.rules))
-        self._asked = [order for order, rule in enumerate(self.rules) if order in national or _is_token(rule)]
-        self._always = [order for order in range(len(self.rules)) if order not in set(self._asked)]
+        self._asked = [order for order, rule in enumerate(self.rules) if _is_rare(rule)]
+        self._always = [order for order, rule in enumerate(self.rules) if not _is_rare(rule)]
         self._set, self._gated = (_set([self.rules[order] for order in own]) for own in (self._always, self._asked))
         self._gates = _gates([self.rules[order] for order in self._asked])
 
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
-        A set tells which of its rules, and costs more the more they are: those of tokens, and the last ``gated`` ones,
-        are asked only of the lines in which a pattern made of their triggers finds something.
+        A set tells which of its rules, and costs more the more they are: the rare ones are asked only of the lines in
+        which a pattern made of their triggers finds something.
         """
         found = [self._always[number] for number in self._set.Match(data) or ()]
         if lines := b"\n".join(line for gate in self._gates for line in _lines(gate, data)):
@@ -306,11 +306,11 @@ def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Ru
     numbers, whose rules come behind those of the file.
     """
     parsed, world = _parsed(text, _File, file), _parsed(numbers, national_numbers.Table, file) if numbers else None
-    own = [_expanded(rule, parsed.macros) for rule in parsed.rules]
-    national = [_national(one) for one in national_numbers.rules(world)] if world is not None else []
+    national = msgspec.convert(list(national_numbers.rules(world)) if world is not None else [], list[DetectorRule])
+    made = [_expanded(rule, parsed.macros) for rule in (*parsed.rules, *national)]
     valid = VALIDATORS | (national_numbers.validators(world) if world is not None else {})
     sha256 = hashlib.sha256((text + numbers).encode()).hexdigest()
-    return Rules([*own, *national], file=file, sha256=sha256, checked=checked, valid=valid, gated=len(national))
+    return Rules(made, file=file, sha256=sha256, checked=checked, valid=valid)
 
 
 def _parsed(text: str, to: type[T], file: str) -> T:
@@ -329,13 +329,6 @@ def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     for name, meaning in macros.items():
         pattern, trigger = pattern.replace(f"{{{name}}}", meaning), trigger.replace(f"{{{name}}}", meaning)
     return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
-
-
-def _national(made: national_numbers.MadeRule) -> DetectorRule:
-    return DetectorRule(
-        name=made.name, kind=IdentifierKind.NATIONAL_ID, score=made.score, pattern=made.pattern, trigger=made.trigger,
-        validator=made.validator,
-    )  # fmt: skip
 
 
 @cache

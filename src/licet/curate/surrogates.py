@@ -43,7 +43,7 @@ def surrogate(key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "",
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
         case IdentifierKind.EMAIL:
-            return _email(draw, value)
+            return _email(draw)
         case IdentifierKind.PHONE:
             return _phone(draw, value)
         case IdentifierKind.CARD:
@@ -85,7 +85,7 @@ def normalised(kind: IdentifierKind, value: str) -> str:
     """What makes two spellings one value: case where the kind has none, separators where they say nothing."""
     match kind:
         case IdentifierKind.EMAIL:
-            return _with_at(value).lower()
+            return value.lower()
         case (
             IdentifierKind.PHONE
             | IdentifierKind.CARD
@@ -107,15 +107,10 @@ def normalised(kind: IdentifierKind, value: str) -> str:
 # --- one shape a kind ------------------------------------------------------------------------------
 
 
-def _with_at(value: str) -> str:
-    return value.replace("\\u0040", "@").replace("%40", "@")
-
-
-def _email(draw: Draw, value: str) -> str:
-    at = next((form for form in ("\\u0040", "%40") if form in value), "@")
+def _email(draw: Draw) -> str:
     given, family = draw.one_of(made_up_names.GIVEN_USUAL), draw.one_of(made_up_names.FAMILY)
     domain = ("example.com", "example.net", "example.org")[draw.below(3)]
-    return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}{at}{domain}"
+    return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}@{domain}"
 
 
 def _filled(shape: str, chars: str) -> str:
@@ -262,7 +257,7 @@ def _matches(pattern: str) -> Callable[[str], bool]:
 
 
 _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
-    IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(_with_at(value)) is not None,
+    IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(value) is not None,
     IdentifierKind.PHONE: _reserved_phone,
     IdentifierKind.CARD: lambda value: digits_of(value).startswith(("9999", "00000")),
     IdentifierKind.IBAN: lambda value: value[:2].upper() == "XX",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import unescape
 
 import msgspec
@@ -58,70 +58,70 @@ _BREAK = re2.compile(r"([0-9A-Z])[ \-]?\r?\n[ \t]{0,4}([0-9A-Z]{2,4})")
 _RUN = re2.compile(r"(?:[A-Za-z0-9+/]{20,}|[A-Za-z0-9_\-]{20,})={0,2}")
 _HEX = re2.compile(r"(?:[0-9a-fA-F]{2})+")
 
+_TELLING = frozenset("@.-_+:/ ")  # beside letters and digits
+
 # Unicode's confusables, the letters that look like one of Latin in the usual faces.
 _CONFUSABLES = str.maketrans(
     "АВЕКМНОРСТУХаеорсухіјѕԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανρ", "ABEKMHOPCTYXaeopcyxijsdqwhABEZHIKMNOPTYXoavp"
 )  # fmt: skip
 
 
-def views(text: str) -> Iterator[View]:
-    """The readings of a text that differ from it."""
-    if _ESCAPE.search(text) is not None:
-        yield from _unescaped(text)
-    if not text.isascii() and _MIXED.search(text) is not None:
-        yield _confused(text)
-    if _SPACED.search(text) is not None:
-        yield _without(text, [place for m in _SPACED.finditer(text) for place in _blanks(text, *m.span(1))])
-    if _BROKEN.search(text) is not None:
-        joined = _without(text, [p for m in _BREAK.finditer(text) for p in range(m.end(1), m.start(2))])
-        yield msgspec.structs.replace(joined, kinds=CHECKED)  # columns of numbers are many, and few of them check
+def views(texts: Sequence[str]) -> Iterator[tuple[int, View]]:
+    """The readings of the texts of a conversation that differ from them, each with the number of its text.
+
+    What undoes something is asked of all texts at once first: most conversations have none of it.
+    """
+    joined = "\n".join(texts)
+    for pattern, made in _MAKERS:
+        if pattern.search(joined) is not None:
+            for number, text in enumerate(texts):
+                if pattern.search(text) is not None and (view := made(text)) is not None:
+                    yield number, view
 
 
-def encoded(text: str) -> Iterator[EncodedRun]:
-    """The runs of base64 and hexadecimal in a text that decode to text."""
-    for match in _RUN.finditer(text):
-        run = match.group()
-        if len(run) > ENCODED_CHARACTERS_MAX:
-            continue
-        plain = (_HEX.fullmatch(run) is not None and _text(_from_hex(run))) or _text(_from_base64(run))
-        if plain:
-            yield EncodedRun(match.start(), match.end(), plain)
+def encoded(texts: Sequence[str]) -> Iterator[tuple[int, EncodedRun]]:
+    """The runs of base64 and hexadecimal in the texts that decode to text, each with the number of its text."""
+    if _RUN.search("\n".join(texts)) is None:
+        return
+    for number, text in enumerate(texts):
+        for match in _RUN.finditer(text):
+            run = match.group()
+            if len(run) > ENCODED_CHARACTERS_MAX:
+                continue
+            plain = (_HEX.fullmatch(run) is not None and _text(_from_hex(run))) or _text(_from_base64(run))
+            if plain:
+                yield number, EncodedRun(match.start(), match.end(), plain)
 
 
 def plain(value: str) -> str:
     """A value with its escapes undone and its look-alikes as Latin letters."""
-    for view in _unescaped(value) if _ESCAPE.search(value) is not None else ():
+    if (view := _unescaped(value)) is not None:
         value = view.text
     return value.translate(_CONFUSABLES) if _MIXED.search(value) is not None else value
 
 
-def _unescaped(text: str) -> Iterator[View]:
+def _unescaped(text: str) -> View | None:
+    """The text with its escapes undone; None where none of them stands for what an identifier or its name is made of."""
+    found = [(match.start(), pieces) for match in _ESCAPE.finditer(text) if (pieces := list(_meanings(match)))]
+    if not any(out.isalnum() or out in _TELLING for _, pieces in found for out, _ in pieces):
+        return None
     chars: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     last = 0
-
-    def take(out: str, start: int, end: int) -> None:
-        chars.append(out)
-        starts.extend([start] * len(out))
-        ends.extend([end] * len(out))
-
-    for match in _ESCAPE.finditer(text):
-        start, end = match.span()
-        pieces = list(_meanings(match))
-        if not pieces:
-            continue
-        for place in range(last, start):
-            take(text[place], place, place + 1)
+    for start, pieces in found:
+        chars.extend(text[last:start])
+        starts.extend(range(last, start))
+        ends.extend(range(last + 1, start + 1))
         for out, width in pieces:
-            take(out, start, start + width)
-            start += width
-        last = end
-    if not chars:
-        return
-    for place in range(last, len(text)):
-        take(text[place], place, place + 1)
-    yield View("".join(chars), starts, ends)
+            chars.append(out)
+            starts.append(start)
+            ends.append(start := start + width)
+        last = start
+    chars.extend(text[last:])
+    starts.extend(range(last, len(text)))
+    ends.extend(range(last + 1, len(text) + 1))
+    return View("".join(chars), starts, ends)
 
 
 def _meanings(match: re2._Match) -> Iterator[tuple[str, int]]:
@@ -150,8 +150,14 @@ def _confused(text: str) -> View:
     return View(out, places, [place + 1 for place in places])
 
 
-def _blanks(text: str, start: int, end: int) -> Iterator[int]:
-    return (place for place in range(start, end) if text[place] == " ")
+def _spaced(text: str) -> View:
+    runs = (match.span(1) for match in _SPACED.finditer(text))
+    return _without(text, [place for start, end in runs for place in range(start, end) if text[place] == " "])
+
+
+def _broken(text: str) -> View:
+    joined = _without(text, [p for m in _BREAK.finditer(text) for p in range(m.end(1), m.start(2))])
+    return msgspec.structs.replace(joined, kinds=CHECKED)  # columns of numbers are many, and few of them check
 
 
 def _without(text: str, places: list[int]) -> View:
@@ -183,3 +189,8 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     return out if sum(c.isprintable() or c in "\r\n\t" for c in out) >= PRINTABLE_MIN * len(out) else ""
+
+
+_MAKERS: tuple[tuple[re2._Regexp, Callable[[str], View | None]], ...] = (
+    (_ESCAPE, _unescaped), (_MIXED, _confused), (_SPACED, _spaced), (_BROKEN, _broken),
+)  # fmt: skip
