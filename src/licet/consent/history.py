@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -75,6 +75,14 @@ class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
     retired_at: datetime | None
     conversation: UUID
     rows: int
+
+
+def by_model(found: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
+    """What each run consumed, a list for each model and release, in the order in which they come."""
+    runs: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
+    for one in found:
+        runs.setdefault((one.model, one.release, one.finished_at), []).append(one)
+    return list(runs.values())
 
 
 class ChoiceHistory(msgspec.Struct, frozen=True, kw_only=True):

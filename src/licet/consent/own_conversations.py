@@ -406,3 +406,10 @@ def _part(
         keep_until=None if mine.held else seen.turns.segments[segment].keep_until,
         turns=turns,
     )
+
+
+def speaker(role: str, origin: str) -> str:
+    """Who says a message, as the end of `chat.turn.`: what stands under the person's name was typed or given along."""
+    if role != "user":
+        return role
+    return "typed" if origin == "typed" else "given"

@@ -53,6 +53,10 @@ from licet.vault.permit import open as open_content
 from licet.vault.safety_copies import copied_turns
 
 FORMAT = "licet-takeout-1"
+# The files that an import of it reads.
+ABOUT, ACCOUNTS, CHOICES, MESSAGES, FEEDBACK = (
+    "licet.json", "accounts.csv", "choices.csv", "messages.jsonl", "feedback.jsonl",
+)  # fmt: skip
 BATCH_CONVERSATIONS_MAX = 50
 OPENED_TURNS_MAX = 500
 
@@ -114,9 +118,9 @@ def takeout(
     about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
     files = [
-        ("licet.json", msgspec.json.encode(about)),
-        ("accounts.csv", _csv(["account", "plan", "age", "opened"], accounts)),
-        ("choices.csv", _csv(_CHOICE, _made(name, choices))),
+        (ABOUT, msgspec.json.encode(about)),
+        (ACCOUNTS, _csv(["account", "plan", "age", "opened"], accounts)),
+        (CHOICES, _csv(_CHOICE, _made(name, choices))),
         ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
         ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
         ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
@@ -124,9 +128,9 @@ def takeout(
     ]
     given = (transactions, keyring, policies, account, at)
     streams: list[tuple[str, Iterator[bytes]]] = [
-        ("messages.jsonl", lines(*given)),
+        (MESSAGES, lines(*given)),
         ("safety_copies.jsonl", safety_copies(*given)),
-        ("feedback.jsonl", feedback_lines(*given)),
+        (FEEDBACK, feedback_lines(*given)),
         (takeout_pages.FEEDBACK, takeout_pages.feedback(words, feedback_lines(*given))),
         (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from licet.consent import own_conversations
 from licet.consent.catalogue import Catalogue
 from licet.masked import Masked
 from licet.policy.period import instant
@@ -77,7 +78,7 @@ def _message(words: Catalogue, message: dict[str, Any]) -> str:
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     more = [words.say("chat.turn.file", name=part["filename"]) for part in parts if part["type"] == "file"]
     more += [words.say("chat.turn.call", name=call["function"]["name"]) for call in message.get("tool_calls", ())]
-    who = {"user": "typed" if message["origin"] == "typed" else "given"}.get(message["role"], message["role"])
+    who = own_conversations.speaker(message["role"], message["origin"])
     when = words.moment(instant(message["created_at"])) if message["created_at"] else ""
     lines = "".join(f"<p class=soft>{escape(one)}</p>" for one in more)
     head = f"<strong>{escape(words.say(f'chat.turn.{who}'))}</strong> <small>{escape(when)}</small>"

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from licet.errors import InputError
+from licet.consent.takeout import ABOUT, ACCOUNTS, CHOICES, FEEDBACK, FORMAT, MESSAGES
+from licet.errors import InputError, NotFoundError
 from licet.intake import archives
 from licet.intake.archives import ArchiveMember
 from licet.intake.lines import Source, lines
@@ -23,11 +24,7 @@ from licet.intake.records import Progress, UnreadableRecord, decode, moment
 from licet.policy.state import Share
 from licet.vault.ids import Prefix, parse, shown_turn
 
-FORMAT = "licet-takeout-1"
 ABOUT_BYTES_MAX = 10_000
-MESSAGES, FEEDBACK, ACCOUNTS, CHOICES, ABOUT = (
-    "messages.jsonl", "feedback.jsonl", "accounts.csv", "choices.csv", "licet.json",
-)  # fmt: skip
 
 
 class _About(msgspec.Struct):
@@ -144,7 +141,7 @@ def _read(place: str, given: _Given) -> Read:
         return BrokenRecord(place=place, message="no rating, or a share that is not known")
     try:
         conversation = parse(Prefix.conversation, given.conversation)
-    except Exception:
+    except NotFoundError:
         return BrokenRecord(place=place, message="its conversation is none")
     return ReadFeedback(
         place=place, host_conversation=given.conversation, host_feedback=given.feedback, at=moment(given.given),

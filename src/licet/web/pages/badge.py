@@ -14,14 +14,11 @@ from litestar.params import FromPath
 
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
-from licet.erasure.epochs import out_of_reach_days
-from licet.erasure.key_rotation import Rotation
-from licet.store.connect import transaction
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import conversation_of, site_of
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import Dates, line
+from licet.web.pages.conversation_lines import dates_of, line
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
 
@@ -36,11 +33,10 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 
 def _page(here: Installation, who: PageReader, conversation: UUID) -> Response[str]:
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    at = here.clock()
+    with one_moment(here) as (tx, known):
         mine = own_conversations.one(tx, here.keyring, known, who.account, conversation, at)
-    dates = Dates(at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
-    chat = line(who.words, dates, mine)
+    chat = line(who.words, dates_of(here, known), mine)
     return shell.page("badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine))
 
 

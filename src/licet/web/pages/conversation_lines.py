@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from licet.consent import history
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ConsumedBy
 from licet.consent.own_conversations import OwnConversation, Use, UseBadge, UseRun
@@ -117,12 +118,9 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
 
 def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
-    models: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
-    for one in found:
-        models.setdefault((one.model, one.release, one.finished_at), []).append(one)
-    for (model, release, finished_at), rows in models.items():
+    for rows in history.by_model(found):
         yield words.say(
-            "learnt.line", model=model, release=release, day=words.day(finished_at),
+            "learnt.line", model=rows[0].model, release=rows[0].release, day=words.day(rows[0].finished_at),
             rows=words.count("rows", sum(one.rows for one in rows)), conversations=words.count("conversations", len(rows)),
         )  # fmt: skip
 

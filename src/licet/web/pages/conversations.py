@@ -19,7 +19,6 @@ from licet.consent.own_conversations import OwnConversation, PartSaid, SaidPage,
 from licet.errors import NotFoundError, RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies
-from licet.policy.state import TurnRole
 from licet.proof import papers
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
@@ -281,13 +280,7 @@ def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
         more += [words.say("chat.turn.call", name=call.name) for call in said.tool_calls]
         if len(said.text) > TEXT_CHARACTERS_MAX:
             more.append(words.say("chat.turn.cut"))
-    who = (
-        "typed"
-        if role is TurnRole.user and one.turn.origin == "typed"
-        else "given"
-        if role is TurnRole.user
-        else role.value
-    )
+    who = own_conversations.speaker(role.value, one.turn.origin)
     return TurnLine(
         number=one.turn.number, who=words.say(f"chat.turn.{who}"), when=words.moment(one.at), role=role.value,
         text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "", more=tuple(more),

@@ -27,7 +27,7 @@ from licet.vault import account_view, certificate
 from licet.vault.certificate import ErasureState
 from licet.vault.commands import CloseAccount
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -38,7 +38,7 @@ PAGE_ERASURES_MAX = 25
 BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 
-@get("/everything/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/everything/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_everything(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete every chat, and says what that does."""
     return _ask(request, "everything")
@@ -55,7 +55,7 @@ async def delete_everything(request: AnyRequest) -> Response[Any]:
     return shell.then(who, "/everything/delete", said="more", place="said")
 
 
-@get("/account/close", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get("/account/close", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_close(request: AnyRequest) -> Response[Any]:
     """Asks whether to close the account, and says what that does."""
     return _ask(request, "close")
@@ -75,8 +75,7 @@ async def close(request: AnyRequest) -> Response[Any]:
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
     here, who = shell.opened(request)
     at, words, account = here.clock(), who.words, who.account
-    known = policies(here)
-    with transaction(here.pool) as tx:
+    with one_moment(here) as (tx, known):
         row = account_view.accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.then(who, "/erasures")
@@ -160,7 +159,7 @@ def _saved(tx: Transaction, who: PageReader, request: AnyRequest) -> str:
 def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
     here, who = shell.opened(request)
-    found = certificates.status(here, _own(request, name), for_person=True)
+    found = certificates.status(here, _own(here, who, name), for_person=True)
     values = {"erasure": _line(who.words, found)}
     return shell.page(
         "erasure.html", who, here.clock(), title=who.words.say("erasure.title"), place="chats", values=values
@@ -170,15 +169,14 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get("/erasures/{name:str}/certificate.json", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The certificate's file: signed, and with its proof once its entry stands in the log."""
-    here, _ = shell.opened(request)
-    file = certificates.certificate_file(here, _own(request, name))
+    here, who = shell.opened(request)
+    file = certificates.certificate_file(here, _own(here, who, name))
     headers = {"content-disposition": 'attachment; filename="certificate.json"', "cache-control": "no-store"}
     return Response(file, media_type="application/json", headers=headers)
 
 
-def _own(request: AnyRequest, name: str) -> str:
+def _own(here: Installation, who: PageReader, name: str) -> str:
     """``name``, if it is an erasure of the reader's own; NotFoundError for any other."""
-    here, who = shell.opened(request)
     named = parse(Prefix.erasure, name)
     with transaction(here.pool) as tx:
         if certificate.get(tx, named).account != who.account:

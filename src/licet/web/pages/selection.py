@@ -110,11 +110,11 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
 @get("/selection/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete those that are selected, and says what is erased and what cannot be."""
-    _, who = shell.opened(request)
+    here, who = shell.opened(request)
     chosen, view = _read(request.query_params.get("chats", "")), ListView.of(request.query_params)
     if not chosen:
         return shell.then(who, "/chats", **view.named)
-    return _ask(request, chosen, view)
+    return _ask(here, who, chosen, view)
 
 
 @post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -129,7 +129,8 @@ async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
 @get("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
-    return _ask(request, (shell.conversation_of(name),), ListView())
+    here, who = shell.opened(request)
+    return _ask(here, who, (shell.conversation_of(name),), ListView())
 
 
 @post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -149,8 +150,7 @@ async def _done(request: AnyRequest, who: PageReader, form: SelectedForm, view: 
     return shell.then(who, "/chats", **given, **view.at("").named, place="said")
 
 
-def _ask(request: AnyRequest, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
-    here, who = shell.opened(request)
+def _ask(here: Installation, who: PageReader, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
     at, words = here.clock(), who.words
     with one_moment(here) as (tx, known):
         found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)

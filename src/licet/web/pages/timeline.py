@@ -23,11 +23,12 @@ from licet.consent.showings import ShownOn
 from licet.erasure import certificates
 from licet.errors import NotFoundError
 from licet.masked import Masked
-from licet.store.connect import Transaction, transaction
+from licet.policy.file import Policies
+from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, one_moment
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
@@ -87,20 +88,27 @@ def timeline(request: AnyRequest) -> Response[Any]:
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
-    with transaction(here.pool) as tx:
-        found = list(_told(tx, here, who, start))
-    found += [*_given(here, who), *_certified(here, who)]
-    fitting = [
-        one for one in found if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
-    ]
-    fitting.sort(key=lambda one: one.order, reverse=True)
-    page, more = fitting[:LINES_MAX], len(fitting) > LINES_MAX
-    titles = _titles(here, who, page)
+    given = [*_given(here, who), *_certified(here, who)]
+    with one_moment(here) as (tx, known):
+        found = [*_told(tx, here, who, known, start), *given]
+        page, more = _page(found, about, start)
+        titles = _titles(tx, here, who, known, page)
     values = {
         "lines": [_line(words, one, titles) for one in page], "topics": tuple(TimelineTopic), "about": about,
         "older": _written(page[-1]) if more else "", "from": start is not None,
     }  # fmt: skip
     return shell.page("timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values)
+
+
+def _page(
+    found: list[TimelineEvent], about: TimelineTopic, start: tuple[datetime, str] | None
+) -> tuple[list[TimelineEvent], bool]:
+    """The newest of a topic before the start, and whether there are more."""
+    fitting = [
+        one for one in found if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
+    ]
+    fitting.sort(key=lambda one: one.order, reverse=True)
+    return fitting[:LINES_MAX], len(fitting) > LINES_MAX
 
 
 def _topic(query: Mapping[str, str]) -> TimelineTopic:
@@ -130,7 +138,7 @@ def _cursor(text: str) -> tuple[datetime, str] | None:
 
 
 def _told(
-    tx: Transaction, here: Installation, who: PageReader, start: tuple[datetime, str] | None
+    tx: Transaction, here: Installation, who: PageReader, known: Policies, start: tuple[datetime, str] | None
 ) -> Iterator[TimelineEvent]:
     """What the vault and the records of consent and of training know."""
     until, at = start[0] if start is not None else None, here.clock()
@@ -142,7 +150,7 @@ def _told(
                 conversation=seen.conversation, href="/feedback" if seen.event.startswith("feedback") else "",
             )  # fmt: skip
     flagged = history.flagged_at(tx, who.account, copied)
-    views = account_view.seen(tx, [(who.account, one) for one in copied], policies(here), at)
+    views = account_view.seen(tx, [(who.account, one) for one in copied], known, at)
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
@@ -196,17 +204,14 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
         yield TimelineEvent(
             at=one.sealed_at, topic=TimelineTopic.training, key=f"h{one.name}", kind="release", values=values
         )
-    models: dict[tuple[str, str, datetime, datetime | None], int] = {}
-    for use in on_record.consumed:
-        which = (use.model, use.release, use.finished_at, use.retired_at)
-        models[which] = models.get(which, 0) + use.rows
-    for (model, release, finished_at, retired_at), count in models.items():
-        values = {"model": model, "release": release, "rows": words.count("rows", count)}
-        key = f"m{model}/{release}"
-        yield TimelineEvent(at=finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values)
-        if retired_at is not None:
+    for rows in history.by_model(on_record.consumed):
+        run = rows[0]
+        count = words.count("rows", sum(one.rows for one in rows))
+        values, key = {"model": run.model, "release": run.release, "rows": count}, f"m{run.model}/{run.release}"
+        yield TimelineEvent(at=run.finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values)
+        if run.retired_at is not None:
             yield TimelineEvent(
-                at=retired_at, topic=TimelineTopic.training, key=f"x{key}", kind="retired", values=values
+                at=run.retired_at, topic=TimelineTopic.training, key=f"x{key}", kind="retired", values=values
             )
 
 
@@ -242,11 +247,12 @@ def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
             )  # fmt: skip
 
 
-def _titles(here: Installation, who: PageReader, page: list[TimelineEvent]) -> dict[UUID, str]:
+def _titles(
+    tx: Transaction, here: Installation, who: PageReader, known: Policies, page: list[TimelineEvent]
+) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
-    with transaction(here.pool) as tx:
-        seen = account_view.seen(tx, [(who.account, one) for one in sorted(ids)], policies(here), here.clock())
-        return own_conversations.titles(tx, here.keyring, seen, here.clock())
+    seen = account_view.seen(tx, [(who.account, one) for one in sorted(ids)], known, here.clock())
+    return own_conversations.titles(tx, here.keyring, seen, here.clock())
 
 
 def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
