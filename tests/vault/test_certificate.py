@@ -222,6 +222,7 @@ def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_pe
     for chat, is_told in (("chat", True), ("other", False)):
         house.about(do.Hold, "ana", chat, matter="kettles", is_told=is_told)
         house.about(do.Delete, "ana", chat)
+        house.passes(1)
     ana = house.accounts["ana"]
     staff, person = (certificates.of_account(house.here, ana, for_person=one) for one in (False, True))
     assert [seen.held for seen in staff] == [True, True]

@@ -20,22 +20,29 @@ from licet.errors import BusyError
 from licet.keys import fence
 from licet.policy.decide import DecisionReason
 from licet.store import embedded
-from licet.store.connect import transaction
+from licet.store.connect import Pool, transaction
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 from licet.web.app import create_app
 
 from ..backup.test_backup import Home, Place, check_nothing_came_back, talk
 from ..waiting import wait_until
-from .served import NOTICE, World, api, listening, world
+from .served import NOTICE, World, api, listening
 from .test_matrix import BODIES, FORMS
 
-__all__ = ["api", "world"]
+__all__ = ["api"]
 
 # What is answered of the caller's own token or key alone.
 ASKS_NOTHING = {"/v1/me", "/sign-out"}
 # What a key may do that stands for no recipient and no endpoint.
 UNBOUND_SCOPES = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}
+
+
+@pytest.fixture
+def world(pool: Pool, tmp_path: Path) -> World:
+    """No rate answers for a route."""
+    callers = ("person", "service", "unknown")
+    return World(pool, tmp_path / "data", **{f"{one}_requests_per_minute": 1_000_000 for one in callers})
 
 
 def test_behind_the_fence_every_route_that_asks_the_database_answers_503(

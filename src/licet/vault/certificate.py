@@ -156,7 +156,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
 
 def newest_requests(tx: Transaction, most: int) -> list[ErasureRecord]:
     """The newest ``most`` erasures, by when they were asked for."""
-    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures ORDER BY requested_at DESC LIMIT %s", [most])
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures ORDER BY requested_at DESC, erasure_id DESC LIMIT %s", [most])
     return [_read(row) for row in rows]
 
 
@@ -202,7 +202,9 @@ def rename(tx: Transaction, account: UUID, conversation: UUID | None, requested_
 
 
 def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
-    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at", [account])
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at, erasure_id", [account]
+    )
     return [_read(row) for row in rows]
 
 

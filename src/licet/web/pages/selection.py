@@ -92,7 +92,7 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
     undo: UndoForm | None
 
 
-@post("/selection", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/selection", may=PERSONS, include_in_schema=False)
 async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     """Does it to all that are selected, at once; a deletion is asked once more."""
     here, who = shell.opened(request)
@@ -107,7 +107,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     return await _done(request, who, form, view)
 
 
-@get("/selection/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get("/selection/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete those that are selected, and says what is erased and what cannot be."""
     here, who = shell.opened(request)
