@@ -14,12 +14,16 @@ import msgspec
 
 
 class TurnRole(StrEnum):
+    """Who said a turn, or which tool answered in it."""
+
     user = "user"
     assistant = "assistant"
     tool = "tool"
 
 
 class ConversationKind(StrEnum):
+    """What a conversation is: a chat, or a coding session."""
+
     chat = "chat"
     code = "code"
 

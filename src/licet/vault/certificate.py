@@ -40,6 +40,8 @@ SALT_BYTES = 32
 
 
 class ErasureState(StrEnum):
+    """How far an erasure is; each state is committed together with its effects."""
+
     requested = "requested"
     fenced = "fenced"
     shredded = "shredded"
@@ -48,6 +50,8 @@ class ErasureState(StrEnum):
 
 
 class ErasureCause(StrEnum):
+    """Why something is erased."""
+
     deletion = "deletion"
     closure = "closure"
     hold_released = "hold_released"
