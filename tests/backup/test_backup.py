@@ -387,7 +387,7 @@ def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing
     home, folder = talk(place)
     dumped = (folder / backup_manifest.DUMP).read_bytes()
     (folder / backup_manifest.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
-    with pytest.raises(ContradictedError, match="not the one of its manifest"):
+    with pytest.raises(ContradictedError, match="does not match its manifest"):
         archives.restore(place.config, folder, place.clock)
     (folder / backup_manifest.DUMP).write_bytes(dumped)
     other = msgspec.structs.replace(place.config, restrictions=tmp_path / "another")
@@ -445,7 +445,7 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(pl
             refused(place.config, folder)
     proved_anew(place, folder)  # and were it proved: what is in it is held to what may be in it
     for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
-        with pytest.raises(ContradictedError, match=r"no dump of ours holds: `COPY public\.accounts TO PROGRAM"):
+        with pytest.raises(ContradictedError, match=r"no dump of Licet contains: `COPY public\.accounts TO PROGRAM"):
             refused(place.config, folder)
     with pytest.raises(ContradictedError, match="TO PROGRAM"):
         dump.put_back(dsn, folder / backup_manifest.DUMP)
@@ -478,13 +478,13 @@ def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str],
         with psycopg.connect(changed, autocommit=True) as conn:
             conn.execute(statement)
         dump.take(changed, target)
-        with pytest.raises(ContradictedError, match="holds what no dump of ours holds"):
+        with pytest.raises(ContradictedError, match="contains what no dump of Licet contains"):
             dump.check(target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds ADD COLUMN more text")
         conn.execute("DROP TABLE suggestions")
     dump.take(dsn, target)
-    with pytest.raises(ContradictedError, match=r"holds what no dump of ours holds: `COPY public.holds"):
+    with pytest.raises(ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"):
         dump.put_back(databases(), target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds DROP COLUMN more")
