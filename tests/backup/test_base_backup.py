@@ -232,7 +232,10 @@ def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place:
 
 def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Lived) -> None:
     start(place)
-    for until, why in ((lived.moment - DAY, "the base backup ended at"), (lived.moment + DAY, "ends before the moment")):
+    for until, why in (
+        (lived.moment - DAY, "the base backup ended at"),
+        (lived.moment + DAY, "ends before the moment"),
+    ):
         with pytest.raises(UsageError, match=why):
             archives.restore(place.config, base_of(place, lived), place.clock, until)
         check_nothing_is_left_beside(place)
