@@ -396,5 +396,5 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         assert (tmp_path / "axolotl" / data["path"]).is_file()
         fields = [value for key, value in data.items() if key.startswith("field_")]
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
