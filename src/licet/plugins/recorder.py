@@ -98,10 +98,6 @@ class Recorder:
         with self._lock:
             self._counts[reason] += number
 
-    async def end_asking(self) -> None:
-        """Gives back the connections to the gate, for a host whose event loop ends before it does."""
-        await self._asking.close()
-
     def close(self) -> None:
         """Ends delivering; what is in the spool stays for the next start."""
         self._ends.set()

@@ -219,14 +219,14 @@ def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> 
 
 
 class SqlStatement(NamedTuple):
-    """A statement over the whole population, with its parameters."""
+    """A statement over the whole population, with its values."""
 
     sql: str
     values: dict[str, Any]
 
 
-# What is useful under the version, `u`, has the period of a permission; then the latest date that a segment may
-# have. A hold that was placed on it while it was kept continues to keep it.
+# What is useful under the version, `u`, has the period of a permission; then the instant that a segment's date may not
+# pass. A hold that was placed on it while it was kept goes on keeping it.
 _BOUNDS = """
     SELECT s.account_id, s.conversation_id, s.segment, s.keep_until,
            greatest(%(effective)s::timestamptz,
@@ -239,7 +239,7 @@ _BOUNDS = """
 
 
 def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID] | None = None) -> SqlStatement:
-    """The latest date that each segment may have, of all accounts or of a few."""
+    """The instant that the date of each segment may not pass, of all accounts or of some that are few."""
     useful = _useful(known, at, USEFUL if accounts is None else USEFUL_OF_FEW)
     values = {
         **useful.values,
@@ -258,7 +258,7 @@ def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID] | N
 
 
 def _useful(policies: Policies, at: datetime, sql: str, prefix: str = "") -> SqlStatement:
-    """The segments that are useful at ``at``: permitted for some purpose. Each one once."""
+    """The segments that are useful at ``at``: permitted for some purpose. Each once."""
     parts: list[str] = []
     values: dict[str, Any] = {}
     for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
@@ -272,7 +272,7 @@ _ASKING = (Gate.notice, Gate.must_decide)
 
 
 class _People(msgspec.Struct, frozen=True, kw_only=True):
-    """The effects on accounts: gates that change, as `before -> after`; by question who is asked, and grants that end."""
+    """What becomes of accounts: gates that move, as `before -> after`; by question who is asked, and grants that end."""
 
     gates: dict[str, int]
     asked_again: int
@@ -301,13 +301,13 @@ def _asked(account: AccountState, policies: Policies, standing: Gate, at: dateti
 
 
 def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[str, Any]:
-    """The parameters of a statement about both: names begin with `b_` before the change, with `n_` after it."""
+    """The values of a statement that asks for both: its names begin with `b_` before the change, `n_` with it."""
     before, new = parameters(known, purpose, at), parameters(after, purpose, at)
     return {f"b_{key}": value for key, value in before.items()} | {f"n_{key}": value for key, value in new.items()}
 
 
 def _behind(tx: Transaction) -> int:
-    """The version that every account with a grant has been brought to: a later one may still end grants."""
+    """The version that every account with a grant has been brought to: a later one may end grants still."""
     row = tx.execute("SELECT min(seen) FROM accounts WHERE in_force > 0").fetchone()
     return row[0] if row is not None and row[0] is not None else sys.maxsize
 
@@ -315,7 +315,7 @@ def _behind(tx: Transaction) -> int:
 def statements(
     known: Policies, after: Policies, new: Policy, at: datetime, *, since: int
 ) -> dict[str, SqlStatement]:  # fmt: skip
-    """The statements of a plan, by name. Each reads a table a few times at most: none looks up one row per row.
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row.
 
     ``since`` is the version that every account with a grant has been brought to.
     """
@@ -340,7 +340,7 @@ def _rows(known: Policies, after: Policies, purpose: str, at: datetime) -> SqlSt
     )
 
 
-# The grants that versions after their account's newest event end: each by the first such version, `number`, with its scope.
+# The grants that versions since their account's newest event end: each by the first that does, `number`, with its scope.
 _ENDED = f"""
     SELECT a.account_id, g.project_id, g.conversation_id, min(e.number) AS number,
            (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
@@ -354,7 +354,7 @@ _ENDED = f"""
         ON e.number > a.seen AND ({ENDS_ALL} OR position(',' || g.question || ',' IN e.asks) = 0)
      WHERE a.in_force > 0
      GROUP BY a.account_id, g.grant_no, g.project_id, g.conversation_id"""
-# The new date of each segment in the scope of what ended, unless it is useful, `u`, under the version that ended it.
+# To when each segment in the scope of what ended comes, where it is not useful, `u`, under the version that ended it.
 _NEARER = f"""
     SELECT s.account_id, s.conversation_id, s.segment, min(e.until) AS until
       FROM ({_ENDED}) e
@@ -365,7 +365,7 @@ _NEARER = f"""
 
 
 def _nearer(policies: Policies, at: datetime, since: int, prefix: str) -> SqlStatement:
-    """The segments that endings up to ``at`` shorten, and their new date, under names that begin with ``prefix``."""
+    """The segments that endings up to ``at`` bring nearer, and to when, under names that begin with ``prefix``."""
     ending = [number for number in range(since + 1, policies.number(at) + 1) if _ends_grants(policies, number)]
     values: dict[str, Any] = {
         "ending": ending,
@@ -388,7 +388,7 @@ def _nearer(policies: Policies, at: datetime, since: int, prefix: str) -> SqlSta
 
 
 def _ends_grants(policies: Policies, number: int) -> bool:
-    """Whether a version can end a grant that the previous one left in force."""
+    """Whether a version can end a grant that the one before it left in force."""
     new, old = policies[number], policies[number - 1]
     if new.min_age is not None and (old.min_age is None or new.min_age > old.min_age):
         return True
@@ -396,7 +396,7 @@ def _ends_grants(policies: Policies, number: int) -> bool:
 
 
 def _sooner(before: SqlStatement, then: SqlStatement) -> SqlStatement:
-    """The segments whose date is shortened because a grant ends."""
+    """Segments whose date comes nearer, because a grant ends."""
     return SqlStatement(
         f"""SELECT count(*) FROM segments s JOIN ({then.sql}) n USING (account_id, conversation_id, segment)
               LEFT JOIN ({before.sql}) b USING (account_id, conversation_id, segment)
@@ -406,7 +406,7 @@ def _sooner(before: SqlStatement, then: SqlStatement) -> SqlStatement:
 
 
 def _kept(nearer: SqlStatement) -> SqlStatement:
-    """The sealed bytes that are kept, by the end that they would have if nobody chooses anything more."""
+    """Sealed bytes that are kept, by the end that they would have if nobody says anything more."""
     return SqlStatement(
         f"""SELECT least(s.keep_until, n.until), sum(b.size)
               FROM segments s

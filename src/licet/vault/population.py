@@ -1,11 +1,11 @@
 """The rule over a population: one decision per segment, for a purpose at a moment, in one statement per batch.
 
 It has the same meaning as `policy.decide`; tests on generated histories hold the two equal. A row of the answer says
-which row of the rule applies to a turn of a listed origin that no flag covers; `of_turn` adds what differs between the
-turns of a segment: the flag (row 5) and the origin (row 12). Accounts need not have been brought to the moment: a
-version that became effective ends grants in the answer, as it does in the rule. Dates that a dropped question shortens
-are set by `apply.advance` alone: until then a useless segment may be shown with the stored date, and the reason that
-belongs to it. What may be used, and until when, is always exact.
+which row of the rule applies to a turn of a listed origin that no flag covers; `USABLE_TURNS` and `USABLE_UNTIL` add
+what differs between the turns of a segment: the flag (row 5) and the origin (row 12). Accounts need not have been
+brought to the moment: a version that became effective ends grants in the answer, as it does in the rule. Dates that a
+dropped question shortens are set by `apply.advance` alone: until then a useless segment may be shown with the stored
+date, and the reason that belongs to it. What may be used, and until when, is always exact.
 
 Policies are data here too: the versions are values in the statement, never generated conditions.
 """
@@ -17,16 +17,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
-from uuid import UUID
 
-import msgspec
-
-from licet.policy.decide import SAFETY, DecisionReason
+from licet.policy.decide import SAFETY
 from licet.policy.file import Policies
-from licet.policy.state import TurnState
 from licet.store.connect import Transaction
 
-BATCH_ROWS_MAX = 10_000
 WORK_MEM = "64MB"  # of each hash and sort; with PostgreSQL's default of 4 MB the join spills and takes a third longer
 
 
@@ -46,48 +41,6 @@ class Rank(IntEnum):
     STALE_TERMS = 13
     BEFORE_GRANT = 14
     PERMITTED = 15
-
-
-_BECAUSE: dict[Rank, DecisionReason] = {
-    rank: DecisionReason.purpose if rank in (Rank.NOT_ASKED, Rank.NOT_COVERED) else DecisionReason(rank.name.lower())
-    for rank in Rank
-    if rank is not Rank.STANDING
-}
-
-
-class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision on a segment, and what the decision on one of its turns needs in addition."""
-
-    account: UUID
-    conversation: UUID
-    segment: int
-    rank: Rank
-    standing: str
-    until: datetime
-    flagged_turn: int
-    safety_until: datetime | None
-    version: int
-    turns: int
-
-    @property
-    def because(self) -> DecisionReason:
-        """The reason for a turn of a listed origin that no flag covers."""
-        return DecisionReason(self.standing) if self.rank is Rank.STANDING else _BECAUSE[self.rank]
-
-    def of_turn(
-        self, turn: TurnState, policies: Policies, purpose: str, at: datetime
-    ) -> tuple[DecisionReason, datetime | None]:
-        """The reason and the end for one turn: the flag and the origin applied to the segment's decision."""
-        if self.rank > Rank.AGE and purpose == SAFETY and turn.number <= self.flagged_turn:
-            safety_until = self.safety_until
-            if safety_until is not None and at < safety_until:
-                return DecisionReason.flagged, safety_until
-        if (
-            self.rank > Rank.NOT_COVERED
-            and turn.origin not in policies.terms(self.version, policies.number(at)).origins
-        ):
-            return DecisionReason.origin, None
-        return self.because, self.until if self.rank is Rank.PERMITTED else None
 
 
 # The versions as rows: what each version and all later ones up to the one in force allow. `drops`: they list less than
@@ -162,8 +115,8 @@ def _under(grants: str, narrowing: str) -> str:
 
 
 def _decisions(accounts: str) -> str:
-    """One row per segment. The grant in force is checked before the reasons for a refusal: for most rows nothing else
-    is then checked. A stamp that is stale for a question has no grant for it.
+    """One row a segment. What is under the grant in force is asked before what would refuse it: of most rows nothing else
+    is then asked. That a stamp is stale for a question says that it has no grant for it.
     """
     return f"""
     SELECT s.account_id, s.conversation_id, s.segment,
@@ -228,7 +181,7 @@ USABLE_UNTIL = f"""CASE
     WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
     WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
 
-# The turns that may be used: the flag and the origin applied to the segment's decision, as in `of_turn`.
+# The turns that may be used: the flag and the origin applied to the segment's decision.
 USABLE_TURNS = f"""
     SELECT account_id, conversation_id, t.turn
       FROM ({PERMITTED}) d
@@ -278,21 +231,6 @@ def listed(names: frozenset[str]) -> str:
     comma.
     """
     return "," + ",".join(sorted(name for name in names if "," not in name)) + ","
-
-
-def decisions(
-    tx: Transaction, policies: Policies, purpose: str, at: datetime, *, erased: bool = True
-) -> Iterator[SegmentDecision]:
-    """The decision on every segment, in batches, in no order. ``erased``: whether to include erased ones."""
-    where = "" if erased else "\n     WHERE s.erased_at IS NULL"
-    with for_many(tx), tx.cursor(name="decisions") as cursor:
-        cursor.itersize = BATCH_ROWS_MAX
-        for row in cursor.execute(DECISIONS + where, parameters(policies, purpose, at)):
-            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns = row
-            yield SegmentDecision(
-                account=account, conversation=conversation, segment=segment, rank=Rank(rank), standing=standing,
-                until=until, flagged_turn=flagged_turn, safety_until=safety_until, version=version, turns=turns,
-            )  # fmt: skip
 
 
 @contextmanager
