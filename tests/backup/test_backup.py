@@ -252,7 +252,7 @@ def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: 
                 refused()
             assert error.value.because == "fenced"
     with (
-        pytest.raises(RefusedError, match="has not been applied"),
+        pytest.raises(RefusedError, match="have not been applied"),
         installation.installation(place.config, place.clock),
     ):
         pass
