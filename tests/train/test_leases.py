@@ -188,7 +188,7 @@ def test_no_head_outlasts_a_row_that_it_leaves_out(trained: Trained) -> None:
 def test_a_release_that_is_not_there_or_not_sealed_has_no_head(trained: Trained) -> None:
     with pytest.raises(NotFoundError):
         trained.publisher.publish(UUID(int=7))
-    with pytest.raises(UsageError, match="from 1 to 3600"):
+    with pytest.raises(UsageError, match="lasts 1 to 3600"):
         trained.publisher.publish(UUID(hex=trained.release), 3601)
     trained.world.rows("UPDATE releases SET state = 'building' RETURNING 1")
     with pytest.raises(DeniedError, match="not sealed"):

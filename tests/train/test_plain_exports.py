@@ -174,7 +174,7 @@ def files(folder: Path) -> Sequence[str]:
 
 
 def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(house: House, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="no recipient `broker`") as refused:
+    with pytest.raises(RefusedError, match="not name the recipient `broker`") as refused:
         export_files.export(house.here, "october", Format.trl, recipient="broker", out=tmp_path / "out")
     assert refused.value.because == "recipient"
     assert not (tmp_path / "out").exists()
