@@ -17,15 +17,17 @@ import msgspec
 import psutil
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from licet.access import service_keys
 from licet.access.roles import Scope
 from licet.backup import archives, backup_manifest, dump, postgres_programs
+from licet.cli.command import main
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.erasure import certificates, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError
+from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -198,6 +200,30 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
         again.choose("fay", False)
         assert again.decided("fay-chat") is DecisionReason.withdrawn
         assert check_the_log(again)["choice"] == before["choice"] + 1
+
+
+def test_a_dry_run_shows_what_a_restore_then_does_and_restores_nothing(place: Place) -> None:
+    home, folder = talk(place)
+    would = archives.forecast(place.config, folder, place.clock)
+    assert (would.form, would.life) == (backup_manifest.BackupForm.dump, 0)
+    environment = {"LICET_DATA": str(place.config.data)}
+    typed = CliRunner(env=environment).invoke(main, ["restore", str(folder), "--dry-run", "--json"])
+    assert json.loads(typed.stdout)["since"] == would.since, typed.output
+    with installation.installation(place.config, place.clock) as here:
+        assert Home(here, place, home).decided("new-chat") is DecisionReason.deleted, (
+            "what the backup lacks is here still"
+        )
+    with pytest.raises(UsageError, match="--until needs a base"):
+        archives.forecast(place.config, folder, place.clock, place.now)
+    done = archives.restore(place.config, folder, place.clock)
+    assert sum(would.since.values()) == sum(done.applied.values()) + done.gone
+    assert done.applied.items() <= (would.since | {"deleted": would.since["deleted"] - done.gone}).items()
+    again = archives.forecast(place.config, None, place.clock)
+    assert (again.backup, again.life, again.since) == (None, 1, {})
+    nowhere = Configuration(data=place.config.data.parent / "elsewhere", restrictions=place.config.journal)
+    with pytest.raises(UsageError, match="there is no installation"):
+        archives.forecast(nowhere, None, place.clock)
+    assert not nowhere.data.exists()
 
 
 def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_so(place: Place) -> None:

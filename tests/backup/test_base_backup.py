@@ -232,6 +232,10 @@ def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place:
 
 def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Lived) -> None:
     start(place)
+    would = archives.forecast(place.config, base_of(place, lived), place.clock, lived.moment)
+    assert (would.form, would.life) == (backup_manifest.BackupForm.base, 0)
+    with pytest.raises(UsageError, match="the base backup ended at"):
+        archives.forecast(place.config, base_of(place, lived), place.clock, lived.moment - DAY)
     for until, why in (
         (lived.moment - DAY, "the base backup ended at"),
         (lived.moment + DAY, "ends before the moment"),

@@ -120,6 +120,13 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
     warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
     assert [one.state for one in warned] == [doctor.FindingState.warning]
 
+    would = json.loads(typed("train", "safety", "--again", "--out", model, "--dry-run", "--json").stdout)
+    assert (would["retired"], would["releases"], would["withdrawn"]) == (first["models"], ["october"], 2)
+    assert files(model) == before, "a dry run trains and deletes nothing"
+    assert (
+        "--dry-run goes with --again"
+        in typed("train", "safety", "october", "--out", model, "--dry-run", code=64).stderr
+    )
     again = json.loads(typed("train", "safety", "--again", "--out", model, "--json").stdout)
     assert again["examples"] == PEOPLE - 2
     assert again["retired"] == first["models"]

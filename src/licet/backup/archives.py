@@ -70,7 +70,7 @@ from licet.vault import account_journal, account_view, certificate, host_events,
 from licet.vault import policy_versions as versions
 from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Clock, Installation, installation, utc_now
+from licet.vault.installation import Clock, Installation, installation, is_made, refuse_unmade, utc_now
 from licet.vault.journal_state import JournalState
 from licet.webhooks import endpoints
 
@@ -89,6 +89,18 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     whole: bool
     expired: bool
+
+
+class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore would do. ``life`` is that of the database it would replace, None if there is none; ``since`` counts
+    the restrictions recorded since the backup, by kind, which it would apply again.
+    """
+
+    backup: str | None
+    form: BackupForm | None
+    made_at: datetime | None
+    life: int | None
+    since: dict[str, int]
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,19 +292,59 @@ def restore(
     ContradictedError if it is not the one that was taken; BusyError if a server is running.
     """
     manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
+    _check_until(manifest, until)
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
-        if until is not None and manifest.ended_at is not None and until < manifest.ended_at:
-            raise UsageError(
-                f"the base backup ended at {written(manifest.ended_at)}, after the moment of --until",
-                "use an older base backup",
-            )
         return _restore_base(config, source, clock, until)
-    if until is not None:
+    with installation(config, clock, upgrade=True, behind_fence=True) as here:
+        return restore_here(here, source)
+
+
+def forecast(
+    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
+) -> RestoreForecast:
+    """What `restore` would do with the same arguments, and raises what it would raise before it changes anything.
+
+    The whole backup is proved, with the WAL that would be replayed. Nothing is restored or applied.
+    """
+    manifest = verify(config, source, until) if source is not None else None
+    _check_until(manifest, until)
+    if source is not None and manifest is not None and manifest.form is BackupForm.base:
+        _refuse_own_server(config, source)
+    if source is None:
+        refuse_unmade(config)
+    if not is_made(config):
+        return _forecast(manifest, None, ())
+    with installation(config, clock, behind_fence=True) as here, _alone(here), transaction(here.pool) as tx:
+        _refuse_other_journal(here, tx, manifest)
+        life = fence.life(tx)
+        if manifest is None:
+            return _forecast(None, life, _lacking(tx, _journal(here), life))
+        begun, lives = manifest.made_at, manifest.life
+        since = [one for one in _journal(here).records() if one.at > begun and one.life >= lives]
+        return _forecast(manifest, life, [one for one in since if one.kind is not RestrictionKind.life])
+
+
+def _forecast(manifest: BackupManifest | None, life: int | None, since: Sequence[Restriction]) -> RestoreForecast:
+    return RestoreForecast(
+        backup=manifest.backup if manifest else None, form=manifest.form if manifest else None,
+        made_at=manifest.made_at if manifest else None, life=life,
+        since=dict(sorted(Counter(one.kind.value for one in since).items())),
+    )  # fmt: skip
+
+
+def _check_until(manifest: BackupManifest | None, until: datetime | None) -> None:
+    """UsageError if the backup cannot be restored to the moment ``until``."""
+    if until is None:
+        return
+    if manifest is None or manifest.form is not BackupForm.base:
         raise UsageError(
             "--until needs a base backup", "a dump is of one moment only; `licet backup list` shows which is which"
         )
-    with installation(config, clock, upgrade=True, behind_fence=True) as here:
-        return restore_here(here, source)
+    if manifest.ended_at is not None and until < manifest.ended_at:
+        raise UsageError(
+            f"the base backup ended at {written(manifest.ended_at)}, after the moment of --until",
+            "use an older base backup",
+        )
 
 
 def restore_here(here: Installation, source: Path | None) -> RestoreResult:
@@ -354,11 +406,7 @@ def _alone(here: Installation) -> Iterator[None]:
 def _restore_base(config: Configuration, source: Path, clock: Clock, until: datetime | None) -> RestoreResult:
     """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
     manifest, made = backup_manifest.prove(_keyring(config), source)
-    if config.database_url or not (source / BASE / "licet.conf").is_file():
-        raise RefusedError(
-            "a base backup of your own server is restored with that server's tools",
-            "restore it as docs/backup.md describes, then run `licet restore --here`", because="own_server",
-        )  # fmt: skip
+    _refuse_own_server(config, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
@@ -390,6 +438,14 @@ def _restore_base(config: Configuration, source: Path, clock: Clock, until: date
         return _finish(here, manifest)
 
 
+def _refuse_own_server(config: Configuration, source: Path) -> None:
+    if config.database_url or not (source / BASE / "licet.conf").is_file():
+        raise RefusedError(
+            "a base backup of your own server is restored with that server's tools",
+            "restore it as docs/backup.md describes, then run `licet restore --here`", because="own_server",
+        )  # fmt: skip
+
+
 def _fence_in(dsn: str, at: datetime) -> None:
     with opened(dsn, 1) as pool, transaction(pool) as tx:
         fence.raise_(tx, at)
@@ -404,13 +460,7 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
-        if manifest is not None:
-            _refuse_foreign(here, manifest)
-        elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
-            raise RefusedError(
-                "the database belongs to another restriction journal", "set LICET_RESTRICTIONS to the folder of its journal",
-                because="other_journal",
-            )  # fmt: skip
+        _refuse_other_journal(here, tx, manifest)
     try:
         with transaction(here.pool) as tx:
             fence.wait_for_readers(tx)
@@ -428,6 +478,17 @@ def _finish(here: Installation, manifest: BackupManifest | None) -> RestoreResul
     with transaction(here.pool) as tx:
         fence.lift(tx)
     return restored
+
+
+def _refuse_other_journal(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
+    """RefusedError if the backup, or without one the database, belongs to another restriction journal."""
+    if manifest is not None:
+        _refuse_foreign(here, manifest)
+    elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
+        raise RefusedError(
+            "the database belongs to another restriction journal", "set LICET_RESTRICTIONS to the folder of its journal",
+            because="other_journal",
+        )  # fmt: skip
 
 
 def _refuse_foreign(here: Installation, manifest: BackupManifest) -> None:

@@ -50,12 +50,17 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(promise.kept for promise in self.promises)
 
 
+def replaces(folder: Path) -> bool:
+    """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder contains anything else."""
+    if folder.exists() and not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
+        raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+    return folder.exists()
+
+
 @contextmanager
 def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
-    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is cleared away first."""
-    if folder.exists():
-        if not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
-            raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is deleted first."""
+    if replaces(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
         shutil.rmtree(folder)

@@ -64,6 +64,18 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     retired: tuple[str, ...] = ()
 
 
+class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What retraining would replace: ``retired`` are the records of the model that would be deleted, ``withdrawn`` the
+    rows that it consumed and the new one would not have.
+    """
+
+    name: str
+    folder: Path
+    releases: tuple[str, ...]
+    retired: tuple[str, ...]
+    withdrawn: int
+
+
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
     """A release, the record of what is consumed from it, and its examples: for training, and held out."""
 
@@ -98,11 +110,7 @@ def train(
     if again:
         fast_only = fast_only or classifier.card_in(out).stacked is None
         name = called or old[0][1]
-        releases = releases or _names(here, [release for _, _, release in old])
-    if not 1 <= len(set(releases)) <= RELEASES_MAX:
-        raise UsageError(
-            f"a classifier is trained on 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
-        )
+    releases = _chosen(here, releases, old)
     made = out.with_name(out.name + ".new")
     shutil.rmtree(made, ignore_errors=True)
     embed = None if fast_only else Encoder.found(encoder_folder)
@@ -130,6 +138,26 @@ def train(
         examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,
         held_out=held_out, retired=tuple(model_id for model_id, _, _ in old),
     )  # fmt: skip
+
+
+def forecast(here: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
+    """What `train` with ``again`` and the same arguments would replace; trains and deletes nothing."""
+    old = _known(here, out)
+    gone = {one.model: one.withdrawn for one in lineage.affected(here, recipe=model_registry.CLASSIFIER)}
+    return RetrainingForecast(
+        name=old[0][1], folder=out, releases=tuple(dict.fromkeys(_chosen(here, releases, old))),
+        retired=tuple(model for model, _, _ in old), withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
+    )  # fmt: skip
+
+
+def _chosen(here: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]) -> Sequence[str]:
+    """The releases to train on: by default those of the model that is retrained."""
+    releases = releases or _names(here, [release for _, _, release in old])
+    if not 1 <= len(set(releases)) <= RELEASES_MAX:
+        raise UsageError(
+            f"a classifier is trained on 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
+        )
+    return releases
 
 
 # Examples
