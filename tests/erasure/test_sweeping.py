@@ -173,7 +173,7 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
     house.passes(30)
     (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
     assert found.state is doctor.FindingState.warning
-    assert f"endpoint `{added.endpoint}`: 1 answers overdue" in found.seen
+    assert f"endpoint `{added.endpoint}`: 1 acknowledgements overdue" in found.seen
 
 
 # What is due, and what will be kept

@@ -134,7 +134,9 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     with pytest.raises(RefusedError, match="no certificate yet"):
         certificates.certificate_file(house.here, seen.erasure)
     assert certificates.unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
-    assert [one.what for one in doctor.examine(house.here) if "wait for the log" in one.seen] == ["closures"]
+    assert [one.what for one in doctor.examine(house.here) if "wait until their leaves are in the log" in one.seen] == [
+        "closures"
+    ]
 
     sweeper.sweep(house.here)
     assert owed(house)[0].state is ErasureState.swept, "again, and nothing has sequenced"
