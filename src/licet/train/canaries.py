@@ -143,7 +143,8 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
             "row_id": "", "ordinal": 0,
         }  # fmt: skip
         example = recipe.example(tokenizer, row, TOKENS_MAX)
-        assert example is not None, "an answer has words"
+        if not isinstance(example, recipe.TokenizedRow):
+            raise UsageError(f"the model cannot be asked for an answer: {example.value}", "take another chat template")
         examples.append(example)
     model.eval()
     told: list[float] = []
