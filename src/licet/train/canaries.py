@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from licet.errors import UsageError
 from licet.release.reader import LoadedRow
 from licet.train import recipe
 

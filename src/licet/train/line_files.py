@@ -51,10 +51,8 @@ class _ParquetLines:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        message = pa.struct({"role": pa.string(), "content": pa.string()})
-        self._schema = pa.schema(
-            {"messages": pa.list_(message), "ordinal": pa.int64(), LABELS: pa.string()}  # type: ignore[arg-type]  # its stubs know no mapping
-        )
+        message = pa.struct([("role", pa.string()), ("content", pa.string())])
+        self._schema = pa.schema({"messages": pa.list_(message), "ordinal": pa.int64(), LABELS: pa.string()})
         self._file: Any = pq.ParquetWriter(path, self._schema)
         self._waiting: list[Line] = []
 
