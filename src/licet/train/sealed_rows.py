@@ -29,7 +29,7 @@ from licet.train.gate import TrainingGate
 
 GROUPS_MAX = 24
 PARTS_OPEN_MAX = 16
-GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: only its own rows are leased
+GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: its own rows are leased, at first
 
 
 class _Opened(msgspec.Struct, kw_only=True):
@@ -131,16 +131,23 @@ class Opening:
         for ordinal in ordinals:
             by_group.setdefault(bisect_right(held.firsts, ordinal) - 1, []).append(ordinal)
         by_group.pop(-1, None)
-        whole = len(by_group) <= GROUPS_LEASED_WHOLE
+        # A group that is read again while it is held will be read to its end, as by a shuffled order of some blocks at a
+        # time: leased whole it is asked for once, and not with every batch.
+        few = len(by_group) <= GROUPS_LEASED_WHOLE
+        whole = {number for number in by_group if few or (part.file, number) in self._groups}
+        scattered = [ordinal for number, some in by_group.items() if number not in whole for ordinal in some]
         lease: Lease | None = None
         for number, some in by_group.items():
             opened = self._group(part, held, number)
             for ordinal in some:
-                lease = opened.lease if whole else lease
-                if lease is None or lease.expires <= self._moment():
-                    lease = self._lease(part, opened.group.ordinals if whole else ordinals)
-                    opened.lease = lease if whole else None
-                if row := self._open(opened.group, lease, ordinal):
+                own = opened.lease if number in whole else lease
+                if own is None or own.expires <= self._moment():
+                    own = self._lease(part, opened.group.ordinals if number in whole else scattered)
+                    if number in whole:
+                        opened.lease = own
+                    else:
+                        lease = own
+                if row := self._open(opened.group, own, ordinal):
                     yield ordinal, row
 
     def _open(self, group: RowGroup, lease: Lease, ordinal: int) -> LoadedRow | None:
