@@ -156,9 +156,11 @@ class MixGate:
             if ordinal >= 0:
                 places.setdefault(ordinal >> SOURCE_BITS, []).append(place)
         gone: list[int] = []
-        for source, found in places.items():
-            refused = self._all[source].check([ordinals[place] & _WITHIN for place in found])
-            gone += [found[place] for place in refused]
+        for source, gate in enumerate(
+            self._all
+        ):  # those of which there is no row too: ranks compare what each of them says
+            found = places.get(source, [])
+            gone += [found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])]
         return sorted(gone)
 
     def split(self, ordinals: Sequence[int]) -> dict[str, list[int]]:
@@ -169,9 +171,9 @@ class MixGate:
         return found
 
     @property
-    def numbers(self) -> dict[str, int]:
-        """The number of the bitmap that each gate last answered from."""
-        return {name: gate.number for name, gate in self.gates.items()}
+    def numbers(self) -> tuple[int, ...]:
+        """The number of the bitmap that each gate last answered from, in the order of the sources."""
+        return tuple(gate.number for gate in self._all)
 
 
 class RankBatches:
