@@ -33,6 +33,7 @@ from licet.config import Configuration
 from licet.errors import UsageError
 from licet.release import manifest
 from licet.release.reader import Leases, LoadedRow
+from licet.release.stats import estimated_tokens
 from licet.train import gate_files, mix_plan
 from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
@@ -41,15 +42,9 @@ from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
 from licet.vault.installation import Clock, utc_now
 
 READ_ROWS = 1_024
-BYTES_A_TOKEN = 4
 _WITHIN = (1 << SOURCE_BITS) - 1
 
 TokensOf = Callable[[LoadedRow], int]
-
-
-def estimated_tokens(row: LoadedRow) -> int:
-    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
-    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_A_TOKEN)
 
 
 def mix(
