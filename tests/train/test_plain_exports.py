@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,9 @@ from licet.errors import RefusedError, UsageError
 from licet.policy.file import preset
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Pool
-from licet.train import export_files
+from licet.train import export_configs, export_files
 from licet.train.conversations import ConversationCut, alternatives, standing
-from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, Format, pairs, shaped
+from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, pairs, shaped
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.simulated_clock import SimulatedClock, save
@@ -521,3 +523,50 @@ def test_the_scripts_are_python_and_shell_and_hugging_face_keeps_each_call_s_own
     assert 'from_list(rows, on_mixed_types="use_json")' in (tmp_path / "trl" / "train_sft.py").read_text("utf-8")
     data = datasets.Dataset.from_list(rows, on_mixed_types="use_json")
     assert [line["messages"][0]["tool_calls"][0]["function"]["arguments"] for line in data] == calls
+
+
+EACH = (
+    "import runpy, sys\n"
+    "base, folder, kinds = sys.argv[1], sys.argv[2], sys.argv[3:]\n"
+    "for kind in kinds:\n"
+    "    sys.argv = [f'train_{kind}.py', base, f'{folder}/out-{kind}']\n"
+    "    runpy.run_path(f'{folder}/train_{kind}.py', run_name='__main__')\n"
+)
+
+
+def test_trl_trains_from_each_script_on_the_lines_beside_it(tmp_path: Path) -> None:
+    """TRL's own code reads what was written: 15 s of processor time, most of which is its start."""
+    trl = pytest.importorskip("trl")
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from licet.train.recipe import vocabulary
+
+    tokenizer = vocabulary(["how are you", "very well thank you"], 400)
+    template = Path(trl.__file__).parent / "chat_templates" / "qwen3_training.jinja"
+    tokenizer.chat_template = template.read_text("utf-8")
+    small: Any = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    LlamaForCausalLM(small).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    calls = [user("q"), answer("", "c"), tool("r", "c"), answer("so")]
+    other = [user("q"), answer("", "c"), tool("r", "c"), answer("no"), user("z"), user("y"), answer("k")]
+    for asked, given in ((calls, '{"a": 1}'), (other, '{"b": ["x"]}')):
+        asked[1]["tool_calls"][0]["function"]["arguments"] = given
+    rows = [list(AGAIN), calls, other, list(AGAIN)]
+    made = [shaped(row(*said), {len(said) - 1: n % 2 == 0}, Format.trl) for n, said in enumerate(rows)]
+    for kind in ExportKind:
+        lines_of = [json.dumps(line) + "\n" for one in made for line in one.lines[kind]]
+        (tmp_path / f"{kind}.jsonl").write_text("".join(lines_of))
+    for name, data in export_configs.ready(Format.trl, dict.fromkeys(ExportKind, 1))[0].items():
+        (tmp_path / name).write_bytes(data)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home")}
+    ran = subprocess.run(
+        [sys.executable, "-c", EACH, str(tmp_path / "base"), str(tmp_path), *ExportKind],
+        capture_output=True, text=True, env=environment, timeout=600, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3_000:]
+    for kind in ExportKind:
+        assert (tmp_path / f"out-{kind}" / "model.safetensors").is_file()
+    assert not list((tmp_path / "home").rglob("*.arrow")), "no line is cached"

@@ -121,7 +121,7 @@ def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes]
             return jobs, "Run a job with `job_sft.json`, after its file was uploaded"
         case Format.llama_factory:
             made = {f"{kind}.yaml": _llama_factory(kind) for kind in found}
-            return {"dataset_info.json": _dataset_info(found), **made}, _run("llamafactory-cli train sft.yaml")
+            return {"dataset_info.json": _dataset_table(found), **made}, _run("llamafactory-cli train sft.yaml")
         case Format.torchtune:
             made = {f"{kind}.yaml": _torchtune(kind) for kind in found}
             return made, "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and run `tune run RECIPE`"
@@ -194,7 +194,7 @@ def _job(kind: ExportKind) -> bytes:
     return _json(job)
 
 
-def _dataset_info(kinds: Sequence[ExportKind]) -> bytes:
+def _dataset_table(kinds: Sequence[ExportKind]) -> bytes:
     """What LLaMA-Factory reads of a folder: each file, its columns, and how roles are told."""
     tags = {
         "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
