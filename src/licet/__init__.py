@@ -1,4 +1,4 @@
-"""Licet decides, keeps and proves what an AI assistant may learn from the people who use it.
+"""Licet decides, stores and proves what an AI assistant may learn from the people who use it.
 
 ``licet.load(release)`` yields the rows of a release that may be used now; with ``licet.gate(release, file, key)`` they come
 by position, for a training run, and ``licet.remote(url, key_file, recipient=...)`` has their keys from another machine.

@@ -1,7 +1,7 @@
-"""The configuration beside an export, and the words that say what it is.
+"""The configuration files beside an export, and its README.
 
-A script or a file a kind of line, ready to be run where the libraries are; the base model is what its user fills in.
-Nothing here adds a copy to a cache that could be left out: where a trainer has its own cache, it lies beside the rows.
+A script or a file per kind of line, ready to run with the libraries installed; the user fills in the base model. The
+scripts write no cache of the rows.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ exec torchrun --standalone --nproc_per_node="${3:-1}" -m verl.trainer.sft_traine
 
 
 def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
-    """The files that make ``to`` read what was written, of kinds that have a line; and what its user does."""
+    """The files with which ``to`` reads what was written, for kinds that have a line; and what its user does then."""
     found = [kind for kind in ExportKind if lines.get(kind)]
     match to:
         case Format.trl:

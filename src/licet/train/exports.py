@@ -1,7 +1,7 @@
-"""Rows of a release as the files that trainers of others read: plain text, with the configuration that reads it.
+"""Rows of a release in the file formats of other trainers: plain text, with the configuration that reads it.
 
     sft    a conversation: `messages`
-    dpo    an answer that was asked for again beside the one that stayed, of one person: the same prompt, two completions
+    dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
     kto    an answer that its own person rated: prompt, completion, thumb
 
 Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer that a pair or a thumb
@@ -28,7 +28,7 @@ from licet.train.conversations import alternatives, answers, conversation, promp
 
 Line = dict[str, Any]
 LABELS = "row_labels"  # not `labels`, which trainers take for token ids
-_TURNED = "<|im_"  # what says where a message ends in Axolotl's prompts: text that holds it would end one
+_TURNED = "<|im_"  # the end of a message in Axolotl's prompts: text with it would end one
 
 
 class Format(StrEnum):
@@ -43,7 +43,7 @@ class Format(StrEnum):
 
 
 class ExportKind(StrEnum):
-    """What a line teaches."""
+    """What a line is used to train."""
 
     sft = "sft"
     dpo = "dpo"
@@ -59,7 +59,7 @@ ENDED = "the conversation ends before a rated answer or a pair"
 
 
 class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines of one row, by kind, and why there is none of a kind that might have been, or one is shorter."""
+    """The lines of one row, by kind, and why a kind that was possible has none, or a shorter one."""
 
     lines: Mapping[ExportKind, Sequence[Line]]
     left_out: Sequence[str] = ()
@@ -69,7 +69,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the place of the answer in the row."""
+    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
     messages, tools = row["messages"], to not in WITHOUT_TOOLS
     left_out: list[str] = []
     lines: dict[ExportKind, list[Line]] = {kind: [] for kind in ExportKind}
@@ -103,8 +103,8 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
 def pairs(
     messages: Sequence[MessageShape], ratings: Mapping[int, bool]
 ) -> Iterator[tuple[int, MessageShape, MessageShape]]:
-    """The place of the answers, the one that stayed, and one that did not. None where what stayed was rated down, or
-    reads the same.
+    """The position of the answers, the one that was kept, and one that was not. None if the kept one was rated down, or
+    has the same text.
     """
     for places in alternatives(messages):
         chosen = stayed(places, ratings)
@@ -162,7 +162,7 @@ def _kto(before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: 
 
 
 def _chatml(before: Sequence[MessageShape]) -> str | None:
-    """Earlier messages as one text that stands in a user's message of ChatML; None where it cannot."""
+    """Earlier messages as one text inside a user's message of ChatML; None if that is not possible."""
     is_plain = all(not m.get("tool_calls") and _TURNED not in m["content"] and m["role"] != "tool" for m in before)
     if not is_plain or before[0]["role"] != "user" or before[-1]["role"] != "user":
         return None
