@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from licet.agent.recorder import AgentRecorder
 from licet.agent.transport import Transport
 from licet.config import Configuration
 from licet.errors import UsageError
+from licet.intake.read_turn import BrokenRecord
 
 STATE = Path("~/.local/state/licet")
 
@@ -68,7 +70,12 @@ def agent(config: Configuration | None = None, *, start: bool = False) -> Iterat
     """The agent as configured by the environment; ``start`` also starts an embedded database that does not run."""
     config = config or Configuration.of(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
-        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time))
+        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, _tell))
+
+
+def _tell(broken: BrokenRecord) -> None:
+    """A line on standard error: what could not be read, and where; nothing of what it says."""
+    print(f"licet: left out: {broken.place}: {broken.message}", file=sys.stderr)
 
 
 def choice_url(config: Configuration) -> str:
