@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -66,16 +65,18 @@ def remembered(config: Configuration) -> Iterator[AgentMemory]:
 
 
 @contextmanager
-def agent(config: Configuration | None = None, *, start: bool = False) -> Iterator[SessionAgent]:
-    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run."""
+def agent(
+    config: Configuration | None = None,
+    *,
+    start: bool = False,
+    tell: Callable[[BrokenRecord], None] = lambda _broken: None,
+) -> Iterator[SessionAgent]:
+    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run, and
+    ``tell`` hears of what could not be read.
+    """
     config = config or Configuration.of(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
-        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, _tell))
-
-
-def _tell(broken: BrokenRecord) -> None:
-    """A line on standard error: what could not be read, and where; nothing of what it says."""
-    print(f"licet: left out: {broken.place}: {broken.message}", file=sys.stderr)
+        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell))
 
 
 def choice_url(config: Configuration) -> str:
