@@ -376,6 +376,8 @@ def fit(made: Document) -> None:
         included = sum(turns.values())
         manifest["counts"] = {"candidates": included + sum(dropped.values()), "included": included, "dropped": dropped}
         manifest["rows"] = manifest["parts"][0]["rows"] = len(rows)
+        for name in ("kinds", "languages", "origins", "surfaces", "plans") if "contents" in manifest else ():
+            manifest["contents"][name] = {"other": len(rows) if name in ("kinds", "languages") else included}
         leaves = [(row["ordinal"], release_leaf(row)) for row in rows]
         manifest["root"] = parts_root(leaves)
         rows.sort(key=lambda row: (row["conversation"], row["ordinal"]))

@@ -149,12 +149,16 @@ def entry_faults(entries: Any) -> list[str]:
 
 def manifest_faults(raw: bytes, honest: dict[str, Any]) -> list[str]:
     """The product's own reader takes it, and all that decides is what it was."""
-    said, free = msgspec.json.decode(raw), {"name", "licet", "deidentification", "curation", "journal"}
+    said, free = msgspec.json.decode(raw), {"name", "licet", "deidentification", "curation", "journal", "contents"}
     try:
         manifest.decode(canonical(said | {"deidentification": honest["deidentification"]}))
     except LicetError as error:
         return [error.message]
-    return [key for key in sorted(set(honest) | set(said)) if key not in free and said.get(key) != honest.get(key)]
+    faults = [key for key in sorted(set(honest) | set(said)) if key not in free and said.get(key) != honest.get(key)]
+    told = said.get("contents", honest["contents"])  # as those of before it was counted have none
+    return faults + [
+        key for key in ("accounts", "origins", "surfaces", "plans") if told[key] != honest["contents"][key]
+    ]
 
 
 def since_faults(value: Any, honest: Any) -> list[str]:
