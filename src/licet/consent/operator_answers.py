@@ -16,12 +16,12 @@ Answer: TypeAlias = str | bool
 
 # By the key in the file: what is asked, and for which papers (`legal.papers.PaperKind`).
 ASKED: Mapping[str, tuple[str, str]] = {
-    "service_name": ("the name of the AI system or service", "ropa, training-summary, ab2013, risk-assessment"),
+    "service_name": ("the name of the AI system or service", "ropa, ab2013, risk-assessment"),
     "service_description": ("what it does and for whom, in a few sentences", "training-summary, ab2013, risk-assessment"),
     "model_names": ("the models that these papers are about, with their versions", "training-summary, ab2013"),
     "model_base": ("the model that was trained further, and the address of its own summary; or no", "training-summary"),
     "eu_market_date": ("the day on which the model was placed on the market of the Union", "training-summary"),
-    "continuous_training": ("yes if the model goes on being trained on new data", "training-summary"),
+    "continuous_training": ("yes if the model goes on being trained on new data", "training-summary, ab2013"),
     "purpose_furthered": ("how the data sets further the purpose of the system", "ab2013"),
     "copyright": ("whether the data holds works under copyright, trademark or patent", "ab2013"),
     "public_datasets": ("publicly available data sets used beside these: their names, or no", "training-summary, ab2013"),

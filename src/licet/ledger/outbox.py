@@ -57,6 +57,7 @@ class EntryKind(StrEnum):
     release_signed = "release_signed"
     release_purged = "release_purged"
     certificate = "certificate"
+    document_made = "document_made"
     restored = "restored"  # told by a restore: the database is older than the entries before
     carried = "carried"  # told by the sequencer alone: a pseudonym of a year before goes on under a new one
 
