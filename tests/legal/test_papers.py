@@ -41,11 +41,12 @@ def made(house: House, kind: PaperKind = PaperKind.ab2013, **more: Any) -> MadeP
 
 
 def logged(house: House, paper: MadePaper) -> Path:
-    """The published log, with the paper in it as a file of its own."""
-    folder = house.here.config.data / "published"
+    """The paper as a file, with its proof, after the log was published."""
     documents.append(house.here)
-    documents.publish(house.here, folder)
-    return folder / "documents" / f"{paper.sha256}.json"
+    documents.publish(house.here, house.here.config.data / "published")
+    file = house.here.config.data / "paper.json"
+    file.write_bytes(papers.file_of(house.here, paper.sha256))
+    return file
 
 
 def checked(house: House, file: Path, releases: bool = True, log: bool = True) -> verification.CheckResult:
@@ -296,10 +297,12 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     assert papers.diff(house.here, PaperKind.ropa, first.sha256[:10], first.sha256).changes == ()
 
 
-def test_a_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(house: House) -> None:
-    file = logged(house, made(house))
-    published = file.parents[1]
-    key = documents.key(house.here).vkey
+def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(house: House) -> None:
+    secret, public = made(house, PaperKind.ropa), made(house, PaperKind.ab2013)
+    logged(house, public)
+    published, key = house.here.config.data / "published", documents.key(house.here).vkey
+    (file,) = (published / "documents").iterdir()
+    assert (file.name, secret.kept) == (f"{public.sha256}.json", True)
     call = ["document", str(file), "--log", str(published), "--release", str(house.here.config.releases), "--key", key]
     assert shipped().main(call) == 0
     assert verifier.main([*call, "--json"]) == 0

@@ -135,6 +135,16 @@ def certificate_faults(said: Any) -> list[str]:
     return faults
 
 
+def paper_faults(said: Any, honest: dict[str, Any]) -> list[str]:
+    """Everything that is counted is as it was; a scope names all releases or each of them. The rest is the operator's to say."""
+    faults = [key for key in ("v", "type", "logs", "figures", "policy") if repr(said[key]) != repr(honest[key])]
+    at, was = said["at"], honest["at"]
+    faults += ["another position"] if (at["log"], at["entries"]) != (was["log"], was["entries"]) else []
+    faults += ["another time"] if instant(at["time"]) != instant(was["time"]) else []
+    every = {one["release"] for one in honest["figures"]["releases"]}
+    return faults + ([] if said["scope"] is None or every <= set(said["scope"]) else ["another scope"])
+
+
 def entry_faults(entries: Any) -> list[str]:
     """Of a log by itself: each entry tells what its kind may, and the log's time never goes back."""
     before, faults = "", []

@@ -120,7 +120,7 @@ class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
     keys_destroyed: dict[str, int]
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
     """All numbers of a paper."""
 
     log: LogFigures
@@ -135,10 +135,10 @@ class LogReading(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     logs: tuple[CountedLog, ...]
     policy: tuple[int, str]
-    figures: Figures
+    figures: PaperFigures
 
 
-class _LogEntry(msgspec.Struct, frozen=True):
+class LoggedEntry(msgspec.Struct, frozen=True):
     """An entry as it lies in the log, as far as a paper reads it."""
 
     t: str
@@ -147,7 +147,7 @@ class _LogEntry(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
 
 
-_decode = msgspec.json.Decoder(_LogEntry).decode
+read_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
 def position_of(here: Installation, text: str | None) -> LogPosition:
@@ -172,18 +172,18 @@ def position_of(here: Installation, text: str | None) -> LogPosition:
 
 def read(here: Installation, position: LogPosition, only: Sequence[str] | None = None) -> LogReading:
     """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is about."""
-    tally, logs = _LogTally(), []
+    tally, logs = LogTally(), []
     for year in (int(one) for one in documents.years(here) if int(one) <= position.year):
         log = _published(here, year)
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
         for entry in log.entries(size):
-            tally.take(_decode(entry))
+            tally.take(read_entry(entry))
     if tally.policy is None:
         raise RefusedError("the log names no policy up to there", "give a later position", because="no_policy")
     found = _finder(here)
     releases = tuple(tally.releases(found, only))
-    figures = Figures(log=tally.figures(), totals=totals(releases), releases=releases)
+    figures = PaperFigures(log=tally.figures(), totals=totals(releases), releases=releases)
     return LogReading(position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures)
 
 
@@ -206,7 +206,7 @@ def _finder(here: Installation) -> FindManifest:
     return find
 
 
-class _LogTally:
+class LogTally:
     """Counts entries in the order of the log."""
 
     def __init__(self) -> None:
@@ -214,10 +214,10 @@ class _LogTally:
         self.policy: tuple[int, str] | None = None
         self._kinds, self._choices = Counter[str](), Counter[str]()
         self._reads, self._keys = Counter[str](), Counter[str]()
-        self._sealed: dict[str, _LogEntry] = {}
+        self._sealed: dict[str, LoggedEntry] = {}
         self._purged, self._reviewed, self._findings = Counter[str](), Counter[str](), Counter[str]()
 
-    def take(self, entry: _LogEntry) -> None:
+    def take(self, entry: LoggedEntry) -> None:
         facts = entry.facts
         self.logged = entry.logged
         self._kinds[entry.t] += 1
@@ -265,10 +265,10 @@ class _LogTally:
                     sealed_at=entry.at, rows=facts["rows"], purged_rows=self._purged[release],
                     reviewed_rows=self._reviewed[release], findings=self._findings[release],
                 )  # fmt: skip
-                yield _with_manifest(told, find(release, told.manifest_sha256))
+                yield with_manifest(told, find(release, told.manifest_sha256))
 
 
-def _with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
+def with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
     if promised is None:
         return told
     return msgspec.structs.replace(

@@ -23,8 +23,8 @@ SECTIONS = (
              "not."),
             ("Sources", "Users of the service. Turns by surface: {figures.totals.surfaces}."),
             ("How people are told", "A notice before the choice. Notices published: {figures.log.notices}."),
-            ("Number of consumers", "Answers yes: {figures.log.answers_yes}. Answers no: {figures.log.answers_no}, of which withdrawals: "
-             "{figures.log.withdrawals}. Accounts of each release are in the table."),
+            ("Number of consumers", "Answers yes: {figures.log.answers_yes}. Answers no: {figures.log.answers_no}, of which "
+             "withdrawals: {figures.log.withdrawals}. Accounts of each release are in the table."),
             ("Recipients", "Named by the policy: {policy.document.recipients}. On record: {recorded.recipients}. Others: "
              "{stated.recipients}."),
             ("Logic of automated decisions, and how output is used", "{stated.logic}"), rows="figures.releases"),

@@ -63,8 +63,8 @@ TIMES = section(
     ("Feedback of people who allowed training", "{policy.document.keep.feedback.opted_in}"),
     ("Feedback of people who did not", "{policy.document.keep.feedback.opted_out}"),
     ("Releases", "A row can be opened until the earliest time limit of what it was made from. Then its key is destroyed."),
-    ("Carried out so far", "Conversations deleted: {figures.log.deletions}. Accounts closed: {figures.log.closures}. Certificates "
-     "of erasure: {figures.log.certificates}. Keys destroyed, by cause: {figures.log.keys_destroyed}."),
+    ("Carried out so far", "Conversations deleted: {figures.log.deletions}. Accounts closed: {figures.log.closures}. "
+     "Certificates of erasure: {figures.log.certificates}. Keys destroyed, by cause: {figures.log.keys_destroyed}."),
 )  # fmt: skip
 
 SECURITY = section(

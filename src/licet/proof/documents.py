@@ -185,7 +185,7 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(here: Installation, target: Path) -> PublishResult:
-    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, papers and the verifier.
+    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public papers and the verifier.
 
     Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses a target that is
     ahead of the log, because it was made from another log. Asks the witnesses first, and does not wait for one that cannot
@@ -222,7 +222,8 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     with transaction(here.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts(tx)
         seed = here.keyring.log_seed(tx)
-        made = {one.sha256: legal_documents.file_of(tx, place(here), seed, one) for one in legal_documents.newest(tx)}
+        papers = [one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)]
+        made = {one.sha256: legal_documents.file_of(tx, place(here), seed, one) for one in papers}
     files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()}
     files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()}
     files |= {f"documents/{sha256}.json": file for sha256, file in made.items()}
