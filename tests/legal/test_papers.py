@@ -95,7 +95,7 @@ def test_a_position_that_is_none_is_refused(house: House, at: str, error: type[E
 
 
 def test_before_there_is_a_log_there_is_no_paper(pool: Pool, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no log yet"):
+    with pytest.raises(RefusedError, match="no log yet"):
         made(House(pool, tmp_path))
 
 

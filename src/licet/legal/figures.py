@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from licet.errors import InputError, NotFoundError, RefusedError, UsageError
+from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.publication import PublishedLog
 from licet.proof import documents
 from licet.release import manifest as manifests
@@ -154,7 +154,7 @@ def position_of(here: Installation, text: str | None) -> LogPosition:
     """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest log."""
     known = documents.years(here)
     if not known:
-        raise NotFoundError("there is no log yet", "`licet ledger append` begins it")
+        raise RefusedError("there is no log yet", "`licet ledger append` begins it", because="no_log")
     if text is None:
         year = int(known[-1])
         return LogPosition(year=year, size=_published(here, year).checkpoint.size)

@@ -180,6 +180,16 @@ def written_as(here: Installation, made: MadePaper, form: str) -> bytes:
     return text(made.payload, made.sha256).encode()
 
 
+def kept_as(here: Installation, sha256: str, form: str) -> bytes:
+    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this hash."""
+    if form == "json":
+        return file_of(here, sha256)
+    with transaction(here.pool) as tx:
+        kept = legal_documents.get(tx, sha256)
+    text = paper_pages.markdown if form == "markdown" else paper_pages.html
+    return text(payload_of(kept.document), kept.sha256).encode()
+
+
 def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """The papers that were made, the newest first."""
     with transaction(here.pool) as tx:
