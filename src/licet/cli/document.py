@@ -84,25 +84,35 @@ def _command(kind: PaperKind, says: str) -> None:
         _make(kind, position, releases, form, out, dry_run, by, data, as_json)
 
 
-def _help(what: str, kind: PaperKind) -> str:
-    return f"{what}\n\n\b\nExample:  licet document {kind.value} --out {kind.value}.md"
+def _help(first: str, then: str, kind: PaperKind) -> str:
+    return f"{first}\n\n{then}\n\n\b\nExample:  licet document {kind.value} --out {kind.value}.md"
 
 
-_command(PaperKind.ropa, _help("Makes the record of processing activities (GDPR Article 30).", PaperKind.ropa))
+_command(
+    PaperKind.ropa,
+    _help("Makes the record of processing activities.", "Law: GDPR Article 30.", PaperKind.ropa),
+)
 _command(
     PaperKind.training_summary,
     _help(
-        "Makes the public summary of training content (AI Act Article 53(1)(d)), in the order of the Commission's template.",
+        "Makes the public summary of training content.",
+        "Law: AI Act Article 53(1)(d). It follows the order of the Commission's template.",
         PaperKind.training_summary,
     ),
 )
 _command(
     PaperKind.ab2013,
-    _help("Makes the documentation of training data that California asks for (Civil Code 3111).", PaperKind.ab2013),
+    _help(
+        "Makes California's statement on training data.",
+        "Law: Civil Code 3111 (AB 2013), its twelve items.",
+        PaperKind.ab2013,
+    ),
 )
 _command(
     PaperKind.risk_assessment,
-    _help("Makes the risk assessment of training that California asks for (11 CCR 7152).", PaperKind.risk_assessment),
+    _help(
+        "Makes California's risk assessment of training.", "Law: 11 CCR 7150 to 7157 (CCPA).", PaperKind.risk_assessment
+    ),
 )
 
 
@@ -130,7 +140,9 @@ def document_list(kind: str | None, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def document_show(sha256: str, out: Path | None, data: Path | None, as_json: bool) -> None:
-    """Prints the signed file of a paper, with its proof once the log has it. The hash may be shortened.
+    """Prints the signed file of a paper. The hash may be shortened.
+
+    The file has its proof once the log has its leaf.
 
     \b
     Example:  licet document show 4be1f0a2 --out ropa.json
@@ -151,7 +163,9 @@ def document_show(sha256: str, out: Path | None, data: Path | None, as_json: boo
 @data_option
 @json_option
 def document_diff(kind: str, before: str | None, after: str | None, data: Path | None, as_json: bool) -> int:
-    """Shows what changed since the paper before, or between two of a kind. Exits 2 if anything did.
+    """Shows what changed since the last paper.
+
+    With hashes, compares two papers of the kind. Exits 2 if anything differs.
 
     \b
     Example:  licet document diff training-summary
