@@ -75,6 +75,12 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /console/conversations/{conversation:str}/hold": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /console/conversations/{conversation:str}/end-hold": {"matter": "Smith v. Acme"},
+    "POST /console/conversations/act": {"act": "hold", "chosen": "{conversation}"},
+    "POST /console/erasures/act": {"act": "run", "chosen": "{erasure}"},
+    "POST /console/holds/act": {"act": "end", "chosen": "{conversation}"},
+    "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
+    "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
+    "POST /console/work/approve": {},
     "POST /console/releases/{release:str}/sample": {},
     "POST /console/releases/{release:str}/close": {},
     "POST /console/releases/{release:str}/row": {},
@@ -85,7 +91,9 @@ FORMS: dict[str, dict[str, str]] = {
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
-    "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
+    "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
+    "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
+    "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/work",
     "/console/access", "/console/releases/{release:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.

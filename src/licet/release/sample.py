@@ -189,6 +189,40 @@ def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
     return Review(**dict(zip(Review.__struct_fields__, row, strict=True))) if row else None
 
 
+class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed release that too few people have signed. ``left`` rows of an open sample have no finding, None without one;
+    ``closed`` says that a sample was closed, and ``signatures`` are those under its newest statement.
+    """
+
+    release_id: UUID
+    name: str
+    sealed_at: datetime
+    left: int | None
+    closed: bool
+    signatures: int
+
+
+def unsigned(tx: Transaction, needed: int, most: int) -> list[UnsignedRelease]:
+    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the newest first."""
+    rows = tx.execute(
+        """SELECT r.release_id, r.name, r.sealed_at, o.left_rows, c.statement_sha256 IS NOT NULL, coalesce(s.count, 0)
+             FROM releases r
+             LEFT JOIN LATERAL (
+                 SELECT (SELECT count(*) FROM review_rows w WHERE w.review_id = v.review_id AND w.finding IS NULL) AS left_rows
+                   FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NULL) o ON true
+             LEFT JOIN LATERAL (
+                 SELECT v.statement_sha256 FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NOT NULL
+                  ORDER BY v.drawn_at DESC, v.review_id DESC LIMIT 1) c ON true
+             LEFT JOIN LATERAL (
+                 SELECT count(*) FROM sign_offs f
+                  WHERE f.release_id = r.release_id AND f.statement_sha256 = c.statement_sha256) s ON true
+            WHERE r.state = 'sealed' AND (o.left_rows IS NOT NULL OR coalesce(s.count, 0) < %(needed)s)
+            ORDER BY r.sealed_at DESC, r.release_id LIMIT %(most)s""",
+        {"needed": needed, "most": most},
+    )
+    return [UnsignedRelease(**dict(zip(UnsignedRelease.__struct_fields__, row, strict=True))) for row in rows]
+
+
 def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     rows = tx.execute(
         "SELECT ordinal, drawn_by, finding, staff_id FROM review_rows WHERE review_id = %s ORDER BY ordinal",

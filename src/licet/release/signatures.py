@@ -21,7 +21,7 @@ from licet.release import card, manifest, purge, purge_rows, review, sample
 from licet.release.catalog import find_release, log_key, verify_release
 from licet.release.review import ReviewFinding, ReviewStatement, StatedReview
 from licet.release.rows import MessageShape
-from licet.release.sample import ReleaseCopy, Review, ReviewSignature
+from licet.release.sample import ReleaseCopy, Review, ReviewSignature, UnsignedRelease
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import staff_address
 from licet.vault.installation import Installation, policies
@@ -104,6 +104,12 @@ def place(here: Installation, name: str) -> ReleaseCopy:
     return ReleaseCopy(
         known=known, folder=folder, manifest=promised, chain=purge.read(folder, promised, sha256, log_key(here))
     )
+
+
+def unsigned(here: Installation, most: int) -> list[UnsignedRelease]:
+    """The newest ``most`` sealed releases that are not signed off."""
+    with transaction(here.pool) as tx:
+        return sample.unsigned(tx, SIGNATURES_NEEDED, most)
 
 
 # Reviewing

@@ -5,8 +5,11 @@
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
-    /console/holds  policy  requests  readings  releases  log
-                                         lists without content
+    /console/inbox                       what waits for whoever is signed in
+    /console/erasures  recalls  ..       tables without content: see `tables`
+    /console/erasures/ID                 one erasure, its places and its certificate
+    /console/policy  releases  log       records without content
+    /console/work                        what runs by itself: the sweep, the keys, the backups, who hears of events
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff; for the owner
 
@@ -29,9 +32,10 @@ from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, Refu
 from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
-from licet.service import answers, oversight
+from licet.service import answers, oversight, staff_tables
 from licet.service.answers import AccountSeen, ConversationSeen, Forecast, PopulationStatus
 from licet.store.connect import transaction
+from licet.store.keyset import TableView
 from licet.vault import account_view, staff_reads
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import Prefix, parse
@@ -39,7 +43,7 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import chart, holds, lists, review
+from licet.web.console import chart, erasure_page, holds, inbox, lists, records, review, work
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -158,7 +162,8 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     values = {
         "seen": seen, "meaning": MEANING, "because": DecisionReason, "reads": read,
-        "conversations": oversight.conversations(visit.here, holder),
+        "conversations": staff_tables.read(visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})),
+        "by_account": True,
     }  # fmt: skip
     return shell.page("console_account.html", visit, title="Account", section="/console/look-up", values=values)
 
@@ -252,8 +257,8 @@ ROUTES = (
     Router(
         path="/",
         route_handlers=[
-            overview, look_up, find, account, conversation, read, *lists.ROUTES, *review.ROUTES,
-            *holds.ROUTES,
+            overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
+            *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

@@ -21,10 +21,11 @@ from licet.errors import NotFoundError, UsageError
 from licet.release import registry, signatures
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, StaffMember
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS
 from licet.store.connect import transaction
 from licet.web.api import shared
 from licet.web.console import shared as shell
+from licet.web.console.lists import member_of
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.pages.shared import AnyRequest, seen_other
 
@@ -107,7 +108,7 @@ def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[Ro
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     signatures.found(
-        visit.here, _folder(visit, known), _member(visit), _count(data.row), ReviewFinding(data.finding)
+        visit.here, _folder(visit, known), member_of(visit.staff), _count(data.row), ReviewFinding(data.finding)
     )  # fmt: skip
     return seen_other(_path(known)) if data.then == "stop" else _next(visit, known)
 
@@ -117,12 +118,12 @@ def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignF
     """Signs a release as the signed-in member of staff, after every check."""
     visit = shell.opened(request)
     known = _known(visit, release)
-    signatures.sign(visit.here, _folder(visit, known), _member(visit), names_in=data.names_in == "yes")
+    signatures.sign(visit.here, _folder(visit, known), member_of(visit.staff), names_in=data.names_in == "yes")
     return seen_other(_path(known))
 
 
 def _next(visit: Visit, known: Release) -> Response[Any]:
-    read = signatures.read_next(visit.here, _folder(visit, known), _member(visit))
+    read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff))
     if read is None:
         return seen_other(_path(known))
     values = {"release": known, "read": read, "findings": FINDINGS}
@@ -145,12 +146,6 @@ def _folder(visit: Visit, known: Release) -> str:
 
 def _path(known: Release) -> str:
     return f"/console/releases/{known.release_id.hex}"
-
-
-def _member(visit: Visit) -> StaffMember:
-    staff = visit.staff
-    roles = frozenset(role.value for role in staff.roles)
-    return StaffMember(staff_id=staff.staff_id, email=staff.email, roles=roles, via="console")
 
 
 def _count(text: str) -> int:
