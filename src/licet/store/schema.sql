@@ -720,6 +720,19 @@ CREATE TABLE review_rows (
     CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
 );
 
+-- What a second reader found in a row of a sample, without knowing what the first one had found. `finding` is null while the
+-- row is open before them.
+CREATE TABLE second_findings (
+    review_id uuid NOT NULL,
+    ordinal   integer NOT NULL,
+    staff_id  uuid NOT NULL REFERENCES staff,
+    finding   text CONSTRAINT second_finding_is_known CHECK (finding IN (
+                  'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
+    read_at   timestamptz NOT NULL,
+    PRIMARY KEY (review_id, ordinal),
+    FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
+);
+
 -- Signatures under one release: of two people, each under the manifest and the review that they had before them.
 -- `via` is where they said so: the console knows who is signed in, the command line believes whoever runs it.
 CREATE TABLE sign_offs (

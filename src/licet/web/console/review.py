@@ -2,7 +2,8 @@
 
     /console/releases/ID                     its state
     /console/releases/ID/sample  ../close    draws a sample; states what was found
-    /console/releases/ID/row  ../finding     opens the next row, recorded; stores its finding, and opens the next
+    /console/releases/ID/row                 opens the next row, recorded
+    /console/releases/ID/finding             stores its finding, and opens the next; or takes the last one back
     /console/releases/ID/sign                a signature of the signed-in member of staff
 
 Content is shown only in the responses to two forms, as everywhere in the console, and cannot be loaded again.
@@ -10,6 +11,7 @@ Content is shown only in the responses to two forms, as everywhere in the consol
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,11 +19,15 @@ from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.roles import StaffRole, may
+from licet.curate import row_marks
+from licet.curate.row_marks import RowMark
 from licet.errors import NotFoundError, UsageError
+from licet.masked import Masked
 from licet.release import registry, signatures
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS
+from licet.release.rows import MessageShape
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
 from licet.store.connect import transaction
 from licet.web.api import shared
 from licet.web.console import shared as shell
@@ -54,11 +60,14 @@ class SignForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader found in a row; ``then`` is `stop` if the reader stops for now."""
+    """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they take their last one back.
+    ``second`` is `yes` for whoever judges what another has judged.
+    """
 
     row: str = ""
     finding: str = ""
     then: str = ""
+    second: str = ""
 
 
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -70,6 +79,8 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     values = {
         "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+        "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
+        "names": FINDINGS,
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
 
@@ -94,23 +105,26 @@ def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 
 
 @post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
-def row(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
-    return _next(visit, _known(visit, release))
+    return _next(visit, _known(visit, release), data.second == "yes")
 
 
 @post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
 def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
-    """Stores the finding of a row, and opens the next one unless the reader stops."""
+    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the last finding back."""
     visit = shell.opened(request)
-    known = _known(visit, release)
+    known, second = _known(visit, release), data.second == "yes"
+    if data.then == "undo":
+        signatures.undo(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
+        return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     signatures.found(
-        visit.here, _folder(visit, known), member_of(visit.staff), _count(data.row), ReviewFinding(data.finding)
+        visit.here, _folder(visit, known), member_of(visit.staff), _count(data.row), ReviewFinding(data.finding), second=second
     )  # fmt: skip
-    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known)
+    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
 @post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
@@ -122,12 +136,37 @@ def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignF
     return seen_other(_path(known))
 
 
-def _next(visit: Visit, known: Release) -> Response[Any]:
-    read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff))
+def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
+    read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
     if read is None:
         return seen_other(_path(known))
-    values = {"release": known, "read": read, "findings": FINDINGS}
+    of = signatures.standing(visit.here, _folder(visit, known)).sample
+    values = {
+        "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": of.drawn if of is not None else 0,
+        "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
+    }  # fmt: skip
     return shell.page("console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values)
+
+
+class TextPiece(Masked, msgspec.Struct, frozen=True):
+    """A piece of a text, and the mark that it has; none where ``mark`` is empty."""
+
+    text: str
+    mark: str = ""
+    kind: str = ""
+
+
+def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
+    return zip(read.messages, row_marks.marks([message["content"] for message in read.messages]), strict=True)
+
+
+def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
+    """A text cut where its marks begin and end."""
+    found, place = list[TextPiece](), 0
+    for one in marks:
+        found += [TextPiece(text[place : one.start]), TextPiece(text[one.start : one.end], one.mark.value, one.kind)]
+        place = one.end
+    return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 
 
 def _known(visit: Visit, release: str) -> Release:
