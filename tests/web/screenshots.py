@@ -97,6 +97,7 @@ def console(town: Town) -> dict[str, str]:
         "console-account": f"/console/accounts/{flag.account}",
         "console-conversation": f"/console/conversations/{flag.conversation}",
         "console-erasure": f"/console/erasures/{erasure[0].value}",
+        "console-models": "/console/models",
         "console-release": f"/console/releases/{release.release_id.hex}",
     }  # fmt: skip
 

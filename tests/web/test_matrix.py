@@ -86,15 +86,19 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/releases/{release:str}/row": {},
     "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
     "POST /console/releases/{release:str}/sign": {},
-    "POST /console/access/keys/{name:str}/revoke": {},
-    "POST /console/access/staff/{staff:str}/revoke": {},
+    "POST /console/access/keys": {"name": "assistant", "scope": "gate:read"},
+    "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes"},
+    "POST /console/access/staff": {"email": "new@example.org", "role": "auditor"},
+    "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
+    "POST /console/models/{model:str}/retire": {"confirmed": "yes"},
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
     "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
     "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
     "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/work",
-    "/console/access", "/console/releases/{release:str}",
+    "/console/access", "/console/models", "/console/releases/{release:str}",
+    "/console/releases/{release:str}/against/{other:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
@@ -187,6 +191,8 @@ class Cell:
             .replace("{feedback_id:str}", self.feedback.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
+            .replace("{other:str}", UNKNOWN)
+            .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )

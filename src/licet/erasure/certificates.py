@@ -454,6 +454,31 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
     return shown(Prefix.handout, row[0])
 
 
+class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of a release: how many recalls they have not acknowledged, and how many of those are overdue."""
+
+    recipient: str
+    handed_at: datetime
+    recalls: int
+    open: int
+    overdue: int
+
+
+def handouts_of(tx: Transaction, release_id: UUID, at: datetime) -> list[HandoutSeen]:
+    """Who was given a release, in order, and what was recalled from them for erasures."""
+    rows = tx.execute(
+        """SELECT h.recipient, h.handed_at, count(r.handout_id), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
+                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s)
+             FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
+            GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
+        [at, release_id],
+    )
+    return [
+        HandoutSeen(recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue)
+        for recipient, handed_at, recalls, open_, overdue in rows
+    ]
+
+
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
     """Asks every recipient of a release with rows of the erased content to take them out of use, once."""
     recalled = tx.execute(

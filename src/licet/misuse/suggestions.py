@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
-from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Model
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
@@ -31,6 +30,9 @@ from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, named, parse, shown
 from licet.vault.installation import Installation, policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+if TYPE_CHECKING:  # whoever only lists or decides does not wait for what scores
+    from licet.misuse.classifier import Model
 
 READERS = frozenset({"privacy_officer"})
 DECIDERS = frozenset({"privacy_officer", "reviewer"})
@@ -64,12 +66,16 @@ class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def suggest(
     here: Installation, model: Model, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
-    false_alarms: float = FALSE_ALARMS[TOLD_AT],
+    false_alarms: float | None = None,
 ) -> ScreeningResult:  # fmt: skip
     """Reads up to ``limit`` conversations, the newest first, and suggests those that score above an operating point.
 
-    ``false_alarms``: the share of the harmless that the point accuses at most, one of `classifier.FALSE_ALARMS`.
+    ``false_alarms``: the share of the harmless that the point accuses at most, one of `classifier.FALSE_ALARMS`; that of
+    `classifier.TOLD_AT` where none is named.
     """
+    from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT
+
+    false_alarms = FALSE_ALARMS[TOLD_AT] if false_alarms is None else false_alarms
     if not by.roles & READERS:
         raise DeniedError(f"`{by.email}` may not read", "a privacy officer does: `licet staff add` gives the role")
     if staff_reads.TICKET.fullmatch(ticket) is None:

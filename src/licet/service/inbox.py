@@ -247,7 +247,7 @@ def _classifiers(here: Installation) -> Iterator[InboxItem]:
         yield _item(
             "models", (StaffRole.curator,),
             f"Classifier {one.name} learnt from {_many(one.withdrawn, 'row', 'rows')} withdrawn or erased since",
-            "Train it again, or retire it: licet train safety --again, licet models retire.", count=one.withdrawn,
+            "Train it again, or retire it: licet train safety --again.", "/console/models", count=one.withdrawn,
         )  # fmt: skip
 
 

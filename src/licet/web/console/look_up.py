@@ -8,10 +8,11 @@
     /console/inbox                       what waits for whoever is signed in
     /console/erasures  recalls  ..       tables without content: see `tables`
     /console/erasures/ID                 one erasure, its places and its certificate
+    /console/models                      what learnt from what, and what of it was withdrawn since
     /console/policy  releases  log       records without content
     /console/work                        what runs by itself: the sweep, the keys, the backups, who hears of events
     /console/releases/ID                 one release: its sample row by row, and its signatures
-    /console/access                      keys of services, and staff; for the owner
+    /console/access                      keys of services, and staff, made and revoked; for the owner
 
 Every page shows what the routes of the API return for the same roles. Content is shown on one page only, the response
 to a form with a reason, which cannot be loaded again. A host's id is sent in a form's body, never in a URL.
@@ -43,7 +44,7 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import chart, erasure_page, holds, inbox, lists, records, review, work
+from licet.web.console import access, chart, erasure_page, holds, inbox, lists, models, records, review, work
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -258,7 +259,8 @@ ROUTES = (
         path="/",
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
-            *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES,
+            *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
+            *access.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

@@ -1,23 +1,18 @@
-"""The records of the console: policy and notices, releases, the log; keys of services and staff, which can be revoked."""
+"""The records of the console: policy and notices, releases, the log."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
-from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar import Response, get
 
-from licet.access import service_keys, sessions
-from licet.errors import NotFoundError
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import oversight
-from licet.store.connect import transaction
 from licet.vault import installation
 from licet.web.console import shared as shell
-from licet.web.console.shared import OWNS, STAFF
-from licet.web.pages.shared import AnyRequest, seen_other
+from licet.web.console.shared import STAFF
+from licet.web.pages.shared import AnyRequest
 
 
 @get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -52,50 +47,4 @@ def log(request: AnyRequest) -> Response[Any]:
     return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
 
 
-# Keys and staff
-
-
-@get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def access(request: AnyRequest) -> Response[Any]:
-    """The keys of services, and staff."""
-    visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
-        values = {
-            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()),
-            "saved": _SAID.get(request.query_params.get("said", ""), ""), "own": visit.staff.staff_id,
-        }  # fmt: skip
-    return shell.page("console_access.html", visit, title="Keys and staff", section="/console/access", values=values)
-
-
-_SAID = {
-    "key": "The key is revoked: a server refuses it within a second.",
-    "staff": "Their roles given here are gone, and their sessions have ended.",
-}
-
-
-@post("/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Revokes a key."""
-    visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
-        service_keys.revoke(tx, name, visit.here.clock(), visit.here.keyring.restrictions)
-    return seen_other("/console/access?said=key")
-
-
-@post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_staff(request: AnyRequest, staff: FromPath[str]) -> Response[Any]:
-    """Removes a member's roles that were given here and ends their sessions; RefusedError for an owner."""
-    visit, who = shell.opened(request), _staff_id(staff)
-    with transaction(visit.here.pool) as tx:
-        sessions.revoke_staff(tx, who)
-    return seen_other("/console/access?said=staff")
-
-
-def _staff_id(text: str) -> UUID:
-    try:
-        return UUID(hex=text)
-    except ValueError:
-        raise NotFoundError("no such member of staff") from None
-
-
-ROUTES = (policy, releases, log, access, revoke_key, revoke_staff)
+ROUTES = (policy, releases, log)

@@ -1,6 +1,7 @@
 """One release in the console: what was done since its seal, its sample row by row, and both signatures.
 
-    /console/releases/ID                     its state
+    /console/releases/ID                     how it came about, who has it, and its review
+    /console/releases/ID/against/ID          what differs from another
     /console/releases/ID/sample  ../close    draws a sample; states what was found
     /console/releases/ID/row                 opens the next row, recorded
     /console/releases/ID/finding             stores its finding, and opens the next; or takes the last one back
@@ -12,24 +13,25 @@ Content is shown only in the responses to two forms, as everywhere in the consol
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.roles import StaffRole, may
-from licet.curate import row_marks
-from licet.curate.row_marks import RowMark
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import registry, signatures
+from licet.release import catalog, registry, signatures
+from licet.release.diff import GONE, NEW
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
+from licet.service import release_view
 from licet.store.connect import transaction
 from licet.web.api import shared
+from licet.web.console import funnel
 from licet.web.console import shared as shell
 from licet.web.console.lists import member_of
 from licet.web.console.shared import READS, STAFF, Visit
@@ -44,6 +46,10 @@ FINDINGS = {
     ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
     ReviewFinding.other: "Something else that identifies",
 }  # fmt: skip
+
+
+if TYPE_CHECKING:
+    from licet.curate.row_marks import RowMark
 
 
 class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +86,32 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
         "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
-        "names": FINDINGS,
+        "names": FINDINGS, **_facts(visit, known, is_here),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
+
+
+def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
+    """What is told of a release beside its review, and the releases that it can be held against."""
+    if not is_here:
+        return {"view": None, "bars": None, "others": []}
+    view = release_view.view(visit.here, known)
+    others = [
+        one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
+    ]
+    return {"view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1]}
+
+
+@get("/console/releases/{release:str}/against/{other:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
+    """What a release has that another has not, and the reverse: settings, counts, and rows by reason."""
+    visit = shell.opened(request)
+    new, old = _known(visit, release), _known(visit, other)
+    found = catalog.diff_releases(visit.here, _folder(visit, old), _folder(visit, new))
+    values = {"new": new, "old": old, "found": found, "why": {NEW: "not there yet", GONE: "not there any more"}}
+    return shell.page(
+        "console_against.html", visit, title=f"{new.name} against {old.name}", section=SECTION, values=values
+    )
 
 
 @post("/console/releases/{release:str}/sample", may=DRAWS, sync_to_thread=True, include_in_schema=False)
@@ -157,6 +186,8 @@ class TextPiece(Masked, msgspec.Struct, frozen=True):
 
 
 def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
+    from licet.curate import row_marks  # here, so that no other page waits for the rules to be compiled
+
     return zip(read.messages, row_marks.marks([message["content"] for message in read.messages]), strict=True)
 
 
@@ -193,4 +224,4 @@ def _count(text: str) -> int:
     return int(text)
 
 
-ROUTES = (one, draw, close, row, finding, sign)
+ROUTES = (one, against, draw, close, row, finding, sign)

@@ -57,6 +57,7 @@ SECTIONS = (
     Section(path="/console/flags", label="Flags", may=LOOKS),
     Section(path="/console/readings", label="Readings", may=OFFICE),
     Section(path="/console/releases", label="Releases", may=STAFF),
+    Section(path="/console/models", label="Models", may=STAFF),
     Section(path="/console/policy", label="Policy", may=STAFF),
     Section(path="/console/log", label="Log", may=STAFF),
     Section(path="/console/work", label="Background work", may=STAFF),
