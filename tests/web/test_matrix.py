@@ -52,6 +52,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
+    "POST /v1/conversations/{conversation:str}/misuse": {"decision": "dismiss"},
+    "POST /v1/erasures/{erasure:str}/run": {"dry_run": True},
+    "POST /v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge": None,
+    "POST /v1/sweep/approve": {"due": 1},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
@@ -66,7 +70,7 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
-    "/v1/holds",
+    "/v1/holds", "/v1/inbox", "/v1/sweep",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
@@ -192,6 +196,7 @@ class Cell:
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
             .replace("{other:str}", UNKNOWN)
+            .replace("{handout:str}", f"hand_{UNKNOWN}")
             .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)

@@ -11,14 +11,13 @@ from typing import Any
 
 from litestar import Response, get, post
 
-from licet.access.roles import Staff
 from licet.erasure import certificates
 from licet.errors import NotFoundError, RefusedError
 from licet.misuse import suggestions
-from licet.release.signatures import StaffMember
 from licet.service import staff_tables
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason, Outcome
+from licet.web.api.office import member_of
 from licet.web.console import holds as hold_forms
 from licet.web.console import tables
 from licet.web.console.holds import HoldForm
@@ -321,13 +320,6 @@ def accounts(request: AnyRequest) -> Response[Any]:
 def readings(request: AnyRequest) -> Response[Any]:
     """Every reading of content by staff."""
     return tables.show(request, READINGS)
-
-
-def member_of(staff: Staff) -> StaffMember:
-    """Who acts, as the verbs of releases and of misuse take it."""
-    return StaffMember(
-        staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console"
-    )
 
 
 ROUTES = (

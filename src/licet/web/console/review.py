@@ -31,9 +31,9 @@ from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
 from licet.service import release_view
 from licet.store.connect import transaction
 from licet.web.api import shared
+from licet.web.api.office import member_of
 from licet.web.console import funnel
 from licet.web.console import shared as shell
-from licet.web.console.lists import member_of
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.pages.shared import AnyRequest, seen_other
 
