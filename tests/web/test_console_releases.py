@@ -158,4 +158,4 @@ def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
         assert bar.kept >= 0
         assert bar.lost >= 0
         assert bar.kept + bar.lost <= found.width + 0.2
-        assert bar.top + funnel.BAR + 20 <= found.height
+        assert bar.top + funnel.BAR + funnel.LABEL <= found.height

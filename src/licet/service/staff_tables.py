@@ -190,7 +190,7 @@ def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) ->
 
 
 def _cell(kind: CellKind, value: Any, names: Mapping[UUID, str]) -> TableCell:  # noqa: ANN401 a value of the database
-    if value is None:
+    if value is None or value == "":
         return TableCell(kind, None)
     match kind:
         case K.account | K.conversation | K.erasure | K.handout:

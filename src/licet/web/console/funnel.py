@@ -12,7 +12,7 @@ import msgspec
 
 from licet.service.release_view import FunnelStep
 
-WIDTH, BAR, GAP = 640, 22, 10
+WIDTH, BAR, LABEL, GAP = 640, 22, 28, 10
 STEPS_MAX = 12
 
 
@@ -39,5 +39,5 @@ def drawn(candidates: int, steps: Sequence[FunnelStep]) -> FunnelDrawing | None:
     for number, step in enumerate(steps[:STEPS_MAX], 1):
         kept, lost = (round(WIDTH * count / candidates, 1) for count in (step.left, step.out))
         label = f"{step.reason.replace('_', ' ')}: {step.out:,} out, {step.left:,} left"
-        bars.append(FunnelBar(top=number * (BAR + 20 + GAP), kept=kept, lost=lost, label=label))
-    return FunnelDrawing(width=WIDTH, height=len(bars) * (BAR + 20 + GAP), bars=tuple(bars))
+        bars.append(FunnelBar(top=number * (BAR + LABEL + GAP), kept=kept, lost=lost, label=label))
+    return FunnelDrawing(width=WIDTH, height=len(bars) * (BAR + LABEL + GAP), bars=tuple(bars))

@@ -166,7 +166,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
         "conversations": staff_tables.read(visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})),
         "by_account": True,
     }  # fmt: skip
-    return shell.page("console_account.html", visit, title="Account", section="/console/look-up", values=values)
+    return shell.page("console_account.html", visit, title="Account", section="/console/accounts", values=values)
 
 
 @get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
@@ -209,7 +209,7 @@ def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[
         return _conversation(visit, conversation, data, Faults((("reason", "reason", fault),)), status=403)
     values = {"conversation": conversation, "turns": turns, "reason": REASONS[why.reason], "ticket": why.ticket}
     return shell.page(
-        "console_read.html", visit, title="Conversation, opened", section="/console/look-up", values=values
+        "console_read.html", visit, title="Conversation, opened", section="/console/conversations", values=values
     )
 
 
@@ -223,7 +223,7 @@ def _conversation(
         "hold_reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX,
     }  # fmt: skip
     return shell.page(
-        "console_conversation.html", visit, title="Conversation", section="/console/look-up", errors=faults,
+        "console_conversation.html", visit, title="Conversation", section="/console/conversations", errors=faults,
         values=values, status=status if faults else 200,
     )  # fmt: skip
 
