@@ -6,7 +6,7 @@ Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or th
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,7 @@ from msgspec import Meta
 from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
-from licet.erasure.certificates import ErasureStatus
+from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
 from licet.masked import Masked
@@ -25,6 +25,7 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
+from licet.service.inbox import InboxItem
 from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
@@ -640,6 +641,34 @@ class DocumentMade(_Out, frozen=True, kw_only=True):
 
 class Documents(_Out, frozen=True, kw_only=True):
     items: tuple[ListedPaper, ...]
+
+
+class Inbox(_Out, frozen=True, kw_only=True):
+    items: tuple[InboxItem, ...]
+
+
+class RunErasure(_In, frozen=True, kw_only=True):
+    """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
+
+    at_once: bool = False
+    dry_run: bool = False
+
+
+class ErasureMoved(_Out, frozen=True, kw_only=True):
+    """What was to be done, and how the erasure stands now."""
+
+    forecast: ErasureForecast
+    erasure: ErasureStatus
+
+
+class MisuseDecision(_In, frozen=True, kw_only=True):
+    decision: Literal["flag", "dismiss", "overturn"]
+
+
+class SweepApproval(_In, frozen=True, kw_only=True):
+    """``due`` is the amount that the waiting sweep announced."""
+
+    due: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Erasures(_Out, frozen=True, kw_only=True):
