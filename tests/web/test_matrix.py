@@ -19,6 +19,9 @@ from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import NOBODY, May, Scope, StaffRole
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.policy.state import Share
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
@@ -36,6 +39,12 @@ BODIES: dict[str, Any] = {
     "POST /v1/accounts": {"host": "zoe", "plan": "pro", "age": 30},
     "PUT /v1/accounts/{account:str}/plan": {"plan": "pro"},
     "PUT /v1/accounts/{account:str}/age": {"age": 30},
+    "PUT /v1/accounts/{account:str}/region": {"region": "DE"},
+    "POST /v1/accounts/{account:str}/requests": {"kind": "access", "words": "all of it"},
+    "POST /v1/accounts/{account:str}/requests/{request_id:str}/reply": {"words": "here it is"},
+    "POST /v1/accounts/{account:str}/requests/{request_id:str}/withdraw": None,
+    "POST /v1/requests": {"account": "{account}", "kind": "access", "words": "all of it", "identity": "a passport"},
+    "POST /v1/requests/{request_id:str}/steps": {"act": "answer", "words": "here it is"},
     "POST /v1/accounts/{account:str}/close": None,
     "POST /v1/accounts/{account:str}/choices": {"allow": False},
     "POST /v1/accounts/{account:str}/projects/{project:str}/keep-out": {"title": "Work"},
@@ -66,7 +75,8 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
-    "/v1/holds",
+    "/v1/holds", "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
+    "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
@@ -96,7 +106,7 @@ OPEN = (
 )  # fmt: skip
 PAGES = (
     "/notice", "/signup", "/settings", "/preview", "/projects", "/chats", "/selection", "/timeline", "/everything",
-    "/account/close", "/erasures", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
+    "/account/close", "/erasures", "/feedback", "/rights", "/takeout.zip", "/static", "/sign-in/link",
     "/sign-out",
 )  # fmt: skip
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}
@@ -151,6 +161,8 @@ class Cell:
         )
         given = [f"fb_{answer.feedback.hex}" for answer in answers if answer.feedback is not None]
         self.feedback = {"own": given[0], "other": given[1], "unknown": f"fb_{UNKNOWN}"}
+        sent = [asked_and_paused(world, who) for who in (self.me, other)]
+        self.requests = {"own": sent[0], "other": sent[1], "unknown": f"req_{UNKNOWN}"}
         deleted = world.say(self.me, "c")
         gone = [(self.me, deleted), (other, world.say(other, "d"))]
         told = world.tell(
@@ -177,11 +189,21 @@ class Cell:
             .replace("{showing:str}", UNKNOWN)
             .replace("{erasure:str}", self.erasures.get(what, ""))
             .replace("{feedback_id:str}", self.feedback.get(what, ""))
+            .replace("{request_id:str}", self.requests.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )
+
+
+def asked_and_paused(world: World, who: str) -> str:
+    """A request of somebody's that waits for them."""
+    asked = EnteredRequest(kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who])
+    found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
+    return rights_requests.act(
+        world.here, found.shown_id, StaffAct.pause, "staff:ada@example.org", reason="identity", words="Who are you?"
+    ).shown_id
 
 
 def uuid_of(shown: str) -> Any:
@@ -210,8 +232,8 @@ class Callers:
 def objects_of(key: str) -> tuple[str, ...]:
     if "{conversation" in key or "{turn" in key:
         return OBJECTS
-    without = ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up")
-    if "{account" in key or "{erasure" in key or key in without:
+    without = ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up", "POST /v1/requests")
+    if "{account" in key or "{erasure" in key or "{request_id" in key or key in without:
         return OBJECTS[:3]
     return ("-",)
 

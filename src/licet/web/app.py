@@ -38,6 +38,7 @@ from licet.web.api import (
     preview,
     problems,
     projects,
+    rights,
     staff,
     turns,
 )
@@ -57,6 +58,7 @@ API = [
     *notice.ROUTES,
     *conversations.ROUTES,
     *feedback.ROUTES,
+    *rights.ROUTES,
     *turns.ROUTES,
     *otlp.ROUTES,
     *staff.ROUTES,
