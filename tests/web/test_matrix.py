@@ -31,6 +31,7 @@ from .served import NOTICE, World
 
 GOLDEN = Path(__file__).parent / "matrix.csv"
 UNKNOWN = "0" * 31 + "1"
+ENTERS = "POST /console/rights/enter"
 OBJECTS = ("own", "other", "unknown", "deleted")
 CALLERS = ("nobody", "person", "browser", *(s.value for s in Scope), *(r.value for r in StaffRole))
 
@@ -85,6 +86,14 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /console/conversations/{conversation:str}/hold": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /console/conversations/{conversation:str}/end-hold": {"matter": "Smith v. Acme"},
+    ENTERS: {
+        "account": "{account}",
+        "kind": "access",
+        "words": "all of it",
+        "identity": "a passport",
+        "region": "DE",
+    },
+    "POST /console/rights/{request_id:str}/step": {"act": "answer", "words": "here it is"},
     "POST /console/releases/{release:str}/sample": {},
     "POST /console/releases/{release:str}/close": {},
     "POST /console/releases/{release:str}/row": {},
@@ -95,6 +104,7 @@ FORMS: dict[str, dict[str, str]] = {
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
+    "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
     "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
     "/console/access", "/console/releases/{release:str}",
 )  # fmt: skip
@@ -232,7 +242,13 @@ class Callers:
 def objects_of(key: str) -> tuple[str, ...]:
     if "{conversation" in key or "{turn" in key:
         return OBJECTS
-    without = ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up", "POST /v1/requests")
+    without = (
+        "POST /v1/turns",
+        "POST /v1/turns:bulk",
+        "POST /console/look-up",
+        "POST /v1/requests",
+        "POST /console/rights/enter",
+    )
     if "{account" in key or "{erasure" in key or "{request_id" in key or key in without:
         return OBJECTS[:3]
     return ("-",)

@@ -21,13 +21,16 @@ class SetRegion(VerbRequest, frozen=True, kw_only=True):
     region: str | None
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError for an account that is not there."""
-        found = tx.execute(
-            "UPDATE accounts SET region = %s WHERE account_id = %s RETURNING account_id", [self.region, self.account]
+        """NotFoundError for an account that is not there; `WriteResult.finished` says whether it was another before."""
+        before = tx.execute(
+            "SELECT region FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", [self.account]
         ).fetchone()
-        if found is None:
+        if before is None:
             raise NotFoundError(f"no account `{shown(Prefix.account, self.account)}`")
-        return VerbStep()
+        changes = before[0] != self.region
+        if changes:
+            tx.execute("UPDATE accounts SET region = %s WHERE account_id = %s", [self.region, self.account])
+        return VerbStep(finish=lambda _: changes)
 
 
 def of_accounts(tx: Transaction, accounts: Sequence[UUID]) -> dict[UUID, str | None]:

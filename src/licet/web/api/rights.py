@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
@@ -25,6 +26,7 @@ from licet.consent.rights_requests import (
 from licet.store.connect import Transaction
 from licet.vault import account_region
 from licet.vault.account_region import SetRegion
+from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, parse
 from licet.vault.requests import VerbRequest
 from licet.web.api import schema
@@ -56,7 +58,10 @@ async def set_region(
     """Sets where the person lives: whose clock holds for their later requests. It changes nothing of what may be used."""
     holder = await account_of(request, account)
     command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    written = await shell.write(request, command, idempotency_key)
+    outcome = Outcome.duplicate if written.replayed else Outcome.done if written.finished else Outcome.unchanged
+    answer = msgspec.structs.replace(written.answer, outcome=outcome)
+    return shell.changed(msgspec.structs.replace(written, answer=answer))
 
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)

@@ -266,6 +266,7 @@ class AccountAnswer(_Out, frozen=True, kw_only=True):
     closed_at: datetime | None
     gate: Gate
     questions: tuple[QuestionAnswer, ...]
+    region: str | None
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):

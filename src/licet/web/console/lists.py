@@ -49,7 +49,7 @@ def requests(request: AnyRequest) -> Response[Any]:
     """What people asked to have erased, and the progress."""
     visit = shell.opened(request)
     values = {"requests": oversight.requests(visit.here)}
-    return shell.page("console_requests.html", visit, title="Requests", section="/console/requests", values=values)
+    return shell.page("console_requests.html", visit, title="Erasures", section="/console/requests", values=values)
 
 
 @get("/console/readings", may=OFFICE, sync_to_thread=True, include_in_schema=False)

@@ -5,13 +5,15 @@
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
+    /console/rights  /rights/ID  /enter  requests of people by due date; one with its steps, and acting on it; entering one
     /console/holds  policy  requests  readings  releases  log
                                          lists without content
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff; for the owner
 
-Every page shows what the routes of the API return for the same roles. Content is shown on one page only, the response
-to a form with a reason, which cannot be loaded again. A host's id is sent in a form's body, never in a URL.
+Every page shows what the routes of the API return for the same roles. A conversation's content is shown on one page only,
+the response to a form with a reason, which cannot be loaded again; what people write to the staff, on the page of their
+request, to a privacy officer. A host's id is sent in a form's body, never in a URL.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import chart, holds, lists, review
+from licet.web.console import chart, holds, lists, review, rights
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -253,7 +255,7 @@ ROUTES = (
         path="/",
         route_handlers=[
             overview, look_up, find, account, conversation, read, *lists.ROUTES, *review.ROUTES,
-            *holds.ROUTES,
+            *holds.ROUTES, *rights.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

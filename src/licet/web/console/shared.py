@@ -32,6 +32,7 @@ STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
 HOLDS = may(staff=(StaffRole.privacy_officer,))
+ANSWERS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 
@@ -49,7 +50,8 @@ SECTIONS = (
     Section(path="/console/look-up", label="Look up", may=LOOKS),
     Section(path="/console/holds", label="Holds and flags", may=LOOKS),
     Section(path="/console/policy", label="Policy", may=STAFF),
-    Section(path="/console/requests", label="Requests", may=OFFICE),
+    Section(path="/console/rights", label="Requests of people", may=OFFICE),
+    Section(path="/console/requests", label="Erasures", may=OFFICE),
     Section(path="/console/readings", label="Readings", may=OFFICE),
     Section(path="/console/releases", label="Releases", may=STAFF),
     Section(path="/console/log", label="Log", may=STAFF),
