@@ -29,7 +29,7 @@ __all__ = ["api", "world"]
 
 SECRET = "the roots of the pear tree"
 LISTS = ("/console", "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases",
-         "/console/log", "/console/access")  # fmt: skip
+         "/console/rights", "/console/rights/enter", "/console/log", "/console/access")  # fmt: skip
 
 
 class Lived:
