@@ -45,7 +45,7 @@ def play_files(
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
         policy = read(document)
         (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        policy_changes.apply_policy(here, policy, by="demo")
+        policy_changes.apply_policy(here, policy, by="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")

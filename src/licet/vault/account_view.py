@@ -185,19 +185,6 @@ def kept_conversation_ids(
     return [row[0] for row in rows]
 
 
-def project_conversation_ids(tx: Transaction, account: UUID, project: UUID, most: int) -> list[UUID]:
-    """The newest ``most`` conversations of a project of which anything is kept."""
-    rows = tx.execute(
-        """SELECT c.conversation_id FROM conversations c
-            WHERE c.account_id = %s AND c.project_id = %s
-              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
-                             AND s.conversation_id = c.conversation_id AND s.erased_at IS NULL)
-            ORDER BY c.conversation_id DESC LIMIT %s""",
-        [account, project, most],
-    )
-    return [row[0] for row in rows]
-
-
 def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
     """The newest ``most`` conversations that are kept out, and of which more than a safety copy is kept."""
     rows = tx.execute(
