@@ -5,6 +5,7 @@ What somebody writes is content: it is read from a file or from standard input, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from licet.cli.shell import answer_options, by_option, moment, opened, show, use
 from licet.consent import rights_requests
 from licet.consent.deadlines import PauseReason, RightKind
 from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
-from licet.consent.rights_requests import EnteredRequest, SeenRequest, StaffAct
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, EnteredRequest, SeenRequest, StaffAct
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.proof import documents
 
 LISTED_MAX, NAME_CHARACTERS_MAX = 200, 200
+WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
 words_option = click.option(
     "--words", required=True, type=click.Path(allow_dash=True, path_type=Path),
     help="A file with what the person reads; - is standard input.",
@@ -163,11 +165,12 @@ def _by(name: str | None) -> str:
 def _read(path: Path) -> str:
     """What a file holds, or standard input."""
     try:
-        text = click.get_text_stream("stdin").read() if str(path) == "-" else path.read_text("utf-8")
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
+            text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
     except OSError as error:
         raise UsageError(f"`{path}` cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"`{path}` is no text in UTF-8") from None
+        raise UsageError(f"`{path}` is no text in UTF-8, or too long") from None
     return text.strip()
 
 
