@@ -242,6 +242,20 @@ def test_a_page_claims_nothing_that_was_not_done(lived: World, api: Any) -> None
         assert not any(WORDS.say(f"rights.done.{one}") in told for one in ("sent", "no", "replied", "withdrawn"))
 
 
+def test_each_request_and_its_end_are_on_the_timeline(lived: World, api: Any) -> None:
+    made = {what: send(lived, api, "access") for what in ("answer", "refuse", "withdraw")}
+    for what in ("answer", "refuse"):
+        act(lived, made[what], what)
+    sent(lived, api, f"/rights/requests/{made['withdraw']}/withdraw")
+    told, right = page(lived, api, "/timeline?about=requests"), WORDS.say("rights.kind.access")
+    assert told.count(WORDS.say("timeline.asked", right=right)) == 3
+    for state in ("answered", "refused", "withdrawn"):
+        assert told.count(WORDS.say(f"timeline.asked.{state}", right=right)) == 1
+    html = api.get("/timeline", headers=lived.browser("ana")).text
+    assert all(html.count(f'href="/rights/requests/{one}"') == 2 for one in made.values())
+    assert "/rights/requests/" not in api.get("/timeline", headers=lived.browser("ben")).text
+
+
 # The API
 
 
