@@ -282,3 +282,16 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     act(house, first, "answer")
     assert [one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])] == [first]
     assert first not in {one.id for one in rights_requests.due(house.here)}
+
+
+@pytest.mark.parametrize("kind", ["objection", "restriction"])
+@pytest.mark.parametrize("plan", ["pro", "team"])
+def test_a_no_is_claimed_only_where_the_choice_is_on_record(house: House, kind: str, plan: str) -> None:
+    house.open("carl", plan=plan)
+    found = rights_requests.find(house.here, send(house, "carl", kind))
+    recorded = house.query(
+        "SELECT count(*) FROM choices WHERE account_id = %s AND NOT allow AND via = 'rights'", house.accounts["carl"]
+    )[0][0]
+    claimed = [step for step, *_ in steps(found)].count("no_recorded")
+    assert (recorded > 0) == (claimed == 1), (recorded, claimed)
+    assert (found.state is RequestState.answered) == (claimed == 1)
