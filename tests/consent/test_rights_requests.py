@@ -19,6 +19,7 @@ from licet.consent.rights_requests import (
     StaffAct,
     WithdrawRequest,
 )
+from licet.doctor import examine
 from licet.erasure import epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, LicetError, NotFoundError, RefusedError, UsageError
@@ -282,6 +283,28 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     act(house, first, "answer")
     assert [one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])] == [first]
     assert first not in {one.id for one in rights_requests.due(house.here)}
+
+
+def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -> None:
+    lives_in(house, "ana", "DE")
+    lives_in(house, "ben", "US-CA")
+    waits, _, _ = (
+        send(house, "ana", "access"),
+        send(house, "ana", "erasure"),
+        send(house, "ben", "access", via=ReceivedVia.api),
+    )
+    act(house, waits, "pause", "identity", "Who are you?")
+    act(house, send(house, "ana", "access"), "answer")
+    for _ in range(8):
+        house.passes(7)
+        listed = rights_requests.due(house.here)
+        with transaction(house.here.pool) as tx:
+            counted = request_register.open_requests(tx, house.now)
+        late = [one for one in listed if one.overdue]
+        coming = [one.due_at for one in listed if not one.overdue]
+        assert (counted.open, counted.overdue, counted.next_due) == (len(listed), len(late), min(coming, default=None))
+    assert counted.overdue == 2
+    assert [one.what for one in examine(house.here) if one.what == "requests" and "2 of 3" in one.seen]
 
 
 @pytest.mark.parametrize("kind", ["objection", "restriction"])

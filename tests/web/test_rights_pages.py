@@ -151,6 +151,7 @@ def test_a_request_s_page_says_each_step_and_what_was_written(lived: World, api:
 )
 def test_a_refusal_says_why_and_where_to_complain(lived: World, api: Any, reason: str) -> None:
     request = send(lived, api, "erasure", "All of it.")
+    assert 'href="/erasures"' in api.get(f"/rights/requests/{request}", headers=lived.browser("ana")).text
     act(lived, request, "refuse", "A court asked for it.", reason)
     told = page(lived, api, f"/rights/requests/{request}")
     assert WORDS.say(f"request.step.refused.{reason}") in told and "A court asked for it." in told

@@ -170,6 +170,27 @@ def open_count(tx: Transaction, account: UUID) -> int:
     return int(row[0]) if row else 0
 
 
+class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests are open, how many of them overdue, and when the next of the others is due."""
+
+    open: int
+    overdue: int
+    next_due: datetime | None
+
+
+def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
+    """The open requests of everybody at a moment, counted; overdue as `RequestClock.is_overdue` has it."""
+    row = tx.execute(
+        """SELECT count(*), count(*) FILTER (WHERE late), min(due) FILTER (WHERE NOT late) FROM (
+             SELECT due, due < %(at)s OR (acknowledged_at IS NULL AND acknowledge_by < %(at)s) IS TRUE AS late
+               FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0') ELSE '0' END AS due
+                       FROM rights_requests WHERE ended_at IS NULL) r) o""",
+        {"at": at},
+    ).fetchone()
+    assert row is not None
+    return OpenRequests(open=row[0], overdue=row[1], next_due=row[2])
+
+
 def by_due(
     tx: Transaction, most: int, *, kinds: Collection[RightKind] = (), states: Collection[RequestState] = (),
     after: UUID | None = None,

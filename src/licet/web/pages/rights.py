@@ -46,6 +46,10 @@ DOES_ITSELF = {
 }
 
 
+# Where what came of it is seen.
+_LEADS = {RightKind.erasure: (("/erasures", "data.erasures"),)}
+
+
 class WordsForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """What somebody writes with a request."""
 
@@ -161,6 +165,7 @@ def _request(request: AnyRequest, name: str, kept: str = "", faults: Faults = NO
     values = {
         "request": found, "state": _state(words, found, at), "saved": saved, "is_open": is_open,
         "steps": [_step(words, one) for one in found.steps], "kept": kept, "words_max": WORDS_CHARACTERS_MAX,
+        "itself": [*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
         "authority": _authority(words, found.authority), "asks": found.state is RequestState.paused,
     }  # fmt: skip
     title = words.say(
