@@ -323,7 +323,7 @@ def test_the_list_of_staff_goes_on_by_cursor_and_has_a_filter(lived: World, api:
         if got["next"] is None:
             break
         cursor = f"&cursor={got['next']}"
-    assert found == [first, *mine]
+    assert found[0] == first and sorted(found[1:]) == sorted(mine)  # the other three are due at one moment
     only = by_api(lived, api, officer, "GET", "/v1/requests?kind=erasure")
     assert [one["id"] for one in only["items"]] == [first]
     assert by_api(lived, api, officer, "GET", "/v1/requests?state=answered")["items"] == []

@@ -196,17 +196,16 @@ def by_due(
     after: UUID | None = None,
 ) -> list[RequestRow]:  # fmt: skip
     """Requests by the day on which they are due, behind ``after``; of all kinds and states where none is named."""
-    asked = list(states) or list(RequestState)
+    asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
     is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests
              WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
-               AND (%(after)s::uuid IS NULL OR (due_at, request_id)
-                    > (SELECT r.due_at, r.request_id FROM rights_requests r WHERE r.request_id = %(after)s))
+               {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(most)s""",
         {
             "states": [one.value for one in asked], "kinds": [one.value for one in kinds or list(RightKind)],
-            "after": after, "most": most,
+            "due": start.clock.due_at if start is not None else None, "after": after, "most": most,
         },
     )  # fmt: skip
     return [_row(row) for row in rows]
