@@ -1,4 +1,4 @@
-"""The same job on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
+"""The same on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _show_imported(imported: Imported, say: Say) -> None:
 
 
 def _show_answers(here: installation.Installation, say: Say) -> None:
-    """What may be used, why, until when: conversation by conversation, the first ones."""
+    """What may be used, why, until when: for the first conversations."""
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
     for name in verbs.conversations_of(here, ACCOUNT):

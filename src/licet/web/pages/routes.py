@@ -8,6 +8,7 @@
     /rights /rights/KIND     each right with its form, and what became of each request
     /takeout.zip             everything
     /design                  every part of these pages, as the design system has it
+    /docs                    the API, operation by operation
     /chats/ID/badge          whether one chat may be used, for a component
     /elements                the components, each in every state, for anybody
     /static/HASH/NAME        stylesheets, and the modules of the components
@@ -32,6 +33,7 @@ from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
 from licet.web.pages import (
+    api_reference,
     badge,
     conversations,
     design,
@@ -146,6 +148,7 @@ ROUTES = (
             *feedback.ROUTES,
             *rights.ROUTES,
             *design.ROUTES,
+            *api_reference.ROUTES,
             badge.badge,
             elements.elements,
             module,
