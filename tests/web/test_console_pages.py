@@ -16,6 +16,7 @@ from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.proof import documents
 from licet.vault.commands import Delete, Flag, Hold
+from licet.web.console.shared import SECTIONS
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 
@@ -23,8 +24,7 @@ __all__ = ["browser", "site"]
 
 EVERY = tuple(StaffRole)
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-PATHS = ("/console", "/console/look-up", "/console/holds", "/console/policy", "/console/requests", "/console/readings",
-         "/console/rights", "/console/rights/enter", "/console/releases", "/console/log", "/console/access")  # fmt: skip
+PATHS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
 def lived_in(site: Site) -> UUID:

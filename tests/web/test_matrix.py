@@ -62,8 +62,13 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
+    "POST /v1/conversations/{conversation:str}/misuse": {"decision": "dismiss"},
+    "POST /v1/erasures/{erasure:str}/run": {"dry_run": True},
+    "POST /v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge": None,
+    "POST /v1/sweep/approve": {"due": 1},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
+    "POST /v1/documents": {"kind": "ropa"},
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
@@ -76,7 +81,8 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
-    "/v1/holds", "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
+    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/sweep",
+    "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
     "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
@@ -86,6 +92,12 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /console/conversations/{conversation:str}/hold": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /console/conversations/{conversation:str}/end-hold": {"matter": "Smith v. Acme"},
+    "POST /console/conversations/act": {"act": "hold", "chosen": "{conversation}"},
+    "POST /console/erasures/act": {"act": "run", "chosen": "{erasure}"},
+    "POST /console/holds/act": {"act": "end", "chosen": "{conversation}"},
+    "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
+    "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
+    "POST /console/work/approve": {},
     ENTERS: {
         "account": "{account}",
         "kind": "access",
@@ -99,14 +111,22 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/releases/{release:str}/row": {},
     "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
     "POST /console/releases/{release:str}/sign": {},
-    "POST /console/access/keys/{name:str}/revoke": {},
-    "POST /console/access/staff/{staff:str}/revoke": {},
+    "POST /console/documents": {"kind": "ropa"},
+    "POST /console/access/keys": {"name": "assistant", "scope": "gate:read"},
+    "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes"},
+    "POST /console/access/staff": {"email": "new@example.org", "role": "auditor"},
+    "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
+    "POST /console/models/{model:str}/retire": {"confirmed": "yes"},
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
+    "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
+    "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
+    "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/work",
+    "/console/access", "/console/models", "/console/releases/{release:str}",
+    "/console/releases/{release:str}/against/{other:str}",
+    "/console/documents", "/console/documents/{sha256:str}/{form:str}",
     "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
-    "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
-    "/console/access", "/console/releases/{release:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
@@ -202,6 +222,11 @@ class Cell:
             .replace("{request_id:str}", self.requests.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
+            .replace("{sha256:str}", "0" * 64)
+            .replace("{form:str}", "md")
+            .replace("{other:str}", UNKNOWN)
+            .replace("{handout:str}", f"hand_{UNKNOWN}")
+            .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )

@@ -271,6 +271,7 @@ CREATE TABLE flags (
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
 );
 CREATE INDEX flags_score_due ON flags (score_until);
+CREATE INDEX flags_by_time ON flags (flagged_at, conversation_id, seq);
 
 CREATE TABLE holds (
     account_id      uuid NOT NULL,
@@ -499,6 +500,7 @@ CREATE TABLE staff_reads (
     PRIMARY KEY (account_id, read_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
 );
+CREATE UNIQUE INDEX staff_reads_by_id ON staff_reads (read_id);
 
 -- Who was shown what. Apart from what was answered: nothing here makes anything usable.
 
@@ -615,7 +617,8 @@ CREATE TABLE erasures (
 );
 CREATE UNIQUE INDEX erasures_by_id ON erasures (erasure_id);
 CREATE INDEX outbox_certificates ON outbox (payload) WHERE entry = 'certificate';
-CREATE INDEX erasures_open ON erasures (requested_at) WHERE state <> 'verified';
+CREATE INDEX erasures_by_request ON erasures (requested_at, erasure_id);
+CREATE INDEX erasures_open ON erasures (requested_at, erasure_id) WHERE state <> 'verified';
 
 -- A release's files in somebody's hands. Names of recipients are names, not sentences.
 CREATE TABLE handouts (
@@ -639,6 +642,7 @@ CREATE TABLE recalls (
     CONSTRAINT acknowledged_after_it_was_recalled CHECK (acknowledged_at >= recalled_at)
 );
 CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
+CREATE INDEX recalls_due ON recalls (due_at, erasure_id, handout_id) WHERE acknowledged_at IS NULL;
 
 -- Backups hold everything that was kept when they were made, until they are pruned or their day has come. A base backup
 -- copies pages, on which what was erased before it may still lie: a certificate names it all the same.
@@ -715,6 +719,19 @@ CREATE TABLE review_rows (
     PRIMARY KEY (review_id, ordinal),
     CONSTRAINT a_finding_has_its_time CHECK (finding IS NULL OR read_at IS NOT NULL),
     CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
+);
+
+-- What a second reader found in a row of a sample, without knowing what the first one had found. `finding` is null while the
+-- row is open before them.
+CREATE TABLE second_findings (
+    review_id uuid NOT NULL,
+    ordinal   integer NOT NULL,
+    staff_id  uuid NOT NULL REFERENCES staff,
+    finding   text CONSTRAINT second_finding_is_known CHECK (finding IN (
+                  'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
+    read_at   timestamptz NOT NULL,
+    PRIMARY KEY (review_id, ordinal),
+    FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
 );
 
 -- Signatures under one release: of two people, each under the manifest and the review that they had before them.
@@ -1052,3 +1069,15 @@ CREATE TABLE build_gone (
     sealed     bytea NOT NULL
 );
 CREATE INDEX build_gone_by_release ON build_gone (release_id);
+
+-- Papers that the law asks for, as they were signed: at a position of the log. A leaf names each by its hash.
+CREATE TABLE documents (
+    sha256   bytea PRIMARY KEY CONSTRAINT document_hash_is_sha256 CHECK (length(sha256) = 32),
+    kind     text NOT NULL CONSTRAINT document_kind_is_a_name CHECK (kind ~ '^[a-z][a-z0-9-]{0,31}$'),
+    log_year smallint NOT NULL,
+    entries  bigint NOT NULL CONSTRAINT a_document_counts_entries CHECK (entries >= 1),
+    made_at  timestamptz NOT NULL,
+    made_by  text NOT NULL,
+    document text NOT NULL
+);
+CREATE INDEX documents_by_kind ON documents (kind, made_at);

@@ -28,11 +28,13 @@ from licet.web.api import (
     accounts,
     choices,
     conversations,
+    documents,
     erasures,
     events,
     feedback,
     leases,
     notice,
+    office,
     otlp,
     preview,
     problems,
@@ -62,9 +64,11 @@ API = [
     *turns.ROUTES,
     *otlp.ROUTES,
     *staff.ROUTES,
+    *office.ROUTES,
     *leases.ROUTES,
     *events.ROUTES,
     *erasures.ROUTES,
+    *documents.ROUTES,
 ]
 
 

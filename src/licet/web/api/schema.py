@@ -6,7 +6,7 @@ Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or th
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,7 +16,9 @@ from licet.consent.deadlines import REGION, RightKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
-from licet.erasure.certificates import ErasureStatus
+from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.legal.paper import PaperKind
+from licet.legal.papers import ListedPaper
 from licet.masked import Masked
 from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import QUESTION
@@ -25,6 +27,7 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
+from licet.service.inbox import InboxItem
 from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
@@ -662,6 +665,56 @@ class Holds(_Out, frozen=True, kw_only=True):
 
     items: tuple[HoldSeen, ...]
     total: int
+
+
+class NewDocument(_In, frozen=True, kw_only=True):
+    """Which paper, at which position of the log (`2026/1234`, by default the end), about which releases (by default all)."""
+
+    kind: PaperKind
+    position: Annotated[str, Meta(max_length=32)] | None = None
+    releases: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1000)] = ()
+
+
+class DocumentMade(_Out, frozen=True, kw_only=True):
+    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of `controller.yaml`."""
+
+    kind: str
+    position: str
+    sha256: str
+    again: bool
+    to_be_provided: tuple[str, ...]
+
+
+class Documents(_Out, frozen=True, kw_only=True):
+    items: tuple[ListedPaper, ...]
+
+
+class Inbox(_Out, frozen=True, kw_only=True):
+    items: tuple[InboxItem, ...]
+
+
+class RunErasure(_In, frozen=True, kw_only=True):
+    """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
+
+    at_once: bool = False
+    dry_run: bool = False
+
+
+class ErasureMoved(_Out, frozen=True, kw_only=True):
+    """What was to be done, and how the erasure stands now."""
+
+    forecast: ErasureForecast
+    erasure: ErasureStatus
+
+
+class MisuseDecision(_In, frozen=True, kw_only=True):
+    decision: Literal["flag", "dismiss", "overturn"]
+
+
+class SweepApproval(_In, frozen=True, kw_only=True):
+    """``due`` is the amount that the waiting sweep announced."""
+
+    due: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class RightAnswer(_Out, frozen=True, kw_only=True):
