@@ -22,7 +22,7 @@ from licet.consent import rights_requests
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
 from licet.policy.file import preset
-from licet.web.api import schema
+from licet.web.api import rights_schema, schema
 
 from ..agent.transcripts import Coder
 from .browsing import launched
@@ -380,7 +380,8 @@ ANSWERS = {
     client.BulkItem: schema.BulkItemAnswer, client.FeedbackResult: schema.GivenFeedbackAnswer,
     client.SharedTurn: schema.SharedTurnAnswer, client.KeptFeedback: schema.KeptFeedbackAnswer,
     client.SentRequest: rights_requests.SeenRequest, client.SentRequestStep: rights_requests.SeenStep,
-    client.SentRequests: schema.RequestPage, client.RightTime: schema.RightAnswer, client.RightTimes: schema.RightsAnswer,
+    client.SentRequests: rights_schema.RequestPage, client.RightTime: rights_schema.RightAnswer,
+    client.RightTimes: rights_schema.RightsAnswer,
     client.FeedbackPage: schema.FeedbackPageAnswer, client.BadgeRun: schema.BadgeRunAnswer,
     client.Badge: schema.BadgeAnswer, client.Conversation: schema.ConversationAnswer,
     client.Conversations: schema.ConversationPage, client.NoticeResult: schema.NoticeAnswer,

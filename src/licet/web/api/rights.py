@@ -29,7 +29,7 @@ from licet.vault.account_region import SetRegion
 from licet.vault.commands import Outcome
 from licet.vault.ids import Prefix, parse
 from licet.vault.requests import VerbRequest
-from licet.web.api import schema
+from licet.web.api import rights_schema, schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import OFFICE, SEES
 from licet.web.api.references import account_of, not_found, own, site_of
@@ -58,7 +58,10 @@ Most = Annotated[
 
 @put("/v1/accounts/{account:str}/region", may=may(scope=Scope.accounts_write), responses=WRITES, tags=["accounts"])
 async def set_region(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewRegion], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    data: JSONBody[rights_schema.NewRegion],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
     """Sets where the person lives: whose clock holds for their later requests. It changes nothing of what may be used."""
     holder = await account_of(request, account)
@@ -70,19 +73,19 @@ async def set_region(
 
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
-async def list_rights(request: AnyRequest, account: AccountRef) -> schema.RightsAnswer:
+async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema.RightsAnswer:
     """By when each right would be answered, if it were asked for now, and by which law."""
     site, holder = site_of(request), await account_of(request, account)
     found = await site.reading(lambda tx: account_region.of_accounts(tx, [holder]))
     if holder not in found:
         raise not_found()
     at, region = site.now(), found[holder]
-    return schema.RightsAnswer(region=region, rights=tuple(_right(kind, region, at) for kind in RightKind))
+    return rights_schema.RightsAnswer(region=region, rights=tuple(_right(kind, region, at) for kind in RightKind))
 
 
-def _right(kind: RightKind, region: str | None, at: datetime) -> schema.RightAnswer:
+def _right(kind: RightKind, region: str | None, at: datetime) -> rights_schema.RightAnswer:
     times = deadlines.deadline(kind, region)
-    return schema.RightAnswer(
+    return rights_schema.RightAnswer(
         kind=kind, due_at=times.due_at(at), extends_to=times.extended_to(at), acknowledge_by=times.acknowledge_by(at),
         laws=times.laws, sources=times.sources, authority=times.authority,
     )  # fmt: skip
@@ -90,7 +93,10 @@ def _right(kind: RightKind, region: str | None, at: datetime) -> schema.RightAns
 
 @post("/v1/accounts/{account:str}/requests", may=SENDS, responses=WRITES, tags=TAG)
 async def send_request(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewRequest], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    data: JSONBody[rights_schema.NewRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
     """Puts a request of the person on record. An objection, or a request to restrict, is also the account's no."""
     site, holder = site_of(request), await account_of(request, account)
@@ -112,12 +118,14 @@ async def send_request(
 
 
 @get("/v1/accounts/{account:str}/requests", may=SEES, responses=READS, tags=TAG)
-async def list_own_requests(request: AnyRequest, account: AccountRef, cursor: Cursor = None) -> schema.RequestPage:
+async def list_own_requests(
+    request: AnyRequest, account: AccountRef, cursor: Cursor = None
+) -> rights_schema.RequestPage:
     """The account's requests, newest first, without what was written."""
     site, holder = site_of(request), await account_of(request, account)
     before, at = shell.uuid_cursor(cursor), site.now()
 
-    def read(tx: Transaction) -> schema.RequestPage:
+    def read(tx: Transaction) -> rights_schema.RequestPage:
         if holder not in account_region.of_accounts(tx, [holder]):
             raise not_found()
         rows = request_register.of_account(tx, holder, shell.LIMIT + 1, before=before)
@@ -126,8 +134,8 @@ async def list_own_requests(request: AnyRequest, account: AccountRef, cursor: Cu
     return await site.reading(read)
 
 
-def _page(rows: list[RequestRow], limit: int, at: datetime) -> schema.RequestPage:
-    return schema.RequestPage(
+def _page(rows: list[RequestRow], limit: int, at: datetime) -> rights_schema.RequestPage:
+    return rights_schema.RequestPage(
         items=tuple(rights_requests.seen(row, at) for row in rows[:limit]),
         next=shell.cursor_of(rows[limit - 1].request) if len(rows) > limit else None,
     )
@@ -157,7 +165,7 @@ def _answers(request: AnyRequest) -> bool:
     "/v1/accounts/{account:str}/requests/{request_id:str}/reply", may=OWN, responses=WRITES, status_code=200, tags=TAG
 )
 async def reply_to_request(
-    request: AnyRequest, account: AccountRef, request_id: RequestRef, data: JSONBody[schema.NewReply],
+    request: AnyRequest, account: AccountRef, request_id: RequestRef, data: JSONBody[rights_schema.NewReply],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:  # fmt: skip
     """Answers what staff asked, while the request waits: it goes on."""
@@ -196,21 +204,21 @@ async def _moved(request: AnyRequest, verb: VerbRequest, named: UUID, key: str |
 @get("/v1/requests", may=LISTS, responses=shell.refusals(), tags=TAG)
 async def list_requests(
     request: AnyRequest, kind: Kind = None, standing: State = None, cursor: Cursor = None, limit: Most = shell.LIMIT
-) -> schema.RequestPage:
+) -> rights_schema.RequestPage:
     """Requests by the day on which they are due, without what was written."""
     site, after = site_of(request), shell.uuid_cursor(cursor)
     states = (standing,) if standing is not None else (RequestState.open, RequestState.paused)
     kinds = (kind,) if kind is not None else ()
     at = site.now()
 
-    def read(tx: Transaction) -> schema.RequestPage:
+    def read(tx: Transaction) -> rights_schema.RequestPage:
         return _page(request_register.by_due(tx, limit + 1, kinds=kinds, states=states, after=after), limit, at)
 
     return await site.reading(read)
 
 
 @post("/v1/requests", may=ANSWERS, responses=WRITES, tags=TAG)
-async def enter_request(request: AnyRequest, data: JSONBody[schema.NewEnteredRequest]) -> Response[SeenRequest]:
+async def enter_request(request: AnyRequest, data: JSONBody[rights_schema.NewEnteredRequest]) -> Response[SeenRequest]:
     """Enters a request that came by letter, mail or telephone, with how its sender was identified."""
     site, by = site_of(request), _by(request)
     account = await account_of(request, data.account) if data.account is not None else None
@@ -231,7 +239,7 @@ async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenReques
 
 @post("/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG)
 async def act_on_request(
-    request: AnyRequest, request_id: RequestRef, data: JSONBody[schema.NewRequestAct]
+    request: AnyRequest, request_id: RequestRef, data: JSONBody[rights_schema.NewRequestAct]
 ) -> Response[SeenRequest]:
     """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads ``words``."""
     site, by = site_of(request), _by(request)

@@ -1,0 +1,86 @@
+"""The types of requests and responses about people's rights, as those of `web.api.schema`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from licet.consent.deadlines import REGION, RightKind
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
+from licet.web.api.schema import Ref, Short
+from licet.web.api.schema import _In as RequestBody
+from licet.web.api.schema import _Out as AnswerBody
+
+Written = Annotated[str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")]
+
+
+class NewRegion(RequestBody, frozen=True, kw_only=True):
+    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not known."""
+
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None
+
+
+class NewRequest(RequestBody, frozen=True, kw_only=True):
+    """A request of a person; ``words`` are theirs, sealed, and may be left out."""
+
+    kind: RightKind
+    words: Written = ""
+
+
+class NewReply(RequestBody, frozen=True, kw_only=True):
+    words: Written
+
+
+class NewEnteredRequest(RequestBody, frozen=True, kw_only=True):
+    """A request that reached staff another way. ``identity`` says how its sender was identified; both texts are sealed.
+
+    ``account`` is left out for somebody who has none here; the account's own region goes before ``region``. ``received_at``
+    is when it came, by default now.
+    """
+
+    kind: RightKind
+    words: Written
+    identity: Written
+    account: Ref | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None = None
+    received_at: datetime | None = None
+
+
+class NewRequestAct(RequestBody, frozen=True, kw_only=True):
+    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`), an extension
+    (`complexity`, `number`) or a refusal; ``words`` reach the person.
+    """
+
+    act: StaffAct
+    reason: Short = ""
+    words: Written = ""
+
+
+class RightAnswer(AnswerBody, frozen=True, kw_only=True):
+    """By when a right would be answered if it were asked for now; ``extends_to`` if it were extended, which is told before.
+
+    ``laws`` are those whose clocks are counted: several where the region is not known, of which the strictest holds.
+    ``authority`` is whom to complain to, null where that depends on the country.
+    """
+
+    kind: RightKind
+    due_at: datetime
+    extends_to: datetime | None
+    acknowledge_by: datetime | None
+    laws: tuple[str, ...]
+    sources: tuple[str, ...]
+    authority: str | None
+
+
+class RightsAnswer(AnswerBody, frozen=True, kw_only=True):
+    region: str | None
+    rights: tuple[RightAnswer, ...]
+
+
+class RequestPage(AnswerBody, frozen=True, kw_only=True):
+    """Requests without their steps, and without what was written."""
+
+    items: tuple[SeenRequest, ...]
+    next: str | None
