@@ -40,6 +40,7 @@ from licet.web.api import (
     problems,
     projects,
     reference,
+    rights,
     staff,
     turns,
 )
@@ -59,6 +60,7 @@ API = [
     *notice.ROUTES,
     *conversations.ROUTES,
     *feedback.ROUTES,
+    *rights.ROUTES,
     *turns.ROUTES,
     *otlp.ROUTES,
     *staff.ROUTES,

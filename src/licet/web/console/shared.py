@@ -32,6 +32,7 @@ STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
 HOLDS = may(staff=(StaffRole.privacy_officer,))
+ANSWERS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 
@@ -50,6 +51,7 @@ SECTIONS = (
     Section(path="/console/look-up", label="Look up", may=LOOKS),
     Section(path="/console/accounts", label="Accounts", may=OFFICE),
     Section(path="/console/conversations", label="Conversations", may=LOOKS),
+    Section(path="/console/rights", label="Requests of people", may=OFFICE),
     Section(path="/console/erasures", label="Erasures", may=OFFICE),
     Section(path="/console/recalls", label="Recalls", may=OFFICE),
     Section(path="/console/holds", label="Holds", may=LOOKS),
