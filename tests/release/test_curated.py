@@ -21,9 +21,10 @@ from licet.curate.runners import Local
 from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
 from licet.policy.state import TurnRole
-from licet.release import catalog
+from licet.release import card, catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
+from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 from licet.store.connect import Pool
 from licet.vault import installation
 from licet.vault.content import Content, ToolCall
@@ -150,6 +151,28 @@ def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> Non
     built = build(house)
     check_whole(house, built)
     assert built.manifest.counts.dropped == {"low_quality": 2}
+
+
+def test_the_manifest_and_the_card_say_how_often_quality_refused_each_language(house: House) -> None:
+    """A language of a few accounts is not named."""
+    german = "Kannst du mir sagen, wie ich das Brot zu Hause backe, wenn es nicht zu lange dauert?"
+    for number in range(ACCOUNTS_MIN):
+        house.open(f"u{number}", allow=True)
+        house.talk(
+            f"u{number}",
+            f"c{number}",
+            f"{german} Ich habe {number} Eier.",
+            "Du brauchst Mehl und Wasser, und es dauert.",
+        )
+    house.talk("u0", "again", "wie ist das, und was ist das?\n" * 40, "Das ist so, und nicht wie du es sagst.")
+    house.talk("u1", "english", "What can I do with the old bread that I have?", "You can make it into soup.")
+    built = build(house)
+    check_whole(house, built)
+    assert built.manifest.curation.quality == {
+        "de": LanguageQuality(rows=ACCOUNTS_MIN + 1, refused=1),
+        OTHER: LanguageQuality(rows=1, refused=0),
+    }
+    assert f"| `de` | {ACCOUNTS_MIN + 1} | 1 |" in card.text(built.manifest)
 
 
 def named(house: House, **how: object) -> Pipeline:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -74,6 +74,7 @@ from licet.release.manifest import (
 )
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
+from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release, RowSource, RowSources
 from licet.release.resume import ResumedBuild
 from licet.release.row_keys import SealedRow, row_key, seal_row
@@ -326,7 +327,7 @@ class Builder:
         came_to = KeptPage(
             candidates=page.turns, dropped=dropped, replaced=replaced, splits=self._tally.splits[first:],
             candidate_lines=proofs.candidate_lines, row_lines=proofs.row_lines,
-            figures=tuple(self._tally.contents.rows_from(first)),
+            figures=tuple(self._tally.contents.rows_from(first)), judged=page.judged,
         )  # fmt: skip
         return [sealed for sealed, _ in rows], came_to
 
@@ -359,6 +360,8 @@ class Builder:
         if self._survey is not None:
             threads = list(self._not_lost(page, threads, self._survey))
         curated = self._curation.curate([document for _, _, document in threads])
+        page.judged = _judged((row, made) for (row, _, _), made in zip(threads, curated, strict=True))
+        self._tally.quality.add(page.judged)
         for (row, thread, _), made in zip(threads, curated, strict=True):
             if made.dropped:
                 page.drop(row.conversation_id, made.dropped.value, len(thread))
@@ -552,7 +555,7 @@ class Builder:
         policy: Policy,
         proof: ProofPins,
     ) -> ReleaseManifest:
-        plan = self._curation.plan
+        plan, quality = self._curation.plan, self._tally.quality.by_language() or msgspec.UNSET
         return ReleaseManifest(
             release=release.release_id.hex,
             name=order.name,
@@ -576,7 +579,7 @@ class Builder:
                 measured=self._curation.found_by.measured,
             ),
             licet=order.software,
-            curation=CurationPin(plan=plan, splits=self._tally.runs()) if plan else msgspec.UNSET,
+            curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,
             contents=self._tally.contents.contents(self._tally.gone),
             proof=proof,
         )
@@ -600,6 +603,19 @@ def _figures(
         contents.account_mark(row.account_id), min(months), max(months), sum(map(_text_bytes, messages)),
         contents.profile_of({**by_row, **counts}),
     )  # fmt: skip
+
+
+def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
+    """What the rule of quality saw of each account by language, and refused."""
+    rows, refused = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+    for row, made in curated:
+        if made.labels is not None:
+            whose = made.labels.language, contents.account_mark(row.account_id)
+            rows[whose] += 1
+            refused[whose] += made.dropped is LeftOut.low_quality
+    return [
+        JudgedRows(language, account, count, refused[language, account]) for (language, account), count in rows.items()
+    ]
 
 
 def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:

@@ -122,7 +122,7 @@ def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
         version=_escaped(manifest.policy.version),
         journal=manifest.journal,
         counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
-        contents=_contents(manifest),
+        contents=_contents(manifest) + _refused(manifest),
         release=shown(Prefix.release, UUID(hex=manifest.release)),
         rules=_escaped(manifest.deidentification.rules),
         names=_names(manifest.deidentification),
@@ -178,6 +178,27 @@ def _contents(manifest: ReleaseManifest) -> str:
         accounts=accounts, first=told.first_month, last=told.last_month, bytes=told.bytes, tokens=told.tokens,
         unit=UNIT, breakdowns="\n".join(lines), rule=RULE,
     )  # fmt: skip
+
+
+_REFUSED = """
+What the rule of quality refused, of the conversations in each language that came before it; a language is named as above:
+
+| language | conversations | refused | % |
+|---|---:|---:|---:|
+{lines}
+"""
+
+
+def _refused(manifest: ReleaseManifest) -> str:
+    """The share that the rule of quality refused by language; empty where nothing was judged."""
+    pin = manifest.curation
+    if pin is msgspec.UNSET or pin.quality is msgspec.UNSET:
+        return ""
+    lines = (
+        f"| `{language}` | {one.rows:,} | {one.refused:,} | {100 * one.refused / max(one.rows, 1):.1f} |"
+        for language, one in pin.quality.items()
+    )
+    return _REFUSED.format(lines="\n".join(lines))
 
 
 _DOUBTS = {

@@ -19,6 +19,7 @@ from licet.policy.decide import Decision
 from licet.policy.file import Policies
 from licet.policy.state import TurnState
 from licet.release.curation import Document, Voice
+from licet.release.quality_counts import JudgedRows
 from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, RowMessage
 from licet.store.connect import Transaction
 from licet.vault import account_view
@@ -54,6 +55,7 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
+        self.judged: Sequence[JudgedRows] = ()  # what the rule of quality saw by language, once the page was curated
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
         for _, conversation in places:
             here, mine = self.seen[conversation], []

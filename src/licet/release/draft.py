@@ -23,6 +23,7 @@ from licet.keys.keyring import Keyring, forget_build_key
 from licet.keys.material import KeyMaterial, Random, seal, unseal
 from licet.release.contents import RowFigures
 from licet.release.part import PartPromise
+from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault.conversation_pages import Place
@@ -59,6 +60,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     candidate_lines: Sequence[bytes]
     row_lines: Sequence[bytes]
     figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
+    judged: Sequence[JudgedRows] = ()
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,13 +126,22 @@ class ProofPins(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in ProofPins.__struct_fields__}
 
 
+class LanguageQuality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many conversations in a language came before the rule of quality, and how many it refused."""
+
+    rows: Count
+    refused: Count
+
+
 class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How rows were curated (``plan`` is the hash of the steps), and the ordinals of each split: runs of a first and a
     last one, so that a loader reads a split without unsealing rows of another. Rows may be missing from a run.
+    ``quality``: what the rule of quality refused by language (`release.quality_counts`), absent if nothing was judged.
     """
 
     plan: str
     splits: Mapping[str, tuple[tuple[Count, Count], ...]]
+    quality: Mapping[str, LanguageQuality] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

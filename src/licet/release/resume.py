@@ -103,6 +103,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
         tally.splits += page.splits
         for figures in page.figures:
             tally.contents.add(figures)
+        tally.quality.add(page.judged)
         proofs.kept(page.candidate_lines, page.row_lines)
     year = taken.release.begun_at.year
     with transaction(pool) as tx:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from licet.release import merkle
 from licet.release.contents import ContentTally
 from licet.release.part import EPOCH
+from licet.release.quality_counts import QualityTally
 
 _NEVER = 2**63 - 1
 
@@ -27,6 +28,7 @@ class Tally:
         self.replaced: Counter[str] = Counter()
         self.splits: list[str] = []  # of each row
         self.contents = ContentTally()
+        self.quality = QualityTally()
         self.gone: set[int] = set()
         self._leaves = bytearray()
         self._untils = array("q")
