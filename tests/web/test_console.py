@@ -29,7 +29,7 @@ from .served import NOTICE, World, api, browser, world
 __all__ = ["api", "world"]
 
 SECRET = "the roots of the pear tree"
-LISTS = tuple(one.path for one in SECTIONS if one.path != "/console/look-up")
+LISTS = (*(one.path for one in SECTIONS if one.path != "/console/look-up"), "/console/rights/enter")
 
 
 class Lived:

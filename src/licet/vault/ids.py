@@ -30,6 +30,7 @@ class Prefix(StrEnum):
     model = "model"
     export = "exp"
     event = "evt"
+    request = "req"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:

@@ -28,6 +28,7 @@ from licet.web.api import (
     accounts,
     choices,
     conversations,
+    documents,
     erasures,
     events,
     feedback,
@@ -39,6 +40,7 @@ from licet.web.api import (
     problems,
     projects,
     reference,
+    rights,
     staff,
     turns,
 )
@@ -58,6 +60,7 @@ API = [
     *notice.ROUTES,
     *conversations.ROUTES,
     *feedback.ROUTES,
+    *rights.ROUTES,
     *turns.ROUTES,
     *otlp.ROUTES,
     *staff.ROUTES,
@@ -65,6 +68,7 @@ API = [
     *leases.ROUTES,
     *events.ROUTES,
     *erasures.ROUTES,
+    *documents.ROUTES,
 ]
 
 

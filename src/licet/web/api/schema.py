@@ -12,9 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from licet.consent.acts import ActKind
+from licet.consent.deadlines import REGION, RightKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
 from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.legal.paper import PaperKind
+from licet.legal.papers import ListedPaper
 from licet.masked import Masked
 from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import QUESTION
@@ -54,6 +58,7 @@ Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["train
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
+Written = Annotated[str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")]
 
 
 class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +92,48 @@ class NewPlan(_In, frozen=True, kw_only=True):
 
 class NewAge(_In, frozen=True, kw_only=True):
     age: Age | None
+
+
+class NewRegion(_In, frozen=True, kw_only=True):
+    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not known."""
+
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None
+
+
+class NewRequest(_In, frozen=True, kw_only=True):
+    """A request of a person; ``words`` are theirs, sealed, and may be left out."""
+
+    kind: RightKind
+    words: Written = ""
+
+
+class NewReply(_In, frozen=True, kw_only=True):
+    words: Written
+
+
+class NewEnteredRequest(_In, frozen=True, kw_only=True):
+    """A request that reached staff another way. ``identity`` says how its sender was identified; both texts are sealed.
+
+    ``account`` is left out for somebody who has none here; the account's own region goes before ``region``. ``received_at``
+    is when it came, by default now.
+    """
+
+    kind: RightKind
+    words: Written
+    identity: Written
+    account: Ref | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None = None
+    received_at: datetime | None = None
+
+
+class NewRequestAct(_In, frozen=True, kw_only=True):
+    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`), an extension
+    (`complexity`, `number`) or a refusal; ``words`` reach the person.
+    """
+
+    act: StaffAct
+    reason: Short = ""
+    words: Written = ""
 
 
 class NewScope(_In, frozen=True, kw_only=True):
@@ -222,6 +269,7 @@ class AccountAnswer(_Out, frozen=True, kw_only=True):
     closed_at: datetime | None
     gate: Gate
     questions: tuple[QuestionAnswer, ...]
+    region: str | None
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
@@ -619,6 +667,28 @@ class Holds(_Out, frozen=True, kw_only=True):
     total: int
 
 
+class NewDocument(_In, frozen=True, kw_only=True):
+    """Which paper, at which position of the log (`2026/1234`, by default the end), about which releases (by default all)."""
+
+    kind: PaperKind
+    position: Annotated[str, Meta(max_length=32)] | None = None
+    releases: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1000)] = ()
+
+
+class DocumentMade(_Out, frozen=True, kw_only=True):
+    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of `controller.yaml`."""
+
+    kind: str
+    position: str
+    sha256: str
+    again: bool
+    to_be_provided: tuple[str, ...]
+
+
+class Documents(_Out, frozen=True, kw_only=True):
+    items: tuple[ListedPaper, ...]
+
+
 class Inbox(_Out, frozen=True, kw_only=True):
     items: tuple[InboxItem, ...]
 
@@ -645,6 +715,34 @@ class SweepApproval(_In, frozen=True, kw_only=True):
     """``due`` is the amount that the waiting sweep announced."""
 
     due: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class RightAnswer(_Out, frozen=True, kw_only=True):
+    """By when a right would be answered if it were asked for now; ``extends_to`` if it were extended, which is told before.
+
+    ``laws`` are those whose clocks are counted: several where the region is not known, of which the strictest holds.
+    ``authority`` is whom to complain to, null where that depends on the country.
+    """
+
+    kind: RightKind
+    due_at: datetime
+    extends_to: datetime | None
+    acknowledge_by: datetime | None
+    laws: tuple[str, ...]
+    sources: tuple[str, ...]
+    authority: str | None
+
+
+class RightsAnswer(_Out, frozen=True, kw_only=True):
+    region: str | None
+    rights: tuple[RightAnswer, ...]
+
+
+class RequestPage(_Out, frozen=True, kw_only=True):
+    """Requests without their steps, and without what was written."""
+
+    items: tuple[SeenRequest, ...]
+    next: str | None
 
 
 class Erasures(_Out, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
+    /console/rights  /rights/ID  /enter  requests of people by due date; one with its steps, and acting on it; entering one
     /console/inbox                       what waits for whoever is signed in
     /console/erasures  recalls  ..       tables without content: see `tables`
     /console/erasures/ID                 one erasure, its places and its certificate
@@ -14,8 +15,9 @@
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff, made and revoked; for the owner
 
-Every page shows what the routes of the API return for the same roles. Content is shown on one page only, the response
-to a form with a reason, which cannot be loaded again. A host's id is sent in a form's body, never in a URL.
+Every page shows what the routes of the API return for the same roles. A conversation's content is shown on one page only,
+the response to a form with a reason, which cannot be loaded again; what people write to the staff, on the page of their
+request, to a privacy officer. A host's id is sent in a form's body, never in a URL.
 """
 
 from __future__ import annotations
@@ -44,7 +46,20 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import access, chart, erasure_page, holds, inbox, lists, models, records, review, work
+from licet.web.console import (
+    access,
+    chart,
+    erasure_page,
+    holds,
+    inbox,
+    lists,
+    models,
+    papers,
+    records,
+    review,
+    rights,
+    work,
+)
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -260,7 +275,7 @@ ROUTES = (
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
             *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
-            *access.ROUTES,
+            *access.ROUTES, *papers.ROUTES, *rights.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

@@ -32,6 +32,7 @@ STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
 HOLDS = may(staff=(StaffRole.privacy_officer,))
+ANSWERS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 
@@ -50,6 +51,7 @@ SECTIONS = (
     Section(path="/console/look-up", label="Look up", may=LOOKS),
     Section(path="/console/accounts", label="Accounts", may=OFFICE),
     Section(path="/console/conversations", label="Conversations", may=LOOKS),
+    Section(path="/console/rights", label="Requests of people", may=OFFICE),
     Section(path="/console/erasures", label="Erasures", may=OFFICE),
     Section(path="/console/recalls", label="Recalls", may=OFFICE),
     Section(path="/console/holds", label="Holds", may=LOOKS),
@@ -60,6 +62,7 @@ SECTIONS = (
     Section(path="/console/models", label="Models", may=STAFF),
     Section(path="/console/policy", label="Policy", may=STAFF),
     Section(path="/console/log", label="Log", may=STAFF),
+    Section(path="/console/documents", label="Papers", may=OFFICE),
     Section(path="/console/work", label="Background work", may=STAFF),
     Section(path="/console/access", label="Keys and staff", may=OWNS),
 )
