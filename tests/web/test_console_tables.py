@@ -168,7 +168,7 @@ def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(a
     assert "Doe" not in api.get("/console/holds", headers=worked.officer).text
     fields = {"act": "end", "chosen": [*chosen, worked.held], "asked": "yes", "matter": "Doe v. Acme"}
     would = api.post("/console/holds/act", **form(worked.officer, **fields))
-    assert "Cannot be done: no hold of that matter" in would.text
+    assert would.text.count("Cannot be done:") == 1
     done = api.post("/console/holds/act", **form(worked.officer, **fields, confirmed="yes"))
     assert "2 of 3 done." in done.text
     assert worked.world.rows("SELECT count(*) FROM holds") == [(1,)]
