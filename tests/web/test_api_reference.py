@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from licet.access.roles import Scope, StaffRole
+from licet.proof import documents
 from licet.release.live_leases import LEASE_SECONDS_MAX
 from licet.web.api import reference
 
@@ -129,6 +130,8 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("read_conversation", staff)
     send("place_hold", staff)
     send("end_hold", staff)
+    documents.append(world.here)
+    send("make_document", staff)
     assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
 
 
