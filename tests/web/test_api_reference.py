@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from licet.access.roles import Scope, StaffRole
+from licet.proof import documents
 from licet.release.live_leases import LEASE_SECONDS_MAX
 from licet.web.api import reference
 
@@ -139,6 +140,8 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("act_on_request", staff, request_id=asked)
     send("reply_to_request", world.person("ada"), request_id=asked)
     send("enter_request", staff)
+    documents.append(world.here)
+    send("make_document", staff)
     assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
 
 

@@ -53,7 +53,7 @@ async def make_document(request: AnyRequest, data: JSONBody[schema.NewDocument])
     "/v1/documents/{sha256:str}", may=SEES, responses=shell.refusals(404), tags=TAG, media_type="application/json",
 )  # fmt: skip
 async def get_document(request: AnyRequest, sha256: DocumentRef, form: AsFormat = "json") -> Response[bytes]:
-    """A paper as a file: signed, with its proof once the log has its leaf, or to read."""
+    """A paper as a file: signed, with its proof once the log has it, or to read."""
     site = site_of(request)
     file = await site.calling(lambda: papers.kept_as(site.here, sha256, form))
     return Response(file, media_type=TYPES[form])
