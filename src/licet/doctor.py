@@ -16,7 +16,7 @@ from importlib.metadata import version
 import msgspec
 
 from licet.backup import wal_receiver
-from licet.consent import controller
+from licet.consent import controller, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
@@ -54,7 +54,7 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(here: installation.Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which an operator would check."""
-    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here)]
+    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here), *_papers(here)]
     with transaction(here.pool) as tx:
         for look in (
             _server,
@@ -63,6 +63,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _notices,
             _overdue,
             _holds,
+            _requests,
             _archive,
             _orphans,
             _bodies_without_key,
@@ -130,6 +131,20 @@ def _controller(here: installation.Installation) -> DoctorFinding:
         seen = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
         return _broken("controller", seen, f"fill in {file}: docs/install.md")
     return _well("controller", f"stated in {file}")
+
+
+def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
+    """Whether the papers of the law would say "to be provided" somewhere; nothing where the file cannot be read."""
+    file = here.config.controller
+    try:
+        unanswered = controller.read(file).unanswered
+    except LicetError:  # `_controller` tells it
+        return
+    if unanswered:
+        seen = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
+        yield _warning("papers", seen, f"fill in {file}: docs/for-counsel.md says which paper needs which")
+    else:
+        yield _well("papers", f"everything that only you know is stated in {file}")
 
 
 def _people(here: installation.Installation) -> DoctorFinding:
@@ -234,6 +249,17 @@ def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
         yield _warning("holds", seen, "`licet hold list`, then end them or place them again with a later day")
     else:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
+
+
+def _requests(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    standing = request_register.open_requests(tx, here.clock())
+    if standing.overdue:
+        seen = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
+        yield _warning("requests", seen, "`licet request list` shows them first: answer them, or confirm their receipt")
+    elif standing.next_due is not None:
+        yield _well(
+            "requests", f"{standing.open:,} open requests of people, the next due on {written(standing.next_due)}"
+        )
 
 
 def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:

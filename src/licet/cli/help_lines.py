@@ -21,6 +21,7 @@ GROUPS = {
         "languages": "Checks the languages that the pages speak.",
         "explain": "Says whether and why content may be used, and until when.",
         "preview": "Shows what a release built now would hold of your chats.",
+        "request": "Lists, enters and answers what people ask for under the law.",
         "receipt": "Prints or writes the signed receipts of an account's choices.",
     },
     "Conversations": {
@@ -41,8 +42,9 @@ GROUPS = {
     },
     "Proof": {
         "ledger": "Appends to the log, publishes it and prunes old years.",
+        "document": "Makes the papers that the law asks for, signed and logged.",
         "witness": "Runs a witness that cosigns the logs of others.",
-        "verify": "Verifies a receipt, certificate, proof, log, release or model.",
+        "verify": "Verifies a receipt, certificate, document, log, release or model.",
     },
     "Operation": {
         "api-key": "Creates, lists and revokes the API keys of services.",
