@@ -27,6 +27,8 @@ class ReceivedVia(StrEnum):
 
 
 class RequestState(StrEnum):
+    """How far a request is: `open`, `paused` while its person is asked something, or how it ended."""
+
     open = "open"
     paused = "paused"
     answered = "answered"

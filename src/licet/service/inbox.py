@@ -14,6 +14,7 @@ import msgspec
 
 from licet.access.roles import StaffRole
 from licet.backup import archives
+from licet.consent import request_register
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError
 from licet.misuse import suggestions
@@ -102,6 +103,22 @@ def _many(count: int, one: str, many: str) -> str:
 
 
 # The sources
+
+
+def _requests(here: Installation) -> Iterator[InboxItem]:
+    with transaction(here.pool) as tx:
+        standing = request_register.open_requests(tx, here.clock())
+    if standing.overdue:
+        yield _item(
+            "requests", OFFICER, f"{_many(standing.overdue, 'request', 'requests')} of people not answered in time",
+            "Answer each, or refuse it with a reason.", "/console/rights", count=standing.overdue, overdue=True,
+        )  # fmt: skip
+    rest = standing.open - standing.overdue
+    if rest:
+        yield _item(
+            "requests", OFFICER, f"{_many(rest, 'request', 'requests')} of people to answer", "Answer the first due first.",
+            "/console/rights", count=rest, due_at=standing.next_due,
+        )  # fmt: skip
 
 
 def _erasures(here: Installation) -> Iterator[InboxItem]:
@@ -252,6 +269,7 @@ def _classifiers(here: Installation) -> Iterator[InboxItem]:
 
 
 SOURCES: tuple[InboxSource, ...] = (
+    InboxSource("requests", OFFICER, _requests),
     InboxSource("erasures", OFFICER, _erasures),
     InboxSource("recalls", OFFICER, _recalls),
     InboxSource("misuse", LOOKING, _suggestions),

@@ -48,7 +48,12 @@ State = Annotated[
     RequestState | None,
     QueryParameter(name="state", required=False, description="Only in this state; without it the open and the paused ones."),
 ]  # fmt: skip
-Most = Annotated[int, QueryParameter(name="limit", ge=1, le=LISTED_MAX, required=False)]
+Most = Annotated[
+    int,
+    QueryParameter(
+        name="limit", ge=1, le=LISTED_MAX, required=False, description="How many requests a page has at most."
+    ),
+]
 
 
 @put("/v1/accounts/{account:str}/region", may=may(scope=Scope.accounts_write), responses=WRITES, tags=["accounts"])
