@@ -50,7 +50,7 @@ def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
             for each in leaves:
                 tree.append(each)
             place = out.member(b"\n".join(block) + b"\n")
-            index.append(_entry(_handle(block[0]), place, leaves))
+            index.append(_entry(_conversation_of(block[0]), place, leaves))
             count += len(block)
         if count == 0:
             out.member(b"")
@@ -92,7 +92,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield block
 
 
-def _handle(line: bytes) -> bytes:
+def _conversation_of(line: bytes) -> bytes:
     """The handle of a line's conversation."""
     try:
         handle = bytes.fromhex(_decode(line).conversation or "")
