@@ -672,7 +672,7 @@ def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path:
     late = simulated("hold", "list", code=1).stdout
     assert "OVERDUE" in late
     assert PLANTED not in late
-    assert "no hold of that matter" in error(simulated("hold", "end", chat, "--matter", "another", code=1))[0]
+    assert "no hold for that matter" in error(simulated("hold", "end", chat, "--matter", "another", code=1))[0]
     assert "would be free" in simulated("hold", "end", chat, *with_matter, "--dry-run").stdout
     assert json.loads(simulated("hold", "end", chat, *with_matter, "--json").stdout)[0]["outcome"] == "done"
     assert json.loads(simulated("hold", "list", "--json").stdout)["total"] == 0

@@ -86,4 +86,4 @@ def test_settings_that_do_not_fit_together_are_refused(operator: Operator) -> No
     refused = operator.run("keys", "status", code=64, LICET_KEYS__PROVIDER="bao")
     assert "error: the key provider needs `LICET_KEYS__ADDRESS`" in refused.stderr
     refused = operator.run("keys", "status", code=64, LICET_KEYS__PROVIDER="paper")
-    assert "hint: LICET_KEYS__PROVIDER is file, bao or pkcs11" in refused.stderr
+    assert "hint: set LICET_KEYS__PROVIDER to file, bao or pkcs11" in refused.stderr

@@ -33,6 +33,7 @@ WITHOUT_JSON = {
 # The commands that destroy keys, content or files, and how each shows first what it would destroy.
 DESTROYS = {
     "backup prune": "--dry-run",
+    "demo": "--dry-run",
     "erase run": "--dry-run",
     "hold end": "--dry-run",
     "keys destroy-due": "--dry-run",
@@ -40,8 +41,10 @@ DESTROYS = {
     "ledger prune": "--apply",  # shows, unless it is given
     "recall export": "--dry-run",
     "release purge": "--dry-run",
+    "restore": "--dry-run",
     "sweep": "--dry-run",
     "train purge": "--dry-run",
+    "train safety": "--dry-run",
     "vault cool": "--dry-run",
     "webhooks remove": "--dry-run",
 }

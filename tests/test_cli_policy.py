@@ -161,7 +161,7 @@ def test_apply_refuses_without_a_plan_of_this_very_text(counsel: Counsel) -> Non
     assert "has no plan" in error and "licet policy plan" in hint
     counsel.run("plan", file, code=2)
     counsel.file(keep={"opted_in": "P2Y"})
-    assert "changed since it was planned" in counsel.refused("apply", file)[0]
+    assert "it was changed or another was applied" in counsel.refused("apply", file)[0]
     counsel.file(keep={"opted_in": "P3Y"})
     counsel.run("apply", file)
 
@@ -172,7 +172,7 @@ def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(couns
     counsel.run("plan", two, code=2)
     counsel.run("plan", one, code=2)
     counsel.run("apply", one)
-    assert "another was applied since" in counsel.refused("apply", two)[0]
+    assert "another was applied after its plan" in counsel.refused("apply", two)[0]
     counsel.run("plan", two, code=2)
     counsel.house.passes(PLAN_DAYS_MAX)
     counsel.house.now += timedelta.resolution
@@ -184,12 +184,12 @@ def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(couns
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"name": "2025-08-28", "keep": {"opted_in": "P3Y"}}, "`2025-08-28` is applied already, and this file means"),
+        ({"name": "2025-08-28", "keep": {"opted_in": "P3Y"}}, "`2025-08-28` is already applied, and this file has"),
         ({"effective": "2025-08-28"}, "`new` is not newer than `2025-08-28`"),
         ({"effective": "2025-09-19"}, "`new` would be effective in the past"),
         (
             {"keep": {"opted_in": "P6Y"}},
-            "`new` widens what may be used or kept, or drops a question, and is not material",
+            "`new` widens what may be used or kept, or drops a question, but is not material",
         ),
         ({"origins": ["typed", "upload", "assistant", "connector"]}, "widens what may be used or kept"),
     ],
@@ -229,7 +229,7 @@ def test_the_version_in_force_is_amended_by_a_later_deadline_or_none(counsel: Co
 def test_an_earlier_deadline_is_refused_and_the_error_says_why(counsel: Counsel) -> None:
     for command in ("plan", "apply"):
         error, hint = counsel.refused(command, dated(counsel, "2025-09-20"))
-        assert error == ("version `2025-08-28` was applied with `2025-09-28` to decide by, and `2025-09-20` is earlier")
+        assert error == ("version `2025-08-28` was applied with `2025-09-28` to decide by, but `2025-09-20` is earlier")
         assert "told how long they may wait" in hint
 
 
@@ -237,7 +237,7 @@ def test_the_deadline_alone_can_be_amended(counsel: Counsel) -> None:
     file = dated(counsel, "2025-10-28")
     file.write_text(file.read_text("utf-8").replace("deleted: P30D", "deleted: P20D"), encoding="utf-8")
     error, hint = counsel.refused("plan", file)
-    assert "this file means something else" in error
+    assert "this file has a different meaning" in error
     assert "only `decide_by`" in hint
 
 

@@ -13,7 +13,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from licet.cli.command import main
 from licet.cli.terminal import folded
 from licet.config import Configuration
 from licet.curate.batches import batches
@@ -361,7 +363,11 @@ def test_a_folder_that_is_no_demonstration_is_left_alone(tmp_path: Path) -> None
 
 
 def test_a_second_demonstration_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    dry = ["demo", "--data", str(tmp_path / "demo"), "--dry-run"]
+    assert CliRunner().invoke(main, dry).stdout == f"would delete nothing: {tmp_path / 'demo'} is free\n"
     told(tmp_path / "demo", FIXTURES / "messages")
+    assert json.loads(CliRunner().invoke(main, [*dry, "--json"]).stdout)["deletes"] is True
+    assert clock_of(tmp_path / "demo") is not None, "a dry run deletes nothing"
     _, said = told(tmp_path / "demo", FIXTURES / "chatgpt")
     assert said.startswith("clearing the earlier demonstration")
     shutil.rmtree(tmp_path / "demo")

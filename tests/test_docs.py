@@ -20,6 +20,7 @@ from licet.config import Configuration
 from licet.plugins.settings import PREFIX, PluginSettings
 from licet.policy.decide import DecisionReason
 from licet.store.connect import Pool
+from licet.web.api import reference
 
 from .commands import below, every
 from .test_configuration import settings
@@ -109,14 +110,7 @@ def served(world: World) -> dict[str, tuple[May, str]]:
 
 
 def row(name: str, may: May, said: str) -> str:
-    staff = [role.value for role in sorted(may.staff)]
-    who = (
-        ["a person"] * may.person
-        + [f"`{scope.value}`" for scope in (may.scope,) if scope is not None]
-        + [f"`{one}`" for one in staff]
-    )
-    called = "anybody" if may.anybody else "any known caller" if may.known else ", ".join(who)
-    return f"| `{name}` | {called} | {said} |"
+    return f"| `{name}` | {reference.callers(may)} | {said} |"
 
 
 def test_every_route_is_in_the_list_of_routes_and_none_is_invented(world: World) -> None:

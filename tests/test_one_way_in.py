@@ -219,7 +219,7 @@ class Spooled(Transport):
 
     async def permit(self, recorder: Recorder, name: str) -> GatePermit | None:
         _, permit = await recorder.permit(f"host:{name}")
-        await recorder.end_asking()
+        await recorder._asking.close()  # this loop ends before the recorder does
         return permit
 
 

@@ -133,7 +133,7 @@ def _controller(here: installation.Installation) -> DoctorFinding:
 
 
 def _people(here: installation.Installation) -> DoctorFinding:
-    """Whether anybody can sign in to the pages, where people answer."""
+    """Whether anybody can sign in to the pages, which is where people answer."""
     web = here.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
     found = {what: file for what, file in named.items() if file is not None}
@@ -144,7 +144,7 @@ def _people(here: installation.Installation) -> DoctorFinding:
         )  # fmt: skip
     missing = [str(file) for file in found.values() if not file.is_file()]
     if missing:
-        return _broken("people", f"the key of the assistant's tokens is not there: {missing[0]}", "put it there")
+        return _broken("people", f"the key of the assistant's tokens is missing: {missing[0]}", "put it there")
     return _well("people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}")
 
 
@@ -189,7 +189,7 @@ def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
 def _policy(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     known = versions.load(tx)
     if known is None:
-        yield _warning("policy", "none is applied: nothing may be used", "run `licet init`")
+        yield _warning("policy", "no policy is applied: nothing may be used", "run `licet init`")
         return
     at = here.clock()
     now = known.in_force(at)
@@ -242,7 +242,9 @@ def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     sweep = sweeper.standing(here)
     if sweep.waits:
         yield _broken(
-            "sweep", f"it waits: it would erase {sweep.due:,}, of {sweep.kept:,} segments kept", "`licet sweep approve`"
+            "sweep",
+            f"it waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} stored segments",
+            "`licet sweep approve`",
         )
     what = f"{count:,} segments, feedback and safety copies"
     if since is None:
@@ -277,22 +279,22 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
 
 
 def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorFinding]:
-    """What is outstanding in the log, at other people's programs, and at recipients."""
+    """What is outstanding in the log, at other programs, and at recipients."""
     for host in endpoints.every(here):
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:
             yield _broken(
-                "hosts", f"{name} hears nothing since {written(host.disabled_at)}: {host.disabled_because}",
+                "hosts", f"{name} receives nothing since {written(host.disabled_at)}: {host.disabled_because}",
                 f"`licet webhooks replay {host.endpoint}`",
             )  # fmt: skip
         elif host.overdue or host.blocked:
-            seen = f"{name}: {host.overdue:,} answers overdue, {host.blocked:,} accounts wait"
+            seen = f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
             yield _warning("hosts", seen, "`licet webhooks list` says why")
     waits = certificates.unlogged(here)
     if waits.since is not None:
         yield _warning(
-            "closures", f"{waits.closures:,} wait for the log to take their leaves, since {written(waits.since)}",
-            "`licet serve` does it, or `licet ledger append`; the next sweep then certifies them",
+            "closures", f"{waits.closures:,} wait until their leaves are in the log, since {written(waits.since)}",
+            "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )  # fmt: skip
     overdue = sum(one.overdue for one in certificates.recalls(here))
     if overdue:
@@ -315,11 +317,9 @@ def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> Doc
     return look
 
 
-_orphans = _counted("bodies", integrity.bodies_without_segment, "sealed turns of no segment")
-_bodies_without_key = _counted("erasure", integrity.bodies_without_key, "sealed turns whose key is gone")
-_keys_without_body = _counted(
-    "keys of turns", integrity.keys_without_body, "living keys of segments without a sealed turn"
-)
+_orphans = _counted("bodies", integrity.bodies_without_segment, "sealed turns without a segment")
+_bodies_without_key = _counted("erasure", integrity.bodies_without_key, "sealed turns whose key is destroyed")
+_keys_without_body = _counted("keys of turns", integrity.keys_without_body, "keys of segments without a sealed turn")
 _register = _counted(
-    "register", integrity.segments_unregistered, "kept segments that the register of copies does not know"
+    "register", integrity.segments_unregistered, "kept segments that are not in the register of copies"
 )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 
 class LicetError(Exception):
-    """Any error of ours. ``hint`` is the mend, in one sentence, or empty."""
+    """Any error of Licet's. ``hint`` is the fix, in one sentence, or empty."""
 
     exit_code = 70
     status = 500
@@ -35,7 +35,7 @@ class UsageError(LicetError):
 
 
 class InputError(UsageError):
-    """A mistake in a file: names the place, the value and the mend."""
+    """A mistake in a file: names the place, the value and the fix."""
 
     def __init__(self, message: str, hint: str = "", *, file: str = "", line: int = 0, key: str = "") -> None:
         place = file + (f":{line}" if line else "")
@@ -45,7 +45,9 @@ class InputError(UsageError):
 
 
 class NotInstalledError(UsageError):
-    """A package of an optional part is not installed: names it, and what installs it. ``part`` is an extra of ours."""
+    """A package of an optional part is not installed: names it, and how to install it. ``part`` is an extra of Licet's
+    package.
+    """
 
     def __init__(self, package: str, part: str, otherwise: str = "") -> None:
         hint = (
@@ -90,6 +92,6 @@ class BrokenError(LicetError):
 
 
 class ContradictedError(BrokenError):
-    """A backup or an archive is not what was made here: damaged, or somebody else's work. Nothing of it was used."""
+    """A backup or an archive differs from what was made here: it is damaged or forged. Nothing of it was used."""
 
     exit_code = 1

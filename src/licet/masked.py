@@ -1,4 +1,4 @@
-"""What must never be printed: a value that shows its type and not what it holds."""
+"""Values that must never be printed: they show their type and not their content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Masked:
-    """Shows its type and nothing of what it holds, to `repr` and to rich's tracebacks, which ask another way."""
+    """Shows its type and nothing of its content, to `repr` and to rich's tracebacks, which read it in another way."""
 
     __slots__ = ()
 

@@ -17,15 +17,17 @@ import msgspec
 import psutil
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from licet.access import service_keys
 from licet.access.roles import Scope
 from licet.backup import archives, backup_manifest, dump, postgres_programs
+from licet.cli.command import main
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.erasure import certificates, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError
+from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -200,6 +202,30 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
         assert check_the_log(again)["choice"] == before["choice"] + 1
 
 
+def test_a_dry_run_shows_what_a_restore_then_does_and_restores_nothing(place: Place) -> None:
+    home, folder = talk(place)
+    would = archives.forecast(place.config, folder, place.clock)
+    assert (would.form, would.life) == (backup_manifest.BackupForm.dump, 0)
+    environment = {"LICET_DATA": str(place.config.data)}
+    typed = CliRunner(env=environment).invoke(main, ["restore", str(folder), "--dry-run", "--json"])
+    assert json.loads(typed.stdout)["since"] == would.since, typed.output
+    with installation.installation(place.config, place.clock) as here:
+        assert Home(here, place, home).decided("new-chat") is DecisionReason.deleted, (
+            "what the backup lacks is here still"
+        )
+    with pytest.raises(UsageError, match="--until needs a base"):
+        archives.forecast(place.config, folder, place.clock, place.now)
+    done = archives.restore(place.config, folder, place.clock)
+    assert sum(would.since.values()) == sum(done.applied.values()) + done.gone
+    assert done.applied.items() <= (would.since | {"deleted": would.since["deleted"] - done.gone}).items()
+    again = archives.forecast(place.config, None, place.clock)
+    assert (again.backup, again.life, again.since) == (None, 1, {})
+    nowhere = Configuration(data=place.config.data.parent / "elsewhere", restrictions=place.config.journal)
+    with pytest.raises(UsageError, match="there is no installation"):
+        archives.forecast(nowhere, None, place.clock)
+    assert not nowhere.data.exists()
+
+
 def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_so(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     with installation.installation(place.config, place.clock) as here:
@@ -252,7 +278,7 @@ def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: 
                 refused()
             assert error.value.because == "fenced"
     with (
-        pytest.raises(RefusedError, match="has not been applied"),
+        pytest.raises(RefusedError, match="have not been applied"),
         installation.installation(place.config, place.clock),
     ):
         pass
@@ -387,7 +413,7 @@ def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing
     home, folder = talk(place)
     dumped = (folder / backup_manifest.DUMP).read_bytes()
     (folder / backup_manifest.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
-    with pytest.raises(ContradictedError, match="not the one of its manifest"):
+    with pytest.raises(ContradictedError, match="does not match its manifest"):
         archives.restore(place.config, folder, place.clock)
     (folder / backup_manifest.DUMP).write_bytes(dumped)
     other = msgspec.structs.replace(place.config, restrictions=tmp_path / "another")
@@ -445,7 +471,7 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(pl
             refused(place.config, folder)
     proved_anew(place, folder)  # and were it proved: what is in it is held to what may be in it
     for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
-        with pytest.raises(ContradictedError, match=r"no dump of ours holds: `COPY public\.accounts TO PROGRAM"):
+        with pytest.raises(ContradictedError, match=r"no dump of Licet contains: `COPY public\.accounts TO PROGRAM"):
             refused(place.config, folder)
     with pytest.raises(ContradictedError, match="TO PROGRAM"):
         dump.put_back(dsn, folder / backup_manifest.DUMP)
@@ -478,13 +504,13 @@ def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str],
         with psycopg.connect(changed, autocommit=True) as conn:
             conn.execute(statement)
         dump.take(changed, target)
-        with pytest.raises(ContradictedError, match="holds what no dump of ours holds"):
+        with pytest.raises(ContradictedError, match="contains what no dump of Licet contains"):
             dump.check(target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds ADD COLUMN more text")
         conn.execute("DROP TABLE suggestions")
     dump.take(dsn, target)
-    with pytest.raises(ContradictedError, match=r"holds what no dump of ours holds: `COPY public.holds"):
+    with pytest.raises(ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"):
         dump.put_back(databases(), target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds DROP COLUMN more")

@@ -218,7 +218,7 @@ def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_sin
 def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place: Place, lived: Lived) -> None:
     archive = archive_of(place)
     shutil.rmtree(archive)
-    with pytest.raises(NotFoundError, match="is not there"):
+    with pytest.raises(NotFoundError, match="is missing"):
         archives.restore(place.config, base_of(place, lived), place.clock)
     archive.mkdir()
     shutil.rmtree(place.config.data / "postgres")  # the disk of the database is lost, and its password with it
@@ -232,14 +232,21 @@ def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place:
 
 def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Lived) -> None:
     start(place)
-    for until, why in ((lived.moment - DAY, "the base backup ended at"), (lived.moment + DAY, "ends before that")):
+    would = archives.forecast(place.config, base_of(place, lived), place.clock, lived.moment)
+    assert (would.form, would.life) == (backup_manifest.BackupForm.base, 0)
+    with pytest.raises(UsageError, match="the base backup ended at"):
+        archives.forecast(place.config, base_of(place, lived), place.clock, lived.moment - DAY)
+    for until, why in (
+        (lived.moment - DAY, "the base backup ended at"),
+        (lived.moment + DAY, "ends before the moment"),
+    ):
         with pytest.raises(UsageError, match=why):
             archives.restore(place.config, base_of(place, lived), place.clock, until)
         check_nothing_is_left_beside(place)
     with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn, "and no fence was left"
         kept = archives.back_up(here, place.backups)
-    with pytest.raises(UsageError, match="--until goes with a base"):
+    with pytest.raises(UsageError, match="--until needs a base"):
         archives.restore(place.config, kept.folder, place.clock, lived.moment)
 
 
@@ -374,7 +381,7 @@ def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(place: Plac
         with flipped(path, at), pytest.raises(ContradictedError):
             archives.verify(place.config, folder)
     aside = begun.rename(archive.parent.parent / "aside")
-    with pytest.raises(BrokenError, match="is not there"):
+    with pytest.raises(BrokenError, match="is missing"):
         archives.verify(place.config, folder)
     aside.unlink()
 
@@ -549,7 +556,7 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
         subprocess.Popen(licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE) as first,
     ):
         waited(lambda: received_by(here) is not None)
-        with pytest.raises(BusyError, match="by another program"):
+        with pytest.raises(BusyError, match="another program is archiving"):
             wal_receiver.end(here)
         first.kill()  # its receiver goes on
     call = [*licet(place, "backup", "wal", place.backups), "--json"]

@@ -29,7 +29,7 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
                VALUES (%s, %s, %s, 'deletion', 'swept', %s, %s, %s, %s)""",
             [house.accounts["ana"], named, house.chats["c"], *[house.now] * 4],
         )
-    with pytest.raises(BrokenError, match="`1` of what was erased lie in the place `release` still"):
+    with pytest.raises(BrokenError, match="`1` erased items are still in the place `release`"):
         certificates.run(house.here)
     assert house.query("SELECT certificate FROM erasures") == [(None,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'certificate'") == [(0,)]

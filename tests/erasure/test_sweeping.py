@@ -72,7 +72,7 @@ def running(house: House) -> Iterator[None]:
 
 def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(house: House) -> None:
     house.passes(11)
-    with pytest.raises(RefusedError, match="would erase `3`, of `8` segments kept") as refused:
+    with pytest.raises(RefusedError, match="would erase `3` of `8` stored segments") as refused:
         sweeper.sweep(house.here)
     assert refused.value.because == "sweep_waits"
     assert kept(house) == 8
@@ -93,7 +93,7 @@ def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds
     seen = sweeper.standing(house.here)
     assert (seen.waits_since, seen.approved, seen.ended_at) == (None, None, house.now)
     house.passes(20)
-    with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
+    with pytest.raises(RefusedError, match="would erase `5` of `5`"):
         sweeper.sweep(house.here)
 
 
@@ -103,7 +103,7 @@ def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(hou
         sweeper.sweep(house.here)
     sweeper.approve(house.here, "user:kim")
     house.passes(20)
-    with pytest.raises(RefusedError, match="would erase `8`, of `8`"):
+    with pytest.raises(RefusedError, match="would erase `8` of `8`"):
         sweeper.sweep(house.here)
     assert kept(house) == 8
     assert sweeper.standing(house.here).waits
@@ -173,7 +173,7 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
     house.passes(30)
     (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
     assert found.state is doctor.FindingState.warning
-    assert f"endpoint `{added.endpoint}`: 1 answers overdue" in found.seen
+    assert f"endpoint `{added.endpoint}`: 1 acknowledgements overdue" in found.seen
 
 
 # What is due, and what will be kept
@@ -296,7 +296,7 @@ def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: 
             house.about(do.Unhold, "ana", chat, matter="case 7")
 
     becomes_due = iter([chats[:1], chats[1:]])
-    with pytest.raises(RefusedError, match="would erase `5`, of `5`"):
+    with pytest.raises(RefusedError, match="would erase `5` of `5`"):
         sweeper.sweep(house.here, progress=lambda _: freed(*next(becomes_due)))
     assert kept(house) == 5, "one more than it may, and none of what became due then"
     assert sweeper.standing(house.here).waits

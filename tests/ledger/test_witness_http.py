@@ -223,14 +223,14 @@ def cosigned_by(signer: Signer, text: str | None = None) -> Answer:
 FORGED = f"{ORIGIN}\n1\n{note.encode_base64(bytes(32))}\n"
 LINE = "\u2014 witness.example/w1 "
 HOSTILE = {
-    "the cosignature of another checkpoint": (cosigned_by(WITNESS, FORGED), "the signature of `witness.example/w1` fails"),
-    "another's cosignature": (cosigned_by(SECOND), "its answer holds no cosignature of its key"),
+    "the cosignature of another checkpoint": (cosigned_by(WITNESS, FORGED), "the signature of `witness.example/w1` is not valid"),
+    "another's cosignature": (cosigned_by(SECOND), "its response has no cosignature of its key"),
     "nonsense": (say(200, b"\xff\n\n"), "a signature line is an em dash"),
     "nothing": (say(200, b""), "the last signature line has no newline"),
     "101 lines": (say(200, f"{LINE}AAAAAAAA\n".encode() * 101), "at most `100` signatures"),
     "a page without an end": (say(200, b"x" * (1 << 20)), "the last signature line has no newline"),
     "a size that is none": (say(409, b"many\n"), "the witness's size is not a decimal"),
-    "a size ahead of the log": (say(409, b"301\n"), "it has signed `301` entries, and the log shows `300`"),
+    "a size ahead of the log": (say(409, b"301\n"), "it has signed `301` entries, but the log shows `300`"),
     "one conflict after another": (say(409, b"7\n"), "it answered `409`"),
     "a redirect": (say(302, b"", Location="http://127.0.0.1:9/"), "it answered `302`"),
     "an error": (say(500, b""), "it answered `500`"),

@@ -63,13 +63,13 @@ def test_a_retention_that_does_not_read_is_named(house: House) -> None:
 def test_a_year_stays_for_as_long_as_something_rests_on_it(house: House) -> None:
     published(house, "P1Y")
     assert reasons(house)[2025] == ()
-    assert "a policy version told in it is in force, or was within the retention" in reasons(house)[2026]
-    assert "its retention has not passed" in reasons(house)[2027]
+    assert "a policy version logged in it is in force, or was within the retention period" in reasons(house)[2026]
+    assert "its retention period has not passed" in reasons(house)[2027]
     published(house, "P1500D")
-    assert reasons(house)[2025][0] == "its retention has not passed"
+    assert reasons(house)[2025][0] == "its retention period has not passed"
     published(house, "P400D")
     house.now = instant("2027-04-30")
-    assert reasons(house)[2025] == ("a grant told in it ended within the retention", *reasons(house)[2025][1:])
+    assert reasons(house)[2025] == ("a grant logged in it ended within the retention period", *reasons(house)[2025][1:])
 
 
 def test_a_running_grant_keeps_its_year_however_long_ago(house: House) -> None:
@@ -79,15 +79,15 @@ def test_a_running_grant_keeps_its_year_however_long_ago(house: House) -> None:
     published(house, "P1Y")
     assert reasons(house)[2025] == ()  # her first grant ended; this one is of another year
     house.now = instant("2040-01-01")
-    assert "1 grants told in it run" in reasons(house)[2031]
+    assert "1 grants logged in it are in force" in reasons(house)[2031]
 
 
 def test_no_year_goes_before_the_one_before_it(house: House) -> None:
     published(house, "P1Y")
     house.now = instant("2045-01-01")
     seen = reasons(house)
-    assert "a policy version told in it is in force, or was within the retention" in seen[2026]
-    assert seen[2027] == ("a year before it stays",)
+    assert "a policy version logged in it is in force, or was within the retention period" in seen[2026]
+    assert seen[2027] == ("an earlier year is kept",)
 
 
 def test_a_sealed_release_keeps_the_year_that_tells_of_it(house: House) -> None:
@@ -148,7 +148,7 @@ def test_a_crash_within_is_finished_by_the_next_call(house: House, crash: str) -
 
 def test_a_folder_of_somebody_else_is_not_taken_for_a_crash(house: House) -> None:
     (house.here.config.data / "log" / "2025.pruned").mkdir()
-    with pytest.raises(UsageError, match="none of ours"):
+    with pytest.raises(UsageError, match="not made by Licet"):
         log_retention.prune(house.here)
 
 

@@ -481,7 +481,7 @@ def test_a_build_stopped_at_any_look_at_the_clock_goes_on(house: House, looks: i
 
 def test_the_name_of_a_sealed_release_is_refused(house: House) -> None:
     build(house)
-    with pytest.raises(RefusedError, match="there is a release `r` already"):
+    with pytest.raises(RefusedError, match="there is already a release `r`"):
         build(house)
     assert catalog.verify_release(house.here, "r") == []
 
@@ -496,7 +496,7 @@ def test_a_folder_that_holds_anything_else_is_never_cleared_away(house: House, u
     folder = house.here.config.releases / "r"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(RefusedError, match="is not of an unfinished build"):
+    with pytest.raises(RefusedError, match="does not belong to an unfinished build"):
         build(house)
     assert (folder / "thesis.txt").read_text() == "years of work"
 
@@ -509,7 +509,7 @@ def test_a_folder_with_a_release_of_another_installation_is_not_cleared_away(hou
         build(house, cleaner=Meddling(stop))
     shutil.rmtree(house.here.config.releases / "r")
     shutil.copytree(other.folder, house.here.config.releases / "r")
-    with pytest.raises(RefusedError, match="is not of an unfinished build"):
+    with pytest.raises(RefusedError, match="does not belong to an unfinished build"):
         build(house)
     assert (house.here.config.releases / "r" / manifest.FILE).exists()
 

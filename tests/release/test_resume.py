@@ -354,7 +354,7 @@ def test_what_the_draft_keeps_opens_for_nobody_without_its_secret(house: House) 
     house.here.keyring._known.clear()
     said: list[str] = []
     check_whole(house, build(house, says=said.append))
-    assert said == ["starts over: nothing of it was kept"]
+    assert said == ["starts over: nothing of the unfinished build was kept"]
 
 
 def next_version(house: House) -> None:
@@ -376,12 +376,12 @@ def a_year_passes(house: House) -> None:
     ("change", "how", "why"),
     [
         (next_version, {}, "another policy version is in force"),
-        (a_year_passes, {}, "a new year began, and with it a new log"),
-        (lambda _: None, {"software": "other"}, "the software is another"),
-        (lambda _: None, {"rows_per_part": 4}, "parts have another size"),
-        (lambda _: None, {"shares": Shares(test=1, validation=1)}, "curation is another"),
-        (lambda _: None, {"curated": False}, "curation is another"),
-        (lambda _: None, {"afresh": True}, "it is to"),
+        (a_year_passes, {}, "a new year began, which has a new log"),
+        (lambda _: None, {"software": "other"}, "the software version differs"),
+        (lambda _: None, {"rows_per_part": 4}, "the part size differs"),
+        (lambda _: None, {"shares": Shares(test=1, validation=1)}, "the curation plan differs"),
+        (lambda _: None, {"curated": False}, "the curation plan differs"),
+        (lambda _: None, {"afresh": True}, "--afresh was given"),
     ],
 )  # fmt: skip
 def test_a_build_that_would_be_another_starts_over_and_says_why(

@@ -233,7 +233,7 @@ def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
 
 
 def test_a_frame_that_states_more_than_the_bound_is_not_decompressed() -> None:
-    with pytest.raises(BrokenError, match="states more than"):
+    with pytest.raises(BrokenError, match="claims more than"):
         rows.decode(b"\x01" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
 
 

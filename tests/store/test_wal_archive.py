@@ -76,7 +76,7 @@ def test_what_is_copied_is_what_is_sealed_from_where_a_base_begins(archive: Path
 def test_a_seal_that_does_not_read_is_contradicted(archive: Path, written: bytes) -> None:
     wal_seals.seal(archive, KEY)
     (archive / f"{FIRST}.seal").write_bytes(written)
-    with pytest.raises(ContradictedError, match="does not read"):
+    with pytest.raises(ContradictedError, match="cannot be read"):
         wal_seals.proved(archive, KEY, FIRST)
 
 
@@ -123,9 +123,9 @@ def test_a_segment_that_is_not_there_is_named_by_the_one_behind_it(tmp_path: Pat
             file.truncate(SEGMENT)
     (tmp_path / names[absent]).unlink()
     begins = Beginning(place="0/FE000028", segment=names[0])
-    with pytest.raises(BrokenError, match=f"the segment before `{names[absent + 1]}` is not there"):
+    with pytest.raises(BrokenError, match=f"the segment before `{names[absent + 1]}` is missing"):
         wal_archive.check(tmp_path, begins)
-    with pytest.raises(BrokenError, match=f"the segment before `{names[3]}` is not there"):
+    with pytest.raises(BrokenError, match=f"the segment before `{names[3]}` is missing"):
         wal_archive.check(tmp_path, begins, frozenset({names[0], names[3]} | ({names[1]} if absent == 2 else set())))
 
 

@@ -126,7 +126,7 @@ def test_a_folder_that_is_ours_is_emptied_whatever_was_written_there(machine: Ma
 def test_a_folder_with_things_of_others_is_not_made_ours(machine: Machine) -> None:
     (machine.home / "photos").mkdir()
     (machine.home / "photos" / "one").touch()
-    with pytest.raises(UsageError, match="is not ours"):
+    with pytest.raises(UsageError, match="is not a cache folder"):
         caches.own(machine.env, machine.home, machine.home / "photos")
 
 

@@ -91,7 +91,7 @@ def test_a_row_that_was_consumed_after_it_was_withdrawn_is_found(tmp_path: Path)
     log.used(2, [1, 2])
     log.close()
     (broken,) = examined(tmp_path / "consumed").broken
-    assert broken == "row 2 was consumed in steps 2 to 2, and was withdrawn before"
+    assert broken == "row 2 was consumed in steps 2 to 2, but was withdrawn before"
 
 
 def test_a_run_that_was_killed_has_every_step_on_record_that_it_took(tmp_path: Path) -> None:

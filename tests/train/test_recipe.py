@@ -144,7 +144,7 @@ def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: T
     release_build.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
     with pytest.raises(RefusedError, match="safety_classifiers"):
         local_runs.sft(trained.house.here, "safety", tmp_path / "out")
-    with pytest.raises(UsageError, match="no folder of a model"):
+    with pytest.raises(UsageError, match="not the folder of a model"):
         local_runs.sft(trained.house.here, "october", tmp_path / "out", base=tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_pa
 
 
 def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Trained) -> None:
-    with pytest.raises(UsageError, match="no key to believe"):
+    with pytest.raises(UsageError, match="no key to verify"):
         verification.verify(trained.out, trained.keys[:1])
     other = statement.signer(trained.keys[0].split("+")[0], b"7" * 32).verifier.vkey
     assert verification.verify(trained.out, (other, trained.keys[1])).broken
@@ -278,8 +278,8 @@ def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) 
 @pytest.mark.parametrize(
     ("ordinal", "with_release", "promise"),
     [
-        (60_000, False, "is not of the release"),
-        (45_000, True, "is not of the release"),
+        (60_000, False, "is not in the release"),
+        (45_000, True, "is not in the release"),
         (None, False, "was withdrawn before"),
     ],
 )

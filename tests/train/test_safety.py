@@ -154,7 +154,7 @@ def test_damaged_weights_and_another_encoder_are_refused(model: Model, encoder: 
     model.save(tmp_path)
     whole = (tmp_path / WEIGHTS_FILE).read_bytes()
     (tmp_path / WEIGHTS_FILE).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(BrokenError, match="not those of its card"):
+    with pytest.raises(BrokenError, match="do not match its card"):
         load(tmp_path, lambda: encoder)
     (tmp_path / WEIGHTS_FILE).write_bytes(whole)
 
@@ -166,7 +166,7 @@ def test_damaged_weights_and_another_encoder_are_refused(model: Model, encoder: 
 
     with pytest.raises(UsageError, match="another encoder"):
         load(tmp_path, Other)
-    with pytest.raises(UsageError, match="holds no classifier"):
+    with pytest.raises(UsageError, match="contains no classifier"):
         load(tmp_path / "nowhere", lambda: encoder)
 
 

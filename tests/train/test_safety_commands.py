@@ -120,6 +120,13 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
     warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
     assert [one.state for one in warned] == [doctor.FindingState.warning]
 
+    would = json.loads(typed("train", "safety", "--again", "--out", model, "--dry-run", "--json").stdout)
+    assert (would["retired"], would["releases"], would["withdrawn"]) == (first["models"], ["october"], 2)
+    assert files(model) == before, "a dry run trains and deletes nothing"
+    assert (
+        "--dry-run goes with --again"
+        in typed("train", "safety", "october", "--out", model, "--dry-run", code=64).stderr
+    )
     again = json.loads(typed("train", "safety", "--again", "--out", model, "--json").stdout)
     assert again["examples"] == PEOPLE - 2
     assert again["retired"] == first["models"]
@@ -187,12 +194,12 @@ def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: 
     release_build.build_release(town.here, name="r", purpose="improve_models")
     with pytest.raises(RefusedError, match="is for `improve_models`"):
         models.train(town.here, ["r"], tmp_path / "m")
-    with pytest.raises(UsageError, match="holds no classifier"):
+    with pytest.raises(UsageError, match="contains no classifier"):
         models.train(town.here, [], tmp_path / "m", again=True)
     release_build.build_release(town.here, name="s", purpose=SAFETY)
     models.train(town.here, ["s"], tmp_path / "m", fast_only=True)
     before = files(tmp_path / "m")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         models.train(town.here, ["s"], tmp_path / "m")
     for n in range(1, PEOPLE, 2):
         town.about(do.Unflag, f"p{n}", f"p{n}-a")

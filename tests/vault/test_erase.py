@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import pytest
 
 from licet.erasure import sweep_batches
 from licet.erasure.sweep_batches import SweepResult
 from licet.keys.keyring import Keyring
-from licet.policy.decide import IMPROVE
 from licet.policy.file import Policies, extend, preset
 from licet.policy.period import instant
 from licet.policy.state import Share
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import commands as do
-from licet.vault import population
 from licet.vault.apply import advance, apply
 from licet.vault.commands import CommandResult, Outcome
 
@@ -60,18 +57,6 @@ def test_content_is_erased_at_its_date_and_not_a_microsecond_earlier(town: Town)
     assert rows[1][1:] == (1, None)
     assert destroyed(town.tx) == {(ana, 0): True, (ana, 1): False}
     assert {owner for _, owner, _ in sound(town.tx, town.keyring)} == {rows[1][0]}
-
-
-def test_an_answer_about_everybody_leaves_out_what_was_erased_where_it_is_asked_to(town: Town) -> None:
-    ana = town.account(allow=False)
-    first, later = town.say(ana), town.say(ana, chat="later", at=SAID + TICK)
-    swept(town.tx, END)
-
-    def asked(**more: bool) -> set[UUID]:
-        return {one.conversation for one in population.decisions(town.tx, POLICIES, IMPROVE, END, **more)}
-
-    assert asked() == asked(erased=True) == {first.conversation, later.conversation}
-    assert asked(erased=False) == {later.conversation}
 
 
 def test_an_erasure_is_told_to_the_register_the_journal_and_the_log(town: Town) -> None:

@@ -22,5 +22,5 @@ def test_an_address_of_staff_is_compared_in_small_letters() -> None:
     ],
 )  # fmt: skip
 def test_what_lacks_a_part_or_could_be_read_two_ways_is_no_address_of_staff(text: str) -> None:
-    with pytest.raises(UsageError, match="no address of e-mail"):
+    with pytest.raises(UsageError, match="not an e-mail address"):
         staff_address(text)

@@ -30,6 +30,7 @@ from licet.vault import population
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
+from . import segment_decisions
 from .model import Pair, insert_versions, savepoints
 
 HISTORIES = int(os.environ.get("TESTS_HISTORIES", "3200"))
@@ -247,7 +248,7 @@ def turn_row(turn: TurnState) -> tuple[Any, ...]:
 
 def in_sql(tx: Transaction, policies: Policies, people: list[Lived], purpose: str, at: datetime) -> Answers:
     """Every turn's answer by the statement."""
-    decided = {(d.conversation, d.segment): d for d in population.decisions(tx, policies, purpose, at)}
+    decided = {(d.conversation, d.segment): d for d in segment_decisions.decisions(tx, policies, purpose, at)}
     found = {}
     for one in people:
         ids = {name: one.conversation(name) for name in one.world.conversations}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,8 @@ TOKEN_KEY = b"the host application's key, for tests"
 class Town:
     """Accounts by name, on an installation whose clock is set."""
 
-    def __init__(self, pool: Pool, folder: Path, preset: str) -> None:
+    def __init__(self, pool: Pool, folder: Path, preset: str, *, languages: Collection[str] = ()) -> None:
+        """``languages`` are those in which its notices are published beside English."""
         self.clock = SimulatedClock(BEFORE)
         self.here = installation.Installation(
             config=Configuration(data=folder),
@@ -56,7 +57,7 @@ class Town:
         self.token_key_file = folder / "token.key"
         self.token_key_file.write_bytes(TOKEN_KEY)
         lived(self.here)
-        policy_changes.apply_policy(self.here, policy_of(preset), by="test")
+        policy_changes.apply_policy(self.here, policy_of(preset), by="test", languages=languages)
         self.key = installation.host_key(self.here)
         self.accounts: dict[str, UUID] = {}
 

@@ -1,6 +1,7 @@
 """Takes the screenshots of docs/screenshots: every page and the console, in two sizes and two colour schemes.
 
-    python -m tests.web.screenshots FOLDER
+    python -m tests.web.screenshots FOLDER              # in English; NAME-SIZE-SCHEME.png
+    python -m tests.web.screenshots FOLDER de ja ar     # the pages for people, in these languages; NAME-SIZE-SCHEME.LANGUAGE.png
 
 What they show is made here, on a clock of its own, so that a change of a page is all that changes a picture.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from licet.policy.state import ConversationKind
 from licet.proof import documents
 from licet.service import oversight
 from licet.store import embedded
-from licet.store.connect import Pool, opened
+from licet.store.connect import Pool, opened, transaction
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
 
@@ -35,9 +36,11 @@ SOIL = "Pear trees in heavy soil"
 LETTER = "A letter to the landlord, with all that was agreed about the roof and about the long wait for it"
 
 
-def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, str, str]]]:
-    """A town, and for each picture who looks at which page and what they press there."""
-    town = Town(pool, folder, "strict")
+def stage(
+    pool: Pool, folder: Path, languages: Sequence[str] = ()
+) -> tuple[Town, dict[str, tuple[str | None, str, str]]]:
+    """A town, and for each picture who looks at which page and the value of the button that they press there."""
+    town = Town(pool, folder, "strict", languages=languages)
     town.open("ana", age=None)
     town.open("zoe")
     town.open("kid", age=15)
@@ -50,6 +53,11 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
     town.choose("ben", True)
     town.say("ben", SOIL)
     code = town.say("ben", "Sorting in Python", kind=ConversationKind.code)
+    garden = {"host_project": town.host("project", "garden")}
+    town.say("ben", "What grows under a walnut", **garden)
+    town.say(
+        "ben", "Mail the nursery", "Write to order@nursery.example that I want ten, and sign it Ben Ilves.", **garden
+    )
     town.tell(Narrow(account=ben, at=town.clock.now, conversation=town.say("ben", "A question about my health")))
     town.tell(Delete(account=ben, at=town.clock.now, conversation=town.say("ben", "Old plans")))
     town.say("ben", "Something private", incognito=True)
@@ -60,7 +68,7 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
     documents.append(town.here)
     return town, {
         "notice": ("ana", "/notice", ""),
-        "notice-error": ("ana", "/notice", "Save my answer"),
+        "notice-error": ("ana", "/notice", "save"),
         "signup": ("new", "/signup", ""),
         "settings": ("ben", "/settings", ""),
         "receipt": ("ben", f"/settings/receipts/{receipt_of(town, ben)}", ""),
@@ -68,12 +76,24 @@ def stage(pool: Pool, folder: Path) -> tuple[Town, dict[str, tuple[str | None, s
         "chats": ("ben", "/chats", ""),
         "chat": ("ben", f"/chats/conv_{code.hex}", ""),
         "delete": ("ben", f"/chats/conv_{code.hex}/delete", ""),
-        "put-off": ("zoe", "/notice", "Decide later"),
+        "project": ("ben", f"/projects/proj_{garden_of(town, ben).hex}", ""),
+        "preview": ("ben", "/preview", ""),
+        "timeline": ("ben", "/timeline", ""),
+        "erasures": ("ben", "/erasures", ""),
+        "feedback": ("ben", "/feedback", ""),
+        "everything": ("ben", "/everything/delete", ""),
+        "close": ("ben", "/account/close", ""),
+        "put-off": ("zoe", "/notice", "later"),
         "nothing": ("ben", "/notice", ""),
         "nothing-age": ("kid", "/notice", ""),
         "design": (None, "/design", ""),
         "signed-out": (None, "/settings", ""),
     }
+
+
+def garden_of(town: Town, account: UUID) -> UUID:
+    with transaction(town.here.pool) as tx:
+        return tx.execute("SELECT project_id FROM projects WHERE account_id = %s", [account]).fetchall()[0][0]
 
 
 def receipt_of(town: Town, account: UUID) -> str:
@@ -90,6 +110,19 @@ def console(town: Town) -> dict[str, str]:
         "console-account": f"/console/accounts/{flag.account}",
         "console-conversation": f"/console/conversations/{flag.conversation}",
     }  # fmt: skip
+
+
+def shoot(site: Site, pictures: dict[str, tuple[str | None, str, str]], out: Path, language: str) -> None:
+    """The pages in one language; an empty one is that of a browser which asks for none."""
+    asked: dict[str, str] = {"locale": language} if language else {}
+    for name, (who, path, press) in pictures.items():
+        for look, viewport, scheme in looks():
+            page = site.visit(who, path, viewport=viewport, color_scheme=scheme, **asked)
+            button = page.locator(f'button[name="act"][value="{press}"]')
+            if button.count():
+                button.click()
+                page.wait_for_load_state("networkidle")
+            page.screenshot(path=out / f"{name}-{look}{'.' * bool(language)}{language}.png", full_page=True)
 
 
 def shoot_console(site: Site, town: Town, out: Path) -> None:
@@ -123,7 +156,7 @@ def looks() -> Iterator[tuple[str, dict[str, int], str]]:
             yield f"{size}-{scheme}", viewport, scheme
 
 
-def main(out: Path) -> None:
+def main(out: Path, languages: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         base = Path(folder)
@@ -131,26 +164,21 @@ def main(out: Path) -> None:
         with embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn, opened(dsn) as pool:
             with pool.connection() as conn:
                 migrate(conn)
-            town, pictures = stage(pool, base / "data")
+            town, pictures = stage(pool, base / "data", languages)
             browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
             with serving(application(town)) as url:
                 site = Site(town, url, browser)
-                for name, (who, path, press) in pictures.items():
-                    for look, viewport, scheme in looks():
-                        page = site.visit(who, path, viewport=viewport, color_scheme=scheme)
-                        button = page.get_by_role("button", name=press) if press else None
-                        if button is not None and button.count():
-                            button.click()
-                            page.wait_for_load_state("networkidle")
-                        page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
-                shoot_changes(site, out)
+                for language in languages or ("",):
+                    shoot(site, pictures, out, language)
+                if not languages:
+                    shoot_changes(site, out)
                 town.clock.set(AFTER)
-                for look, viewport, scheme in looks():
-                    page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)
-                    page.screenshot(path=out / f"notice-after-{look}.png", full_page=True)
-                shoot_console(site, town, out)
+                for language in languages or ("",):
+                    shoot(site, {"notice-after": ("ana", "/notice", "")}, out, language)
+                if not languages:
+                    shoot_console(site, town, out)
                 site.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -120,7 +120,7 @@ def test_a_key_that_was_made_for_one_endpoint_acknowledges_for_no_other(
     leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
     path = f"/v1/events/{leaving['id']}/acknowledge"
     refused = api.post(path, json={"endpoint": "chat"}, headers=key)
-    assert (refused.status_code, refused.json()["detail"]) == (403, "the key does not acknowledge for this endpoint")
+    assert (refused.status_code, refused.json()["detail"]) == (403, "the key may not acknowledge for this endpoint")
     answers = (
         "SELECT p.name, d.acknowledged_at IS NOT NULL FROM deliveries d JOIN endpoints p USING (endpoint_id) ORDER BY 1"
     )

@@ -26,8 +26,10 @@ SMALL_PHONE = {"width": 360, "height": 740}
 OURS = ("notice", "signup", "nothing", "whole", "settings", "refused")
 FOCUS = "() => [document.activeElement.id, document.activeElement.getAttribute('role')]"
 WIDE = "() => document.documentElement.scrollWidth - innerWidth"
+# A font whose ascent and descent are more than the height of a line sticks out of it by less than this, and is not cut.
 CUT = """() => [...document.querySelectorAll('main :is(button, .button, label, .pill, summary, h1, h2, h3, p, dd, dt, li)')]
-  .filter((e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
+  .filter((e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1
+    || e.scrollHeight > e.clientHeight + Math.max(1, .25 * parseFloat(getComputedStyle(e).fontSize)))
     && getComputedStyle(e).display !== 'inline')
   .map((e) => e.outerHTML.slice(0, 80))"""
 SPACING = """* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }

@@ -100,7 +100,7 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
         with transaction(here.pool) as tx:
             key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
         with listening(create_app(here, here.config.web, sequencer=True)) as address:
-            with pytest.raises(BusyError, match="takes what commits into the log: nothing was changed"):
+            with pytest.raises(BusyError, match="is adding entries to the log; nothing was changed"):
                 archives.restore(place.config, folder, place.clock)
             assert httpx.get(f"{address}/readyz").status_code == 200
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"

@@ -166,7 +166,7 @@ def test_a_hold_of_several_conversations_is_placed_on_all_or_none_and_a_dry_run_
     held(world, other, matter="another")
     assert [one.keeps for one in holds.end(world.here, [chat, other], matter=MATTER, dry_run=True)] == [False, True]
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
-    with pytest.raises(NotFoundError, match="no hold of that matter"):
+    with pytest.raises(NotFoundError, match="no hold for that matter"):
         holds.end(world.here, [chat, other], matter="another")
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
     holds.end(world.here, [chat, other], matter=MATTER)

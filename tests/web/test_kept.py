@@ -398,7 +398,7 @@ def test_a_person_is_told_which_models_learnt_from_which_of_their_chats(lived: W
         model="pelican",
         day=WORDS.day(finished),
         rows="1 row",
-        conversations="1 conversation",
+        conversations="1 chat",
         release="autumn",
     )
     for path in ("/settings", f"/chats/conv_{conversation.hex}"):

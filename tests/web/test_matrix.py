@@ -92,7 +92,7 @@ CONSOLE = (
 OPEN = (
     "/healthz", "/readyz", "/metrics", "/openapi.json", "/verifier.py", "/elements", "/enter", "/enter/on", "/sign-in",
     "/sign-in/callback",
-    "/signed-out", "/design",
+    "/signed-out", "/design", "/docs",
 )  # fmt: skip
 PAGES = (
     "/notice", "/signup", "/settings", "/preview", "/projects", "/chats", "/selection", "/timeline", "/everything",

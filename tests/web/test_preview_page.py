@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 
 from licet.consent.catalogue import catalogue
 from licet.curate import preview_engine
+from licet.curate.rules import IdentifierKind
 from licet.service.preview_result import BeyondBound, PreviewBound, PreviewedConversation
 from licet.vault.commands import Say
 from licet.vault.content import Content, encode
@@ -42,7 +43,7 @@ def test_what_is_left_out_stands_with_its_reason_and_what_a_yes_would_let_in_as_
     assert MAIL not in now
     assumed = seen(api, world, f"/chats/{chat}/preview?yes=1")
     assert WORDS.say("preview.count", used=1, all=1) in assumed
-    assert "Replaced (email): ana.ilves@firma.ee" in assumed
+    assert "Replaced (e-mail address): ana.ilves@firma.ee" in assumed
     assert world.rows("SELECT count(*) FROM choices WHERE effect = 'began'") == [(0,)]
 
 
@@ -104,3 +105,7 @@ def test_a_server_loads_what_previews_need_when_it_starts(world: World) -> None:
     with TestClient(create_app(world.here, world.web, sequencer=True)):
         wait_until(lambda: preview_engine.engine.cache_info().currsize > loaded)
         assert preview_engine.engine.cache_info().currsize == loaded + 1
+
+
+def test_each_kind_of_what_is_replaced_has_a_name_in_the_language_of_the_page() -> None:
+    assert len({WORDS.say(f"kind.{kind.value}") for kind in IdentifierKind}) == len(IdentifierKind)

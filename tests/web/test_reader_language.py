@@ -12,6 +12,7 @@ import pytest
 from licet.consent import catalogue_check, notice
 from licet.consent.catalogue import catalogue, known, languages, stamp
 from licet.policy.file import preset
+from licet.proof import documents
 from licet.service import policy_changes
 from licet.vault.commands import Choose
 from licet.web.pages import reader_language, shared
@@ -67,6 +68,24 @@ def test_a_page_speaks_the_language_of_its_reader_and_says_so(ana: World, api: A
     assert (words.direction == "rtl") == (language in ("ar", "he"))
 
 
+def test_a_receipt_is_english_that_says_so_within_a_page_in_another_language(ana: World, api: Any) -> None:
+    ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
+    documents.append(ana.here)
+    words = catalogue("de")
+    of_receipt = f"/settings/receipts/{ana.accounts['ana'].hex}-{ana.rows('SELECT max(seq) FROM choices')[0][0]}"
+    said = page(ana, api, of_receipt, **{"accept-language": "de"}).text
+    receipt, rest = said.partition('<article lang="en" dir="ltr">')[2].split("</article>")
+    assert all(word in receipt for word in ("Kept for", "5 years", "improve models"))
+    assert words.say("receipt.proves") in rest
+    assert words.say("receipt.english") in unmarked_text(said)
+    english = page(ana, api, of_receipt, **{"accept-language": "en"}).text
+    assert words.say("receipt.english") not in english
+
+
+def unmarked_text(page: str) -> str:
+    return re.sub(r"</?span[^>]*>", "", page)
+
+
 def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(ana: World, api: Any) -> None:
     german = {"accept-language": "de"}
     english = notice.shipped(preset("article-2025"), ["en"])[0]
@@ -81,7 +100,7 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(a
     api.post("/notice", headers={**ana.browser("ana"), **german}, data=form, follow_redirects=False)
     sha = ana.rows("SELECT n.sha256 FROM notices n WHERE n.language = 'de' ORDER BY n.position DESC")[0][0].hex()
     record = page(ana, api, "/settings", **german).text
-    assert catalogue("de").say("settings.record.notice", hash=sha[:12], language="de") in record
+    assert catalogue("de").say("settings.record.notice", hash=sha[:12], language="Deutsch") in record
 
 
 def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(ana: World, api: Any) -> None:

@@ -203,7 +203,7 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     version = installation.policies(ana.here)[0].version
     assert WORDS.say("settings.record.terms", version=version, day=WORDS.day(ana.clock.now)) in said
     ((sha256,),) = ana.rows("SELECT sha256 FROM notices WHERE variant = 'existing'")
-    assert WORDS.say("settings.record.notice", hash=sha256.hex()[:12], language="en") in said
+    assert WORDS.say("settings.record.notice", hash=sha256.hex()[:12], language="English") in said
     choose(ana, False)
     assert WORDS.say("settings.record.proof") in page(ana, api, "/settings")
 

@@ -52,7 +52,7 @@ def steps(request: pytest.FixtureRequest, site: Site) -> Steps:
 def test_one_chat_is_kept_out_in_one_step_and_taken_back_in_another(site: Site, steps: Steps) -> None:
     said = steps.press("button", "Keep out: Bees")
     assert steps.count == 1
-    assert "Kept out: this conversation will not be used." in said
+    assert "Kept out: this chat will not be used." in said
     focused = steps.page.evaluate("() => document.activeElement.id")
     assert focused == "said", "the confirmation has the focus"
     said = steps.press("button", "Let it in again")

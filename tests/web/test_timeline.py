@@ -130,7 +130,7 @@ def test_releases_models_and_recipients_have_their_lines(api: Any, lab: World, t
     learnt(lab, "ana", "pelican")
     given(lab, tmp_path / "out")
     said = page(lab, api, "/timeline?about=training")
-    release = line("release", name="autumn", purpose="improve models", rows="1 row", conversations="1 conversation")
+    release = line("release", name="autumn", purpose="improve models", rows="1 row", conversations="1 chat")
     assert release in said
     assert line("model", model="pelican", rows="1 row", release="autumn") in said
     assert "lab-one was given 1 row of autumn, as plain text. Some or all of them may still be used." in said
@@ -193,7 +193,7 @@ def test_what_was_shown_put_off_accepted_and_signalled_has_its_line(ana: World, 
     said = page(ana, api, "/timeline?about=choices")
     version = installation.policies(ana.here)[0].version
     for one in (
-        line("shown", language="en"), line("shown_settings", language="en"), line("put_off"), line("signal_on"),
+        line("shown", language="English"), line("shown_settings", language="English"), line("put_off"), line("signal_on"),
         line("terms", version=version),
     ):  # fmt: skip
         assert one in said, one

@@ -141,6 +141,10 @@ def test_chats_are_filtered_by_use_by_keeping_out_and_by_project(ana: World, api
     assert find(ana, api, use="incognito") == [psst]
     ((project,),) = ana.rows("SELECT project_id FROM projects")
     assert find(ana, api, project=f"proj_{project.hex}") == [work]
+    page = api.get(f"/projects/proj_{project.hex}", headers=ana.browser("ana")).text
+    listed = page.partition('<ol class="chats">')[2].partition("</ol>")[0]
+    assert (listed.count(f'href="/chats/{work}"'), listed.count("<li>"), listed.count('class="badge ')) == (1, 1, 1)
+    assert f'href="/chats?project=proj_{project.hex}">{WORDS.say("project.chats.all")}' in page
     assert find(ana, api, use="may", words="bees") == [bees]
 
 

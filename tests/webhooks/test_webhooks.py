@@ -199,7 +199,7 @@ def hooked(house: House, receiver: Receiver, name: str = "chat", *kinds: EventKi
 def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
     house.open("ana", allow=True)
     assert house.query("SELECT count(*) FROM events") == [(0,)]
-    with pytest.raises(RefusedError, match="no endpoint hears"):
+    with pytest.raises(RefusedError, match="there is no endpoint"):
         feed.since(house.here)
     pull(house)
     assert heard(house) == []
@@ -1032,7 +1032,7 @@ class Operator:
 
 def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
     operator = Operator(dsn, tmp_path / "data")
-    assert "no endpoint hears" in operator.run("events", code=1).stderr
+    assert "there is no endpoint" in operator.run("events", code=1).stderr
     operator.run("webhooks", "add", "chat", code=64)
     operator.run("webhooks", "add", "chat", "http://10.0.0.1/", code=64)
     added = operator.json("webhooks", "add", "chat", receiver.url)

@@ -1,1 +1,1 @@
-"""Who may call: roles and scopes, keys of services, sessions of browsers, and the rows that they are kept in."""
+"""Authorization: roles and scopes, keys of services, sessions of browsers, and their tables."""

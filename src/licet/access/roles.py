@@ -1,7 +1,8 @@
-"""Who may do what: for every route the callers that it answers, before anything is looked at.
+"""Who may do what: for every route the callers that it answers, checked before anything is read.
 
-A person acts on their own account only; a service within its scopes; staff within their roles. A route that says
-nothing answers nobody. Whose object it is comes after, in `web.api.references`: somebody else's is as one that never was.
+A person acts on their own account only; a service within its scopes; staff within their roles. A route without a
+declaration answers nobody. Ownership is checked later, in `web.api.references`: another person's object is treated like
+one that does not exist.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from licet.errors import DeniedError
 
 
 class UnauthenticatedError(DeniedError):
-    """Nobody said who is calling, or what was said does not hold."""
+    """The caller did not authenticate, or their credentials are not valid."""
 
     status = 401
 
@@ -28,7 +29,7 @@ class ForbiddenError(DeniedError):
 
 
 class Scope(StrEnum):
-    """What a service's key may do."""
+    """The permissions of a service's key."""
 
     accounts_read = "accounts:read"
     accounts_write = "accounts:write"
@@ -51,7 +52,7 @@ class StaffRole(StrEnum):
 
 
 class Nobody(msgspec.Struct, frozen=True):
-    """A caller who did not say who they are. ``address`` is kept in memory, for the rate alone."""
+    """An unauthenticated caller. ``address`` is kept in memory, only for the rate limit."""
 
     address: str
 
@@ -64,8 +65,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyBinding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key stands for beside its scopes. ``recipient`` holds the row keys that it leases, of ``releases`` alone;
-    ``own`` says that those are the installation's own machines. ``endpoint`` is the one that it acknowledges for.
+    """What a key is bound to beside its scopes. ``recipient`` holds the row keys that it leases, only of ``releases``;
+    ``own``: the holder is the installation's own machines. ``endpoint`` is the one that it acknowledges for.
     """
 
     recipient: str | None = None
@@ -95,7 +96,7 @@ Caller: TypeAlias = Nobody | Person | Service | Staff
 
 
 class May(msgspec.Struct, frozen=True, kw_only=True):
-    """The callers of a route. ``anybody`` needs no name; ``known`` is any caller with one."""
+    """The callers of a route. ``anybody`` needs no authentication; ``known`` is any authenticated caller."""
 
     person: bool = False
     scope: Scope | None = None
@@ -130,5 +131,5 @@ def may(*, person: bool = False, scope: Scope | None = None, staff: tuple[StaffR
 
 
 def kind(caller: Caller) -> str:
-    """What the log says of a caller."""
+    """The kind of caller, for the log."""
     return type(caller).__name__.lower()

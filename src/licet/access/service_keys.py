@@ -1,8 +1,8 @@
-"""Keys of services: 256 random bits, shown once; what is kept is their SHA-256.
+"""Keys of services: 256 random bits, shown once; what is stored is their SHA-256.
 
-A key is `licet_` + the id of its row + `_` + the secret. One that leases row keys is bound to a recipient and to
-releases, one that acknowledges events to an endpoint: whoever has it speaks for nobody else. A key that is revoked is
-refused at once by the database, and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
+A key is `licet_` + the id of its row + `_` + the secret. A key that leases row keys is bound to a recipient and to
+releases, one that acknowledges events to an endpoint: its holder can act for nobody else. A revoked key is refused at
+once by the database, and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def make(
     tx: Transaction, name: str, scopes: Iterable[Scope], at: datetime, random: Callable[[int], bytes],
     bound: KeyBinding = UNBOUND,
 ) -> str:  # fmt: skip
-    """Makes a key and returns it, for the only time; RefusedError where the name is taken."""
+    """Creates a key and returns it, for the only time; RefusedError if the name is taken."""
     granted = sorted({scope.value for scope in scopes})
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"`{name}` is not a name for a key", "use lower-case letters, digits, `-`, `_` and `.`")
@@ -73,7 +73,9 @@ def make(
 
 
 def _check(granted: Collection[str], bound: KeyBinding) -> None:
-    """UsageError unless a key that leases has a recipient and releases, one that acknowledges an endpoint, and no other."""
+    """UsageError unless a key that leases has a recipient and releases, one that acknowledges has an endpoint, and no
+    other key has either.
+    """
     leases, answers = Scope.release_lease in granted, Scope.events_acknowledge in granted
     if leases != (bound.recipient is not None) or leases != bool(bound.releases) or (bound.own and not leases):
         raise UsageError(
@@ -113,7 +115,7 @@ def every(tx: Transaction) -> list[ServiceKey]:
 
 
 def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) -> None:
-    """Revokes a key, which no restore brings back; a second time changes nothing."""
+    """Revokes a key, which no restore brings back; a repetition changes nothing."""
     known = tx.execute(
         "UPDATE api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE name = %s RETURNING key_id", [at, name]
     ).fetchone()
@@ -123,7 +125,9 @@ def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) ->
 
 
 def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
-    """Revokes a key that a restore brought back, as the restriction journal names it; False where none works."""
+    """Revokes a key that a restore brought back, as named by the restriction journal; False if there is no such valid
+    key.
+    """
     revoked = tx.execute(
         "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", [at, key]
     )  # fmt: skip
@@ -131,7 +135,7 @@ def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
 
 
 def find(tx: Transaction, text: str) -> Service | None:
-    """The service whose key ``text`` is, unless it was revoked."""
+    """The service that the key ``text`` belongs to, unless it was revoked."""
     match = _KEY.fullmatch(text)
     if match is None:
         return None

@@ -1,9 +1,9 @@
-"""Sessions of browsers: an opaque cookie of 256 random bits, of which only the SHA-256 is kept (ASVS 5.0, chapter 7).
+"""Sessions of browsers: an opaque cookie of 256 random bits, of which only the SHA-256 is stored (ASVS 5.0, chapter 7).
 
 A session ends after an idle time, after an absolute one, and when it is signed out. A person's begins with a token of
-the host application, which does so once; staff's with the identity provider, or with a link made at the machine.
-Roles that were given here are read anew with every request. The CSRF token is an HMAC under the cookie's secret, so
-that it needs no place of its own.
+the host application, which can be used once; that of staff with the identity provider, or with a link created on the
+machine. Roles that were given here are read again with every request. The CSRF token is an HMAC under the cookie's
+secret, so that it needs no storage.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def digest(secret: str) -> bytes:
 
 
 def csrf(secret: str) -> str:
-    """What a form of this session's browser must bring with it."""
+    """The token that a form of this session's browser must include."""
     return base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"csrf", "sha256")).rstrip(b"=").decode()
 
 
@@ -71,7 +71,7 @@ def _begin(
 
 
 def find(tx: Transaction, secret: str, now: datetime) -> Person | Staff | None:
-    """Whose session a cookie's value is, unless it has ended."""
+    """The caller to whom a cookie's value belongs, unless the session has ended."""
     if len(secret) != SECRET_CHARACTERS:
         return None
     sha256 = digest(secret)
@@ -97,18 +97,18 @@ def end(tx: Transaction, session: bytes) -> None:
 
 
 def end_person(tx: Transaction, account: UUID, *, but: bytes | None = None) -> None:
-    """Ends every session of a person, in whatever browser (ASVS 5.0, 7.4.2), ``but`` the one that asks for it."""
+    """Ends every session of a person, in every browser (ASVS 5.0, 7.4.2), except ``but``, the one that requests it."""
     tx.execute("DELETE FROM sessions WHERE account_id = %s AND session_sha256 IS DISTINCT FROM %s", [account, but])
 
 
 def end_every(tx: Transaction) -> int:
-    """Ends every session, and every link to begin one: those of a restored database. How many sessions."""
+    """Ends every session, and every link to begin one: those of a restored database. Returns the number of sessions."""
     tx.execute("DELETE FROM staff_links")
     return tx.execute("DELETE FROM sessions").rowcount
 
 
 def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
-    """Takes a token for the beginning of a session; UnauthenticatedError the second time."""
+    """Uses a token to begin a session; UnauthenticatedError the second time."""
     first = tx.execute(
         "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING expires_at",
         [sha256, expires],
@@ -118,7 +118,7 @@ def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
 
 
 def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> UUID:
-    """The member of staff with an address, added where there is none."""
+    """The member of staff with an address; added if there is none."""
     row = tx.execute(
         """INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{}', %s)
            ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING staff_id""",
@@ -130,7 +130,7 @@ def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> U
 
 
 def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | None:
-    """The member of staff with an address, and the roles that were given here; None for nobody's."""
+    """The member of staff with an address, and the roles that were given here; None if there is none."""
     row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
     return (row[0], list(map(StaffRole, row[1]))) if row else None
 
@@ -157,7 +157,7 @@ class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
-    """All staff that ever signed in or was given a role, by address."""
+    """All staff that have signed in or were given a role, by address."""
     rows = tx.execute(
         """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id)
              FROM staff f LEFT JOIN sessions s ON s.staff_id = f.staff_id AND s.ends_at > %s
@@ -171,9 +171,10 @@ def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
 
 
 def revoke_staff(tx: Transaction, staff: UUID) -> None:
-    """Takes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an owner.
+    """Removes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an
+    owner.
 
-    Nobody can shut out an owner, themselves included: the installation would have nobody left who may give roles.
+    Nobody can remove an owner, not even the owner: otherwise nobody might be left who can give roles.
     """
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
     if row is None:
@@ -186,7 +187,9 @@ def revoke_staff(tx: Transaction, staff: UUID) -> None:
 
 
 def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:
-    """Makes ``email`` the owner, and a link's secret to sign in with once; RefusedError where another is it already."""
+    """Makes ``email`` the owner, and creates a link's secret to sign in with once; RefusedError if there is another
+    owner.
+    """
     tx.execute("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
     other = tx.execute(
         "SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [staff_address(email)]
@@ -199,7 +202,7 @@ def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str
 
 
 def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
-    """Gives ``email`` roles here, beside those it has, and a link's secret to sign in with once; never an owner's."""
+    """Gives ``email`` additional roles here, and creates a link's secret to sign in with once; never the owner's role."""
     named = sorted({role.value for role in roles})
     if StaffRole.owner.value in named:
         raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
@@ -222,7 +225,7 @@ def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:
 
 
 def use_link(tx: Transaction, secret: str, now: datetime) -> UUID:
-    """Whose one-time link it is; UnauthenticatedError for one that was used, has expired or never was."""
+    """The owner of a one-time link; UnauthenticatedError for one that was used, has expired or does not exist."""
     row = tx.execute(
         """UPDATE staff_links SET used_at = %(now)s
             WHERE link_sha256 = %(link)s AND used_at IS NULL AND expires_at > %(now)s RETURNING staff_id""",
@@ -235,7 +238,7 @@ def use_link(tx: Transaction, secret: str, now: datetime) -> UUID:
 
 
 def sweep(tx: Transaction, now: datetime) -> None:
-    """Forgets sessions, links and used tokens that have ended."""
+    """Deletes ended sessions, links and used tokens."""
     tx.execute("DELETE FROM sessions WHERE ends_at <= %s", [now])
     tx.execute("DELETE FROM used_tokens WHERE expires_at <= %s", [now])
     tx.execute("DELETE FROM staff_links WHERE expires_at <= %s", [now])

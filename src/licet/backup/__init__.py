@@ -1,1 +1,1 @@
-"""What comes back: dumps, base backups with the write-ahead log, restore."""
+"""Backup and restore: dumps, base backups with the write-ahead log (WAL), and restore."""

@@ -1,25 +1,27 @@
-"""Backups, and a restore that brings nothing back that was taken back.
+"""Backups, and a restore that applies every withdrawal and deletion made since the backup.
 
-A backup is a folder: a dump of the database or a base backup of its server, and a manifest that says what it is. With
-the WAL that was archived since (`wal_receiver`) a base comes back as of any moment after it. A backup holds sealed content
-and wrapped keys, and neither the epoch keys (the key folder, kept apart), nor the log, nor the restriction journal,
-which are to be copied elsewhere as they grow. Each backup is registered before it is taken, in the database and in the
-journal, with the day on which it expires: a certificate of erasure names those that may still hold what was erased.
+A backup is a folder with a dump of the database or a base backup of its server, and a manifest that describes it. With
+the WAL that was archived since (`wal_receiver`), a base backup can be restored to any moment after it. A backup
+contains sealed content and wrapped keys. It does not contain the epoch keys (the key folder, stored apart), the log, or
+the restriction journal (the file of withdrawals and deletions outside the database); copy these elsewhere as they grow.
+Each backup is registered in the database and in the journal before it is taken, with the day on which it expires: a
+certificate of erasure names the backups that may still hold what was erased.
 
-A restore goes through these steps, and killed anywhere it is begun anew with the same command:
+A restore takes these steps. If it is killed at any point, run the same command again:
 
-    1. the backup is proved to be ours and unchanged (`backup_manifest`), and copied to where nobody else writes
-    2. every lock is taken that a server at work would hold: it is told to stop before anything was changed
-    3. the fence goes up, in a transaction of its own, in a table that no backup holds; the backup's journal, its log and
-       its keys are those of this installation
-    4. the database is replaced by the dump, in one transaction; or the cluster by the base, which was recovered beside
-       it and has the fence in it before it gets the name (`base_recovery`)
-    5. in one transaction, behind the fence: every restriction that the backup lacks is applied again, at the moment
-       at which it was told; the database is brought to where the log is, with an entry `restored`; sessions end
-    6. the fence comes down
+    1. prove that the backup is this installation's and unchanged (`backup_manifest`), and copy it to a folder that
+       nobody else can write to
+    2. take every lock that a running server would hold; if one is held, refuse before anything is changed
+    3. raise the fence, which refuses every request, in a transaction of its own and in a table that no backup contains;
+       check that the backup's journal, log and keys are those of this installation
+    4. replace the database with the dump, in one transaction; or the cluster with the base backup, which was recovered
+       beside it and contains the fence before it takes the cluster's name (`base_recovery`)
+    5. in one transaction, behind the fence: apply every restriction that the backup lacks, at the time at which it was
+       made; bring the database up to the log, with an entry `restored`; end all sessions
+    6. lower the fence
 
-Between 3 and 6 nothing is read, leased, built or written by anybody. A database that somebody restored by other means
-is refused wherever it is opened, until steps 2, 3, 5 and 6 were taken (`restore` without a backup).
+Between 3 and 6 nothing is read, leased, built or written. A database that somebody restored by other means is refused
+wherever it is opened, until steps 2, 3, 5 and 6 have been taken (`restore` without a backup).
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ from licet.vault import account_journal, account_view, certificate, host_events,
 from licet.vault import policy_versions as versions
 from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Clock, Installation, installation, utc_now
+from licet.vault.installation import Clock, Installation, installation, is_made, refuse_unmade, utc_now
 from licet.vault.journal_state import JournalState
 from licet.webhooks import endpoints
 
@@ -77,7 +79,7 @@ RECORDS_MAX = 10_000
 
 
 class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup in a folder; ``expired`` says that its day has come, ``whole`` that its manifest was written."""
+    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was written."""
 
     folder: Path
     form: BackupForm
@@ -89,8 +91,22 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
     expired: bool
 
 
+class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore would do. ``life`` is that of the database it would replace, None if there is none; ``since`` counts
+    the restrictions recorded since the backup, by kind, which it would apply again.
+    """
+
+    backup: str | None
+    form: BackupForm | None
+    made_at: datetime | None
+    life: int | None
+    since: dict[str, int]
+
+
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did. ``applied`` restrictions were brought back by kind; ``gone`` are those of what was lost."""
+    """What a restore did. ``applied`` counts the restrictions that were applied again, by kind; ``gone`` counts those
+    whose account or conversation the backup does not contain.
+    """
 
     backup: str | None
     life: int
@@ -103,7 +119,7 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump) -> KeptBackup:
-    """Takes a backup into a folder of its own below ``target``; whole when this returns."""
+    """Takes a backup into a new folder below ``target``; complete when this returns."""
     at = here.clock()
     if form is BackupForm.base:
         with transaction(here.pool) as tx:
@@ -140,13 +156,13 @@ def _server_time(here: Installation) -> datetime | None:
 
 @contextmanager
 def _claimed(target: Path, how: int) -> Iterator[None]:
-    """Backups are taken side by side; nobody prunes meanwhile, because an unfinished one may be at work."""
+    """Backups may run side by side, but not beside pruning: an unfinished backup may still be in progress."""
     folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(folder)
-        raise BusyError(f"a backup is being taken into `{target}`, or pruned", "try again when it is done") from None
+        raise BusyError(f"another backup or prune is running in `{target}`", "try again when it has ended") from None
     try:
         yield
     finally:
@@ -154,7 +170,7 @@ def _claimed(target: Path, how: int) -> Iterator[None]:
 
 
 def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime) -> BackupManifest:
-    """The copy is registered before it is there; what it holds is what was there then, or newer."""
+    """Registers the copy before it exists, so that it contains what was there at that time, or newer."""
     journal = _journal(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
@@ -178,9 +194,9 @@ def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, 
 
 
 def backups(here: Installation, target: Path) -> list[KeptBackup]:
-    """The backups below ``target``, oldest first, with those that were never finished."""
+    """The backups below ``target``, oldest first, including unfinished ones."""
     if not target.is_dir():
-        raise UsageError(f"`{target}` is no folder", "name the folder that backups were made into")
+        raise UsageError(f"`{target}` is not a folder", "name the folder that the backups were written to")
     found = sorted(path for path in target.iterdir() if any((path / name).exists() for name in (MANIFEST, DUMP, BASE)))
     with transaction(here.pool) as tx:
         days = {shown(Prefix.backup, one): day for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")}
@@ -188,16 +204,16 @@ def backups(here: Installation, target: Path) -> list[KeptBackup]:
 
 
 class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
-    """What was removed: backups, and so many segments of WAL that no backup needs any more."""
+    """What was removed: backups, and the number of WAL segments that no backup needs any more."""
 
     backups: tuple[KeptBackup, ...]
     segments: int
 
 
 def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedBackups:
-    """Removes the backups whose day has come, those that were never finished, and the WAL that only they needed.
+    """Removes expired and unfinished backups, and the WAL that only they needed.
 
-    A dry run answers what would be removed, and removes nothing.
+    A dry run returns what would be removed, and removes nothing.
     """
     found = backups(here, target)
     with _claimed(target, fcntl.LOCK_EX):
@@ -217,7 +233,9 @@ def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedB
 
 
 def prune_wal(here: Installation, target: Path) -> int:
-    """Removes the WAL below ``target`` that no living base needs; how many segments. Nothing while a backup is taken."""
+    """Removes the WAL below ``target`` that no unexpired base backup needs; returns the number of segments. Removes
+    nothing while a backup is being taken.
+    """
     try:
         with _claimed(target, fcntl.LOCK_EX):
             return _prune_wal(here, target)
@@ -237,10 +255,11 @@ def _prune_wal(here: Installation, target: Path) -> int:
 
 
 def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list[Path], bool]]:
-    """Each archive below ``target`` with its segments that no living base needs, and whether nothing needs the archive.
+    """Each archive below ``target`` with its segments that no unexpired base backup needs, and whether nothing needs
+    the archive.
 
-    A segment is needed by the bases that were begun before it, so it is kept no longer than the window of backups. An
-    expired base that is still there does not need it.
+    A segment is needed by the base backups that were begun before it, so it is kept no longer than the backup window.
+    An expired base backup that still exists does not need it.
     """
     bases = [
         backup_manifest.read(kept.folder) for kept in backups(here, target)
@@ -255,7 +274,7 @@ def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list
 
 
 def verify(config: Configuration, folder: Path, until: datetime | None = None) -> BackupManifest:
-    """The manifest of a backup that is proved, whole and readable; it asks the key provider, and no database."""
+    """The manifest of a backup that is proved, complete and readable; asks the key provider, and no database."""
     return backup_manifest.verify(_keyring(config), folder, until)
 
 
@@ -266,27 +285,70 @@ def _keyring(config: Configuration) -> Keyring:
 def restore(
     config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
 ) -> RestoreResult:
-    """Brings the backup in ``source`` back, or the database here forward where it is None.
+    """Restores the backup in ``source``. If ``source`` is None, brings the present database up to date instead.
 
-    A base comes back with all the WAL archived since, or as of ``until``, by the clock of the server.
-    RefusedError, and nothing was changed, where the backup is of another installation, or its keys are destroyed;
-    ContradictedError where it is not the one that was taken; BusyError beside a server at work.
+    A base backup is restored with all the WAL archived since, or to the moment ``until``, by the server's clock.
+    RefusedError, with nothing changed, if the backup is another installation's or its keys are destroyed;
+    ContradictedError if it is not the one that was taken; BusyError if a server is running.
     """
     manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
+    _check_until(manifest, until)
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
-        if until is not None and manifest.ended_at is not None and until < manifest.ended_at:
-            raise UsageError(
-                f"the base backup ended at {written(manifest.ended_at)}, after that moment", "use an older one"
-            )
         return _restore_base(config, source, clock, until)
-    if until is not None:
-        raise UsageError("--until goes with a base backup", "a dump holds one moment: `licet backup list` shows both")
     with installation(config, clock, upgrade=True, behind_fence=True) as here:
         return restore_here(here, source)
 
 
+def forecast(
+    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
+) -> RestoreForecast:
+    """What `restore` would do with the same arguments, and raises what it would raise before it changes anything.
+
+    The whole backup is proved, with the WAL that would be replayed. Nothing is restored or applied.
+    """
+    manifest = verify(config, source, until) if source is not None else None
+    _check_until(manifest, until)
+    if source is not None and manifest is not None and manifest.form is BackupForm.base:
+        _refuse_own_server(config, source)
+    if source is None:
+        refuse_unmade(config)
+    if not is_made(config):
+        return _forecast(manifest, None, ())
+    with installation(config, clock, behind_fence=True) as here, _alone(here), transaction(here.pool) as tx:
+        _refuse_other_journal(here, tx, manifest)
+        life = fence.life(tx)
+        if manifest is None:
+            return _forecast(None, life, _lacking(tx, _journal(here), life))
+        begun, lives = manifest.made_at, manifest.life
+        since = [one for one in _journal(here).records() if one.at > begun and one.life >= lives]
+        return _forecast(manifest, life, [one for one in since if one.kind is not RestrictionKind.life])
+
+
+def _forecast(manifest: BackupManifest | None, life: int | None, since: Sequence[Restriction]) -> RestoreForecast:
+    return RestoreForecast(
+        backup=manifest.backup if manifest else None, form=manifest.form if manifest else None,
+        made_at=manifest.made_at if manifest else None, life=life,
+        since=dict(sorted(Counter(one.kind.value for one in since).items())),
+    )  # fmt: skip
+
+
+def _check_until(manifest: BackupManifest | None, until: datetime | None) -> None:
+    """UsageError if the backup cannot be restored to the moment ``until``."""
+    if until is None:
+        return
+    if manifest is None or manifest.form is not BackupForm.base:
+        raise UsageError(
+            "--until needs a base backup", "a dump is of one moment only; `licet backup list` shows which is which"
+        )
+    if manifest.ended_at is not None and until < manifest.ended_at:
+        raise UsageError(
+            f"the base backup ended at {written(manifest.ended_at)}, after the moment of --until",
+            "use an older base backup",
+        )
+
+
 def restore_here(here: Installation, source: Path | None) -> RestoreResult:
-    """`restore` in an installation that was opened behind its fence, of a dump or of none."""
+    """`restore` of a dump, or of no backup, in an installation that was opened behind its fence."""
     if source is None:
         with _alone(here):
             _raise_fence(here, None)
@@ -301,7 +363,9 @@ def restore_here(here: Installation, source: Path | None) -> RestoreResult:
 
 @contextmanager
 def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
-    """A dump copied to where nobody else writes, and proved there: that copy is put back, whatever comes of ``source``."""
+    """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is restored, whatever
+    happens to ``source``.
+    """
     manifest, _ = backup_manifest.prove(here.keyring, source)
     make_folder(here.config.data, 0o700)
     with tempfile.TemporaryDirectory(prefix="restoring-", dir=here.config.data) as folder:
@@ -315,35 +379,34 @@ def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, 
 
 @contextmanager
 def _alone(here: Installation) -> Iterator[None]:
-    """Every lock that a restore needs, before it changes anything; BusyError where somebody takes the log or sweeps.
+    """Takes every lock that a restore needs, before it changes anything; BusyError if a sequencer, a sweep or a
+    rotation runs.
 
-    They belong to a connection of its own until the end, so that no server tells, sweeps or rotates meanwhile.
+    The locks belong to a separate connection until the end, so that no server appends to the log, sweeps or rotates
+    meanwhile.
     """
     with translated(), here.pool.connection() as conn:
         try:
-            for lock, who in ((SEQUENCER_LOCK, "takes what commits into the log"), (sweeper.SWEEPS_LOCK, "sweeps")):
+            for lock, who in ((SEQUENCER_LOCK, "is adding entries to the log"), (sweeper.SWEEPS_LOCK, "sweeps")):
                 row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
                 conn.commit()
                 if row != (True,):
                     raise BusyError(
-                        f"another program {who}: nothing was changed", "stop `licet serve` and its like, then try again"
+                        f"another program {who}; nothing was changed",
+                        "stop `licet serve` and any other Licet program, then try again",
                     )
             yield
         finally:
-            with suppress(psycopg.Error):  # a connection that broke took its locks with it
+            with suppress(psycopg.Error):  # a broken connection has released its locks
                 conn.rollback()
                 conn.execute("SELECT pg_advisory_unlock_all()")
                 conn.commit()
 
 
 def _restore_base(config: Configuration, source: Path, clock: Clock, until: datetime | None) -> RestoreResult:
-    """The fence is up in the cluster in use, then in the one recovered beside it, then that one gets its place."""
+    """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
     manifest, made = backup_manifest.prove(_keyring(config), source)
-    if config.database_url or not (source / BASE / "licet.conf").is_file():
-        raise RefusedError(
-            "a base backup of a server of your own is restored by its own means",
-            "put it back as docs/backup.md says, then run `licet restore --here`", because="own_server",
-        )  # fmt: skip
+    _refuse_own_server(config, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
@@ -375,25 +438,29 @@ def _restore_base(config: Configuration, source: Path, clock: Clock, until: date
         return _finish(here, manifest)
 
 
+def _refuse_own_server(config: Configuration, source: Path) -> None:
+    if config.database_url or not (source / BASE / "licet.conf").is_file():
+        raise RefusedError(
+            "a base backup of your own server is restored with that server's tools",
+            "restore it as docs/backup.md describes, then run `licet restore --here`", because="own_server",
+        )  # fmt: skip
+
+
 def _fence_in(dsn: str, at: datetime) -> None:
     with opened(dsn, 1) as pool, transaction(pool) as tx:
         fence.raise_(tx, at)
 
 
 def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
-    """Whether the fence stood already. It stays up where anything fails from here on, unless nothing was changed."""
+    """Raises the fence; returns whether it stood already. If anything fails from here on, it stays up, unless nothing
+    was changed.
+    """
     with transaction(here.pool) as tx:
-        # Whoever destroys an epoch holds this and looks for the fence: the keys found here stay until it is down.
+        # Destroying an epoch takes this lock and then checks the fence: the keys found here stay until it is lowered.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
-        if manifest is not None:
-            _refuse_foreign(here, manifest)
-        elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
-            raise RefusedError(
-                "the database belongs to another restriction journal", "name its folder with LICET_RESTRICTIONS",
-                because="other_journal",
-            )  # fmt: skip
+        _refuse_other_journal(here, tx, manifest)
     try:
         with transaction(here.pool) as tx:
             fence.wait_for_readers(tx)
@@ -413,19 +480,34 @@ def _finish(here: Installation, manifest: BackupManifest | None) -> RestoreResul
     return restored
 
 
+def _refuse_other_journal(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
+    """RefusedError if the backup, or without one the database, belongs to another restriction journal."""
+    if manifest is not None:
+        _refuse_foreign(here, manifest)
+    elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
+        raise RefusedError(
+            "the database belongs to another restriction journal", "set LICET_RESTRICTIONS to the folder of its journal",
+            because="other_journal",
+        )  # fmt: skip
+
+
 def _refuse_foreign(here: Installation, manifest: BackupManifest) -> None:
     if manifest.journal != _journal(here).id:
         raise RefusedError(
             "the backup belongs to another restriction journal than the one found here",
-            "without its journal nobody knows what was taken back since: name its folder with LICET_RESTRICTIONS",
+            "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS to its folder",
             because="other_journal",
         )  # fmt: skip
     if manifest.schema > migrations()[-1].number:
-        raise RefusedError("the backup was made by a newer version of licet", "install that version", because="newer")
+        raise RefusedError(
+            "the backup was made by a newer version of licet", "install that version of licet", because="newer"
+        )
 
 
 def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> RestoreResult:
-    """Applies what was taken back since, brings the database to the log, and begins another life of it."""
+    """Applies the restrictions made since the backup, brings the database up to the log, and begins a new life of the
+    database.
+    """
     journal, at = _journal(here), here.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
     present, newest = (
@@ -436,7 +518,7 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
     seed, place = here.keyring.log_seed(tx), documents.place(here)
     known = forward.ahead(tx, place, seed)
     forward.mark(tx, known, life, at)
-    # Written before anything is read: from here on nothing of an earlier life is kept any more, and so none is missed.
+    # Written before anything is read: from here on nothing of an earlier life is added, so nothing is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
     applied, gone = _apply_again(here, tx, journal, present)
     done = forward.bring(tx, LogKeys(here.keyring), place, seed, known, partial(account_view.accounts_behind, tx))
@@ -451,7 +533,9 @@ def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest
 
 
 def _apply_again(here: Installation, tx: Transaction, journal: Journal, present: int) -> tuple[dict[str, int], int]:
-    """Every restriction that the database lacks, in order, by the one way in; none of them is kept a second time."""
+    """Applies every restriction that the database lacks, in order, by the same verbs as the first time; none is written
+    to the journal again.
+    """
     keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
     applied: Counter[str] = Counter()
     gone = 0
@@ -464,7 +548,7 @@ def _apply_again(here: Installation, tx: Transaction, journal: Journal, present:
 
 
 def _lacking(tx: Transaction, journal: Journal, present: int) -> list[Restriction]:
-    """What a database in the life ``present`` lacks, judged before any of it is applied."""
+    """The restrictions that a database in the life ``present`` lacks, determined before any of them is applied."""
     found: list[Restriction] = []
     for part in _batched(journal.records(), RECORDS_MAX):
         found += [record for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True) if lacks]
@@ -478,10 +562,10 @@ def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restric
 
 
 def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
-    """Whether each record's account and conversation are there; an erasure keeps the id that its person was given."""
+    """Whether each record's account and conversation exist. An erasure keeps the id that its person was given."""
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
-        raise BrokenError("the database holds no policy")
+        raise BrokenError("the database has no policy")
     answers = verbs.tell_in(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
     for record in batch:
         if record.erasure is not None and record.account is not None:
@@ -491,7 +575,7 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
 
 
 def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """A policy version, a backup that was taken since, or a service's key that was revoked."""
+    """Registers again a policy version, a backup that was taken since, or the revocation of a service's key."""
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
         return service_keys.revoke_again(tx, record.key, record.at)
@@ -508,7 +592,9 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
 
 
 def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
-    """``days`` are those on which backups expire, as registered: a manifest that was changed keeps none for longer."""
+    """A backup in its folder. ``days`` are the registered expiry days, which override the manifest's: a changed
+    manifest cannot extend one.
+    """
     if not (folder / MANIFEST).is_file():
         form = BackupForm.base if (folder / BASE).exists() else BackupForm.dump
         return KeptBackup(
@@ -524,7 +610,7 @@ def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBacku
 
 
 def _size(folder: Path) -> int:
-    """The bytes that a backup has on the disk, its manifest apart."""
+    """The size of a backup on disk in bytes, without its manifest."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
 
 

@@ -1,17 +1,18 @@
-"""The manifest of a backup: what it is, and the proof that it is ours and unchanged.
+"""The manifest of a backup: what it contains, and the proof that it is this installation's and unchanged.
 
-A backup lies where others may write. Its manifest therefore carries an HMAC under a key that is not with it: derived from
-the secret that signs the log, which the manifest holds wrapped under a key of an epoch (``proof``). Whoever has the key
-provider of this installation can check it, without a database; nobody else can make it. What the manifest says is then
-believed, and the dump or the base is held to the hash in it. A dump is hashed whole, a base over the list of all its
-files, those included that PostgreSQL's own manifest leaves out (its WAL, `postgresql.auto.conf`).
+A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not stored with it: the key
+is derived from the secret that signs the log, which the manifest contains wrapped under an epoch key (``proof``).
+Whoever has this installation's key provider can check the HMAC without a database; nobody else can make one. After that
+check the manifest is trusted, and the dump or the base backup is compared with the hash in it. A dump is hashed as one
+file. A base backup is hashed over the list of all its files, including those that PostgreSQL's own manifest leaves out
+(its WAL, `postgresql.auto.conf`).
 
-    proved        the manifest bears our HMAC, and every byte is the one that was taken
-    contradicted  `ContradictedError`: a byte is another one, or a file is there that was not
+    proved        the manifest has a valid HMAC, and every byte is the one that was taken
+    contradicted  `ContradictedError`: a byte differs, or there is a file that was not taken
     not proved    `RefusedError`: the keys to check it are not here, or an older licet took it without a proof
 
-Nothing of a backup is given to a program of PostgreSQL before it is proved; what is restored is a copy that was proved,
-not what lies in the folder.
+No file of a backup reaches a PostgreSQL program before it is proved. What is restored is a copy that was proved, not
+what lies in the folder.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ _KEY = b"licet/backup/v1"
 
 
 class BackupForm(StrEnum):
-    """What a backup is of: ``dump`` of what lives in the database, ``base`` of the pages of its server."""
+    """What a backup contains: ``dump``, the live rows of the database; ``base``, the pages of its server."""
 
     dump = "dump"
     base = "base"
 
 
 class LogStood(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as the database knew it when the backup was begun."""
+    """The state of one log in the database when the backup was begun."""
 
     year: int
     origin: str
@@ -53,11 +54,12 @@ class LogStood(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a backup is. ``proof`` is a wrapped secret of the installation: whoever has the keys can open it.
+    """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever has the keys can
+    open.
 
-    ``size`` and ``sha256`` are those of the dump, or of a base's files together. A base needs WAL from the segment
-    ``begins`` on, and goes on in the archive ``archive``, where there was one; ``ended_at``, by the clock of its server,
-    is the first moment as of which it can be restored. ``mac`` is over all the rest.
+    ``size`` and ``sha256`` are those of the dump, or of all files of a base backup. A base backup needs WAL from the
+    segment ``begins`` on, and continues in the archive ``archive``, if there was one; ``ended_at``, by the clock of its
+    server, is the earliest moment to which it can be restored. ``mac`` covers all other fields.
     """
 
     v: int
@@ -80,7 +82,7 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def key(log_seed: bytes) -> bytes:
-    """What backups and archived WAL are proved under: derived from the secret that signs the log."""
+    """The key that backups and archived WAL are proved with, derived from the secret that signs the log."""
     return hmac.digest(log_seed, _KEY, "sha256")
 
 
@@ -91,34 +93,32 @@ def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
 
 
 def read(folder: Path) -> BackupManifest:
-    """The manifest as it lies there, believed by nobody yet."""
+    """The manifest as it lies in the folder, not verified."""
     try:
         with (folder / MANIFEST).open("rb") as file:
             manifest = msgspec.json.decode(file.read(MANIFEST_BYTES_MAX), type=BackupManifest)
     except FileNotFoundError:
         raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
     except msgspec.MsgspecError as error:
-        raise BrokenError(f"the manifest in `{folder}` does not read: {error}") from None
+        raise BrokenError(f"the manifest in `{folder}` cannot be read: {error}") from None
     if manifest.v > VERSION:
-        raise RefusedError(
-            f"the backup is of version `{manifest.v}`", "install the licet that made it", because="newer"
-        )
+        raise RefusedError(f"the backup has version `{manifest.v}`", "install the licet that made it", because="newer")
     return manifest
 
 
 def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
-    """The manifest once its HMAC was checked, and the key of it; nothing else of the backup was looked at yet."""
+    """The manifest after its HMAC was checked, and the key; the rest of the backup is not checked yet."""
     manifest = read(folder)
     if manifest.v < VERSION:
         raise RefusedError(
-            "not proved: an older licet took the backup, and nothing in it says that it is unchanged",
-            "restore it with the licet that took it, if you trust where it lay", because="not_proved",
+            "not proved: an older licet took the backup, which has nothing to prove that it is unchanged",
+            "if you trust the place where it lay, restore it with the licet that took it", because="not_proved",
         )  # fmt: skip
     try:
         made = key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
-            "not proved: the keys of this backup's epochs are destroyed or not here, and nothing in it can be opened",
+            "not proved: the keys of this backup's epochs are destroyed or not here, so nothing in it can be opened",
             "use a backup that has not expired, with the key provider that it was made under", because="dead_epoch",
         ) from None  # fmt: skip
     if not hmac.compare_digest(_mac(manifest, made), manifest.mac):
@@ -127,9 +127,9 @@ def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
 
 
 def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> BackupManifest:
-    """The manifest of a backup that is proved, whole and readable.
+    """The manifest of a backup that is proved, complete and readable.
 
-    The WAL that was archived since a base is read to its end, but where it is to be restored ``until`` a moment only.
+    The WAL that was archived since a base backup is checked to its end, or up to the moment ``until``.
     """
     manifest, made = prove(keyring, folder)
     hold(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
@@ -149,24 +149,28 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
 
 
 def hold(manifest: BackupManifest, held: Path) -> None:
-    """ContradictedError where the dump or the base at ``held`` is not the one of the manifest."""
+    """ContradictedError if the dump or the base backup at ``held`` is not the one that the manifest describes."""
     try:
         found = digest_of(held)
     except FileNotFoundError:
         found = (0, "")
     if found != (manifest.size, manifest.sha256):
-        raise ContradictedError(f"the {manifest.form} at `{held}` is not the one of its manifest", "use another backup")
+        raise ContradictedError(f"the {manifest.form} at `{held}` does not match its manifest", "use another backup")
 
 
 def digest_of(held: Path) -> tuple[int, str]:
-    """The bytes of a dump or of a base, and their SHA-256: of the file, or of the list of all files of the folder."""
+    """The size in bytes and the SHA-256 of a dump or a base backup: of the file, or of the list of all files of the
+    folder.
+    """
     if not held.is_dir():
         return held.stat().st_size, _file_digest(held)
     total, listed = 0, hashlib.sha256()
     for path in sorted(held.rglob("*")):
         name = path.relative_to(held).as_posix().encode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise ContradictedError(f"`{path}` is neither a file nor a folder: no base of ours holds such", "")
+            raise ContradictedError(
+                f"`{path}` is neither a file nor a folder, and no base backup of Licet contains one", ""
+            )
         if path.is_file():
             size = path.stat().st_size
             total += size
@@ -175,14 +179,14 @@ def digest_of(held: Path) -> tuple[int, str]:
 
 
 def archive_of(folder: Path, manifest: BackupManifest) -> Path | None:
-    """The WAL archive that a base goes on in; NotFoundError where it is not beside the backup."""
+    """The WAL archive that a base backup continues in; NotFoundError if it is not beside the backup."""
     if not manifest.archive:
         return None
     archive = folder.absolute().parent / ARCHIVES / manifest.archive
     if not archive.is_dir():
         raise NotFoundError(
-            f"the WAL archive `{archive}` of this base backup is not there",
-            "put it back; an empty folder in its place brings the base back without it",
+            f"the WAL archive `{archive}` of this base backup is missing",
+            "put it back; with an empty folder in its place the base backup is restored without it",
         )
     return archive
 

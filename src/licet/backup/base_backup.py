@@ -1,7 +1,7 @@
-"""Base backups: the files of a whole PostgreSQL server, taken while it works, with the WAL that makes them one state.
+"""Base backups: the files of a whole PostgreSQL server, copied while it runs, with the WAL that makes them consistent.
 
-A page keeps what was deleted from it until it is vacuumed and written over: a base holds more than what lives, sealed as
-everything is. It begins with a segment of WAL of its own, so that no WAL from before it is needed.
+A page keeps deleted rows until it is vacuumed and overwritten. A base backup therefore holds more than the live rows,
+all of it sealed. It begins with a WAL segment of its own, so that it needs no earlier WAL.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from licet.backup import postgres_programs
 from licet.errors import BrokenError, RefusedError
 from licet.store.connect import Transaction
 
-MANIFEST = "backup_manifest"  # PostgreSQL's own: every file with its SHA-256
-ALLOWED = "give the role REPLICATION, and pg_hba.conf a line for it: `host replication ROLE ADDRESS scram-sha-256`"
+MANIFEST = "backup_manifest"  # PostgreSQL's own manifest: every file with its SHA-256
+ALLOWED = "grant the role REPLICATION, and add to pg_hba.conf: `host replication ROLE ADDRESS scram-sha-256`"
 _BEGINS = re.compile(r"^START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) \(file ([0-9A-F]{24})\)$", re.MULTILINE)
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the WAL begins that a base needs: the place, and the name of its segment."""
+    """Where the WAL that a base backup needs begins: the position, and the name of its segment."""
 
     place: str
     segment: str
 
 
 def may_replicate(tx: Transaction) -> None:
-    """RefusedError for a role that may neither take a base backup nor receive WAL."""
+    """RefusedError if the role may neither take a base backup nor receive WAL."""
     row = tx.execute(
         "SELECT current_user, rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
     if row is not None and not row[1]:
-        raise RefusedError(f"the role `{row[0]}` may not copy the server", ALLOWED, because="no_replication")
+        raise RefusedError(f"the role `{row[0]}` may not replicate the server", ALLOWED, because="no_replication")
 
 
 def take(dsn: str, target: Path) -> None:
-    """Takes a base backup into the folder ``target``, which it makes; durable when it returns."""
+    """Takes a base backup into the new folder ``target``; durable when it returns."""
     command = ["pg_basebackup", "--no-password", "--checkpoint=fast", "--wal-method=stream", "--label=licet"]
     postgres_programs.run([*command, "--manifest-checksums=SHA256", f"--pgdata={target}"], dsn, ALLOWED)
 
 
 def check(source: Path) -> None:
-    """BrokenError where a file is not the one of PostgreSQL's manifest, or the WAL in the base does not read."""
+    """BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base backup cannot be read."""
     postgres_programs.run(["pg_verifybackup", "--quiet", str(source)], hint="use another backup")
 
 
 def beginning(source: Path) -> Beginning:
-    """Where the WAL begins that a base needs."""
+    """Where the WAL that a base backup needs begins."""
     found = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
     if found is None:
-        raise BrokenError(f"the label of the base in `{source}` does not read", "use another backup")
+        raise BrokenError(f"the label of the base backup in `{source}` cannot be read", "use another backup")
     return Beginning(place=found[1], segment=found[2])

@@ -1,16 +1,16 @@
-"""A base backup brought back: recovered beside the embedded server, and then put in its place.
+"""Restores a base backup: recovers it beside the embedded server, then puts it in that server's place.
 
-Promise: whatever cluster lies under the name was either there before, or has been through ``prepare`` (which puts up
-the fence) and was stopped cleanly. Killed anywhere, run again.
+Promise: the cluster under the server's name is either the one that was there before, or one that went through
+``prepare`` (which raises the fence) and was stopped cleanly. If it is killed at any point, run it again.
 
-    1. the base and the WAL are copied to `cluster.restoring`, beside the cluster in use, and the copies are held to
+    1. copy the base backup and the WAL to `cluster.restoring`, beside the cluster in use, and compare the copies with
        what was taken
-    2. a server of its own recovers it, from its own WAL and the archive's, to the end or to a moment; ``prepare`` is
-       called with a connection to it; it gets the password of today; it is stopped
-    3. the server in use, which nobody may be using, is stopped; two renames put the recovered cluster in its place
+    2. recover it with a separate server, from its own WAL and the archive's, to the end or to a moment; call
+       ``prepare`` with a connection to it; set today's password; stop it
+    3. stop the server in use, which must have no users; two renames put the recovered cluster in its place
 
-That server trusts whoever reaches its socket, because the password of a base is the one of its day. The socket lies in
-a folder of mode 0700, so it is reached only by who could write the cluster's files as well.
+The separate server trusts everybody who reaches its socket, because a base backup contains an old password. The socket
+lies in a folder of mode 0700: only somebody who could also write the cluster's files can reach it.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _ARCHIVE, _TRUST = "licet.wal", "licet_hba.conf"
 _SETTINGS = """\
 hot_standby = off
 hba_file = '{hba}'
-# A segment that the base has itself is whole there, and may be partial in the archive.
+# A segment that the base backup contains is complete there, and may be partial in the archive.
 restore_command = 'exec 2>/dev/null; cp "{archive}/%f" "%p" || {{ test ! -e "pg_wal/%f" && cp "{archive}/%f.partial" "%p"; }}'
 recovery_target_action = 'promote'
 """
 
 
 class Recovery:
-    """One restore of a base backup; made by `beside`."""
+    """One restore of a base backup; created by `beside`."""
 
     def __init__(self, folder: Path, options: Options) -> None:
         self._used = Cluster(folder, options)
@@ -67,9 +67,11 @@ class Recovery:
         self, base: Path, hold: Callable[[Path], None], bring: Callable[[Path], None] | None, until: datetime | None,
         prepare: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """Steps 1 and 2. UsageError where the base and its archive do not reach ``until``; nothing in use is changed.
+        """Steps 1 and 2. UsageError if the base backup and its archive do not reach ``until``; nothing in use is
+        changed.
 
-        ``hold`` raises where the copy of the base is not what was taken; ``bring`` makes a folder of the archived WAL.
+        ``hold`` raises if the copy of the base backup is not what was taken; ``bring`` makes a folder of the archived
+        WAL.
         """
         side = self._side
         shutil.copytree(base, side.data, symlinks=True)
@@ -104,19 +106,19 @@ class Recovery:
         log.unlink()
 
     def put_in_place(self) -> None:
-        """Step 3; BusyError while anybody uses the server."""
+        """Step 3; BusyError if anybody uses the server."""
         with self._used.locked():
             self._used.replace_by(self._side.data)
 
     def clear(self) -> None:
-        """Ends the server that a killed restore left, and removes what it made."""
+        """Stops the server that a killed restore left running, and removes its files."""
         side = self._side
         pid = side.postmaster()
         if works_in(pid, side.data):
             os.kill(pid, signal.SIGQUIT)
         has_proc = Path("/proc/self/cwd").exists()
         if not waited(lambda: not (workers(side.data) if has_proc else works_in(pid, side.data)), STALE_SECONDS_MAX):
-            raise BusyError("processes of a killed restore are still at work", "try again in a minute")
+            raise BusyError("processes of a killed restore are still running", "try again in a minute")
         for path in (side.data, side.folder / f"{RESTORING}.log"):
             _remove(path)
         if side.sockets.is_dir():
@@ -128,12 +130,12 @@ class Recovery:
 
 @contextlib.contextmanager
 def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
-    """The one restore that is under way; BusyError where there is another, or anybody uses the server."""
+    """The only restore that may run; BusyError if another one is running, or anybody uses the server."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(folder / "restoring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not flocked(file, fcntl.LOCK_EX):
-            raise BusyError("another restore is under way", "wait for its end")
+            raise BusyError("another restore is running", "wait until it has ended")
         used = Cluster(folder, options or Options())
         with used.locked():
             if used.used():
@@ -159,13 +161,13 @@ def _begin(side: Cluster, log: Path) -> subprocess.Popen[str]:
 def _recovery_settings(side: Cluster, until: datetime | None) -> str:
     hba = str(side.data / _TRUST).replace("\\", "\\\\").replace("'", "''")
     moment = f"recovery_target_time = '{until.isoformat(sep=' ')}'\n" if until is not None else ""
-    # What was copied is made durable as a whole, and not file by file.
+    # Syncs what was copied once as a whole, not file by file.
     sync = "recovery_init_sync_method = syncfs\n" if sys.platform == "linux" else ""
     return _SETTINGS.format(hba=hba, archive=_ARCHIVE) + moment + sync
 
 
 def _set_password(side: Cluster) -> None:
-    """A base holds the password of its day, and the file that of today."""
+    """A base backup contains the password of its day; this sets the one in today's file."""
     password = side.pass_file.read_text("utf-8").strip().rpartition(":")[2]
     with psycopg.connect(side.dsn, autocommit=True) as conn:
         role = sql.Identifier(conn.info.user)
@@ -175,10 +177,12 @@ def _set_password(side: Cluster) -> None:
 def _failed(log: Path, until: datetime | None) -> LicetError:
     said = log.read_text("utf-8", "replace")
     if until is not None and "before configured recovery target" in said:
-        return UsageError("the WAL ends before that moment", "leave --until out: all that there is comes back")
+        return UsageError(
+            "the WAL ends before the moment of --until", "omit --until to restore everything that there is"
+        )
     fatal = [line.partition("FATAL:")[2] for line in said.splitlines() if "FATAL:" in line]
     reason = " ".join((fatal or said.splitlines() or ["no reason given"])[-1].split())
-    return BrokenError(f"the base backup could not be recovered: {reason[:OUTPUT_CHARACTERS_MAX]}")
+    return BrokenError(f"cannot recover the base backup: {reason[:OUTPUT_CHARACTERS_MAX]}")
 
 
 def _give_all(side: Cluster) -> None:

@@ -1,14 +1,14 @@
-"""Dumps of the database, by PostgreSQL's own programs: taken while it works, and put back whole or not at all.
+r"""Dumps of the database, made by PostgreSQL's own programs while it runs, and restored completely or not at all.
 
-A dump is `pg_dump`'s custom format of one snapshot. Of one that is put back nothing runs: its schema is not taken from
-it but made by our own migrations, and of what `pg_restore` reads out of it only rows and the positions of sequences are
-taken, for tables, columns and sequences of that schema, by statements that are written here. A line that is anything
-else is refused, `\\!` and `COPY .. TO PROGRAM` among them. The rows go in as a role that has these
-tables and no right beside: it may run nothing, read no file and make no role.
+A dump is `pg_dump`'s custom format of one snapshot. Nothing in a dump is executed when it is restored. The schema is
+created by Licet's migrations, not taken from the dump. Of the output of `pg_restore`, only rows and sequence positions
+are used, only for tables, columns and sequences of that schema, and by statements that are written here. Any other line
+is refused, among them `\!` and `COPY .. TO PROGRAM`. The rows are inserted by a role that may use these tables and
+nothing else: it can run no program, read no file and create no role.
 
-Putting one back takes one transaction, in which every table of the database is dropped first: killed or failing
-anywhere, the database is as it was before. The tables named in ``KEPT`` are in no dump and are not dropped, so that what
-stands in them holds before, during and after.
+A restore is one transaction, which drops every table of the database first: if it is killed or fails, the database is
+as it was before. The tables named in ``KEPT`` are in no dump and are not dropped, so their content stands before,
+during and after.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from licet.store.files import sync
 from licet.store.migrate import migrate, migrations
 
 KEPT = ("fence",)
-COPY_BYTES_MAX = 256 * 2**10  # rows that are sent at once
+COPY_BYTES_MAX = 256 * 2**10  # of rows that are sent at once
 LISTED_CHARACTERS_MAX = 60
 _DROP = """
 DO $$
@@ -50,7 +50,7 @@ BEGIN
     END LOOP;
 END $$;
 """
-# What a table of contents may list, by PostgreSQL's names of it, and what of that is a relation of ours.
+# The entries that a table of contents may list, by PostgreSQL's names, and which of them are relations of ours.
 _RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
 _LISTED = (*_RELATIONS, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA")
 _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\S+)( .*)?")
@@ -64,7 +64,7 @@ _SILENT = re.compile(
 
 
 def take(dsn: str, target: Path) -> None:
-    """Dumps the database to the file ``target``, durable when it returns."""
+    """Dumps the database to the file ``target``; durable when it returns."""
     left_out = [f"--exclude-table={name}" for name in KEPT]
     command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", *left_out, f"--file={target}"]
     postgres_programs.run(command, dsn)
@@ -72,7 +72,7 @@ def take(dsn: str, target: Path) -> None:
 
 
 def check(source: Path) -> None:
-    """Reads a dump to its end; ContradictedError where it holds anything that no dump of ours holds."""
+    """Reads a dump to its end; ContradictedError if it contains anything that a dump of Licet does not."""
     known = _known()
     with _output(["pg_restore", "--list", str(source)]) as lines:
         for raw in lines:
@@ -93,7 +93,7 @@ def check(source: Path) -> None:
 
 
 def put_back(dsn: str, source: Path, schema: int | None = None) -> None:
-    """Replaces everything in the database by the rows of ``source``, in one transaction.
+    """Replaces everything in the database with the rows of ``source``, in one transaction.
 
     ``schema`` is the number of the migration at which the dump was taken, by default the newest.
     """
@@ -128,7 +128,7 @@ def _output(command: list[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _script(source: Path) -> Iterator[IO[bytes]]:
-    """What `pg_restore` would have said to the server, of rows alone; it is given no server."""
+    """The script that `pg_restore` writes for the rows alone; it gets no connection to a server."""
     with _output(["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]) as lines:
         yield lines
 
@@ -138,7 +138,7 @@ def _text(raw: bytes) -> str:
 
 
 def _rows(lines: IO[bytes]) -> Iterator[bytes]:
-    """The rows of one table, as they were copied, in pieces of whole rows."""
+    """The rows of one table in COPY format, in chunks of whole rows."""
     piece: list[bytes] = []
     size = 0
     for raw in lines:
@@ -154,7 +154,7 @@ def _rows(lines: IO[bytes]) -> Iterator[bytes]:
 
 
 def _known() -> frozenset[str]:
-    """The tables and sequences that a migration of ours has made."""
+    """The tables and sequences that Licet's migrations create."""
     text = "\n".join(step.sql.decode() for step in migrations())
     return frozenset(_MADE.findall(text)) | {"migrations"}
 
@@ -165,7 +165,8 @@ def _is_known(kind: str, name: str, known: frozenset[str]) -> bool:
 
 def _foreign(what: str) -> ContradictedError:
     return ContradictedError(
-        f"the dump holds what no dump of ours holds: `{what.strip()[:LISTED_CHARACTERS_MAX]}`", "use another backup"
+        f"the dump contains what no dump of Licet contains: `{what.strip()[:LISTED_CHARACTERS_MAX]}`",
+        "use another backup",
     )
 
 
@@ -173,7 +174,7 @@ def _foreign(what: str) -> ContradictedError:
 
 
 def _bare(conn: Transaction) -> list[str]:
-    """Empties the schema just made of rows, indexes and references; the statements that make the two again."""
+    """Empties the new schema of rows, indexes and references; returns the statements that create the latter two again."""
     indexes = conn.execute(
         """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
             WHERE c.relnamespace = 'public'::regnamespace
@@ -198,7 +199,7 @@ def _bare(conn: Transaction) -> list[str]:
 
 @contextmanager
 def _filling(conn: Transaction) -> Iterator[None]:
-    """As a role that lives for this transaction and has these tables, and no right beside; as itself, if no superuser."""
+    """Runs as a role that exists for this transaction and may use these tables only; as itself, if it is no superuser."""
     row = conn.execute("SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user").fetchone()
     if row is None or not row[0]:
         yield
@@ -214,7 +215,7 @@ def _filling(conn: Transaction) -> Iterator[None]:
     conn.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-# A sequence of an identity has its table's owner.
+# A sequence of an identity column has its table's owner.
 _OWNED = """SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relname <> ALL(%s)
     AND (relkind = 'r' OR relkind = 'S' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i'))"""
 
@@ -231,7 +232,7 @@ def _columns(conn: Transaction) -> dict[str, set[str]]:
 
 
 def _fill(conn: Transaction, source: Path) -> None:
-    """Copies the rows in; ContradictedError for another table or column, or where a table is not in it or twice."""
+    """Copies the rows in; ContradictedError for an unknown table or column, or if a table is missing or occurs twice."""
     left = _columns(conn)
     with _script(source) as lines:
         for raw in lines:
@@ -258,5 +259,5 @@ def _copy(conn: Transaction, table: str, columns: list[str], lines: IO[bytes]) -
                 copy.write(piece)
     except psycopg.DataError as error:
         raise BrokenError(
-            f"the rows of `{table}` do not read: sqlstate `{error.sqlstate}`", "use another backup"
+            f"the rows of `{table}` cannot be read: sqlstate `{error.sqlstate}`", "use another backup"
         ) from None

@@ -1,6 +1,6 @@
-"""PostgreSQL's own programs, as commands of ours run them: the embedded server's, or else those of the system.
+"""Runs PostgreSQL's own programs: those of the embedded server, or else those of the system.
 
-The connection's parts reach a program by its environment: a command line is for everybody to read.
+The parts of the connection are passed in the environment, because every user of the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUTPUT_CHARACTERS_MAX = 400
 
 
 def run(command: list[str], dsn: str = "", hint: str = "") -> None:
-    """Runs a program to its end; BrokenError with ``hint`` where it fails."""
+    """Runs a program to its end; BrokenError with ``hint`` if it fails."""
     finish(begin(command, dsn), hint)
 
 
@@ -30,7 +30,7 @@ def begin(
     stdin: IO[bytes] | int | None = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Starts a program beside this one."""
+    """Starts a program without waiting for it."""
     program = embedded.binaries() / command[0]
     found = [str(program) if program.is_file() else command[0], *command[1:]]
     return subprocess.Popen(  # noqa: S603 programs of PostgreSQL, with arguments of our making
@@ -39,12 +39,12 @@ def begin(
 
 
 def finish(running: subprocess.Popen[bytes], hint: str = "") -> None:
-    """Waits for a program's end; BrokenError with ``hint`` where it failed."""
+    """Waits for a program's end; BrokenError with ``hint`` if it failed."""
     said = running.stderr.read() if running.stderr is not None else b""
     if running.stderr is not None:
         running.stderr.close()
     if running.wait() != 0:
-        # What the programs say may quote rows, in the lines that follow: the first one names the program's trouble.
+        # The later lines of the programs' output may quote rows; the first one names the problem.
         lines = said.decode("utf-8", "replace").splitlines()
         named = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
         program = Path(str(running.args[0] if isinstance(running.args, list) else running.args)).name

@@ -1,8 +1,9 @@
 """The WAL archive: every change that a server makes, received as it is made, in a folder of segments.
 
-PostgreSQL's `pg_receivewal` writes the segments, each fsynced as it comes; the last one is named `.partial` until it
-is full. A replication slot keeps the server from removing what was not received yet. An archive belongs to one slot,
-and a slot to one server's history: a restored server gets another slot, and so its WAL is never mixed with the old.
+PostgreSQL's `pg_receivewal` writes the segments and syncs each one as it arrives; the last one is named `.partial`
+until it is full. A replication slot keeps the server from removing WAL that was not received yet. An archive belongs to
+one slot, and a slot to one server's history: a restored server gets another slot, so that its WAL is never mixed with
+the old.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ def receive(
     dsn: Callable[[], str], folder: Path, slot: str, stop: threading.Event, seen: Callable[[str], None],
     meanwhile: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Receives WAL into ``folder`` until ``stop``; ``seen`` hears why it was interrupted, ``meanwhile`` is called often.
+    """Receives WAL into ``folder`` until ``stop``; calls ``seen`` with the reason of each interruption, and
+    ``meanwhile`` often.
 
-    BrokenError where the server has removed WAL that was not received: the archive has a hole and ends there.
+    BrokenError if the server has removed WAL that was not received: the archive has a gap and ends there.
     """
     command = ["pg_receivewal", "--no-password", "--no-loop", "--synchronous", f"--slot={slot}"]
     while not stop.is_set():
@@ -42,13 +44,13 @@ def receive(
                 while running.poll() is None and not stop.wait(_POLL_SECONDS):
                     meanwhile()
             finally:
-                running.send_signal(signal.SIGINT)  # it closes what it has, and tells the server how far that is
+                running.send_signal(signal.SIGINT)  # it closes its file, and reports its position to the server
                 postgres_programs.finish(running, ALLOWED)
         except BrokenError as error:
             if "already been removed" in error.message:
                 raise BrokenError(
-                    f"the WAL archive `{folder}` has a hole: the server has removed what was not received",
-                    "`licet backup wal --end`, begin another archive, and take a base backup",
+                    f"the WAL archive `{folder}` has a gap: the server has removed WAL that was not received",
+                    "run `licet backup wal --end`, begin another archive, and take a base backup",
                 ) from None
             if not stop.is_set():
                 seen(error.message)
@@ -61,7 +63,9 @@ def segments(folder: Path) -> list[Path]:
 
 
 def spent(folder: Path, oldest: str | None) -> list[Path]:
-    """What no base needs, where ``oldest`` is the first segment that one needs; all that is whole where none needs any."""
+    """The segments that no base backup needs, where ``oldest`` is the first segment that one needs; all complete ones
+    if none needs any.
+    """
     found = segments(folder)
     if oldest is None:
         return [path for path in found if not path.suffix]
@@ -69,9 +73,9 @@ def spent(folder: Path, oldest: str | None) -> list[Path]:
 
 
 def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) -> None:
-    """BrokenError where a segment is absent or damaged between the base and the archive's end.
+    """BrokenError if a segment between the base backup and the archive's end is missing or damaged.
 
-    ``names`` are the files to look at, by default all: what is not among them is not there.
+    ``names`` are the files to look at, by default all; any other file counts as missing.
     """
     found = [path for path in segments(folder) if path.name[8:24] >= begins.segment[8:]]
     found = [path for path in found if names is None or path.name in names]
@@ -83,7 +87,7 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
     first = _number(begins.segment, bytes_each)
     for expected, number in enumerate(numbers, start=first):
         if number > expected:
-            raise _broken(folder, f"the segment before `{found[expected - first].name}` is not there")
+            raise _broken(folder, f"the segment before `{found[expected - first].name}` is missing")
     with tempfile.TemporaryDirectory() as temporary:
         for path in same:
             (Path(temporary) / path.name[:24]).symlink_to(path.absolute())
@@ -98,7 +102,7 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
 
 
 def _ended(said: str, bytes_each: int) -> int | None:
-    """The number of the segment at which reading ended; the end of an archive reads like a damage of its last one."""
+    """The number of the segment at which reading stopped; the end of an archive looks like damage of its last segment."""
     if absent := _ABSENT.search(said):
         return _number(absent[1], bytes_each)
     places = _PLACE.findall(said)
@@ -107,7 +111,8 @@ def _ended(said: str, bytes_each: int) -> int | None:
 
 def _broken(folder: Path, what: str) -> BrokenError:
     return BrokenError(
-        f"the WAL archive `{folder.name}` is not whole: {what}", "restore with --until a moment before the damage"
+        f"the WAL archive `{folder.name}` is incomplete or damaged: {what}",
+        "restore with --until a moment before the damage",
     )
 
 

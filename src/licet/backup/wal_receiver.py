@@ -1,8 +1,9 @@
-"""The WAL archive of an installation: received as it is written, below the folder of the base backups that need it.
+"""The WAL archive of an installation: received as it is written, in a folder below that of the base backups that need
+it.
 
-An archive bears the name of its replication slot. A base backup names the archive that was there when it was begun;
-restored, it goes on through that archive. The restored server has no slot: what it writes goes to another archive,
-and wants another base backup. What is received is sealed (`wal_seals`): a restore takes nothing else.
+An archive has the name of its replication slot. A base backup names the archive that existed when it was begun, and a
+restore continues through that archive. The restored server has no slot: its WAL goes to another archive, which needs
+another base backup. What is received is sealed (`wal_seals`); a restore takes nothing else.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from licet.store.files import make_folder
 from licet.vault.installation import Installation
 
 PRUNE_SECONDS = 3600.0
-SEAL_SECONDS = 1.0  # of WAL that a restore leaves out at most, where the receiver was killed
+SEAL_SECONDS = 1.0  # of WAL at most that a restore leaves out if the receiver was killed
 _LOCK = 0x6C69636577  # the letters of `licew`
 
 
 def slot(tx: Transaction, journal: Journal) -> str | None:
-    """The slot of this installation, which is the name of its archive; None where no WAL is archived."""
+    """The slot of this installation, which is also the name of its archive; None if no WAL is archived."""
     row = tx.execute(
         """SELECT slot_name FROM pg_replication_slots
             WHERE slot_type = 'physical' AND starts_with(slot_name, %s) ORDER BY 1 LIMIT 1""",
@@ -39,14 +40,16 @@ def slot(tx: Transaction, journal: Journal) -> str | None:
 
 
 def prefix(journal: Journal) -> str:
-    """How the names of an installation's slots and archives begin."""
+    """The prefix of the names of an installation's slots and archives."""
     return f"licet_{journal.id.hex[:12]}_"
 
 
 def archive(
     here: Installation, folder: Path, stop: threading.Event, seen: Callable[[str], None], prune: Callable[[], object]
 ) -> Path:
-    """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour. The archive."""
+    """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour; returns the
+    archive.
+    """
     with transaction(here.pool) as tx:
         base_backup.may_replicate(tx)
     with _alone(here):
@@ -74,7 +77,9 @@ def archive(
 
 
 def end(here: Installation) -> str | None:
-    """Ends the archive: its slot goes, and the server keeps no WAL for it any more. Its name, where there was one."""
+    """Ends the archive: drops its slot, so that the server keeps no more WAL for it. Returns its name, if there was
+    one.
+    """
     with _alone(here), transaction(here.pool) as tx:
         name = slot(tx, _journal(here))
         if name is not None:
@@ -84,7 +89,7 @@ def end(here: Installation) -> str | None:
 
 
 def _begin(here: Installation) -> str:
-    """The slot, made where there is none; from here on the server keeps what was not received."""
+    """The slot, created if there is none; from then on the server keeps WAL that was not received."""
     journal = _journal(here)
     with transaction(here.pool) as tx:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -98,7 +103,9 @@ def _begin(here: Installation) -> str:
 
 
 def _free(tx: Transaction, name: str) -> None:
-    """Ends a receiver whose program was killed: whoever is alone and finds one at work knows that it is nobody's."""
+    """Ends the connection of a receiver that was killed: the caller holds the lock, so an active one belongs to no
+    living program.
+    """
     tx.execute(
         "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = %s AND active",
         [name],
@@ -112,7 +119,7 @@ def _alone(here: Installation) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(file)
-        raise BusyError("the WAL is being archived by another program", "stop that `licet backup wal` first") from None
+        raise BusyError("another program is archiving the WAL", "stop that `licet backup wal` first") from None
     try:
         yield
     finally:

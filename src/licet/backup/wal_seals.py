@@ -1,13 +1,14 @@
-"""Seals of archived WAL: which bytes of a segment this installation received, under a key that is not in the archive.
+"""Seals of archived WAL: which bytes of a segment this installation received, proved by a key that is not in the
+archive.
 
-PostgreSQL's own checksums of WAL are for damage, and whoever writes WAL writes them too. So the program that receives
-it seals what it has: a whole segment once, the one that is being written again every second, as far as it goes.
+PostgreSQL's checksums of WAL detect damage, but not forgery: whoever writes WAL can write them too. The program that
+receives WAL therefore seals it: a complete segment once, and the one being written every second, as far as it goes.
 
     NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
 
-A restore copies what is sealed and nothing else: a segment whose bytes are others is refused, and what lies behind the
-last seal is left out. Whoever may write to the folder while nobody receives can have bytes of theirs sealed at the next
-start: the folder is for the receiver alone.
+A restore copies sealed bytes and nothing else: a segment whose bytes differ is refused, and bytes after the last seal
+are left out. Somebody who can write to the folder while no receiver runs can get bytes of theirs sealed at the next
+start: only the receiver may have access to the folder.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _FILE = re.compile(r"[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history")
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The first ``size`` bytes of a file, and what proves them."""
+    """The first ``size`` bytes of a file, and their HMAC."""
 
     size: int
     mac: str
 
 
 def seal(archive: Path, key: bytes) -> int:
-    """Seals what is new in ``archive``, and removes seals of what is gone; how many files were sealed."""
+    """Seals what is new in ``archive``, and removes seals whose file is gone; returns the number of files sealed."""
     done = 0
     for path in _files(archive):
         known = _read(path)
@@ -61,9 +62,9 @@ def seal(archive: Path, key: bytes) -> int:
 
 
 def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
-    """The names of what is sealed from the segment ``begins`` on; ContradictedError where the bytes are others.
+    """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes differ.
 
-    None stands for a whole segment; of one that was being written, the bytes that are proved.
+    The value is None for a complete segment, and the proved bytes for one that was being written.
     """
     found: dict[str, bytes | None] = {}
     for path in _files(archive):
@@ -76,7 +77,7 @@ def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
 
 
 def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
-    """Copies what is sealed to ``target``, which it makes; what is copied is what was proved."""
+    """Copies what is sealed to ``target``, which it creates; exactly the bytes that were proved are copied."""
     target.mkdir(mode=0o700)
     for name in proved(archive, key, begins):
         path = archive / name
@@ -93,7 +94,7 @@ def remove(segment: Path) -> None:
 
 
 def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
-    """The sealed bytes of a file; None where it has no seal."""
+    """The sealed bytes of a file; None if it has no seal."""
     known = _read(path)
     if known is None:
         return None
@@ -103,7 +104,7 @@ def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
     if len(held) != known.size or not hmac.compare_digest(known.mac, _mac(key, archive.name, path.name, held)):
         raise ContradictedError(
             f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one that was received",
-            "restore with --until a moment before it, from a copy of the archive that is whole",
+            "restore with --until a moment before it, or from an intact copy of the archive",
         )
     return held
 
@@ -113,7 +114,7 @@ def _files(archive: Path) -> list[Path]:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """What a file holds, of one that is being written as far as it goes; None where it was renamed meanwhile."""
+    """The bytes of a file, as far as they are written; None if it was renamed meanwhile."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -128,7 +129,7 @@ def _read(path: Path) -> Seal | None:
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError:
-        raise ContradictedError(f"the seal of `{path.name}` does not read", "restore it from a copy") from None
+        raise ContradictedError(f"the seal of `{path.name}` cannot be read", "restore it from a copy") from None
 
 
 def _beside(path: Path) -> Path:

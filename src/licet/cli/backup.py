@@ -12,7 +12,7 @@ import msgspec
 
 from licet.backup import archives as backups
 from licet.backup import wal_receiver
-from licet.backup.archives import KeptBackup, PrunedBackups, RestoreResult
+from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast, RestoreResult
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, data_option, dry_option, json_option, moment, opened, show
@@ -147,17 +147,20 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 @click.option(
     "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
 )
+@dry_option("Prove the backup, and show what would be replaced and applied again; restore nothing.")
 @answer_options
 def restore(
-    source: Path | None, in_place: bool, until: str | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
+    source: Path | None, in_place: bool, until: str | None, dry_run: bool, data: Path | None, at: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are done. A restore
     that was interrupted starts over.
 
     A base backup replaces the embedded database, which must not be in use.
 
     \b
-    Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21
+    Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21 --dry-run
+              licet restore /srv/backups/20260301T040000Z-0f3a9c21
     """
     if (source is None) is not in_place:
         raise UsageError("name a backup's folder, or say --here", "`licet backup list` shows the folders")
@@ -167,7 +170,12 @@ def restore(
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
     clock = installation.utc_now if now is None else (lambda: now)
-    done = backups.restore(config, source, clock, moment(until) if until is not None else None)
+    to = moment(until) if until is not None else None
+    if dry_run:
+        would = backups.forecast(config, source, clock, to)
+        show(would, as_json, lambda: _forecast(would))
+        return
+    done = backups.restore(config, source, clock, to)
     show(done, as_json, lambda: _report(done))
 
 
@@ -183,6 +191,18 @@ def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
     lines = [f"{verb} {one.folder}" for one in spent.backups]
     lines += [f"{verb} {spent.segments:,} segments of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
+
+
+def _forecast(would: RestoreForecast) -> str:
+    backup = (
+        f"{would.form} {would.backup}, of {written(would.made_at)}" if would.form and would.made_at else "no backup"
+    )
+    here = (
+        f"the database here, in life {would.life}" if would.life is not None else "nothing: there is no database here"
+    )
+    applied = ", ".join(f"{count:,} {kind}" for kind, count in would.since.items()) or "nothing"
+    replaced = [f"would replace  {here}"] if would.form is not None else []
+    return "\n".join([f"would restore  {backup}", *replaced, f"would apply    {applied}, recorded since"])
 
 
 def _report(done: RestoreResult) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import json_option, moment, show
+from licet.cli.shell import dry_option, json_option, moment, show
 from licet.cli.terminal import console, printer, whole_progress
 from licet.demo.files import play_files
+from licet.demo.stage import replaces
 from licet.demo.town import play_town
 
 
@@ -32,21 +33,27 @@ from licet.demo.town import play_town
     "--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="The folder of the demo."
 )
 @click.option("--no-serve", is_flag=True, help="Do not serve the town's pages; the default without a terminal.")
+@dry_option("Show which earlier demo would be deleted; play nothing.")
 @json_option
 def demo(
     paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
-    no_serve: bool, as_json: bool,
+    no_serve: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Plays a simulated town, or runs Licet on your own files. The town runs from August to December 2025, through
     the real code.
 
-    The resulting folder is an installation on a simulated clock: the other commands work on it. Exits 1 if a promise was
-    not kept.
+    The resulting folder is an installation on a simulated clock: the other commands work on it. An earlier demo in the
+    folder is deleted first. Exits 1 if a promise was not kept.
 
     \b
     Example:  licet demo
               licet demo ~/.claude/projects --allow-from 2025-09-01
     """
+    if dry_run:
+        gone = replaces(data)
+        text = f"would delete the earlier demo in {data}" if gone else f"would delete nothing: {data} is free"
+        show({"folder": data, "deletes": gone}, as_json, lambda: text)
+        return 0
     out = console(stderr=as_json)
     say = printer(out)
     with whole_progress(out) as progress:

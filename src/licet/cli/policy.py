@@ -141,7 +141,8 @@ def plan_text(planned: PlannedPolicy) -> str:
 def policy_apply(
     file: Path, by: str | None, shorten_stored: bool, data: Path | None, at: str | None, as_json: bool
 ) -> None:
-    """Applies a policy file that was planned. Records who applied it, its hash and the day.
+    """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet policy plan` is its
+    dry run.
 
     Refuses a version that is not newer, that widens without being material, or whose plan is stale. The version in
     force may be amended by a later deadline, and by nothing else.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, model_name_option, opened, show
+from licet.cli.shell import answer_options, dry_option, model_name_option, opened, show
 from licet.errors import UsageError
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
-    from licet.misuse.models import TrainedClassifier
+    from licet.misuse.models import RetrainingForecast, TrainedClassifier
     from licet.misuse.suggestions import Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
@@ -28,12 +28,13 @@ encoder_option = click.option(
 @click.argument("releases", nargs=-1)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
 @click.option("--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows.")
+@dry_option("With --again: show which model would be retired and deleted; train nothing.")
 @model_name_option
 @click.option("--fast-only", is_flag=True, help="Use words and characters only, without the encoder.")
 @encoder_option
 @answer_options
 def train_safety(
-    releases: tuple[str, ...], out: Path, again: bool, name: str, fast_only: bool, encoder: Path | None,
+    releases: tuple[str, ...], out: Path, again: bool, dry_run: bool, name: str, fast_only: bool, encoder: Path | None,
     data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged turns are held
@@ -44,13 +45,26 @@ def train_safety(
 
     \b
     Example:  licet train safety october --out models/misuse
+              licet train safety --again --out models/misuse --dry-run
               licet train safety --again --out models/misuse
     """
     from licet.misuse import models
 
+    if dry_run and not again:
+        raise UsageError("--dry-run goes with --again", "a model in a new folder replaces nothing")
     with opened(data, at) as here:
+        if dry_run:
+            would = models.forecast(here, releases, out)
+            show(would, as_json, lambda: _would_replace(would))
+            return
         made = models.train(here, releases, out, again=again, called=name, encoder_folder=encoder, fast_only=fast_only)
         show(made, as_json, lambda: _learnt(made))
+
+
+def _would_replace(would: RetrainingForecast) -> str:
+    lines = [f"would train  {would.name} on {', '.join(would.releases)}, without {would.withdrawn:,} withdrawn rows"]
+    lines += [f"would retire {model}, and delete its files in `{would.folder}`" for model in would.retired]
+    return "\n".join(lines)
 
 
 def _learnt(made: TrainedClassifier) -> str:

@@ -6,10 +6,10 @@
         licet.send(choose("host:ana", allow=True))
         licet.send(say("host:ana", "hello", conversation="host:c1", id="t1"))
 
-`AsyncClient` sends the same values with ``await``. `check` asks the gate once, within `CHECK_SECONDS`, never raises, and
-answers no when it cannot know: it stands before every message of a chat. Everything that changes something carries an
-`Idempotency-Key`, so that trying again after a lost connection, a 503 or a 429 does it once. Errors are those of
-`licet.errors`; nothing else of Licet is imported, so that this package can be taken alone with them. What comes back is in
+`AsyncClient` sends the same values with ``await``. `check` asks the gate once, within `CHECK_SECONDS`, never raises,
+and returns no if the gate is unknown: call it before every message of a chat. Every change has an `Idempotency-Key`, so
+that a retry after a lost connection, a 503 or a 429 does it once. Errors are those of `licet.errors`; nothing else of
+Licet is imported, so that this package can be used alone with them. The types of the responses are in
 `licet.client.answers`.
 """
 
@@ -168,11 +168,11 @@ _CONTRADICTION = "urn:licet:problem:contradiction"
 _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 
-# What is sent
+# Requests
 
 
 class ApiRequest(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
-    """A request and how to read its answer. ``again``: sending it twice is sending it once."""
+    """A request, and how to read its response. ``again``: sending it twice has the effect of sending it once."""
 
     method: str
     path: str
@@ -185,7 +185,7 @@ class ApiRequest(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
 
 
 class ToolCallResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that the assistant asked for; ``arguments`` is JSON text."""
+    """A call that the assistant requested; ``arguments`` is JSON text."""
 
     id: str
     name: str
@@ -193,11 +193,12 @@ class ToolCallResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A turn for `say_all`. With ``conversation`` and ``id`` of the host's own it is said once, however often sent.
+    """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once, however often it is
+    sent.
 
-    ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's answer
-    when it was said: under another one it is refused. ``project`` is the host's own id of the project that the conversation is
-    in, which its first turn fixes.
+    ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's
+    answer when it was said: under another one it is refused. ``project`` is the host's own id of the conversation's
+    project, which its first turn determines.
     """
 
     account: str
@@ -225,9 +226,9 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 def open_account(
     host: str, plan: str, age: int | None = None, *, opened: datetime | None = None
 ) -> ApiRequest[ChangeResult]:
-    """Opens an account by the host's own id; a known one stays as it is.
+    """Opens an account by the host's own id; an existing one is unchanged.
 
-    ``opened`` is when the host opened it, if not now: who was here before a policy may put its notice off.
+    ``opened`` is when the host opened it, if not now: people from before a policy may put its notice off.
     """
     body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
     if opened is not None:
@@ -265,9 +266,11 @@ def choose(
     keep: Sequence[ChoiceScope] = (), age: int | None = None, via: str = "api", surface: str = "app",
     showing: str | None = None,
 ) -> ApiRequest[ChoiceResult]:  # fmt: skip
-    """Allows, refuses or withdraws. A no without ``question`` answers every one; a yes names it where several are asked.
+    """Allows, refuses or withdraws. A no without ``question`` answers every question; a yes must name it if several are
+    asked.
 
-    With ``scope`` it is a yes for a project or a conversation alone; ``keep`` are those whose grants a no leaves.
+    With ``scope`` it is a yes for a project or a conversation alone; ``keep`` are those whose grants a no leaves in
+    force.
     """
     body = {
         "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
@@ -281,7 +284,7 @@ def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
 
 
 def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResult]:
-    """Who said what, when and where: of the account, of its projects, and of their conversations."""
+    """Who chose what, when and where: for the account, its projects, and their conversations."""
     return _reading(f"{_account(account)}/standing", StandingResult, _at(cursor))
 
 
@@ -289,7 +292,9 @@ def preview(
     account: str = "me", *, purpose: str = "improve_models", conversation: str | None = None,
     project: str | None = None, assume: bool = False, cursor: str | None = None,
 ) -> ApiRequest[PreviewResult]:  # fmt: skip
-    """What a release built now would hold of the person's conversations; ``assume``: as if they said yes for what is shown."""
+    """What a release built now would contain of the person's conversations; ``assume``: as if they said yes for what is
+    shown.
+    """
     query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
     query += [(name, value) for name, value in (("conversation", conversation), ("project", project)) if value]
     return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
@@ -301,7 +306,9 @@ def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[
 
 
 def let_project_in(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
-    """Lets in what begins in a project; a conversation that is kept out stays so until it is let in."""
+    """Lets in conversations that begin in a project; a conversation that is kept out stays so until it is let in
+    itself.
+    """
     return _changing("POST", f"{_project(account, project)}/let-in", ChangeResult, {"title": title})
 
 
@@ -310,7 +317,7 @@ def say(
     title: str = "", origin: str | None = None, surface: str = "app", kind: str = "chat", incognito: bool = False,
     keep_out: bool = False, model: str = "", project: str | None = None, project_title: str = "",
 ) -> ApiRequest[TurnResult]:  # fmt: skip
-    """Sends a turn in. GateError, with where the account answers as its hint, at `must_decide`."""
+    """Sends a turn. GateError at `must_decide`; its hint is where the account can answer."""
     turn = ConversationTurn(
         account=account, text=text, conversation=conversation, id=id, role=role, title=title, origin=origin,
         surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model, project=project,
@@ -320,7 +327,7 @@ def say(
 
 
 def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
-    """Sends turns in bulk; one item comes back for each. Tried again only where every turn has ids of the host."""
+    """Sends turns in bulk; returns one item for each. Retried only if every turn has ids of the host."""
     taken = list(turns)
     if len(taken) > BULK_LINES_MAX:
         raise UsageError(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
@@ -376,7 +383,7 @@ def give_feedback(
 
 
 def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
-    """The feedback that an account gave, as far as it is kept, newest first."""
+    """The feedback that an account gave, as far as it is stored, newest first."""
     return _reading(f"{_account(account)}/feedback", FeedbackPage, _at(cursor))
 
 
@@ -386,12 +393,12 @@ def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[Feedbac
 
 
 def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> ApiRequest[Events]:
-    """The events behind a cursor; ``wait`` seconds, fewer than the client's timeout, for one that is yet to come."""
+    """The events after a cursor; ``wait`` seconds, fewer than the client's timeout, for one to occur."""
     return _reading("/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait))))
 
 
 def acknowledge(event: str, endpoint: str) -> ApiRequest[EventDelivery]:
-    """Says that what an event named has left the host that ``endpoint`` is."""
+    """Acknowledges that what an event named has left the host of ``endpoint``."""
     return _changing("POST", f"/v1/events/{quote(event)}/acknowledge", EventDelivery, {"endpoint": endpoint})
 
 
@@ -400,7 +407,7 @@ def erasure(erasure: str) -> ApiRequest[ErasureResult]:
 
 
 def certificate(erasure: str) -> ApiRequest[bytes]:
-    """The signed certificate of an erasure; RefusedError while it is under way."""
+    """The signed certificate of an erasure; RefusedError while it is in progress."""
     return ApiRequest(method="GET", path=f"/v1/erasures/{quote(erasure)}/certificate", read=bytes)
 
 
@@ -422,7 +429,7 @@ def _project(account: str, project: str) -> str:
 
 
 def _segment(reference: str) -> str:
-    """A reference as one segment of a path: a slash in an id of the host is encoded too."""
+    """A reference as one segment of a path: a slash in the host's id is encoded too."""
     return quote(reference, safe=":")
 
 
@@ -441,7 +448,7 @@ def _reading(path: str, of: type[Result], query: tuple[tuple[str, str], ...] = (
 def _changing(
     method: str, path: str, of: type[Result], body: object = None, query: tuple[tuple[str, str], ...] = ()
 ) -> ApiRequest[Result]:
-    """A change, under a key of its own: the value sent again, by a retry or by hand, is the same request."""
+    """A change, with an idempotency key: the value sent again, by a retry or by hand, is the same request."""
     return ApiRequest(
         method=method, path=path, query=query, key=uuid4().hex,
         body=None if body is None else msgspec.json.encode(body),
@@ -449,7 +456,7 @@ def _changing(
     )  # fmt: skip
 
 
-# Sending, without saying how
+# Sending, independent of the driver
 
 
 class _Wait(msgspec.Struct, frozen=True):
@@ -463,7 +470,7 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 class _Lost(msgspec.Struct, frozen=True):
-    """No answer came: nobody knows whether the request arrived."""
+    """No response came: it is unknown whether the request arrived."""
 
     why: str
 
@@ -481,7 +488,7 @@ _Steps = Generator[ApiRequest[Any] | _Wait, _Reply | _Lost | None, Any]
 
 
 def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
-    """The exchange as steps: yields what to send or how long to wait, and is sent what came of it."""
+    """The exchange as steps: yields what to send or how long to wait, and is sent the result."""
     for attempt in range(1, attempts_max + 1):
         came = yield call
         assert came is not None
@@ -498,7 +505,7 @@ def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
 
 
 def _read_once(call: ApiRequest[Result], came: _Reply | _Lost) -> Result:
-    """What one attempt answered; an error of `licet.errors` for anything else."""
+    """The response of one attempt; an error of `licet.errors` for anything else."""
     steps = _steps(call, 1)
     next(steps)
     try:
@@ -510,14 +517,14 @@ def _read_once(call: ApiRequest[Result], came: _Reply | _Lost) -> Result:
 
 
 def _may_pass(came: _Reply | _Lost) -> bool:
-    """Whether trying again may succeed."""
+    """Whether a retry may succeed."""
     if isinstance(came, _Lost):
         return True
     return came.status in _AGAIN or (came.status == 409 and _problem(came).type == _RUNNING)
 
 
 def _pause(came: _Reply | _Lost, attempt: int) -> float:
-    """Seconds to wait: what the server asks for, else longer each time, apart from other clients."""
+    """Seconds to wait: what the server asks for, otherwise longer each time, with jitter against other clients."""
     asked = came.retry_after if isinstance(came, _Reply) else None
     if asked is not None and asked.isdecimal():
         return min(float(asked), WAIT_SECONDS_MAX)
@@ -565,23 +572,23 @@ def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
 
 
 def _unknown(error: Exception) -> GateResult:
-    """The gate that is answered when it cannot be known: closed."""
+    """The gate that is returned if it cannot be determined: closed."""
     late = isinstance(error, TimeoutError)
     because = error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
     return GateResult(gate="unknown", may_write=False, because=because)
 
 
 def _within(seconds: float, ask: Callable[[], Result]) -> Result:
-    """What ``ask`` answers or raises; BusyError where it does neither in time.
+    """The result of ``ask``; BusyError if there is none in time.
 
-    On a thread, because a timeout of the connection counts each of its steps anew.
+    It runs on a thread, because a timeout of the connection applies to each of its steps.
     """
     answered: SimpleQueue[Result | Exception] = SimpleQueue()
 
     def run() -> None:
         try:
             answered.put(ask())
-        except Exception as error:  # it is raised where it was asked
+        except Exception as error:  # it is raised in the calling thread
             answered.put(error)
 
     threading.Thread(target=run, name="licet-within", daemon=True).start()
@@ -598,7 +605,9 @@ def _within(seconds: float, ask: Callable[[], Result]) -> Result:
 
 
 class Client:
-    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or gives a fresh one."""
+    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or a function that returns a
+    fresh one.
+    """
 
     def __init__(
         self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
@@ -608,9 +617,9 @@ class Client:
         self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
 
     def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
-        """What the call answers; an error of `licet.errors` for anything else.
+        """The result of the call; an error of `licet.errors` for anything else.
 
-        ``within`` bounds all of it, in seconds: BusyError where no answer is there by then.
+        ``within`` bounds the whole call, in seconds: BusyError if there is no response by then.
         """
         return self._sent(call) if within is None else _within(within, lambda: self._sent(call))
 
@@ -643,7 +652,9 @@ class Client:
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
+        """Whether the account may write now. One attempt, never raises: a gate that is unknown after `CHECK_SECONDS` is
+        a no.
+        """
         try:
             return _within(self._check_seconds, lambda: self._checked(account))
         except Exception as error:
@@ -653,7 +664,7 @@ class Client:
         try:
             came = self._exchanged(gate(account), self._check_seconds)
             return _read_once(gate(account), came)
-        except Exception as error:  # a token that cannot be had, an address that is none: all the same
+        except Exception as error:  # a missing token, an invalid address: the result is the same
             return _unknown(error)
 
     def close(self) -> None:
@@ -677,7 +688,7 @@ class AsyncClient:
         self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
 
     async def send(self, call: ApiRequest[Result]) -> Result:
-        """What the call answers; an error of `licet.errors` for anything else."""
+        """The result of the call; an error of `licet.errors` for anything else."""
         steps, came = _steps(call, self._attempts_max), None
         try:
             while True:
@@ -705,11 +716,13 @@ class AsyncClient:
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     async def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: what is not known within `CHECK_SECONDS` is no."""
+        """Whether the account may write now. One attempt, never raises: a gate that is unknown after `CHECK_SECONDS` is
+        a no.
+        """
         try:
             async with timeout(self._check_seconds):
                 return _read_once(gate(account), await self._exchanged(gate(account)))
-        except Exception as error:  # a token that cannot be had, an address that is none: all the same
+        except Exception as error:  # a missing token, an invalid address: the result is the same
             return _unknown(error)
 
     async def close(self) -> None:

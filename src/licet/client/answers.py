@@ -1,4 +1,4 @@
-"""What the API answers, as the client reads it. Keys that an answer holds and these structs do not are ignored."""
+"""The responses of the API as the client reads them. Unknown keys in a response are ignored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, of which the id of ours is given."""
+    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, whose Licet id is given."""
 
     number: int
     question: str
@@ -19,7 +19,8 @@ class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` the one that it began, of which there is a certificate.
+    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` is the one that it began, which ends with a
+    certificate.
 
     ``ended`` are the grants that it ended, so that the person can be told.
     """
@@ -34,7 +35,7 @@ class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an account stands with a question; ``answered`` is the policy version answered last."""
+    """An account's standing in a question; ``answered`` is the policy version answered last."""
 
     question: str
     covers: tuple[str, ...]
@@ -54,9 +55,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer. ``because`` says why it could not be known, and is empty otherwise.
+    """``may_write`` is the whole answer. ``because`` says why it is unknown, and is empty otherwise.
 
-    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest grant in force, 0 for none.
+    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest grant in force, 0
+    for none.
     """
 
     gate: str
@@ -71,14 +73,16 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A project, by the host's own id or ours, or a conversation, by our id or `host:` and the host's: one of them."""
+    """A project, by the host's own id or Licet's, or a conversation, by Licet's id or `host:` and the host's: exactly
+    one.
+    """
 
     project: str | None = None
     conversation: str | None = None
 
 
 class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a choice did about one question; ``kept`` are the grants that a no left in force."""
+    """The effect of a choice on one question; ``kept`` are the grants that a no left in force."""
 
     question: str
     effect: str
@@ -92,8 +96,8 @@ class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
 class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
 
-    Of `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have named.
-    ``ended`` are the grants that it ended.
+    For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have
+    named. ``ended`` are the grants that it ended.
     """
 
     outcome: str
@@ -108,7 +112,7 @@ class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice on record; ``question`` is None where it named none and several were asked."""
+    """A recorded choice; ``question`` is None if it named none and several were asked."""
 
     at: datetime
     question: str | None
@@ -226,7 +230,7 @@ class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one turn of `say_all`; ``status`` is 201 where it was taken."""
+    """The response for one turn of `say_all`; ``status`` is 201 if it was accepted."""
 
     line: int
     status: int
@@ -252,7 +256,7 @@ class SharedTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A feedback that is kept; ``comment`` and ``shared`` are for its own person alone."""
+    """Feedback that is stored; ``comment`` and ``shared`` are for its own person alone."""
 
     id: str
     conversation: str
@@ -282,19 +286,19 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
-    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` say by which permission it may be used."""
+    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` name the permission by which it may be used."""
 
     purpose: str
     use: str
     because: str
     until: datetime | None
     runs: tuple[BadgeRun, ...]
-    scope: str | None = None  # a server from before this said neither
+    scope: str | None = None  # older servers send neither
     since: datetime | None = None
 
 
 class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+    """A replaced text, its replacement, and the kind of identifier that it was taken for."""
 
     was: str
     becomes: str
@@ -302,7 +306,7 @@ class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+    """``text`` is what a model would read, empty if the turn is left out; ``because`` says why it is in or out."""
 
     turn: int
     role: str
@@ -313,7 +317,7 @@ class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of what a conversation has, and how much is shown at most."""
+    """How much of something a conversation has, and the most that is shown."""
 
     bound: str
     found: int
@@ -321,7 +325,7 @@ class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """With ``beyond`` it is too long to be shown; where ``unread`` is not 0, ``next`` goes on with it."""
+    """With ``beyond`` it is too long to be shown; if ``unread`` is not 0, ``next`` continues it."""
 
     conversation: str
     rows: int
@@ -334,7 +338,7 @@ class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``refused`` says why the yes that was assumed would have no effect."""
+    """``refused`` says why the assumed yes would have no effect."""
 
     purpose: str
     question: str | None
@@ -370,7 +374,7 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask the account now. ``notice`` has the published text, None where there is none."""
+    """What the account must be asked now. ``notice`` has the published text, None if there is none."""
 
     account: str
     gate: str
@@ -387,7 +391,7 @@ class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, as a webhook's body has it too. ``data`` is by ``type``: docs/events.md."""
+    """An event, in the form of a webhook's body. ``data`` depends on ``type``: docs/events.md."""
 
     id: str
     type: str
@@ -397,14 +401,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """Events, oldest first; ``next`` is where to go on."""
+    """Events, oldest first; ``next`` is where to continue."""
 
     items: tuple[Event, ...]
     next: str
 
 
 class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host was told, and what it said to it."""
+    """What a host was told, and its acknowledgement."""
 
     event: str
     endpoint: str
@@ -416,7 +420,7 @@ class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure has come: ``state`` is `fenced`, `shredded`, `swept` or `verified`."""
+    """The progress of an erasure: ``state`` is `fenced`, `shredded`, `swept` or `verified`."""
 
     erasure: str
     account: str

@@ -26,6 +26,8 @@ from licet.vault.tables import AccountRow
 
 
 class ActKind(StrEnum):
+    """An act of the person, or what took a permission away."""
+
     yes = "yes"
     no = "no"
     lapsed = "lapsed"

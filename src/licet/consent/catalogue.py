@@ -115,6 +115,10 @@ class Catalogue(msgspec.Struct, frozen=True):
             return self.say(f"list.{joined}", one=", ".join(found[:-1]), other=found[-1])
         return cldr.listed(self.language, found, joined)
 
+    def language_name(self, tag: str) -> str:
+        """What a language is called in this one: German."""
+        return cldr.language_name(self.language, tag)
+
     def day(self, at: date | datetime) -> str:
         """A day in words: 28 September 2025."""
         return cldr.day(self.language, at)

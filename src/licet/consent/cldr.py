@@ -26,12 +26,18 @@ _SAMPLED = 1_000  # integers up to which every language has shown each category 
 @cache
 def locale(language: str) -> Locale:
     """CLDR's locale of a tag; that of English for a tag that CLDR does not know."""
+    from babel import Locale
+
+    return _known(_MEANT.get(language, language)) or Locale.parse(_MEANT["en"])
+
+
+def _known(tag: str) -> Locale | None:
     from babel import Locale, UnknownLocaleError
 
     try:
-        return Locale.parse(_MEANT.get(language, language.replace("-", "_")))
+        return Locale.parse(tag.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
-        return Locale.parse(_MEANT["en"])
+        return None
 
 
 def plural(language: str, number: int) -> str:
@@ -51,6 +57,12 @@ def number(language: str, value: int) -> str:
     from babel.numbers import format_decimal
 
     return format_decimal(value, locale=locale(language))
+
+
+def language_name(language: str, tag: str) -> str:
+    """What the language with a tag is called: German; the tag itself where CLDR has no name for it."""
+    named = _known(tag)
+    return tag if named is None else named.get_display_name(locale(language)) or tag
 
 
 def day(language: str, at: date | datetime) -> str:

@@ -1,4 +1,4 @@
-"""What a conversation of the town is, and what is said in it: a coding session, a chat, a question that many ask, a scam."""
+"""The conversations of the town and their content: a coding session, a chat, a question that many ask, a scam."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ChatSort(StrEnum):
 
 
 class Speaker(Protocol):
-    """Who speaks: in what language, whether in projects, and in what repositories."""
+    """A person's way of speaking: their language, whether they use projects, and their repositories."""
 
     language: str
     is_tidy: bool
@@ -34,7 +34,7 @@ class Speaker(Protocol):
 
 
 class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as it goes on: what it is, and what it is about. ``about`` is None where it ends with its answer."""
+    """A conversation that may continue: its kind and its topic. ``about`` is None if it ends with its answer."""
 
     sort: ChatSort
     about: Talk | CodingSession | None = None
@@ -50,7 +50,7 @@ class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def begin(random: Random, of: Speaker) -> BegunChat:
-    """What somebody's next conversation is."""
+    """The kind of somebody's next conversation."""
     if of.repositories and random.random() < CODE_SHARE:
         session = CodingSession(random, random.choice(of.repositories))
         return BegunChat(sort=ChatSort.code, about=session, project=session.repository.project)
@@ -64,7 +64,7 @@ def begin(random: Random, of: Speaker) -> BegunChat:
 
 
 def said(random: Random, of: Speaker, chat: BegunChat, *, resumed: bool) -> Iterator[tuple[TurnRole, Content]]:
-    """What is said in a conversation in one go, turn by turn."""
+    """The turns that are said in a conversation in one go."""
     match chat.about:
         case CodingSession() as session:
             for n in range(random.randrange(1, 3)):

@@ -1,4 +1,4 @@
-"""The promises of the town, each checked on what the vault really holds."""
+"""The promises of the town, each checked on what the vault really stores."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_all(
 
 
 def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
-    """The vault and the bare rule answer alike, for every turn and purpose."""
+    """The vault and the bare rule give the same answer, for every turn and purpose."""
     known, at = installation.policies(here), here.clock()
     asked = differ = 0
     with transaction(here.pool) as tx:
@@ -86,7 +86,7 @@ def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _release(here: installation.Installation, town: Town, built: BuildResult) -> DemoPromise:
-    """A release holds what the rule permitted at its moment, reconciles, and is what was sealed."""
+    """A release contains what the rule permitted at its moment, reconciles, and is what was sealed."""
     counts, name = built.manifest.counts, built.manifest.name
     found = catalog.verify_release(here, name)
     expected = town.expected[name]
@@ -101,7 +101,7 @@ def _release(here: installation.Installation, town: Town, built: BuildResult) ->
 
 
 def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -> DemoPromise:
-    """Whoever withdrew is in no row that comes out, of the release or of a copy handed out before."""
+    """No row of a person who withdrew can be read, from the release or from a copy handed out before."""
     with transaction(here.pool) as tx:
         october = registry.find(tx, "october")
         assert october is not None
@@ -130,7 +130,7 @@ def _gates(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _erased_is_gone(here: installation.Installation) -> DemoPromise:
-    """Of what was erased there is neither a key nor a sealed byte; of what is due nothing is left after a sweep."""
+    """Of erased content there is neither a key nor a sealed byte; after a sweep nothing that is due is left."""
     sweeper.sweep(here)
     with transaction(here.pool) as tx:
         erased = integrity.segments_erased(tx)
@@ -142,7 +142,7 @@ def _erased_is_gone(here: installation.Installation) -> DemoPromise:
 
 
 def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
-    """The newest turn, told again, adds nothing."""
+    """The newest turn, sent again, adds nothing."""
 
     (conversation, number), (account, name) = next(reversed(town.said.items()))
     again = Say(
@@ -155,7 +155,7 @@ def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _decided_again(here: installation.Installation, built: Sequence[BuildResult]) -> DemoPromise:
-    """Strangers, with the log and no content, come to the same decision on every row."""
+    """A third party, with the log and without content, comes to the same decision on every row."""
     documents.append(here)
     rows, broken = 0, 0
     for one in built:
@@ -171,7 +171,7 @@ def _decided_again(here: installation.Installation, built: Sequence[BuildResult]
 
 
 def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPromise:
-    """A sentence said in one chat lies nowhere in clear: not in tables, WAL, logs, releases or copies."""
+    """A sentence said in one chat is nowhere in clear: not in tables, WAL, logs, releases or copies."""
     control = here.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
     paths = sorted(p for p in here.config.data.rglob("*") if p.is_file())
@@ -184,7 +184,7 @@ def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPro
 
 
 def _below(count: int) -> int:
-    """The power of ten below: how many files a database has differs from run to run, and figures do not."""
+    """The power of ten below: the number of a database's files varies between runs, and the figures must not."""
     return int(10 ** (len(str(count)) - 1))
 
 

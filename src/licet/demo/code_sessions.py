@@ -176,7 +176,7 @@ STACKS = (_PYTHON, _PYTHON, _TYPESCRIPT, _GO, _SQL)
 
 
 class TownRepository(NamedTuple):
-    """Where somebody works: the project, its stack, the name of the account there, and whose name is on the commits."""
+    """Where somebody works: the project, its stack, the account's name there, and the name on the commits."""
 
     project: str
     stack: Stack
@@ -195,7 +195,7 @@ def repository(random: Random) -> TownRepository:
 
 
 class _Names(dict[str, str]):
-    """The names of one session; figures and keys are drawn when they are met."""
+    """The names of one session; figures and keys are drawn at their first use."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class _Names(dict[str, str]):
 
 
 class CodingSession:
-    """One session in a repository, and what is wrong there."""
+    """One session in a repository, and the problem there."""
 
     def __init__(self, random: Random, repository: TownRepository) -> None:
         self.repository, self.stack = repository, repository.stack
@@ -255,7 +255,7 @@ class CodingSession:
         return self._put(random.choice(templates))
 
     def exchange(self, random: Random, *, first: bool) -> Iterator[tuple[TurnRole, Content]]:
-        """What is said until the person speaks again: a question, one or two rounds with tools, and what came of it."""
+        """The turns until the person speaks again: a question, one or two rounds with tools, and the outcome."""
         self.names._random = random
         asked = self._one(random, _ASKS if first else _MORE)
         if random.random() < 0.35:

@@ -1,4 +1,4 @@
-"""The same job on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
+"""The same on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def play_files(
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
         policy = read(document)
         (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        policy_changes.apply_policy(here, policy, by="demo")
+        policy_changes.apply_policy(here, policy, by="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
@@ -89,7 +89,7 @@ def _show_imported(imported: Imported, say: Say) -> None:
 
 
 def _show_answers(here: installation.Installation, say: Say) -> None:
-    """What may be used, why, until when: conversation by conversation, the first ones."""
+    """What may be used, why, until when: for the first conversations."""
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
     for name in verbs.conversations_of(here, ACCOUNT):

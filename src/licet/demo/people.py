@@ -1,4 +1,4 @@
-"""The people of the town, and the world in memory that their events go to beside the vault."""
+"""The people of the town, and the world in memory to which their events go beside the vault."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), (
 
 
 class Townsperson:
-    """An account's person: when it opens, what it answers and when, how much it talks, in what language and of what.
-
-    ``shares_at`` is when somebody who said no says yes to one project.
+    """The person of an account: when it opens, what it answers and when, how much it talks, in what language and about
+    what. ``shares_at`` is when somebody who said no says yes to one project.
     """
 
     __slots__ = (
@@ -78,7 +77,7 @@ def populate(random: Random, count: int, begin: datetime, notice: datetime, end:
 
 
 class Town:
-    """The world beside the vault: one small world a person, and which vault ids its names have."""
+    """The world beside the vault: one small world per person, and the vault's ids of its names."""
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
@@ -103,7 +102,7 @@ class Town:
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
-        """Gives the world the event that the vault has taken, and notes the id that the vault gave."""
+        """Applies the event that the vault has accepted to the world, and records the id that the vault gave."""
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
@@ -116,7 +115,7 @@ class Town:
                 self._by_name[event.account].conversations.append((event.conversation, answer.conversation))
 
     def expect(self, release: str, purpose: str, at: datetime) -> None:
-        """Notes how many turns the world says may be used, at the moment of a release."""
+        """Records how many turns may be used according to the world, at the moment of a release."""
         total = 0
         for world in self.worlds.values():
             world.advance(at)

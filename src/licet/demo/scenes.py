@@ -1,6 +1,5 @@
-"""What others than its people do in the town: staff read, a recipient is given rows and asked for some back, a model learns.
-
-Each through the same verbs as in any installation.
+"""What others than its people do in the town: staff read, a recipient is given rows and some are recalled, a model is
+trained.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ MODEL = "tally-1"
 def read(
     here: Installation, role: ReaderRole, reason: ReadReason, ticket: str, account: UUID, conversation: UUID
 ) -> bool:
-    """Staff read a conversation, on record; whether there was anything that they may open."""
+    """Staff read a conversation, with a record; returns whether there was anything that they may open."""
     at, random = here.clock(), here.keyring.random
     email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
     try:
@@ -55,10 +54,10 @@ def hand_over(here: Installation, release: str) -> tuple[int, str]:
 
 
 def deleted_by_recipient(here: Installation, export: str) -> None:
-    """The recipient says that what was asked back is deleted."""
+    """The recipient confirms that it deleted what was recalled."""
     export_files.acknowledge(here, export)
 
 
 def train(here: Installation, release: str) -> int:
-    """A model learns from a release, under the gate, and is put on record; how many rows it consumed."""
+    """Trains a model on a release, under the gate, and registers it; returns how many rows it consumed."""
     return tally_model.learn(here, release, here.config.data / "models" / MODEL, called=MODEL)

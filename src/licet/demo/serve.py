@@ -1,7 +1,5 @@
-"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody, no password, no host.
-
-It listens on the loopback address only, and takes the place of the host application: each link signs a fresh token
-for one of the town's people. The simulated clock goes on from where the town ended, at the pace of the real one.
+"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody, without a password or
+host.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody to sign in as: the word in the link, who it is, the host's name of them, and where they arrive."""
+    """A role to sign in as: the word in the link, a description, the host's name of the person, and the first page."""
 
     word: str
     what: str
@@ -56,7 +54,7 @@ class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serve(folder: Path, began: datetime, say: Say) -> None:
-    """Serves the town in ``folder`` until it is interrupted, its clock going on from ``began``."""
+    """Serves the town in ``folder`` until it is interrupted; its clock continues from ``began``."""
     start = installation.utc_now()
 
     def clock() -> datetime:
@@ -82,7 +80,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
 
 
 def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
-    """The application with the links of its people; each link with who it signs in as."""
+    """The application with the links of its people; each link with the role that it signs in."""
     people = {role.word: role for role in roles(here)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
@@ -108,7 +106,7 @@ def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[t
 
 
 def roles(here: installation.Installation) -> list[DemoRole]:
-    """Whom the town has to show: somebody who has not decided, somebody new, and somebody who said yes."""
+    """The people to show: somebody who has not decided, somebody new, and somebody who said yes."""
     found = []
     with transaction(here.pool) as tx:
         accounts = list(tables.every_account(tx))
@@ -133,7 +131,7 @@ def roles(here: installation.Installation) -> list[DemoRole]:
 
 
 def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding) -> UUID | None:
-    """An account that stands so, is covered by the terms, and has the most to show."""
+    """An account with that standing, covered by the terms, with the most to show."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
         one.account_id for one in accounts
@@ -144,7 +142,7 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
 
 
 def _names(tx: Transaction, here: installation.Installation, accounts: int) -> dict[UUID, str]:
-    """What the town calls its accounts: the vault keeps only hashes, so the names are counted through."""
+    """The town's names of its accounts: the vault stores only hashes, so all names are tried."""
     key = here.keyring.host_key(tx)
     names = {host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)}
     return {account: names[host] for host, account in account_view.accounts_by_host(tx, names).items()}
@@ -158,7 +156,7 @@ def officer_link(here: installation.Installation) -> str:
 
 
 def free_port(wanted: int) -> int:
-    """``wanted`` where nobody listens on it; any free one otherwise."""
+    """``wanted`` if nobody listens on it; any free port otherwise."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

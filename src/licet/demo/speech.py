@@ -1,11 +1,4 @@
-"""What people of the town say in a chat: sentences composed by a small grammar, in nine languages.
-
-Promise: the same random numbers give the same words, and what is composed is seldom alike: a chat draws a topic and its
-things, a question its situation and style, an answer some of the topic's sentences with fresh figures. A few questions
-are asked again and again, as in life (`repeated`).
-
-Names, numbers, cards and accounts belong to nobody: they are reserved for documentation, or do not check out.
-"""
+"""What people of the town say in a chat: sentences composed by a small grammar, in nine languages."""
 
 from __future__ import annotations
 
@@ -37,7 +30,7 @@ _DAYS = (*range(4, 21), *range(24, 29))  # those that end in "th" in English
 
 
 class SpokenTopic(msgspec.Struct, frozen=True):
-    """What can be talked about: the things that a chat is about, questions on them, and sentences of an answer."""
+    """A topic: the things that a chat is about, questions about them, and sentences for an answer."""
 
     slots: Mapping[str, Sequence[str]]
     ask: Sequence[str]
@@ -45,7 +38,7 @@ class SpokenTopic(msgspec.Struct, frozen=True):
 
 
 class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
-    """A language's sentences, by what they are for; talk/en.yaml says what each is."""
+    """A language's sentences, by their use; talk/en.yaml describes each."""
 
     name: str
     share: int
@@ -84,12 +77,12 @@ def _lists(given: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def draw_language(random: Random) -> str:
-    """A language, by how many speak it."""
+    """A random language, weighted by its number of speakers."""
     return random.choices(LANGUAGES, [language(name).share for name in LANGUAGES])[0]
 
 
 class _Slots(dict[str, str]):
-    """What the slots of a sentence stand for: the chat's own things, and figures and identifiers drawn when they are met."""
+    """The values of a sentence's slots: the chat's own things, and figures and identifiers drawn at their first use."""
 
     def __init__(self, random: Random, of: SpokenLanguage, things: Mapping[str, str]) -> None:
         super().__init__(things)
@@ -151,13 +144,13 @@ class _Slots(dict[str, str]):
 
 
 def _plain(name: str) -> str:
-    """A name as mailboxes have it: letters a to z."""
+    """A name as in e-mail addresses: letters a to z."""
     apart = unicodedata.normalize("NFKD", name.casefold())
     return "".join(letter for letter in apart if letter.isascii() and letter.isalpha())
 
 
 class Talk:
-    """A chat of one person: what it is about, and the next question or answer in it."""
+    """A chat of one person: its topic, and the next question or answer in it."""
 
     def __init__(self, random: Random, name: str) -> None:
         self.of = language(name)
@@ -172,7 +165,9 @@ class Talk:
         return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
 
     def ask(self, random: Random) -> str:
-        """The question that begins a chat, now and then with a situation, a wish for style, or what identifies people."""
+        """The question that begins a chat, sometimes with a situation, a wish for style, or something that identifies
+        people.
+        """
         of = self.of
         said = [
             *([random.choice(of.lead)] if random.random() < 0.5 else []),
@@ -183,7 +178,7 @@ class Talk:
         return self._say(random, said)
 
     def follow(self, random: Random) -> str:
-        """What is said next in a chat; now and then another question on the same things."""
+        """The next thing said in a chat; sometimes another question about the same things."""
         of = self.of
         said = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
@@ -206,7 +201,7 @@ class Talk:
 
 
 def repeated(random: Random, name: str) -> tuple[str, str]:
-    """A question that many ask, and its answer: the same each time, or but for a word of thanks."""
+    """A question that many ask, and its answer: always the same, or the same except for a word of thanks."""
     of = language(name)
     fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
@@ -216,7 +211,7 @@ def repeated(random: Random, name: str) -> tuple[str, str]:
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
-    """What somebody wants who means to cheat, word for word as others sent it, and the assistant's no."""
+    """A request by somebody who means to cheat, word for word as others sent it, and the assistant's refusal."""
     of = language(name)
     number = random.randrange(len(of.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town

@@ -1,4 +1,4 @@
-"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot of what is kept."""
+"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot of what is stored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a demonstration ends with."""
+    """The result of a demonstration."""
 
     folder: Path
     clock: datetime
@@ -50,19 +50,24 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(promise.kept for promise in self.promises)
 
 
+def replaces(folder: Path) -> bool:
+    """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder contains anything else."""
+    if folder.exists() and not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
+        raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+    return folder.exists()
+
+
 @contextmanager
 def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
-    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is cleared away first."""
-    if folder.exists():
-        if not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
-            raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is deleted first."""
+    if replaces(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     controller.write(Configuration(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
-    # Models of names, where some are installed, would take a hundred times as long as all that is shown.
+    # Models of names, if some are installed, would take a hundred times as long as everything that is shown.
     with installation.installation(Configuration(data=folder, curate=Curate(names=("off",))), clock) as here:
         yield here
         save(folder, clock)
@@ -92,9 +97,9 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def plot(forecast: answers.Forecast) -> list[str]:
-    """The forecast as a column plot: what is kept after each month, five years ahead.
+    """The forecast as a column plot: what is stored after each month, five years ahead.
 
-    The dark part goes within thirty days; what stands after it was permitted, for five years.
+    The dark part is erased within thirty days; the rest was permitted, for five years.
     """
     top = max(forecast.kept[0], 1)
     lines = []

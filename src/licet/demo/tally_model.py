@@ -1,8 +1,4 @@
-"""A model that needs nothing but counting: which word follows which, hashed, over the rows of a release.
-
-It stands for a real one where no training library is installed: the gate is asked before each step, what was consumed
-is on record row by row, and its statement is signed. It holds counts under hashes and no word.
-"""
+"""A model that only counts: which word follows which, hashed, over the rows of a release."""
 
 from __future__ import annotations
 
@@ -33,7 +29,9 @@ WEIGHTS_FILE = "tally.bin"
 
 
 def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
-    """Counts over the training rows of ``release``, writes the model into ``out``; how many rows it consumed."""
+    """Counts over the training rows of ``release`` and writes the model into ``out``; returns how many rows it
+    consumed.
+    """
     folder, known = find_release(here, release)
     assert known.manifest_sha256 is not None
     started = here.clock()

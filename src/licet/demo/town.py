@@ -71,7 +71,7 @@ def play_town(
     progress("starting the database", 0)
     with stage(folder, clock, say) as here:
         policy = _policy(folder)
-        policy_changes.apply_policy(here, policy, by="demo")
+        policy_changes.apply_policy(here, policy, by="demo", languages=None)
         say(f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 August to 15 December 2025\n")
         play = _Play(here, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
         releases = list(play.story(population))
@@ -92,7 +92,7 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The terms of the article, with one recipient more; written into ``folder`` too."""
+    """The terms of the article, with an additional recipient; also written into ``folder``."""
     document = preset("article-2025").document() | {"recipients": [scenes.RECIPIENT]}
     (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return read(document)
@@ -178,7 +178,7 @@ class _Play:
         self.clock.set(end)
 
     def asked(self, gate: str) -> str:
-        """How many accounts stand at a gate now."""
+        """The number of accounts with that gate now."""
         return f"{service_answers.status(self.here).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
@@ -209,7 +209,7 @@ class _Play:
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
     def _seldom(self, person: Townsperson, at: datetime, chance: float) -> None:
-        """What people do now and then, to one of their conversations or to the account."""
+        """What people do occasionally, to one of their conversations or to the account."""
         random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
@@ -229,7 +229,7 @@ class _Play:
             self._to_conversation(person, at, name, conversation)
 
     def _keep_project(self, person: Townsperson, at: datetime, project: str) -> None:
-        """A project is kept out, and let in again by one in three."""
+        """Keeps a project out; one in three is let in again."""
         host = self.town.host(self.here, "project", project)
         self._add(
             events.NarrowEvent(at=at, account=person.name, project=project),
@@ -242,7 +242,7 @@ class _Play:
             ))  # fmt: skip
 
     def _later(self, person: Townsperson, days: int, act: Callable[[datetime], None]) -> None:
-        """Does something in so many days, unless the account is closed by then."""
+        """Does something after that many days, unless the account is closed by then."""
         at = self.day + timedelta(days=days)
         self.later.append((at, lambda day: None if person.closed else act(day)))
 
@@ -284,7 +284,7 @@ class _Play:
         )  # fmt: skip
 
     def _flag(self, person: Townsperson, at: datetime, name: str, conversation: UUID, *, is_misuse: bool) -> None:
-        """The classifier of the host flags a chat; a reviewer reads it two days later, and takes back what was none."""
+        """The classifier of the host flags a chat; a reviewer reads it two days later, and removes a false flag."""
         score = round(self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3)
         self._add(
             events.FlagEvent(at=at, account=person.name, conversation=name),
@@ -422,7 +422,7 @@ class _Play:
             self._flush()
 
     def _flush(self) -> None:
-        """Tells the vault, and then the world beside it, in the same order."""
+        """Sends the events to the vault, and then to the world beside it, in the same order."""
         if not self.queue:
             return
         queue, self.queue = self.queue, []
@@ -443,7 +443,7 @@ class _Play:
     # Releases
 
     def _release(self, name: str, purpose: str) -> BuildResult:
-        """Builds a release and notes, from the world beside it, what it ought to hold."""
+        """Builds a release and records, from the world beside it, what it should contain."""
         self._flush()
         self.progress(f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN)))
         built = release_build.build_release(self.here, name=name, purpose=purpose)

@@ -201,7 +201,7 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
     try:
         return _finish(here, erasure, at, sweeps)
     except BrokenError:
-        with transaction(here.pool) as tx:  # the progress up to the certificate is kept
+        with transaction(here.pool) as tx:  # commits the progress that was made before the certificate
             lock_accounts(tx, [erasure.account])
             _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
         raise
@@ -263,7 +263,9 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
-    """Whether leaves of the account that it closes still have to be logged, under the key that is destroyed with it."""
+    """Whether the log still lacks leaves of an account that this erasure closes: their pseudonym needs the account's
+    key.
+    """
     if erasure.cause is not ErasureCause.closure:
         return False
     seed = here.keyring.log_seed(tx)
@@ -312,8 +314,8 @@ def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[s
 
 
 def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
-    """The backups that are still kept and that are older than the destruction of the keys, or contain database pages,
-    which include deleted data.
+    """The backups that are still kept and that are older than the destruction of the keys, or that contain database
+    pages, which may still hold deleted rows.
     """
     rows = tx.execute(
         """SELECT backup_id, made_at, expires_at FROM backups
@@ -327,7 +329,7 @@ def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict
 
 
 def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -> datetime | None:
-    """The latest day on which the last epoch is destroyed under which an older copy could be opened."""
+    """The latest day on which the last epoch that could open an older copy is destroyed."""
     rotated = chain.epoch_opened_since(tx, erasure.shredded_at)
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
@@ -353,7 +355,7 @@ def of_account(here: Installation, account: UUID, *, for_person: bool = False) -
 
 
 def page_of(here: Installation, account: UUID, most: int, *, before: str = "") -> list[ErasureStatus]:
-    """The newest ``most`` erasures of an account asked for before the one named, as its person may see them."""
+    """The newest ``most`` erasures of an account that were requested before the one named, as its person may see them."""
     start = parse(Prefix.erasure, before) if before else None
     with transaction(here.pool) as tx:
         return [_seen(here, tx, one, for_person=True) for one in certificate.newest_of(tx, account, most, before=start)]
@@ -453,7 +455,7 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
 
 
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
-    """Asks every recipient of a release with rows of the erased content to take them out of use, once."""
+    """Asks every recipient of a release with rows of the erased content to take them out of use, once per handout."""
     recalled = tx.execute(
         """WITH recalled AS (
                INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
@@ -524,6 +526,6 @@ def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
         ).rowcount
         if not changed:
             raise NotFoundError(
-                f"nothing was recalled from `{handout}` for `{erasure}`", "`licet recall list` shows it"
+                f"no recall of `{erasure}` from handout `{handout}`", "`licet recall list` shows all recalls"
             )
         return next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)

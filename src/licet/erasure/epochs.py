@@ -95,7 +95,7 @@ def forecast(here: Installation, kind: Rotation) -> RotationResult:
 def rotate(
     here: Installation, kind: Rotation, seen: Callable[[RotationResult], None] = lambda _: None
 ) -> RotationResult:
-    """Finishes an interrupted rotation, then runs one of ``kind`` unless that was the one."""
+    """Finishes an interrupted rotation, then runs one of ``kind``, unless the interrupted one was of that kind."""
     done = rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
     if done.rotation is Rotation.daily and kind is Rotation.weekly:
         return rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)

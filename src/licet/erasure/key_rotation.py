@@ -1,5 +1,8 @@
 """Key rotation, which puts an erased key out of reach of old copies of the database.
 
+An epoch is the time between two rotations; its key lies only with the key provider and wraps the keys of all buckets. A
+bucket is a group of accounts under one bucket key.
+
 A destroyed key can still be unwrapped from every older copy of the database while the keys above it exist. A rotation
 creates a new epoch in the provider and rewraps everything under it: buckets, one by one, and secrets. A bucket with a
 marked account (`spent_accounts`) gets a new key, and so do its marked accounts; the others are rewrapped and keep their
@@ -9,12 +12,13 @@ then on, with every older copy and all keys of today:
     what is live can be opened in today's database; what was erased before the rotation cannot be opened anywhere.
 
 The daily rotation covers the accounts in which somebody asked for it (a deletion, a withdrawal, a closure, keeping
-out), the weekly one also those with mere expiry. Both delays are published: a day or a week, plus the backup window.
+out), the weekly one also those in which content merely expired. Both delays are published: a day or a week, plus the
+backup window.
 
 Each bucket is one transaction: it locks the bucket, then its accounts in the order of their ids, and only then reads
-the marks. A rotation that was killed continues with the buckets that are not under its epoch. A mark that comes after
-its bucket was done waits for the next rotation. The most that a crash between the provider and the commit can lose is
-an epoch that nobody has used; its number is counted as retired, and it is destroyed in its turn.
+the marks. A rotation that was killed continues with the buckets that are not under its epoch. A mark that is set after
+its bucket was rewrapped waits for the next rotation. A crash between the provider and the commit loses at most an epoch
+that nothing uses; its number is counted as retired, and it is destroyed in its turn.
 """
 
 from __future__ import annotations
@@ -196,7 +200,7 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
 
 
 def _prove(tx: Transaction, keyring: Keyring) -> None:
-    """Opens something with the provider before it creates anything there: the keys of another provider would not match."""
+    """Unwraps something with the provider before anything is created there: another provider's keys would not open it."""
     row = chain.newest_bucket(tx)
     if row is not None:
         bucket, epoch, wrapped = row
@@ -273,7 +277,7 @@ def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) 
 
 def _refuse_in_use(tx: Transaction, epoch: int) -> None:
     if chain.epoch_wraps_something(tx, epoch):
-        raise BrokenError(f"epoch `{epoch}` is retired and still wraps a key: it is not destroyed")
+        raise BrokenError(f"epoch `{epoch}` is retired but still wraps a key, so it was not destroyed")
 
 
 def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> list[int]:
@@ -318,7 +322,7 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
     if row.state.closed_at is None:
         raise RefusedError("the account is open", "close it first", because="open")
     if account_keys.has_live_key(tx, account):
-        raise RefusedError("content of the account is kept still", "erase it first: `licet sweep`", because="kept")
+        raise RefusedError("the account still has content", "erase it first: `licet sweep`", because="kept")
     account_keys.destroy_keys(tx, account)
     outbox.append(
         tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, account=account, facts={"because": "account"})]

@@ -1,8 +1,8 @@
-"""The sweep: erases what is due, automatically and in bounded batches, and never more than somebody expects.
+"""The sweep: erases what is due, automatically, in bounded batches, and never more than expected without approval.
 
-A sweep that would erase more than a share of the stored content waits, and reports that: in `licet sweep status`, in
-/metrics, in `licet doctor` and in the console. A person then approves that amount, or finds out what moved the dates.
-Waiting makes nothing usable: what is due is denied from its date on, swept or not.
+If a sweep would erase more than a set share of the stored content, it waits for approval and reports that in `licet
+sweep status`, /metrics, `licet doctor` and the console. A person then approves that amount, or finds out what moved the
+dates. Waiting makes nothing usable: content that is due is denied from its date on, swept or not.
 
 The work list is the dates in the tables themselves. A stopped sweep therefore continues when it is called again, two
 sweeps share the work, and no queue can disagree with what is due.
@@ -132,8 +132,8 @@ def _allowed(here: Installation, at: datetime) -> int:
             )
     if due > allowed:
         raise RefusedError(
-            f"the sweep would erase `{due:,}`, of `{kept:,}` segments kept: more than the `{usual:,}` that need no asking",
-            "look at `licet sweep --dry-run`; if it is meant, `licet sweep approve`",
+            f"the sweep would erase `{due:,}` of `{kept:,}` stored segments, more than the `{usual:,}` allowed without approval",
+            "check `licet sweep --dry-run`; if that is intended, run `licet sweep approve`",
             because="sweep_waits",
         )
     return allowed

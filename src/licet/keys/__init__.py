@@ -1,1 +1,3 @@
-"""The chain of keys: who provides the root, what wraps what, and what keeps an old database from coming back."""
+"""The key chain: the providers of its root, what wraps what, and the fence and journal that keep an old database from
+being used.
+"""

@@ -1,6 +1,8 @@
 """The rows of the key chain above the accounts: epochs, the bucket keys wrapped under them, and secrets.
 
-Statements only. Who wraps under the newest epoch, or opens another, holds `keyring.EPOCHS_LOCK`.
+An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one bucket key.
+
+Statements only. Whoever wraps under the newest epoch, or opens another one, holds `keyring.EPOCHS_LOCK`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from licet.store.connect import Transaction
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """An epoch. ``opened_at`` is None for the one that the installation began with."""
+    """An epoch. ``opened_at`` is None for the first one of the installation."""
 
     number: int
     rotation: str
@@ -25,7 +27,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket's key as it is stored. ``is_fenced`` says whether the fence stood in the statement that read it."""
+    """A bucket's key as it is stored. ``is_fenced``: the fence stood when the statement read it."""
 
     bucket: int
     epoch: int
@@ -53,13 +55,13 @@ def newest_epoch(tx: Transaction) -> int | None:
 
 
 def epoch_opened_since(tx: Transaction, at: datetime | None) -> datetime | None:
-    """When the first epoch was opened that is not older than ``at``."""
+    """When the earliest epoch was opened that is not older than ``at``."""
     row = tx.execute("SELECT min(opened_at) FROM epochs WHERE opened_at >= %s", [at]).fetchone()
     return None if row is None else row[0]
 
 
 def begin_epochs(tx: Transaction, number: int) -> None:
-    """The epoch that an installation begins with."""
+    """The first epoch of an installation."""
     tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [number])
 
 
@@ -81,7 +83,7 @@ def retire_epoch(tx: Transaction, number: int, at: datetime) -> None:
 
 
 def record_destroyed_epoch(tx: Transaction, number: int, at: datetime) -> None:
-    """The provider has destroyed the epoch's key; the first time that it is said stands."""
+    """Records that the provider has destroyed the epoch's key; the first recorded time stays."""
     tx.execute("UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL", [at, number])
 
 
@@ -98,7 +100,7 @@ def epoch_wraps_something(tx: Transaction, number: int) -> bool:
 
 
 def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
-    """Those of ``buckets`` that are there, which keep their keys until ``tx`` ends."""
+    """Those of ``buckets`` that exist; they keep their keys until ``tx`` ends."""
     rows = tx.execute(
         "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE", [sorted(buckets)]
     ).fetchall()
@@ -106,7 +108,7 @@ def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
 
 
 def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
-    """Adds a bucket; one that another has added in the meantime stays."""
+    """Adds a bucket; one that another transaction has added meanwhile stays."""
     tx.execute(
         "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT (bucket) DO NOTHING",
         [bucket, epoch, wrapped],
@@ -118,10 +120,10 @@ def rewrap_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> N
 
 
 def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
-    """Locks the first bucket that lies under an epoch older than ``epoch``.
+    """Locks the first bucket that is under an epoch older than ``epoch``.
 
-    Where another transaction brought that bucket to ``epoch`` while this one waited, it is left out and the answer is
-    None, though there may be more: ask `has_bucket_below`.
+    If another transaction moved that bucket to ``epoch`` while this one waited, the result is None, although there may
+    be more: call `has_bucket_below`.
     """
     row = tx.execute(
         """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
@@ -160,7 +162,7 @@ def wrapped_secret(tx: Transaction, name: str) -> bytes | None:
 
 
 def add_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
-    """Adds a secret; one that another has made in the meantime stays."""
+    """Adds a secret; one that another transaction has added meanwhile stays."""
     tx.execute("INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, wrapped])
 
 
@@ -178,5 +180,5 @@ def forget_secrets(tx: Transaction, names: Sequence[str]) -> None:
 
 
 def forget_secrets_below(tx: Transaction, prefix: str) -> None:
-    """Forgets every secret whose name begins with ``prefix``, which holds no wildcard."""
+    """Deletes every secret whose name begins with ``prefix``, which contains no wildcard."""
     tx.execute("DELETE FROM secrets WHERE name LIKE %s", [f"{prefix}%"])

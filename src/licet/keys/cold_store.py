@@ -1,4 +1,4 @@
-"""Where an installation's cold objects lie: the bucket that its configuration names, or the folder ``cold``."""
+"""Where an installation's cold objects are stored: the bucket that its configuration names, or the folder ``cold``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETRIES_MAX = 3
 
 
 def objects(config: Configuration) -> Objects:
-    """The configured store, not asked for anything yet; UsageError for a secret's file that cannot be read."""
+    """The configured store, not contacted yet; UsageError if a file with a secret cannot be read."""
     cold = config.cold
     if not cold.url:
         return Stored(config.data / "cold")

@@ -1,11 +1,11 @@
-"""The fence: a database that may be older than what was promised to people gives out nothing.
+"""The fence: a database that may lack withdrawals or deletions gives out nothing.
 
-Promise: while the fence stands no bucket key is unwrapped, and a key is the only way to content: nothing is read,
-leased, built or written, by no process, whenever it was started. The row that is the fence is never part of a backup,
-so that restoring one cannot lift it.
+Promise: while the fence stands no bucket key is unwrapped, and content can only be reached with a key: nothing is read,
+leased, built or written, by any process, whenever it was started. The row that is the fence is never part of a backup,
+so that restoring one cannot remove it.
 
-A database lives: life 0 from its beginning, another from each restore, whose restrictions were applied before the fence
-was lifted. What a database lacks of its restriction journal is told by `vault.journal_state`.
+A database has lives: life 0 from its beginning, another one from each restore, whose restrictions were applied before
+the fence was lowered. `vault.journal_state` determines what a database lacks of its restriction journal.
 """
 
 from __future__ import annotations
@@ -27,28 +27,30 @@ _TABLE = """CREATE TABLE IF NOT EXISTS fence (
 
 
 class FencedError(RefusedError):
-    """The database is being restored: whoever asks it is to ask again when that is done."""
+    """The database is being restored: try again when that has ended."""
 
     status = 503
 
 
 def fenced_error() -> FencedError:
     return FencedError(
-        "the database was restored, and what was taken back since has not been applied to it yet",
-        "finish it: `licet restore`", because="fenced",
+        "the database was restored, and later withdrawals and deletions have not been applied to it yet",
+        "finish the restore: `licet restore`", because="fenced",
     )  # fmt: skip
 
 
 def raise_(tx: Transaction, at: datetime) -> None:
-    """Puts the fence up, in a database that may be empty; standing already, it stays."""
+    """Raises the fence, in a database that may be empty; if it stands already, it stays."""
     tx.execute(_TABLE)
     tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [at])
 
 
 def wait_for_readers(tx: Transaction) -> None:
-    """Waits until whoever looked for the fence before it went up has ended; ContentionError if they take too long.
+    """Waits until all transactions that checked the fence before it was raised have ended; ContentionError if they take
+    too long.
 
-    In a transaction of its own, once the fence is up: nothing else is locked by it, so that nobody waits for each other.
+    It runs in a transaction of its own, after the fence is raised, and holds no other lock, so that no deadlock is
+    possible.
     """
     tx.execute("SELECT set_config('lock_timeout', %s, true)", [f"{READERS_SECONDS_MAX}s"])
     tx.execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")
@@ -64,7 +66,7 @@ def stands(tx: Transaction) -> bool:
 
 
 def check(tx: Transaction) -> None:
-    """RefusedError while the fence stands: for what changes or erases without any key."""
+    """RefusedError while the fence stands: for changes and erasures that need no key."""
     if stands(tx):
         raise fenced_error()
 
@@ -72,8 +74,8 @@ def check(tx: Transaction) -> None:
 def check_before_snapshot(tx: Transaction) -> None:
     """`check`, as the first statements of a transaction that sees one moment.
 
-    The lock comes before the moment is fixed. With a SELECT first, a restore could begin between its moment and its
-    lock, and the transaction would not see the fence that it has waited for.
+    The lock comes before the snapshot. With a SELECT first, a restore could begin between the snapshot and the lock,
+    and the transaction would not see the fence that it has waited for.
     """
     tx.execute("LOCK TABLE fence IN ACCESS SHARE MODE")
     check(tx)
@@ -88,7 +90,7 @@ def life(tx: Transaction) -> int:
 
 
 def asking_life(tx: Transaction) -> Callable[[], int]:
-    """`life`, sent and not read yet; what is returned reads it."""
+    """`life`, sent but not read yet; the returned function reads it."""
     asked = tx.execute("SELECT coalesce(max(life), 0) FROM lives")
 
     def read() -> int:
@@ -101,7 +103,7 @@ def asking_life(tx: Transaction) -> Callable[[], int]:
 def begin(
     tx: Transaction, number: int, journal: Journal, at: datetime, position: int, backup: UUID | None = None
 ) -> None:  # fmt: skip
-    """Begins another life; ``position`` is how far the accounts' journal had come before it."""
+    """Begins another life; ``position`` is the end of the accounts' journal before it."""
     tx.execute(
         "INSERT INTO lives (life, journal, begun_at, backup, position) VALUES (%s, %s, %s, %s, %s)",
         [number, journal.id, at, backup, position],
@@ -109,7 +111,7 @@ def begin(
 
 
 class DatabaseLife(NamedTuple):
-    """A life of the database; ``position`` is how far the accounts' journal had come when it began."""
+    """A life of the database; ``position`` is the end of the accounts' journal when it began."""
 
     life: int
     journal: UUID
@@ -117,11 +119,11 @@ class DatabaseLife(NamedTuple):
 
 
 def newest_life(tx: Transaction) -> DatabaseLife | None:
-    """The present life; None before the first."""
+    """The present life; None before the first one."""
     row = tx.execute("SELECT life, journal, position FROM lives ORDER BY life DESC LIMIT 1").fetchone()
     return DatabaseLife(*row) if row else None
 
 
 def lock_lives(tx: Transaction) -> None:
-    """No other life begins until ``tx`` ends."""
+    """Prevents a new life from beginning until ``tx`` ends."""
     tx.execute("LOCK TABLE lives IN SHARE ROW EXCLUSIVE MODE")

@@ -1,11 +1,11 @@
-"""The keyring: unwraps the chain down to segment keys, and makes new ones.
+"""The keyring: unwraps the chain down to segment keys, and creates new keys.
 
-Bucket keys and secrets are remembered, tied to the wrapped bytes that they came from, and all forgotten together
-after `CACHE_SECONDS_MAX`; account and segment keys are not: a destroyed key must be gone from memory when the
+Bucket keys and secrets are cached by the wrapped bytes that they came from, and all dropped together after
+`CACHE_SECONDS_MAX`. Account and segment keys are not cached: a destroyed key must be gone from memory when the
 transaction that read it ends.
 
-A chain is read in one statement, or by whoever has locked its account. Between two statements a rotation may give a
-bucket or an account another key, and half a chain of either opens nothing.
+A chain is read in one statement, or under the lock of its account. Between two statements a rotation may give a bucket
+or an account another key, and two halves of different chains open nothing.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
 
 CACHE_SECONDS_MAX = 60.0
-EPOCHS_LOCK = 0x11CE7_0003  # shared by whoever wraps under the newest epoch; a rotation takes it to open another
-_FIRST_LOCK = 0x11CE7_0005  # one at a time begins an installation's chain
+EPOCHS_LOCK = (
+    0x11CE7_0003  # held shared to wrap under the newest epoch; a rotation holds it exclusively to open another
+)
+_FIRST_LOCK = 0x11CE7_0005  # only one process at a time begins an installation's chain
 _HOST_IDS = "host_ids"
 _LOG = "log"
 _GATE = "gate"
@@ -46,12 +48,12 @@ _MODELS = "models"
 
 
 class Keyring:
-    """Opens the chain of keys of one installation.
+    """Opens the key chain of one installation.
 
-    ``random`` gives key material, and ``monotonic`` seconds for the cache: both are injected in tests only.
-    ``restrictions`` is where `apply` keeps what is taken back. ``behind_fence`` opens a bucket in spite of the fence:
-    for whoever applies again, to a restored database, what was taken back since. ``cold`` is where sealed bytes lie that
-    are not in the database: who opens content has the keyring at hand.
+    ``random`` provides key material, and ``monotonic`` seconds for the cache: both are injected in tests only.
+    ``restrictions`` is the journal to which `apply` writes withdrawals and deletions. ``behind_fence`` unwraps bucket
+    keys in spite of the fence, in order to apply later restrictions to a restored database. ``cold`` is where sealed
+    bytes outside the database are stored, because whatever opens content has the keyring.
     """
 
     def __init__(
@@ -69,31 +71,31 @@ class Keyring:
     # Secrets of the installation
 
     def host_key(self, tx: Transaction) -> KeyMaterial:
-        """The key under which ids of the host are hashed; made on first use."""
+        """The key under which ids of the host are hashed; created on first use."""
         return self._secret(tx, _HOST_IDS)
 
     def log_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs the log and the receipts; made on first use."""
+        """The Ed25519 seed that signs the log and the receipts; created on first use."""
         return self._secret(tx, _LOG)
 
     def gate_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs which rows of a release were withdrawn; made on first use."""
+        """The Ed25519 seed that signs which rows of a release were withdrawn; created on first use."""
         return self._secret(tx, _GATE)
 
     def model_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs how models came about; made on first use."""
+        """The Ed25519 seed that signs the statements about models; created on first use."""
         return self._secret(tx, _MODELS)
 
     def endpoint_secret(self, tx: Transaction, name: str) -> KeyMaterial:
-        """A secret of an endpoint that events are sent to; made on first use, as the others are."""
+        """A secret of an endpoint that receives events; created on first use."""
         return self._secret(tx, name)
 
     def build_key(self, tx: Transaction, release_id: UUID) -> KeyMaterial:
-        """The key of what is kept of a release while it is built; made on first use."""
+        """The key for the stored state of a release while it is built; created on first use."""
         return self._secret(tx, _build_key(release_id))
 
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
-        """The seed that signs the log, as it is stored: what a backup proves its provider by."""
+        """The seed that signs the log, as it is stored: a backup uses it to prove that its provider is the right one."""
         self.log_seed(tx)
         wrapped = chain.wrapped_secret(tx, _LOG)
         assert wrapped is not None
@@ -105,7 +107,7 @@ class Keyring:
             chain.add_secret(tx, name, self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES))))
             wrapped = chain.wrapped_secret(tx, name)
         if wrapped is None:
-            raise BrokenError(f"the secret `{name}` was neither there nor made")
+            raise BrokenError(f"the secret `{name}` does not exist and could not be created")
         return self.unwrap_secret(name, wrapped)
 
     def wrap_secret(self, epoch: int, name: str, key: KeyMaterial) -> bytes:
@@ -117,21 +119,21 @@ class Keyring:
     # Buckets
 
     def newest(self, tx: Transaction) -> int:
-        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is made on first use."""
+        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is created on first use."""
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EPOCHS_LOCK])
         epoch = chain.newest_epoch(tx)
         if epoch is None:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_LOCK])
-            epoch = chain.newest_epoch(tx)  # another may have made it while this one waited
+            epoch = chain.newest_epoch(tx)  # another process may have created it while this one waited
         if epoch is None:
             epoch = self.provider.newest()
             chain.begin_epochs(tx, epoch)
         return epoch
 
     def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
-        """Makes those of ``buckets`` that are not there yet, and keeps their keys as they are until ``tx`` ends.
+        """Creates those of ``buckets`` that do not exist yet, and keeps their keys unchanged until ``tx`` ends.
 
-        For whoever opens accounts, and before any account is locked: a rotation locks a bucket, then its accounts.
+        Called to open accounts, before any account is locked: a rotation locks a bucket, then its accounts.
         """
         missing = buckets - chain.hold_buckets(tx, sorted(buckets))
         if not missing:
@@ -143,13 +145,15 @@ class Keyring:
         chain.hold_buckets(tx, sorted(missing))
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
-        """The keys of ``buckets``, for whoever has locked them or the accounts in them."""
+        """The keys of ``buckets``; the caller has locked them or the accounts in them."""
         return self.opening(tx, (), buckets)()
 
     def opening(
         self, tx: Transaction, accounts: Collection[UUID], buckets: Collection[int]
     ) -> Callable[[], dict[int, KeyMaterial]]:
-        """The keys of ``buckets`` and of those that ``accounts`` are in: sent, not read; what is returned reads them."""
+        """The keys of ``buckets`` and of those that ``accounts`` are in: sent but not read; the returned function reads
+        them.
+        """
         asked = tx.execute(
             """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets
                 WHERE bucket IN (SELECT unnest(%s::int[])
@@ -164,11 +168,11 @@ class Keyring:
         return self._remembered(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
 
     def _remembered(self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
-        """Unwraps what is not remembered.
+        """Unwraps what is not cached.
 
-        A bucket's number and epoch would not do to know it by: a transaction that made it may have been rolled
-        back, and another made it since; an account key wrapped under the first one's key would be lost with this
-        cache.
+        A bucket's number and epoch would be no safe cache key: the transaction that created the bucket may have been
+        rolled back, and another one may have created it since; an account key wrapped under the first one's key would
+        be lost with this cache.
         """
         now = self._monotonic()
         if now - self._since >= CACHE_SECONDS_MAX:
@@ -187,7 +191,7 @@ class Keyring:
         return wrap_account_keys(bucket_key, account, keys, self.random)
 
     def account_keys(self, tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, AccountKeys]:
-        """The keys of accounts, read in one statement; one whose keys were destroyed is left out."""
+        """The keys of accounts, read in one statement; accounts whose keys were destroyed are absent."""
         rows = tx.execute(
             """SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, EXISTS (SELECT FROM fence)
                  FROM accounts a JOIN buckets b USING (bucket) WHERE a.account_id = ANY(%s)""",
@@ -202,7 +206,7 @@ class Keyring:
     def slot_keys(
         self, tx: Transaction, wanted: Collection[tuple[UUID, int]]
     ) -> dict[tuple[UUID, int], KeyMaterial | None]:
-        """The keys in (account, slot), read in one statement; None where one was destroyed."""
+        """The keys in (account, slot), read in one statement; None if one was destroyed."""
         pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in wanted})
         rows = tx.execute(
             """
@@ -230,7 +234,7 @@ class Keyring:
 
 
 def forget_build_key(tx: Transaction, release_id: UUID) -> None:
-    """Forgets what `Keyring.build_key` made."""
+    """Deletes what `Keyring.build_key` created."""
     chain.forget_secrets(tx, [_build_key(release_id)])
 
 

@@ -1,18 +1,19 @@
 """Keys: root (provider) > epoch > bucket > account > segment, each wrapping the next with AES-256-GCM.
 
-A key is the only way to content. Epoch keys exist only inside the provider, never in the database, its WAL or
-its backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound by its associated data to the
-place it belongs to, so that one moved elsewhere does not open. An account's segment keys lie in pages of
+Content can only be reached with a key. Epoch keys exist only inside the provider, never in the database, its WAL or its
+backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound by its associated data to the place it
+belongs to, so that one that was moved elsewhere cannot be unwrapped. An account's segment keys are in pages of
 `SLOTS_PER_PAGE`; a destroyed slot is all zeros.
 
-An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is made anew by a
-rotation (`erasure.key_rotation`). The second seals what belongs to the account itself and gives its log keys: it stays the
-same as long as the account has keys, so that a pseudonym and a commitment outlive every rotation, and dies with them.
+An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is replaced by a rotation
+(`erasure.key_rotation`). The second seals what belongs to the account itself and yields its log keys: it stays the same
+as long as the account has keys, so that a pseudonym and a commitment survive every rotation, and is destroyed with
+them.
 
-A key in memory is a `KeyMaterial`: neither `repr` nor a traceback that prints locals shows it.
+A key in memory is a `KeyMaterial`: neither `repr` nor a traceback that prints locals reveals it.
 
-The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from
-flash, copy-on-write or snapshotted media; whoever reads the folder reads everything that is not erased.
+The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from flash,
+copy-on-write or snapshotted media; whoever can read the folder can read everything that is not erased.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 SLOTS_PER_PAGE = 32
-BUCKETS = 1024  # of at most 65,536: how many accounts share the rewrapping of one bucket key
+BUCKETS = 1024  # of at most 65,536; the fewer there are, the more accounts share one bucket key and its rewrapping
 EMPTY_PAGE = bytes(WRAPPED_BYTES * SLOTS_PER_PAGE)
 EMPTY_SLOT = bytes(WRAPPED_BYTES)
 ACCOUNT_KEYS_BYTES = NONCE_BYTES + 2 * KEY_BYTES + 16
@@ -46,33 +47,35 @@ Random = Callable[[int], bytes]
 
 
 class KeyMaterial(Masked, bytes):
-    """Key material. A slice or a sum of it is plain bytes again: do neither outside this module."""
+    """Key material. A slice or a concatenation of it is plain bytes again: do neither outside this module."""
 
     __slots__ = ()
     __str__ = Masked.__repr__
 
 
 class AccountKeys(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what is the account's itself."""
+    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what belongs to the account itself."""
 
     slots: KeyMaterial
     own: KeyMaterial
 
 
 class KeyProvider(Protocol):
-    """Keeps epoch keys where no backup of the database reaches."""
+    """Keeps epoch keys where no backup of the database contains them."""
 
     def newest(self, after: int = 0) -> int:
-        """The newest epoch, made where there is none above ``after``; durable before it is returned."""
+        """The newest epoch; creates one if there is none above ``after``; durable before it is returned."""
 
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
-        """``key`` wrapped under the epoch's key, bound to ``place``; an epoch is never made by it."""
+        """``key`` wrapped under the epoch's key, bound to ``place``; never creates an epoch."""
 
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
-        """What `wrap` was given; BrokenError if it does not open, BusyError if the provider is away."""
+        """The key that was passed to `wrap`; BrokenError if it cannot be unwrapped, BusyError if the provider is
+        unreachable.
+        """
 
     def destroy(self, epoch: int) -> None:
-        """The epoch's key is gone when this returns, or was before; nothing wrapped under it opens again."""
+        """Destroys the epoch's key, if it still exists; afterwards nothing wrapped under it can be unwrapped."""
 
 
 class FileProvider:
@@ -106,7 +109,7 @@ class FileProvider:
         return self._folder / f"epoch-{epoch:06}.key"
 
     def _key(self, epoch: int) -> KeyMaterial:
-        """Read each time: one that was remembered would outlive its file in every process that runs."""
+        """Read each time: a cached key would outlive its file in every running process."""
         try:
             key = KeyMaterial(self._path(epoch).read_bytes())
         except FileNotFoundError as error:
@@ -125,11 +128,11 @@ def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) ->
 
 
 def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
-    """What `seal` was given; BrokenError, which tells nothing of it, if it does not open."""
+    """The bytes that were passed to `seal`; BrokenError, which reveals nothing of them, if they cannot be opened."""
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
     except (InvalidTag, ValueError) as error:
-        raise BrokenError("sealed bytes do not open: another key, another place, or damage") from error
+        raise BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage") from error
 
 
 def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
@@ -159,15 +162,15 @@ def bucket_of(account: UUID) -> int:
 
 
 def wrap_account_keys(bucket_key: KeyMaterial, account: UUID, keys: AccountKeys, random: Random = os.urandom) -> bytes:
-    """Both keys of an account, wrapped as one, so that no moment has one of them under another bucket key."""
+    """Both keys of an account, wrapped as one, so that they are never under different bucket keys."""
     return seal(bucket_key, KeyMaterial(keys.slots + keys.own), account_keys_place(account), random)
 
 
 def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) -> AccountKeys:
-    """What `wrap_account_keys` was given; RefusedError where the account's keys were destroyed."""
+    """The keys that were passed to `wrap_account_keys`; RefusedError if the account's keys were destroyed."""
     if not any(wrapped):
-        raise RefusedError("the account was erased, and its keys with it", because="erased")
-    if len(wrapped) == WRAPPED_BYTES:  # from before migration 7: one key was both, and a rotation parts them
+        raise RefusedError("the account was erased together with its keys", because="erased")
+    if len(wrapped) == WRAPPED_BYTES:  # from before migration 7: one key served as both, and a rotation separates them
         one = KeyMaterial(unseal(bucket_key, wrapped, account_place(account)))
         return AccountKeys(slots=one, own=one)
     both = KeyMaterial(unseal(bucket_key, wrapped, account_keys_place(account)))
@@ -175,20 +178,20 @@ def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) 
 
 
 def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
-    """The segment key in ``slot`` of its page, or None where it was destroyed."""
+    """The segment key in ``slot`` of its page, or None if it was destroyed."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
     return unwrap_slot(page[start : start + WRAPPED_BYTES], account, account_key, slot)
 
 
 def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
-    """The segment key that a slot holds, or None where it was destroyed."""
+    """The segment key in a slot's bytes, or None if it was destroyed."""
     return None if wrapped == EMPTY_SLOT else KeyMaterial(unseal(account_key, wrapped, slot_place(account, slot)))
 
 
 def rewrap_page(
     page: bytes, number: int, account: UUID, old: KeyMaterial, new: KeyMaterial, random: Random = os.urandom
 ) -> bytes:  # fmt: skip
-    """The page ``number`` of an account under another key: each living slot's key again, each destroyed one gone."""
+    """The page ``number`` of an account under another key: each key rewrapped, each destroyed slot still destroyed."""
     for slot in range(number * SLOTS_PER_PAGE, (number + 1) * SLOTS_PER_PAGE):
         key = read_slot(page, account, old, slot)
         if key is not None:
@@ -197,14 +200,14 @@ def rewrap_page(
 
 
 def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:
-    """The page with ``wrapped`` in ``slot``."""
+    """The page with ``wrapped`` written to ``slot``."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
     return page[:start] + wrapped + page[start + WRAPPED_BYTES :]
 
 
 def _write_once(path: Path, content: bytes) -> None:
     """Writes a file that must not exist yet, durably; keeps the one that another writer made first."""
-    # A name of its own each time: after a crash the same process number, in a container say, meets its old draft.
+    # A unique name each time: after a crash the same process number (in a container, say) may meet its old draft.
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".draft")
     draft = Path(name)
     try:
@@ -222,7 +225,7 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes ``folder`` and its parents, each durable in the one above: a lost entry would lose every key."""
+    """Creates ``folder`` and its parents, each durable in its parent: a lost directory entry would lose every key."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)

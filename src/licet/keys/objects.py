@@ -1,8 +1,9 @@
-"""Objects: sealed bytes outside of the database, in a folder or in an S3 bucket, by the name we give them.
+"""Objects: sealed bytes outside the database, in a folder or in an S3 bucket, under names that Licet chooses.
 
-An object is written once, whole, under a name that was never used, and only ever deleted. `put` answers when the bytes
-are durable and have been read back: in a folder the file and every folder above it are synced, a bucket's own answer is
-believed, and both are compared by hash. Nothing here knows what the bytes are; they open with nothing but their keys.
+An object is written once, completely, under a name that was never used, and only ever deleted. `put` returns when the
+bytes are durable and have been read back: in a folder the file and every folder above it are synced; an S3 bucket's own
+answer is trusted; in both cases the bytes are compared by hash. This module does not know what the bytes are; they can
+only be opened with their keys.
 """
 
 from __future__ import annotations
@@ -19,24 +20,26 @@ from licet.store.files import sync
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_HINT = "see that the object store answers, and that its address and secret are right"
+_HINT = "check that the object store answers, and that its address and secret are correct"
 
 
 class Objects(Protocol):
-    """Where objects lie."""
+    """A store of objects."""
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes a new object; when this returns it is durable and was read back. BusyError: try again under another."""
+        """Writes a new object; when this returns it is durable and was read back. BusyError: try again under another
+        name.
+        """
 
     def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes at each (offset, length); BrokenError where there is no such object or it is too short."""
+        """The bytes at each (offset, length); BrokenError if there is no such object or it is too short."""
 
     def delete(self, name: str) -> None:
-        """Deletes an object; one that is not there is no error."""
+        """Deletes an object; a missing one is no error."""
 
 
 class Stored:
-    """Objects through obstore, opened at first use: ``folder``, or else the ``url`` of a bucket with its options."""
+    """Objects in obstore, opened at first use: ``folder``, or else the ``url`` of an S3 bucket with its options."""
 
     def __init__(self, folder: Path | None = None, url: str = "", options: dict[str, Any] | None = None) -> None:
         self._folder, self._url, self._options = folder, url, options or {}
@@ -54,7 +57,7 @@ class Stored:
         try:
             return from_url(self._url, **self._options)
         except Exception as error:
-            # what the library says may quote the secret
+            # the library's message may quote the secret
             raise UsageError(f"the cold store `{self._url}` cannot be opened: {type(error).__name__}") from None
 
     def put(self, name: str, content: bytes) -> None:
@@ -68,16 +71,16 @@ class Stored:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise _busy("written", error) from None
         if hashlib.sha256(back).digest() != hashlib.sha256(content).digest():
-            raise BrokenError(f"object `{name}` reads back otherwise than it was written")
+            raise BrokenError(f"object `{name}` read back differs from what was written")
 
     def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         import obstore
 
         starts, lengths = [start for start, _ in spans], [length for _, length in spans]
         try:
-            # a bucket's object is whole or not there; a file may have been cut, and past its end the library panics
+            # an object in S3 is complete or missing; a file may be truncated, and past its end the library panics
             if self._folder is not None and (self._folder / name).stat().st_size < max(map(sum, spans), default=0):
-                raise BrokenError(f"object `{name}` is shorter than what lies in it")
+                raise BrokenError(f"object `{name}` is shorter than its recorded content")
             found = [bytes(one) for one in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)]
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
             raise BrokenError(f"object `{name}` is not in the cold store") from None
@@ -101,7 +104,7 @@ def _busy(what: str, error: Exception) -> BusyError:
 
 
 def _sync(folder: Path, name: str) -> None:
-    """Makes a file durable, and each folder from its own up to the one that holds ``folder``."""
+    """Makes a file durable, and each folder from its own up to the one that contains ``folder``."""
     path = folder / name
     for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
         sync(one)

@@ -1,15 +1,15 @@
-"""Epoch keys in OpenBao's transit engine: they are made, used and destroyed there, and never leave it.
+"""Epoch keys in OpenBao's transit engine: they are created, used and destroyed there, and never leave it.
 
-One transit key an epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and `unwrap` are its
-encrypt and decrypt with the place as associated data. Wrapped bytes are the ciphertext text of transit, which names
-its format (`vault:v1:..`).
+One transit key per epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and `unwrap` are its
+encrypt and decrypt operations with the place as associated data. Wrapped bytes are the ciphertext text of transit,
+which names its format (`vault:v1:..`).
 
-Promise: an answer that does not come, a sealed server and a refused token are `BusyError`: nothing unseals, nothing is
-lost, and it goes on when the server does. A key that is not there, or bytes that do not open, are `BrokenError`. No
-error of the client library is chained or leaves with its frames: both hold what was sent.
+Promise: a missing answer, a sealed server and a refused token are `BusyError`: nothing can be unsealed, nothing is
+lost, and work continues when the server does. A missing key, or bytes that cannot be opened, are `BrokenError`. No
+error of the client library is chained or leaves with its frames: both contain what was sent.
 
-The token's policy must not have `create` on `encrypt/NAME-*`: transit would make a key that is missing. OpenBao
-2.x, https://openbao.org/api-docs/secret/transit/.
+The token's policy must not have `create` on `encrypt/NAME-*`: transit would create a key that is missing. OpenBao 2.x,
+https://openbao.org/api-docs/secret/transit/.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from licet.keys.material import KEY_BYTES, KeyMaterial
 
 TIMEOUT_SECONDS_MAX = 5
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_AWAY = "see that it runs, is unsealed and can be reached; nothing is lost in the meantime"
+_AWAY = "check that it runs, is unsealed and can be reached; nothing is lost meanwhile"
 
 
 class BaoProvider:
     """Epoch keys of one installation, under one ``name`` in one transit ``mount``.
 
-    ``token_file`` is read for every request, so that an agent may renew what it holds.
+    ``token_file`` is read for every request, so that an agent may renew its content.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class BaoProvider:
         split = urlsplit(address)
         if split.scheme != "https" and not (split.scheme == "http" and split.hostname in _LOOPBACK):
             raise UsageError(
-                "the key provider's address is not an https URL", "keys cross that line: give `https://..`"
+                "the key provider's address is not an https URL", "keys are sent over this connection: use `https://..`"
             )
         try:
-            hvac: Any = import_module("hvac")  # only who uses this provider has it installed
+            hvac: Any = import_module("hvac")  # installed only with this provider
         except ImportError:
             raise NotInstalledError("hvac", "bao", "the key provider `bao` needs it") from None
         self._token_file, self._mount, self._name = token_file, mount, name
@@ -96,7 +96,7 @@ class BaoProvider:
 
         key: KeyMaterial = self._ask(epoch, decrypt)
         if len(key) != KEY_BYTES:
-            raise BrokenError(f"what epoch `{epoch}` wraps is no key")
+            raise BrokenError(f"the bytes wrapped under epoch `{epoch}` are not a key")
         return key
 
     def destroy(self, epoch: int) -> None:
@@ -115,12 +115,12 @@ class BaoProvider:
         return f"{self._name}-{epoch:06}"
 
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the client library has no types
-        """What ``act`` answers; an error of ours, raised where no frame of the client is left to hold what was sent."""
+        """The result of ``act``; errors are raised where no frame of the client, which contains what was sent, is left."""
         failure: LicetError
         try:
             self._client.token = self._token_file.read_text("ascii").strip()
             return act(self._client.secrets.transit)
-        except Exception as error:  # whatever it is, it holds what was sent
+        except Exception as error:  # whatever it is, it contains what was sent
             failure = self._ours(error, epoch)
         raise failure
 
@@ -134,15 +134,15 @@ class BaoProvider:
             missing = any("key not found" in str(each) for each in error.errors or ())
             return BrokenError(
                 f"the key of epoch `{epoch}` is not in the key provider" if missing
-                else "sealed bytes do not open: another key, another place, or damage"
+                else "sealed bytes cannot be opened: wrong key, wrong place, or damage"
             )  # fmt: skip
         if isinstance(error, known.Forbidden | known.Unauthorized):
-            return BusyError("the key provider refuses the token", "renew it, and see that its policy allows this")
+            return BusyError("the key provider refused the token", "renew it, and check that its policy allows this")
         return BusyError(f"the key provider does not answer: `{type(error).__name__}`", _AWAY)
 
 
 class _NothingThereError(BrokenError):
-    """The server knows no such key, or no key at all."""
+    """The server has no such key, or no key at all."""
 
 
 def _text(data: bytes) -> str:

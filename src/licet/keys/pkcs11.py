@@ -1,10 +1,10 @@
-"""Epoch keys in a token that speaks PKCS#11: a hardware module, or SoftHSM2.
+"""Epoch keys in a PKCS#11 token: a hardware module, or SoftHSM2.
 
-One AES-256 key an epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is nonce (12) ||
+One AES-256 key per epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is nonce (12) ||
 ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.0, CKM_AES_GCM), bound to its place.
 
-Promise: a token that is away, a pin that is refused and a device that fails are `BusyError`; a key that is not there,
-or bytes that do not open, are `BrokenError`. A module has one login in a process, so one call at a time holds it.
+Promise: an absent token, a refused pin and a failing device are `BusyError`; a missing key, or bytes that cannot be
+opened, are `BrokenError`. A module has one login per process, so only one call at a time uses it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Pkcs11Provider:
         self, module: Path, token: str, pin_file: Path, *, name: str = "licet", random: Random = os.urandom
     ) -> None:
         try:
-            self._api: Any = import_module("pkcs11")  # only who uses this provider has it installed
+            self._api: Any = import_module("pkcs11")  # installed only with this provider
             self._params: Any = import_module("pkcs11.mechanisms").GCMParams
         except ImportError:
             raise NotInstalledError("python-pkcs11", "pkcs11", "the key provider `pkcs11` needs it") from None
@@ -89,7 +89,7 @@ class Pkcs11Provider:
         }
 
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the module's types are its own
-        """What ``act`` answers in a session of its own; an error of ours, raised where no frame of it is left."""
+        """The result of ``act`` in a session of its own; errors are raised where no frame of the session is left."""
         failure: LicetError
         try:
             pin = _Pin(self._pin_file.read_text("utf-8").strip())
@@ -97,7 +97,7 @@ class Pkcs11Provider:
                 token = self._api.lib(str(self._module)).get_token(token_label=self._token)
                 with token.open(rw=True, user_pin=str(pin)) as session:
                     return act(session)
-        except Exception as error:  # whatever it is, its frames hold keys
+        except Exception as error:  # whatever it is, its frames contain keys
             failure = self._ours(error, epoch)
         raise failure
 
@@ -105,23 +105,23 @@ class Pkcs11Provider:
         known = self._api.exceptions
         if isinstance(error, known.NoSuchKey):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the token")
-        # SoftHSM2 says of bytes that do not open what others say of a device that fails.
+        # For bytes that cannot be opened, SoftHSM2 reports what other tokens report for a failing device.
         if isinstance(error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange):
-            return BrokenError("sealed bytes do not open: another key, another place, or damage")
+            return BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage")
         if isinstance(error, OSError):
             return BusyError("the token's pin file cannot be read", "see LICET_KEYS__PIN_FILE")
         return BusyError(
             f"the token does not answer: `{type(error).__name__}`",
-            "see that it is there and takes the pin; nothing is lost in the meantime",
+            "check that it is present and accepts the pin; nothing is lost meanwhile",
         )
 
 
 class _NothingThereError(BrokenError):
-    """The token knows no such key."""
+    """The token has no such key."""
 
 
 class _Pin(str):
-    """Shows nothing of itself to a traceback that prints locals."""
+    """A pin whose repr is masked, for tracebacks that print locals."""
 
     __slots__ = ()
 

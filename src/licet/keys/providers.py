@@ -1,4 +1,4 @@
-"""Which key provider an installation has: the one that its configuration names, and no other in its place."""
+"""The key provider of an installation: exactly the one that its configuration names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 def provider(config: Configuration) -> KeyProvider:
-    """The configured provider, not asked for anything yet; UsageError names the setting that is missing or unknown."""
+    """The configured provider, not contacted yet; UsageError names the setting that is missing or unknown."""
     keys = config.key_chain
     match keys.provider:
         case "file":
@@ -30,7 +30,7 @@ def provider(config: Configuration) -> KeyProvider:
                 name=keys.name,
             )  # fmt: skip
         case other:
-            raise UsageError(f"unknown key provider `{other}`", "LICET_KEYS__PROVIDER is file, bao or pkcs11")
+            raise UsageError(f"unknown key provider `{other}`", "set LICET_KEYS__PROVIDER to file, bao or pkcs11")
 
 
 def _given(name: str, value: Value | None) -> Value:

@@ -1,27 +1,27 @@
-"""The restriction journal: what was taken back, kept where no backup of the database reaches.
+"""The restriction journal: withdrawals, deletions and other restrictions, stored outside the database and its backups.
 
-Promise: every restriction (a deletion, a refusal or withdrawal, keeping out, a closure, a plan or age finding, the
-overturning of a flag, a hold or its end, taking a feedback back, the revocation of a key) that was acknowledged is in
-this journal, fsynced. A database that is restored from a backup stays fenced until they have been applied to it
-again.
+Promise: every acknowledged restriction is in this journal, fsynced. Restrictions are a deletion, a refusal or
+withdrawal, keeping out, a closure, a plan or age finding, the overturning of a flag, a hold or its end, taking feedback
+back, and the revocation of a key. A database that is restored from a backup stays behind the fence until they have been
+applied to it again.
 
-The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two
-leaves a restriction that nobody was told of and that only a restore could lose; the next opening finds it in the
-database and adds it (`catch_up`). The other order would leave restrictions here that the database refused, and nobody
-could tell them from a database that is older than its journal. After a write or fsync that failed nothing is
-written any more: what the disk holds is unknown then, and a restriction that cannot be kept is not taken.
+The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two leaves
+a restriction that was acknowledged to nobody and that only a restore could lose; the next opening finds it in the
+database and adds it (`catch_up`). The reverse order would leave restrictions here that the database refused, and such a
+database could not be distinguished from one that is older than its journal. After a failed write or fsync nothing more
+is written: the content of the disk is unknown then, and a restriction that cannot be recorded is refused.
 
-Records hold our own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
+Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
 installation's. Never content.
 
-    segment = "licet restrictions v1\\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
+    segment = "licet restrictions v1\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
     frame   = length (4) || CRC-32 of the length (4) || CRC-32 of the payload (4) || payload: JSON of `Restriction`
 
-Numbers are big-endian. A damaged frame at the end of the newest segment with nothing whole behind it is a torn
-write, of which nobody was told: it is cut off. Damage anywhere else refuses (`BrokenError`).
+Numbers are big-endian. A damaged frame at the end of the newest segment with nothing intact after it is a torn write,
+which was acknowledged to nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
 
-A restore writes the life that it begins before it reads the records. What somebody committed before that and was slow
-to keep is refused from then on: it is neither in the database nor read, and nobody was told of it.
+A restore writes the life that it begins before it reads the records. A change that was committed before that, but not
+yet recorded, is refused from then on: it is neither in the database nor read, and it was acknowledged to nobody.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from licet.errors import BrokenError, RefusedError
 from licet.keys.material import Random
 from licet.store.files import make_folder, sync
 
-NEWEST_RECORDS_MAX = 1_000  # behind which nothing is looked for at an opening: an earlier one kept it
+NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
 SEGMENT_BYTES_MAX = 4 * 2**20
 FRAME_BYTES_MAX = 256 * 2**10
-TORN_BYTES_MAX = 2**20  # no write is longer: a longer damaged end is no torn write
+TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a torn write
 _MAGIC = b"licet restrictions v1\n"
 _HEAD = len(_MAGIC) + 16
 _FRAME = struct.Struct(">III")
 
 
 class RestrictionKind(StrEnum):
-    """What was taken back."""
+    """The kind of a restriction."""
 
     plan = "plan"
     age = "age"
@@ -71,17 +71,17 @@ class RestrictionKind(StrEnum):
     policy = "policy"
     backup = "backup"
     key_revoked = "key_revoked"
-    life = "life"  # a restore began another life: takes nothing back, and keeps its number from being used again
+    life = "life"  # a restore began another life: restricts nothing, and keeps its number from being used again
 
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One record. ``life`` and ``seq`` place it: the life of the database, and the account's number after it.
+    """One record. ``life`` and ``seq`` are its position: the life of the database, and the account's number after it.
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public; ``until`` is when a backup expires or a hold is to be reviewed, ``base`` whether a backup is of pages; ``key``
-    is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question`` is what a no
-    answers, empty for all, and ``kept`` the scopes that it left, as `project:<hex>` or `conversation:<hex>`; ``host`` is
-    the HMAC by which the host's project is known.
+    public; ``until`` is when a backup expires or a hold must be reviewed, ``base`` whether a backup is of pages;
+    ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question``
+    is what a no answers, empty for all, and ``kept`` the scopes that it left in force, as `project:<hex>` or
+    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known.
     """
 
     v: int = 1
@@ -110,7 +110,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     kept: tuple[str, ...] = ()
 
 
-_NO_KIND = "a record is of no kind known here"
+_NO_KIND = "a record has an unknown kind"
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
@@ -128,7 +128,7 @@ class Journal:
     def __init__(
         self, folder: Path, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
     ) -> None:
-        """Opens the journal in ``folder``, or begins one; cuts a torn end off. BrokenError where it is damaged."""
+        """Opens the journal in ``folder``, or begins one; cuts off a torn end. BrokenError if it is damaged."""
         self.folder, self._segment_bytes_max = folder, segment_bytes_max
         self._gate, self._turn = threading.Lock(), threading.Lock()
         self._waiting: list[tuple[int, int, bytes]] = []  # ticket, life, frames
@@ -145,9 +145,10 @@ class Journal:
             self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
 
     def append(self, records: Sequence[Restriction]) -> None:
-        """Adds ``records``; they are durable when this returns. Who comes while another writes is written with the next.
+        """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
+        next one.
 
-        RefusedError where a restore has begun a newer life than theirs: it may have read the journal already.
+        RefusedError if a restore has begun a newer life than theirs: it may have read the journal already.
         """
         if not records:
             return
@@ -182,9 +183,9 @@ class Journal:
         self._done = last
 
     def check(self) -> None:
-        """BrokenError once a write has failed: then no restriction may be taken."""
+        """BrokenError once a write has failed: then no restriction may be accepted."""
         if self._dead:
-            raise BrokenError(f"the restriction journal is stopped: {self._dead}", "mend the disk and start again")
+            raise BrokenError(f"the restriction journal is stopped: {self._dead}", "repair the disk and start again")
 
     def records(self) -> Iterator[Restriction]:
         """Every record, oldest first."""
@@ -226,14 +227,16 @@ class Journal:
         sync(self.folder)
 
     def _settle(self) -> None:
-        """Stands at the end of the newest segment, whoever wrote it; under the lock, so that what is torn is dead."""
+        """Moves to the end of the newest segment, whoever wrote it; under the lock, so that a torn end belongs to a
+        dead writer.
+        """
         number = _segments(self.folder)[-1]
         if number != self._number:
             self.close()
             self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             self._number, self._size = number, _HEAD
         size = os.fstat(self._file).st_size
-        if size == _HEAD and number > 1:  # the first record of a segment tells the life, and is still to come
+        if size == _HEAD and number > 1:  # the first record of a segment states the life, and is not written yet
             self._life = max([self._life, *(record.life for record in self._read(number - 1))])
         if size == self._size:
             return
@@ -271,10 +274,10 @@ class Journal:
         with path.open("rb") as file:
             head = file.read(_HEAD)
         if len(head) != _HEAD or not head.startswith(_MAGIC):
-            raise _damaged(path.name, "it does not begin as one")
+            raise _damaged(path.name, "it does not begin with the header of a segment")
         ident = head[len(_MAGIC) :]
         if hasattr(self, "id") and ident != self.id.bytes:
-            raise _damaged(path.name, "it is of another journal")
+            raise _damaged(path.name, "it belongs to another journal")
         return ident
 
 
@@ -294,7 +297,7 @@ def _framed(record: Restriction) -> bytes:
 
 
 def _gathered(batch: Sequence[bytes]) -> Iterator[bytes]:
-    """The batch in writes of at most `TORN_BYTES_MAX`, cut between frames of different callers."""
+    """The batch in writes of at most `TORN_BYTES_MAX`, split between frames of different callers."""
     part = b""
     for frames in batch:
         for piece in _split(frames):
@@ -307,7 +310,7 @@ def _gathered(batch: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _split(frames: bytes) -> Iterator[bytes]:
-    """One caller's frames, whole where they fit into one write, else frame by frame."""
+    """One caller's frames, together if they fit into one write, else frame by frame."""
     if len(frames) <= TORN_BYTES_MAX:
         yield frames
         return
@@ -317,21 +320,21 @@ def _split(frames: bytes) -> Iterator[bytes]:
 
 
 def _frames(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
-    """The payloads of ``data``; ends at a torn end, BrokenError at other damage."""
+    """The payloads in ``data``; stops at a torn end, BrokenError for other damage."""
     place = 0
     while place < len(data):
         payload = _frame_at(data, place)
         if payload is None:
             rest = data[place:]
             if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
-                raise _damaged(name, f"a record at byte `{_HEAD + place}` does not read")
+                raise _damaged(name, f"a record at byte `{_HEAD + place}` cannot be read")
             return
         yield payload
         place += _FRAME.size + len(payload)
 
 
 def _frame_at(data: bytes, place: int) -> bytes | None:
-    """The whole frame that begins at ``place``, or None."""
+    """The complete frame that begins at ``place``, or None."""
     if place + _FRAME.size > len(data):
         return None
     length, length_crc, crc = _FRAME.unpack_from(data, place)
@@ -343,7 +346,7 @@ def _frame_at(data: bytes, place: int) -> bytes | None:
 
 
 def _holds_a_frame(rest: bytes) -> bool:
-    """Whether a whole frame lies behind the damage: then it was no torn end."""
+    """Whether a complete frame follows the damage: then it was not a torn end."""
     return any(_frame_at(rest, place) for place in range(1, len(rest)))
 
 
@@ -361,5 +364,5 @@ def _name(number: int) -> str:
 def _damaged(name: str, how: str) -> BrokenError:
     return BrokenError(
         f"the restriction journal is damaged in `{name}`: {how}",
-        "restore the file from a copy of the journal: without it nobody knows what was taken back",
+        "restore the file from a copy of the journal: only the journal has these withdrawals and deletions",
     )

@@ -1,7 +1,7 @@
-"""A checkpoint: the promise of a log, at one size, in three lines that a key signs.
+"""A checkpoint: the commitment of a log to its content at one size, in three lines that a key signs.
 
-Promise: `verify` answers only with a checkpoint of the named log that the log's own key signed. We write no
-extension lines (nobody can audit them); those of others are kept, because a signature covers them.
+Promise: `verify` returns only a checkpoint of the named log that the log's own key signed. Licet writes no extension
+lines (nobody can audit them); those of others are kept, because a signature covers them.
 
 Follows c2sp.org/tlog-checkpoint@v1.0.0.
 """
@@ -47,12 +47,12 @@ def parse_size(text: str, what: str) -> int:
 def parse_hash(text: str, what: str) -> bytes:
     digest = decode_base64(text, what)
     if len(digest) != 32:
-        raise refused(f"{what} has not 32 bytes")
+        raise refused(f"{what} does not have 32 bytes")
     return digest
 
 
 def parse(text: str) -> Checkpoint:
-    """Read the text of a note as a checkpoint; raises `RefusedError`."""
+    """Parses the text of a note as a checkpoint; raises `RefusedError`."""
     lines = text.removesuffix("\n").split("\n")
     if not text.endswith("\n") or len(lines) < 3 or not all(lines):
         raise refused("a checkpoint has at least three lines and none is empty")
@@ -65,7 +65,7 @@ def verify(data: bytes, origin: str, log: Verifier) -> Checkpoint:
     """The checkpoint of one log, signed by its key; raises `RefusedError`."""
     checkpoint = parse(note.verify(data, [log]).text)
     if checkpoint.origin != origin:
-        raise refused(f"the checkpoint is of another log than `{origin}`", NoteRefusal.foreign)
+        raise refused(f"the checkpoint belongs to another log than `{origin}`", NoteRefusal.foreign)
     return checkpoint
 
 
@@ -79,5 +79,5 @@ def origin_of(name: str, year: int) -> str:
     if not 1970 <= year <= 9999:
         raise UsageError(f"`{year}` is not a year of four digits")
     if not name or name.endswith("/") or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise UsageError(f"`{name}` cannot name a log", "use a URL without its scheme, as `example.com/ledger`")
+        raise UsageError(f"`{name}` cannot name a log", "use a URL without its scheme, such as `example.com/ledger`")
     return f"{name}/{year}"

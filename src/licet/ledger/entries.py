@@ -1,24 +1,29 @@
-"""Entries: what a leaf of the log says to strangers, and what it only commits to.
+"""Entries: what a leaf of the log states to third parties, and what it only commits to.
 
     {"at":"2026-03-01T10:15:31Z","commit":"<hex>","facts":{"allow":true,..},"logged":"2026-03-01T10:15:31.5Z",
      "t":"choice","v":1,"who":"<hex>"}
 
-``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log. Pseudonyms come from a
-salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one account and one year and dies with the account's
-own key: two years of one account cannot be linked by anybody who lacks it. ``who`` is SHA-256("licet/who/v1" || salt),
-so that a person who holds the salt can show that it is theirs, and the operator can give them no other; ``handle``
-names one of their conversations for the year, HMAC-SHA256(salt, "conversation" || its id), and ``project`` one of their
-projects, HMAC-SHA256(salt, "project" || its id). A choice and a grant say what they are for: ``question`` and ``scope``
-(`account`, `project` or `conversation`), with the pseudonym of the scope's project or conversation. Entries of before
-there were questions have none of these: they mean the question `training`, for the account. ``commit`` is
-SHA-256(nonce || private record), where the private record holds all facts with our own ids, and the nonce is
-HMAC-SHA256(log key, "nonce" || outbox id): nothing more is stored, and nobody opens the commitment once the key is
-dead, but for the person, whose receipt carries the nonce. A row whose account's key is dead when the log takes it
-has no ``who``, and a nonce that was thrown away. What belongs to no account has neither ``who`` nor ``commit``.
+``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log.
 
-Only the facts of `PUBLISHED` are told, and only closed words, numbers and digests: a new kind or fact is private
-until somebody lists it. The encoding is canonical JSON as in RFC 8785, by msgspec's sorted encoding restricted to
-what both write alike: ASCII keys, whole numbers within +-(2**53 - 1), strings, booleans, null, lists and objects of
+Pseudonyms are derived from a salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one account and one year
+and is destroyed with the account's own key: nobody without it can link two years of one account. ``who`` is
+SHA-256("licet/who/v1" || salt), so that a person who has the salt can show that the entry is theirs, and the operator
+cannot give them another salt. ``handle`` names one of their conversations for the year, HMAC-SHA256(salt,
+"conversation" || its id), and ``project`` one of their projects, HMAC-SHA256(salt, "project" || its id).
+
+A choice and a grant state what they are for: ``question`` and ``scope`` (`account`, `project` or `conversation`), with
+the pseudonym of the scope's project or conversation. Entries from before there were questions have none of these: they
+mean the question `training`, for the account.
+
+``commit`` is SHA-256(nonce || private record), where the private record has all facts with Licet's own ids, and the
+nonce is HMAC-SHA256(log key, "nonce" || outbox id). Nothing more is stored, and once the key is destroyed only the
+person can open the commitment, whose receipt contains the nonce. A row whose account's key is destroyed when the log
+takes it has no ``who``, and a nonce that was discarded. A row that belongs to no account has neither ``who`` nor
+``commit``.
+
+Only the facts in `PUBLISHED` are published, and only closed words, numbers and digests: a new kind or fact is private
+until somebody lists it. The encoding is canonical JSON as in RFC 8785, by msgspec's sorted encoding restricted to what
+both write identically: ASCII keys, whole numbers within +-(2**53 - 1), strings, booleans, null, lists and objects of
 them. A float would differ, so there is none. ``v`` is never reused for another meaning.
 """
 
@@ -93,14 +98,14 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LogKeySource(Protocol):
-    """Where the log keys of accounts come from: the vault, which this room does not see."""
+    """The source of the accounts' log keys: the vault, which this room does not import."""
 
     def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> Mapping[UUID, bytes]:
-        """Promise: a key of 32 bytes for each account whose own key lives, and none for any other."""
+        """Promise: a key of 32 bytes for each account whose own key exists, and none for any other."""
 
 
 class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox. ``facts`` hold our own ids: they are not for strangers."""
+    """A row of the outbox. ``facts`` contain Licet's own ids: they are not published."""
 
     outbox_id: int
     account: UUID | None
@@ -110,7 +115,7 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def canonical(value: Canonical) -> bytes:
-    """The one text of a value, RFC 8785; BrokenError for what is not of the restricted kind."""
+    """The only text of a value, RFC 8785; BrokenError for a value outside the restricted set."""
     _check(value)
     return msgspec.json.encode(value, order="sorted")
 
@@ -130,16 +135,16 @@ def _check(value: object) -> None:
         for inner in value:
             _check(inner)
     else:
-        raise BrokenError(f"a `{type(value).__name__}` has no place in canonical JSON")
+        raise BrokenError(f"a `{type(value).__name__}` is not allowed in canonical JSON")
 
 
 def salt(key: bytes) -> bytes:
-    """What all pseudonyms of an account in one year come from: the person's to hold, and gone with the log key."""
+    """The source of all pseudonyms of an account in one year: its person may keep it, and it is gone with the log key."""
     return hmac.digest(key, b"salt", "sha256")
 
 
 def pseudonym(key: bytes) -> str:
-    """What an account is called in the log of the year that ``key`` belongs to."""
+    """The account's name in the log of the year that ``key`` belongs to."""
     return who(salt(key))
 
 
@@ -148,17 +153,17 @@ def who(salt: bytes) -> str:
 
 
 def conversation_pseudonym(salt: bytes, conversation: UUID) -> str:
-    """What a conversation is called in the log, and in the proofs of the releases, of the salt's year."""
+    """The conversation's name in the log, and in the proofs of the releases, of the salt's year."""
     return hmac.digest(salt, b"conversation" + conversation.bytes, "sha256").hex()
 
 
 def project_pseudonym(salt: bytes, project: UUID) -> str:
-    """What a project is called in the log, and in the proofs of the releases, of the salt's year."""
+    """The project's name in the log, and in the proofs of the releases, of the salt's year."""
     return hmac.digest(salt, b"project" + project.bytes, "sha256").hex()
 
 
 def nonce(key: bytes, outbox_id: int) -> bytes:
-    """What opens the commitment of one leaf, together with its private record."""
+    """The nonce that opens the commitment of one leaf, together with its private record."""
     return hmac.digest(key, b"nonce" + outbox_id.to_bytes(8, "big"), "sha256")
 
 
@@ -180,7 +185,7 @@ def record(row: OutboxRow) -> dict[str, Canonical]:
 
 
 def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
-    """The entry of a row. ``key`` is the account's of the log's year, None where it has none or it is dead."""
+    """The entry of a row. ``key`` is the account's for the log's year, None if it has none or it is destroyed."""
     entry: dict[str, Canonical] = {
         "v": VERSION,
         "t": row.told,
@@ -197,7 +202,7 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
     return canonical(entry)
 
 
-# Published facts that are made of ids of ours, each with the private fact that holds the id: never published as they are.
+# Published facts that are derived from ids, each with the private fact that has the id and is never published.
 _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
     "handle": ("conversation", conversation_pseudonym),
     "project": ("project", project_pseudonym),
@@ -205,7 +210,7 @@ _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
 
 
 def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """The names of the conversation or project that the row concerns, where strangers are to know that it is the same one."""
+    """The names of the row's conversation or project, for rows in which third parties must be able to recognise it."""
     told: dict[str, Canonical] = {}
     allowed = PUBLISHED.get(row.told, frozenset())
     for name, (private, named) in _PSEUDONYMS.items():
@@ -217,11 +222,11 @@ def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
 
 
 def published(row: OutboxRow) -> dict[str, Canonical]:
-    """The facts of a row that strangers may read, but for those that only the account's key makes."""
+    """The facts of a row that third parties may read, except those that need the account's key."""
     allowed = PUBLISHED.get(row.told, frozenset()) - _PSEUDONYMS.keys()
     return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}
 
 
 def _is_closed(fact: Fact) -> bool:
-    """A word, a number, a digest: nothing that could be a sentence."""
+    """Whether it is a word, a number or a digest, which cannot be a sentence."""
     return isinstance(fact, int) or (isinstance(fact, str) and _WORD.fullmatch(fact) is not None)

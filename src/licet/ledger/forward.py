@@ -1,15 +1,15 @@
-"""Forward: a database that is older than its log is brought to where the log is, openly.
+"""Forward: brings a database that is older than its log up to the log, and records that in the log.
 
-A restored database does not know the newest entries of the log, and may hold rows that wait to be told and were.
-Nothing is told twice and nothing told is taken back:
+A restored database does not know the newest entries of the log, and may have waiting rows that were already logged.
+Nothing is logged twice and no entry is taken back:
 
-    the log       stays as it is; the database takes its size and root over, once its own beginning is found in it
-    a row         that waits and was told gets its place, found by the commitment of its leaf
-    a row         made again by a restriction that was applied again is dropped: its leaf stands, at the same moment
-    the rest      waits on, and is told after a `restored` entry, which says where the database had been
+    the log       stays as it is; the database adopts its size and root, once its own beginning is found in it
+    a row         that waits but was logged gets its place, found by the commitment of its leaf
+    a row         that a restriction created again is dropped: its leaf exists, at the same moment
+    the rest      still waits, and is logged after a `restored` entry, which states where the database had been
 
-A log that does not begin as the database knows it is a fork, one that is shorter was rolled back: both refuse, as
-they do in `sequence`. All of it is one transaction of the caller's.
+A log whose beginning differs from what the database knows is a fork, one that is shorter was rolled back: both are
+refused, as in `sequence`. Everything happens in one transaction of the caller's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from licet.ledger.sequence import LogPlace, LogStanding, digest_of
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
-OUTBOX_GAP = 1_000_000_000  # what was numbered and lost: a number used again would use a leaf's nonce again
+OUTBOX_GAP = 1_000_000_000  # numbers that were given out and lost: a reused number would reuse a leaf's nonce
 ACCOUNTS_MAX = 10_000
 
 
@@ -45,7 +45,7 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done: entries that the database lacked, rows that were told already, rows that wait."""
+    """What was done: entries that the database lacked, rows that were already logged, rows that wait."""
 
     entries: int
     placed: int
@@ -53,7 +53,7 @@ class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
-    """What each log holds beyond the database; BrokenError for a fork or a log that was rolled back."""
+    """The entries of each log that the database lacks; BrokenError for a fork or a log that was rolled back."""
     known = {standing.year: standing for standing in sequence.standings(tx)}
     years = sorted(int(p.name) for p in place.folder.iterdir() if p.name.isdecimal()) if place.folder.is_dir() else []
     if gone := known.keys() - set(years):
@@ -82,7 +82,7 @@ def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None
 
 
 def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:
-    """Skips the outbox numbers that were lost, and has `restored` told before anything else that is made from now on."""
+    """Skips the outbox numbers that were lost, and puts `restored` before anything else that is written from now on."""
     tx.execute(
         "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), coalesce(max(outbox_id), 0) + %s) FROM outbox",
         [OUTBOX_GAP],
@@ -95,9 +95,10 @@ def bring(
     tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead],
     accounts: Callable[[UUID, int], Sequence[UUID]],
 ) -> ForwardResult:  # fmt: skip
-    """Gives the waiting rows that were told their places, drops those made again, and takes the logs' sizes over.
+    """Gives the waiting rows that were already logged their places, drops those created again, and adopts the logs'
+    sizes.
 
-    ``accounts`` answers with the ids of the next accounts behind one, at most so many: the pseudonym of each is tried.
+    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of each is tried.
     """
     placed = repeated = 0
     behind = [log for log in known if log.told]
@@ -118,7 +119,7 @@ def bring(
 def _names(
     tx: Transaction, keys: LogKeySource, log: Ahead, accounts: Callable[[UUID, int], Sequence[UUID]]
 ) -> Iterator[tuple[UUID, str]]:  # fmt: skip
-    """The accounts of which the log tells something that the database lacks, with their pseudonyms of its year."""
+    """The accounts with log entries that the database lacks, with their pseudonyms of its year."""
     spoken = {entry["who"] for entry in log.told if "who" in entry}
     after = UUID(int=0)
     while spoken:
@@ -135,7 +136,7 @@ def _names(
 def _matched(
     tx: Transaction, keys: LogKeySource, waits: Sequence[OutboxRow], log: Ahead, accounts: dict[str, UUID]
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """(outbox id, index) of the waiting rows that the log holds, and the ids of those that it tells in other words."""
+    """(outbox id, index) of the waiting rows that the log has, and the ids of those that it has in other words."""
     by_commit = {entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry}
     of_nobody = {_said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry}
     open_ = Counter((accounts[e["who"]], e["t"], e["at"]) for e in log.told if e.get("who") in accounts)
@@ -183,7 +184,7 @@ def _give_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -
 
 
 def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
-    """These accounts have spoken in that year: their first leaf of it is behind them."""
+    """Records that these accounts have entries in that year: their first leaf of it exists."""
     tx.execute(
         """INSERT INTO log_accounts (account_id, log_year) SELECT unnest(%(accounts)b::uuid[]), %(year)s
            ON CONFLICT DO NOTHING""",
@@ -192,7 +193,7 @@ def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
 
 
 def _take_over(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> None:
-    """The database knows all of the log: its size, its root, and nothing under way."""
+    """The database adopts the whole log: its size, its root, and nothing in progress."""
     head = PublishedLog(place.folder / str(log.year), place.signer(seed, log.year).verifier).checkpoint
     tx.execute(
         """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)

@@ -1,7 +1,7 @@
 """Signed statements: a compact JWS (RFC 7515) by the log's Ed25519 key (RFC 8037) over canonical JSON (RFC 8785).
 
 The header has ``alg``, ``kid`` and ``typ`` and nothing else: ``kid`` is the JWK thumbprint of the key (RFC 7638), and
-``typ`` names the kind of statement, so that one is never taken for another.
+``typ`` names the kind of statement, so that no kind can be mistaken for another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def sign(payload: Mapping[str, Canonical], seed: bytes, typ: str) -> str:
 
 
 def opened(jws: str, public: bytes, typ: str) -> bytes:
-    """The payload of a JWS, as it was signed; BrokenError unless the key ``public`` signed it as a ``typ``."""
+    """The payload of a JWS as it was signed; BrokenError unless the key ``public`` signed it as a ``typ``."""
     parts = jws.split(".")
     if len(parts) != 3:
         raise BrokenError("it is not a compact JWS")
@@ -41,7 +41,7 @@ def opened(jws: str, public: bytes, typ: str) -> bytes:
 
 
 def payload_of(jws: str) -> bytes:
-    """The payload of a JWS whose signature nobody has checked; BrokenError where it is none."""
+    """The payload of a JWS whose signature was not checked; BrokenError if it is not a JWS."""
     parts = jws.split(".")
     if len(parts) != 3:
         raise BrokenError("it is not a compact JWS")
@@ -68,7 +68,7 @@ def _base64url(data: bytes) -> str:
 
 
 def _decoded(part: str) -> bytes:
-    """The bytes of a part; BrokenError unless it is the one way to write them."""
+    """The bytes of a part; BrokenError unless the part is their canonical encoding."""
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -1,19 +1,20 @@
-"""The log: entries appended to a folder of static files, and a head, kept apart, that says how far we promised.
+"""The log: entries appended to a folder of static files, and a head, stored apart, that states how far it has committed
+itself.
 
-Promise: an entry whose `append` returned is never lost and never changes its index; no two checkpoints that were
-ever shown contradict each other; a published file never changes a byte. An append writes, each step durable before
-the next begins:
+Promise: an entry whose `append` returned is never lost and never changes its index; no two published checkpoints
+contradict each other; a published file never changes a byte. An append writes, each step durable before the next
+begins:
 
-    1. `head` in the state folder: the new signed checkpoint and the entries it adds. Here the append is decided
+    1. `head` in the state folder: the new signed checkpoint and the entries it adds. This decides the append
     2. entry bundles and tiles in the log's folder
     3. `checkpoint` in the log's folder, last. Now readers see it, and the caller is answered
 
-A crash before 1 leaves nothing; after 1 `open` does the append again from the head, with the same bytes. It does so
-even after 3, because what a killed process could see need not have been on the disk.
+A crash before 1 leaves nothing; after 1 `open` repeats the append from the head, with the same bytes. It does so even
+after 3, because what a killed process could see was not necessarily on the disk.
 
-The head is the anchor of trust, the folder is not: where the folder is ahead of the head, further behind than one
-append, or leads to another root, nothing explains it but a rollback or a fork, and the log refuses to start
-(`BrokenError`). After any step that fails the object is dead; the mend is to open it anew.
+The head is trusted, the folder is not. If the folder is ahead of the head, further behind than one append, or leads to
+another root, only a rollback or a fork explains it, and the log refuses to start (`BrokenError`). After any failed step
+the object is unusable; open it again.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ BATCH_BYTES_MAX = 1 << 26
 
 CHECKPOINT = "checkpoint"
 HEAD = "head"
-_RESTORE = "a folder and its state belong together: restore both, as the restore command does"
+_RESTORE = "a folder and its state belong together: restore both, as `licet restore` does"
 _HEAD_VERSION = b"licet.ledger/head@v1"
 
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """The first entry's index, and the size and root of the log that holds them all."""
+    """The first entry's index, and the size and root of the log that contains all of them."""
 
     first_index: int
     size: int
@@ -53,7 +54,7 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """What was promised last: the checkpoint as signed, and the entries it added to a log of ``old`` entries."""
+    """The last commitment: the signed checkpoint, and the entries it added to a log of ``old`` entries."""
 
     old: int
     note: bytes
@@ -79,7 +80,7 @@ class LogWriter:
     """One log, one writer. Any thread may call it; appends are done one after the other."""
 
     def __init__(self, storage: Durable, state: Durable, signer: Signer, head: LogHead, edge: TileEdge) -> None:
-        """Called by `create` and `open`, which hold that folder, head and edge agree."""
+        """Called by `create` and `open`, which ensure that folder, head and edge agree."""
         self._storage, self._state, self._signer = storage, state, signer
         self._edge = edge
         self._head = head
@@ -92,15 +93,15 @@ class LogWriter:
 
     @classmethod
     def create(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
-        """Begin a log that never was. Opening never creates one: an empty folder would pass for a fork."""
+        """Creates a new log. Opening never creates one: an empty folder would look like a fork."""
         return cls._locked(state, lambda: cls.begin(Folder(folder), Folder(state), origin, signer))
 
     @classmethod
     def open(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
-        """Open a log, finishing what a crash interrupted.
+        """Opens a log, and completes what a crash interrupted.
 
-        Raises `NotFoundError` where none was created, `BusyError` where another process has it, and `BrokenError`
-        where the folder contradicts the head.
+        Raises `NotFoundError` if none was created, `BusyError` if another process has it open, and `BrokenError` if the
+        folder contradicts the head.
         """
         if not state.is_dir():
             raise NotFoundError(f"no log `{origin}` here", "create it first")
@@ -111,7 +112,7 @@ class LogWriter:
         """`create` over any backends, without a lock."""
         _check_signer(origin, signer)
         if state.read(HEAD) is not None or storage.read(CHECKPOINT) is not None:
-            raise RefusedError(f"the log `{origin}` exists", "open it", because="exists")
+            raise RefusedError(f"the log `{origin}` already exists", "open it", because="exists")
         empty = Checkpoint(origin, 0, tree.EMPTY_ROOT)
         head = LogHead(0, note.sign(empty.text, signer), ())
         kept, written = Durable(state), Durable(storage)
@@ -140,11 +141,11 @@ class LogWriter:
 
     @property
     def published(self) -> bytes:
-        """The checkpoint's note as readers see it, cosignatures included."""
+        """The checkpoint's note as readers see it, with cosignatures."""
         return self._published
 
     def append(self, entries: Sequence[bytes]) -> AppendResult:
-        """Append all the entries under one checkpoint; returns when they are durable and published.
+        """Appends all the entries under one checkpoint; returns when they are durable and published.
 
         Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a failed step.
         """
@@ -160,13 +161,13 @@ class LogWriter:
                 raise
 
     def cosign(self, lines: bytes, witnesses: Sequence[Verifier]) -> None:
-        """Publish a witness's signature lines with the checkpoint; unknown or failing ones are refused."""
+        """Publishes a witness's signature lines with the checkpoint; unknown or invalid ones are refused."""
         with self._mutex:
             self._check_alive()
             merged = self._published + lines
             signed = note.verify(merged, [self._signer.verifier, *witnesses]).signed
             if len(signed) < len(note.parse(merged).signatures):
-                raise refused("a signature line is of no known witness, or there twice", NoteRefusal.unsigned)
+                raise refused("a signature line belongs to no known witness, or occurs twice", NoteRefusal.unsigned)
             try:
                 self._storage.write({CHECKPOINT: merged})
             except BaseException as error:
@@ -175,7 +176,7 @@ class LogWriter:
             self._published = merged
 
     def prove(self, index: int) -> InclusionProof:
-        """The proof that the published checkpoint holds an entry; checked here before it is handed out."""
+        """The proof that the published checkpoint contains an entry; checked here before it is returned."""
         with self._mutex:
             size, root, reader, published = self._edge.size, self._checkpoint.root, self._reader, self._published
             if not 0 <= index < size:
@@ -185,7 +186,7 @@ class LogWriter:
         return InclusionProof(index, path, published)
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
-        """The hashes that show the log of ``old`` entries to be the beginning of this one."""
+        """The hashes that prove the log of ``old`` entries to be the beginning of this one."""
         with self._mutex:
             size, root, reader = self._edge.size, self._checkpoint.root, self._reader
             if not 0 <= old <= size:
@@ -196,15 +197,15 @@ class LogWriter:
         return path
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
-        """The entries from ``start`` to before ``stop``, each held against its leaf hash."""
+        """The entries from ``start`` to before ``stop``, each compared with its leaf hash."""
         size, reader = self._checkpoint.size, self._reader
         for index, entry in enumerate(tiles.read_entries(self._storage.read, start, stop, size), start):
             if tree.leaf_hash(entry) != reader.node(0, index):
-                raise BrokenError(f"entry `{index}` is not what its tile promises")
+                raise BrokenError(f"entry `{index}` does not match its tile")
             yield entry
 
     def close(self) -> None:
-        """Let the next writer in."""
+        """Closes the log for the next writer."""
         with self._mutex:
             self._dead = self._dead or "it was closed"
             if self._lock is not None:
@@ -230,7 +231,7 @@ class LogWriter:
 
     def _check_alive(self) -> None:
         if self._dead:
-            raise BrokenError(f"the log `{self._signer.name}` is stopped: {self._dead}", "open it anew")
+            raise BrokenError(f"the log `{self._signer.name}` is stopped: {self._dead}", "open it again")
 
     def _die(self, error: BaseException) -> None:
         self._dead = f"an append failed: `{type(error).__name__}`"
@@ -255,10 +256,10 @@ class LogWriter:
 
 
 def prune(folder: Prunable, size: int) -> int:
-    """Take away the partial tiles and bundles beside which the full one has long been; answers how many.
+    """Removes partial tiles and bundles whose full one has existed for long; returns how many.
 
-    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each entry by
-    itself keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
+    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each entry by itself
+    keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
     """
     return sum(
         _prune_tiles(folder, f"tile/{name}", "", 0 if name == "entries" else int(name), size)
@@ -289,9 +290,9 @@ def _remove_all(folder: Prunable, path: str) -> int:
 
 
 def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
-    """The head, the edge to which its entries lead, and the files that say so.
+    """The head, the edge to which its entries lead, and the files that contain them.
 
-    Raises `BrokenError` where head and folder contradict each other and no append cut short explains it.
+    Raises `BrokenError` if head and folder contradict each other and no interrupted append explains it.
     """
     data, published = state.read(HEAD), storage.read(CHECKPOINT)
     if data is None and published is None:
@@ -309,14 +310,14 @@ def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[LogHead, 
             raise BrokenError(f"the tiles of `{log.name}` contradict its checkpoint", _RESTORE)
         files = edge.extend(head.entries)
     except RefusedError as error:
-        raise BrokenError(f"the log `{log.name}` cannot be believed: {error.message}", _RESTORE) from error
+        raise BrokenError(f"the log `{log.name}` is not valid: {error.message}", _RESTORE) from error
     if edge.root() != promised.root:
         raise BrokenError(f"the folder of `{log.name}` does not lead to its head at `{promised.size}`", _RESTORE)
     return head, edge, files
 
 
 def _check_distance(head: LogHead, promised: Checkpoint, shown: Checkpoint | None) -> None:
-    """Only an append cut short lies between the head and the folder."""
+    """Only an interrupted append may lie between the head and the folder."""
     name = promised.origin
     if head.old + len(head.entries) != promised.size:
         raise BrokenError(f"the head of `{name}` adds `{len(head.entries)}` entries to `{head.old}`", _RESTORE)

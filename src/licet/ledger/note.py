@@ -1,11 +1,11 @@
 """Signed notes: a text, a blank line, and lines that sign it.
 
-Promise: `verify` answers only with a text that a known key signed, and with none at all as soon as one signature
-of a known key fails. Signatures of unknown keys are ignored, so that keys can rotate and witnesses can join.
-Base64 is read strictly (one spelling for one value): no byte of a signature line can change unseen.
+Promise: `verify` returns only a text that a known key signed, and nothing as soon as one signature of a known key is
+invalid. Signatures of unknown keys are ignored, so that keys can rotate and witnesses can be added. Base64 is read
+strictly (one spelling for one value): no byte of a signature line can change unnoticed.
 
-Follows c2sp.org/signed-note@v1.0.0 with the types 0x01 (Ed25519) and 0x04 (c2sp.org/tlog-cosignature, Ed25519).
-Key texts are those of Go's `golang.org/x/mod/sumdb/note`.
+Follows c2sp.org/signed-note@v1.0.0 with the types 0x01 (Ed25519) and 0x04 (c2sp.org/tlog-cosignature, Ed25519). The
+text forms of keys are those of Go's `golang.org/x/mod/sumdb/note`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _KEY_ID = re.compile(r"[0-9a-f]{8}")
 class NoteRefusal(StrEnum):
     """Why a text, a signature or a proof is refused: the ``because`` of a `RefusedError`."""
 
-    malformed = "malformed"  # not of the format
+    malformed = "malformed"  # not in the format
     unsigned = "unsigned"  # no known key signed it
-    forged = "forged"  # a signature that names a known key fails
-    foreign = "foreign"  # it speaks of another log
+    forged = "forged"  # a signature that names a known key is invalid
+    foreign = "foreign"  # it is about another log
     unproven = "unproven"  # the hashes do not lead to the root
     too_large = "too-large"
 
 
 class SignatureType(IntEnum):
-    """The type bytes that we speak; a number is never used again for another meaning."""
+    """The supported type bytes; a number is never reused for another meaning."""
 
     ed25519 = 0x01
     cosignature = 0x04
@@ -73,7 +73,7 @@ def encode_base64(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key that is known under a name."""
+    """A public key under a name."""
 
     name: str
     type: SignatureType
@@ -90,7 +90,7 @@ class Verifier:
 
     @property
     def vkey(self) -> str:
-        """`name+hash+base64`, as people hand it on."""
+        """`name+hash+base64`, the form in which public keys are distributed."""
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.type]) + self.public)}"
 
     @classmethod
@@ -102,11 +102,11 @@ class Verifier:
         return verifier
 
     def check(self, text: str, signature: NoteSignature) -> SignedNote:
-        """Raise `RefusedError` unless this key made the signature over the text."""
+        """Raises `RefusedError` unless this key signed the text."""
         message, raw, at = text.encode(), signature.raw, None
         if self.type is SignatureType.cosignature:
             if len(raw) != 72:
-                raise refused(f"the cosignature of `{self.name}` has not 72 bytes", NoteRefusal.forged)
+                raise refused(f"the cosignature of `{self.name}` does not have 72 bytes", NoteRefusal.forged)
             at, raw = int.from_bytes(raw[:8], "big"), raw[8:]
             if at > TIME_MAX:
                 raise refused(f"the cosignature of `{self.name}` has a time out of range", NoteRefusal.forged)
@@ -114,13 +114,13 @@ class Verifier:
         try:
             self._key.verify(raw, message)
         except InvalidSignature:
-            raise refused(f"the signature of `{self.name}` fails", NoteRefusal.forged) from None
+            raise refused(f"the signature of `{self.name}` is not valid", NoteRefusal.forged) from None
         return SignedNote(self, at)
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key under a name. Its secret shows in no repr."""
+    """A private key under a name. Its secret is in no repr."""
 
     name: str
     type: SignatureType
@@ -152,7 +152,7 @@ class Signer:
         return signer
 
     def named(self, name: str) -> Signer:
-        """The same key under another name: a year's log is named for the year, and signs what names it."""
+        """The same key under another name: a year's log is named after the year, and its signatures name it."""
         return Signer(name, self.type, self.seed)
 
     def sign(self, text: str) -> NoteSignature:
@@ -162,7 +162,7 @@ class Signer:
         return NoteSignature(self.name, self.verifier.key_id, self._key.sign(text.encode()))
 
     def cosign(self, text: str, at: int) -> NoteSignature:
-        """``at`` is POSIX seconds; it is signed too."""
+        """``at`` is POSIX seconds; it is part of what is signed."""
         if self.type is not SignatureType.cosignature:
             raise UsageError("a log key signs without a time: call `sign`")
         if not 0 <= at <= TIME_MAX:
@@ -174,7 +174,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One signature line: who claims to have signed, and the bytes after the key's id."""
+    """One signature line: the claimed signer, and the bytes after the key's id."""
 
     name: str
     key_id: bytes
@@ -187,7 +187,7 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A signature that held. ``at`` is the POSIX time a cosignature carries."""
+    """A valid signature. ``at`` is the POSIX time of a cosignature."""
 
     by: Verifier
     at: int | None
@@ -195,7 +195,7 @@ class SignedNote:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note as read. Its text must not be believed: `verify` answers with one that may."""
+    """A note as read, not verified: `verify` returns a verified text."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
@@ -218,7 +218,7 @@ def sign(text: str, *signers: Signer) -> bytes:
 
 
 def parse(data: bytes) -> Note:
-    """Read a note without believing it; raises `RefusedError`."""
+    """Parses a note without verifying it; raises `RefusedError`."""
     if len(data) > NOTE_BYTES_MAX:
         raise refused(f"a note has at most `{NOTE_BYTES_MAX}` bytes", NoteRefusal.too_large)
     try:
@@ -235,7 +235,7 @@ def parse(data: bytes) -> Note:
 
 
 def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
-    """One or more signature lines, as they end a note or as a witness answers them."""
+    """One or more signature lines, as at the end of a note or in a witness's response."""
     if not block.endswith("\n"):
         raise refused("the last signature line has no newline")
     lines = block[:-1].split("\n")
@@ -275,7 +275,7 @@ def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
     name, key_id, encoded = parts
     material = decode_base64(encoded, f"the key in the {what}")
     if len(material) != 33:
-        raise refused(f"the key in the {what} has not 33 bytes")
+        raise refused(f"the key in the {what} does not have 33 bytes")
     return name, key_id, material
 
 
@@ -283,7 +283,7 @@ def _type(byte: int) -> SignatureType:
     try:
         return SignatureType(byte)
     except ValueError:
-        raise refused(f"signature type `{byte:#04x}` is not spoken here") from None
+        raise refused(f"signature type `{byte:#04x}` is not supported") from None
 
 
 def _key_id(name: str, kind: SignatureType, public: bytes) -> bytes:
@@ -296,17 +296,17 @@ def _cosigned(text: str, at: int) -> bytes:
 
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise refused("a key's name is not empty and holds no space, no `+` and no control character")
+        raise refused("a key's name must not be empty or contain a space, `+` or a control character")
     if len(name.encode()) > NAME_BYTES_MAX:
         raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", NoteRefusal.too_large)
 
 
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
-        raise refused("the text of a note ends in a newline")
+        raise refused("the text of a note must end in a newline")
     _check_controls(text)
 
 
 def _check_controls(text: str) -> None:
     if _CONTROL.search(text):
-        raise refused("a note holds no control character but the newline")
+        raise refused("a note must not contain control characters other than newlines")

@@ -1,7 +1,7 @@
-"""The outbox: leaves on their way to the log, each in the transaction of what it tells.
+"""The outbox: leaves on their way to the log, each in the transaction of the change that it records.
 
-Entries hold closed enumerations and numbers only: no content, no name, no plain hash of either. The account is
-named by our own id here, inside the database; what is published carries a keyed pseudonym instead.
+Entries contain closed enumerations and numbers only: no content, no name, no plain hash of either. The account is named
+by Licet's own id here, inside the database; what is published has a keyed pseudonym instead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz",
 
 
 class EntryKind(StrEnum):
-    """What an entry tells."""
+    """The kind of an entry."""
 
     policy_applied = "policy_applied"
-    policy_stands = "policy_stands"  # told by a release: a version of a year before, by its present text
+    policy_stands = "policy_stands"  # written by a release: a version of an earlier year, by its present text
     notice_published = "notice_published"
     notice_shown = "notice_shown"
     notice_put_off = "notice_put_off"
@@ -36,7 +36,7 @@ class EntryKind(StrEnum):
     choice = "choice"
     grant_begun = "grant_begun"
     grant_affirmed = "grant_affirmed"
-    grant_stands = "grant_stands"  # told by a release: a grant that the log of its year does not know
+    grant_stands = "grant_stands"  # written by a release: a grant that the log of its year lacks
     grant_ended = "grant_ended"
     narrowed = "narrowed"
     widened = "widened"
@@ -57,12 +57,12 @@ class EntryKind(StrEnum):
     release_signed = "release_signed"
     release_purged = "release_purged"
     certificate = "certificate"
-    restored = "restored"  # told by a restore: the database is older than the entries before
-    carried = "carried"  # told by the sequencer alone: a pseudonym of a year before goes on under a new one
+    restored = "restored"  # written by a restore: the database is older than the entries before
+    carried = "carried"  # written only by the sequencer: a pseudonym of an earlier year continues under a new one
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One leaf. ``facts`` are closed enumerations, numbers, hex digests and our own ids."""
+    """One leaf. ``facts`` are closed enumerations, numbers, hex digests and Licet's own ids."""
 
     told: EntryKind
     occurred_at: datetime
@@ -78,19 +78,21 @@ def scope_facts(scope: GrantScope) -> dict[str, str]:
 
 
 def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] | None:
-    """`(year of the log, index)` of the leaf that tells exactly this; None while no log holds it."""
+    """`(year of the log, index)` of the leaf with exactly this content; None while no log has it."""
     return tx.execute(
         "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS NOT NULL",
         [told.value, payload],
     ).fetchone()
 
 
-# Of a row `o`: it stands in the log of the year, or will.
+# Of a row `o`: it is in the log of the year, or will be.
 OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
 def told_policies(tx: Transaction, year: int) -> set[str]:
-    """The SHA-256, in hex, of the policy versions that the log of ``year`` tells, or will: their texts, not their numbers."""
+    """The SHA-256, in hex, of the policy versions that the log of ``year`` has, or will have: their texts, not their
+    numbers.
+    """
     rows = tx.execute(
         f"""SELECT DISTINCT o.payload::json ->> 'sha256' FROM outbox o
              WHERE o.entry IN ('policy_applied', 'policy_stands') AND {OF_THE_YEAR}""",
@@ -100,7 +102,7 @@ def told_policies(tx: Transaction, year: int) -> set[str]:
 
 
 def told_versions(tx: Transaction, year: int) -> list[int]:
-    """The numbers of the policy versions that the log of ``year`` tells, by themselves or by a notice of theirs."""
+    """The numbers of the policy versions that the log of ``year`` has, by themselves or through a notice of theirs."""
     rows = tx.execute(
         """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
             WHERE log_year = %s AND entry IN ('policy_applied', 'notice_published')""",
@@ -110,7 +112,7 @@ def told_versions(tx: Transaction, year: int) -> list[int]:
 
 
 def told_releases(tx: Transaction, year: int) -> list[UUID]:
-    """The releases of which the log of ``year`` tells that they were sealed."""
+    """The releases whose seal is in the log of ``year``."""
     rows = tx.execute(
         """SELECT (payload::jsonb ->> 'release')::uuid FROM outbox
             WHERE log_year = %s AND entry = 'release_sealed'""",
@@ -120,7 +122,7 @@ def told_releases(tx: Transaction, year: int) -> list[UUID]:
 
 
 def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
-    """Of the grants that the log of ``year`` tells: how many run, and when the last of the others ended."""
+    """Of the grants in the log of ``year``: how many are in force, and when the last of the others ended."""
     row = tx.execute(
         """SELECT count(*) FILTER (WHERE ended.at IS NULL), max(ended.at)
              FROM (SELECT DISTINCT account_id, payload::jsonb ->> 'grant' AS grant_no FROM outbox
@@ -136,7 +138,7 @@ def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
 
 
 def forget_year(tx: Transaction, year: int) -> None:
-    """Forgets what the database holds of a year's log; its files are the caller's."""
+    """Deletes the database's rows of a year's log; the caller deletes its files."""
     tx.execute("DELETE FROM outbox WHERE log_year = %s", [year])
     tx.execute("DELETE FROM log_accounts WHERE log_year = %s", [year])
     tx.execute("DELETE FROM logs WHERE log_year = %s", [year])

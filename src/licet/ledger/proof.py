@@ -1,7 +1,7 @@
-"""A proof that a stranger can check offline: an index, the hashes beside the way to the root, a signed checkpoint.
+"""A proof that third parties can check offline: an index, the hashes beside the path to the root, a signed checkpoint.
 
-Promise: `verify` answers only where the entry's own bytes lead to a root that the log signed. The extra data is
-carried and never believed.
+Promise: `verify` returns only if the entry's own bytes lead to a root that the log signed. The extra data is carried
+and never trusted.
 
 Follows c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`); files end in `.tlog-proof`.
 """
@@ -21,7 +21,7 @@ _VERSION = "c2sp.org/tlog-proof@v1"
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """``path`` holds the leaf's sibling first; ``checkpoint`` is the signed note, verbatim."""
+    """``path`` has the leaf's sibling first; ``checkpoint`` is the signed note, verbatim."""
 
     index: int
     path: tuple[bytes, ...]
@@ -37,7 +37,7 @@ class InclusionProof:
 
     @classmethod
     def parse(cls, data: bytes) -> InclusionProof:
-        """Read a proof without believing it; raises `RefusedError`."""
+        """Parses a proof without verifying it; raises `RefusedError`."""
         if len(data) > PROOF_BYTES_MAX:
             raise refused(f"a proof has at most `{PROOF_BYTES_MAX}` bytes", NoteRefusal.too_large)
         head, blank, checkpoint = data.partition(b"\n\n")
@@ -59,7 +59,7 @@ class InclusionProof:
 
 
 def verify(proof: InclusionProof, entry: bytes, origin: str, log: Verifier) -> Checkpoint:
-    """The checkpoint under which the log holds the entry at the proof's index; raises `RefusedError`."""
+    """The checkpoint under which the log contains the entry at the proof's index; raises `RefusedError`."""
     checkpoint = checkpoints.verify(proof.checkpoint, origin, log)
     leaf = tree.leaf_hash(entry)
     tree.check_inclusion(leaf, proof.index, checkpoint.size, proof.path, checkpoint.root)

@@ -1,7 +1,7 @@
 """A log as its readers see it: the published folder of one year, read without the writer's lock.
 
-Promise: a proof that is handed out was checked against a checkpoint that the log's own key signed; where witnesses
-cosigned one that holds the entry, it is theirs (`COSIGNED`, beside the log's own and perhaps older).
+Promise: a returned proof was checked against a checkpoint that the log's own key signed; if witnesses cosigned one that
+contains the entry, it is that one (`COSIGNED`, beside the log's own and perhaps older).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ COSIGNED = "cosigned"
 
 
 class PublishedLog:
-    """One published log at the checkpoint that its folder showed when this was made."""
+    """One published log at the checkpoint that its folder had when this object was created."""
 
     def __init__(self, folder: Path, log: Verifier) -> None:
-        """Raises `NotFoundError` where there is no log, `RefusedError` for a checkpoint that ``log`` did not sign."""
+        """Raises `NotFoundError` if there is no log, `RefusedError` for a checkpoint that ``log`` did not sign."""
         if not folder.is_dir():
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
         self._read = Folder(folder).read
@@ -44,11 +44,11 @@ class PublishedLog:
         return next(read_entries(self._read, index, index + 1, self.checkpoint.size))
 
     def entries(self) -> Iterator[bytes]:
-        """Every entry, as the bundles say it."""
+        """Every entry, from the bundles."""
         return read_entries(self._read, 0, self.checkpoint.size, self.checkpoint.size)
 
     def prove(self, index: int) -> InclusionProof:
-        """The proof that the checkpoint holds an entry, checked."""
+        """The proof that the checkpoint contains an entry, checked."""
         self._check_index(index)
         raw, checkpoint = self.note, self.checkpoint
         if self.cosigned is not None and index < self.cosigned[1].size:
@@ -59,18 +59,18 @@ class PublishedLog:
         return InclusionProof(index, path, raw)
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
-        """The hashes that show the first ``old`` entries to be the beginning of the log. Any thread may ask."""
+        """The hashes that prove the first ``old`` entries to be the beginning of the log. Thread-safe."""
         size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)
         path = tree.prove_consistency(tiles, old, size)
         tree.check_consistency(old, tree.root(tiles, old), size, self.checkpoint.root, path)
         return path
 
     def root_at(self, size: int) -> bytes:
-        """The root of the first ``size`` entries, as the tiles say it."""
+        """The root of the first ``size`` entries, computed from the tiles."""
         return tree.root(self._tiles, size)
 
     def _read_cosigned(self, log: Verifier) -> tuple[bytes, Checkpoint] | None:
-        """The newest checkpoint that witnesses cosigned, as a note; None where none did."""
+        """The newest checkpoint that witnesses cosigned, as a note; None if there is none."""
         raw = self._read(COSIGNED)
         if raw is None:
             return None

@@ -5,12 +5,12 @@
     group   both  2 alpha beta
     quorum  both
 
-Promise: `read` answers only with a policy whose every line was understood, so that a mistake never weakens a quorum.
-A name is a member of one group at most, and a key stands under one name only: nobody counts twice. Names are octets;
-no two spellings of one name are the same here.
+Promise: `read` returns only a policy whose every line was understood, so that a mistake never weakens a quorum. A name
+is a member of at most one group, and a key has only one name: nobody counts twice. Names are octets; different
+spellings are different names.
 
-The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of ours (what is permitted) is
-another thing, in `licet.policy`.
+The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of Licet's (what is permitted) is
+something else, in `licet.policy`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class QuorumMember:
-    """A log or a witness of the file. ``name`` means something within the file only, and is empty for a log."""
+    """A log or a witness of the file. ``name`` has a meaning within the file only, and is empty for a log."""
 
     name: str
     verifier: Verifier
@@ -48,7 +48,7 @@ class WitnessGroup:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """What a file says. ``rule`` is the name that its quorum line has."""
+    """The content of a file. ``rule`` is the name in its quorum line."""
 
     logs: tuple[QuorumMember, ...]
     witnesses: tuple[QuorumMember, ...]
@@ -56,7 +56,7 @@ class Quorum:
     rule: str
 
     def met(self, cosigned: Collection[Verifier]) -> bool:
-        """Whether the witnesses whose cosignatures held are enough."""
+        """Whether the witnesses with valid cosignatures are enough."""
         held = {named.name for named in self.witnesses if named.verifier in cosigned}
         return self.rule == NONE or self._met(self.rule, held)
 
@@ -68,15 +68,15 @@ class Quorum:
 
 
 def read(data: bytes, file: str = "") -> Quorum:
-    """Reads a file; InputError names the line and the mend."""
+    """Reads a file; InputError names the line and the fix."""
     if len(data) > QUORUM_BYTES_MAX:
         raise InputError(f"a quorum file has at most `{QUORUM_BYTES_MAX}` bytes", file=file)
     if _FOREIGN.search(data):
-        raise InputError("control characters but tab and newline are foreign to a quorum file", file=file)
+        raise InputError("a quorum file must not contain control characters other than tab and newline", file=file)
     if not data.endswith(b"\n"):
-        raise InputError("the last line has no newline", "it may have been cut short", file=file)
+        raise InputError("the last line has no newline", "it may be truncated", file=file)
     reading = _Reading()
-    # surrogateescape keeps octets that are no UTF-8 apart from each other, as the format wants.
+    # surrogateescape keeps octets that are not UTF-8 distinct, as the format requires.
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
         words = re.findall(r"[^ \t]+", line)
         if words and not words[0].startswith("#"):
@@ -90,7 +90,7 @@ def read(data: bytes, file: str = "") -> Quorum:
 
 
 class _Reading:
-    """What was read of a file so far."""
+    """The content read so far."""
 
     def __init__(self) -> None:
         self.logs: list[QuorumMember] = []
@@ -111,11 +111,11 @@ class _Reading:
                 self.groups[name] = self._group(needed, tuple(members))
             case "quorum", [name]:
                 if self.rule is not None:
-                    raise InputError("there is a quorum line already", "a file has one")
+                    raise InputError("there is already a quorum line", "a file has exactly one")
                 self.rule = name if name == NONE else self._known(name)
             case _:
                 raise InputError(
-                    f"`{word}` does not begin a line of this shape",
+                    f"`{word}` does not begin a line of this form",
                     "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, `quorum NAME`",
                 )
 
@@ -123,27 +123,29 @@ class _Reading:
         for member in members:
             self._known(member)
             if member in self._members or members.count(member) > 1:
-                raise InputError(f"`{member}` is a member already", "a name counts once only")
+                raise InputError(f"`{member}` is already a member", "a name counts only once")
         count = {"any": "1", "all": str(len(members))}.get(needed, needed)
         if not _COUNT.fullmatch(count) or int(count) > len(members):
-            raise InputError(f"`{needed}` of `{len(members)}` members cannot be", "write `any`, `all` or a number")
+            raise InputError(
+                f"`{needed}` of `{len(members)}` members is not possible", "write `any`, `all` or a number"
+            )
         self._members |= set(members)
         return WitnessGroup(int(count), members)
 
     def _known(self, name: str) -> str:
         if name not in self.groups and name not in {named.name for named in self.witnesses}:
-            raise InputError(f"`{name}` is not defined above", "define a witness or a group before it is named")
+            raise InputError(f"`{name}` is not defined above", "define a witness or a group before using its name")
         return name
 
     def _check_new(self, name: str) -> None:
         if name == NONE or name in self.groups or name in {named.name for named in self.witnesses}:
-            raise InputError(f"`{name}` is defined already", "give it a name of its own")
+            raise InputError(f"`{name}` is already defined", "choose another name")
 
 
 def _named(name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[QuorumMember]) -> QuorumMember:
     verifier = Verifier.parse(vkey)
     if verifier.type is not wanted:
-        raise InputError(f"the key of `{verifier.name}` has not the type `{wanted:#04x}`")
+        raise InputError(f"the key of `{verifier.name}` does not have the type `{wanted:#04x}`")
     if verifier.public in {other.verifier.public for other in known}:
-        raise InputError(f"the key of `{verifier.name}` is there already", "a key counts once only")
+        raise InputError(f"the key of `{verifier.name}` is already in the file", "a key counts only once")
     return QuorumMember(name, verifier, url[0] if url else "")

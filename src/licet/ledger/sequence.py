@@ -1,25 +1,26 @@
-"""The sequencer: takes committed rows of the outbox into the log of the calendar year, one writer for all.
+"""The sequencer: appends committed rows of the outbox to the log of the calendar year, with a single writer.
 
-Promise: every committed row gets one place in one log and is never told twice; the rows of one account stand in the
-order in which its verbs committed. Rows are found by having no place yet, never by being newer than the last one: a
+Promise: every committed row gets one place in one log and is never logged twice; the rows of one account are in the
+order in which its verbs committed. Rows are found by not having a place yet, never by being newer than the last one: a
 transaction with a lower number may commit later. An account's verbs hold its row lock from before they write to the
-outbox until they commit, so what is visible of an account is always a beginning of it, in the order of its numbers.
+outbox until they commit, so the visible rows of an account are always a prefix of them, in the order of its numbers.
 
 A batch takes two steps, each durable before the next begins:
 
-    1. the database: the rows' places, and what the log held before and will hold
+    1. the database: the rows' places, and the log's content before and after the batch
     2. the log: the entries at these places, in one append, published when it returns
 
-A crash before 1 leaves nothing; between 1 and 2 the log still ends at ``decided``, and the batch is encoded and
-appended again at the same places; a batch whose append did not return may be in the log all the same, and then the
-log ends at ``size`` and its last entries have the digest that 1 kept. Places are given first because the encoding of
-a leaf cannot be repeated once its account's key has died, so that finding it again by its bytes would fail.
+A crash before 1 leaves nothing. After a crash between 1 and 2 the log still ends at ``decided``, and the batch is
+encoded and appended again at the same places. A batch whose append did not return may be in the log nevertheless; then
+the log ends at ``size`` and its last entries have the digest that step 1 stored. Places are given first because the
+encoding of a leaf cannot be repeated once its account's key has been destroyed, so that finding it again by its bytes
+would fail.
 
-A log that ends anywhere else refuses (`BrokenError`): ahead of the database, the database is an older copy than the
-log (`RestoredError`); behind it, the log was rolled back; with another root, it is a fork.
+A log that ends anywhere else is refused (`BrokenError`): if it is ahead of the database, the database is an older copy
+than the log (`RestoredError`); if it is behind, the log was rolled back; if it has another root, it is a fork.
 
-One sequencer works at a time: it holds an advisory lock on one connection, on which its places are given too, and
-the log's own lock. ``clock`` says when; the log's time is never before what it tells nor before what it told.
+One sequencer runs at a time: it holds an advisory lock on one connection, which also gives out the places, and the
+log's own lock. ``clock`` provides the time; the log's time is never before that of an event or of an earlier entry.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class RestoredError(BrokenError):
 
 
 class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> for the writer alone."""
+    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> only for the writer."""
 
     folder: Path
     state: Path
@@ -86,12 +87,12 @@ class LogStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sequencer:
-    """One writer. After any step that fails it is dead; the mend is to open it anew."""
+    """The only writer. After any failed step it is unusable; open it again."""
 
     def __init__(
         self, conn: Transaction, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
     ) -> None:
-        """Called by `sequencing`, which holds the lock on ``conn``. Finishes what a crash interrupted."""
+        """Called by `sequencing`, which holds the lock on ``conn``. Completes what a crash interrupted."""
         self._conn, self._place, self._seed = conn, place, seed
         self._keys, self._clock, self._random = keys, clock, random
         self._open: tuple[int, LogWriter] | None = None
@@ -99,9 +100,9 @@ class Sequencer:
         self._recover()
 
     def run_once(self) -> int:
-        """Takes up to `BATCH_ROWS_MAX` waiting rows into the log; returns how many, when they are durable there."""
+        """Appends up to `BATCH_ROWS_MAX` waiting rows to the log; returns how many, when they are durable there."""
         if self._dead:
-            raise BrokenError(f"the sequencer is stopped: {self._dead}", "open it anew")
+            raise BrokenError(f"the sequencer is stopped: {self._dead}", "open it again")
         try:
             return self._run_once()
         except BaseException as error:
@@ -134,7 +135,7 @@ class Sequencer:
     # Places
 
     def _with_carried(self, rows: Sequence[OutboxRow], logged_at: datetime) -> list[OutboxRow]:
-        """The rows, and before the first one of an account in a new year the one that carries its pseudonym over."""
+        """The rows, and before the first row of an account in a new year an entry that carries its pseudonym over."""
         year = logged_at.year
         speaking = {row.account for row in rows if row.account is not None}
         before = _speak(self._conn, speaking, year)
@@ -163,7 +164,7 @@ class Sequencer:
         ]  # fmt: skip
 
     def _old_names(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
-        """For each carried row the pseudonym that it commits to; none where the key has died since."""
+        """For each carried row the pseudonym that it commits to; absent if the key has been destroyed since."""
         return {row.outbox_id: name for row in carried if (name := old_name(self._conn, self._keys, row)) is not None}
 
     def _give_places(
@@ -191,13 +192,13 @@ class Sequencer:
 
     def _append(self, log: LogWriter, first: int, batch: Sequence[bytes]) -> None:
         if log.checkpoint.size != first:
-            raise BrokenError(f"the log is at `{log.checkpoint.size}` where the database gave place `{first}`")
+            raise BrokenError(f"the log is at `{log.checkpoint.size}`, but the database gave out place `{first}`")
         log.append(batch)
 
     # Opening
 
     def _recover(self) -> None:
-        """Holds every log against the database, and appends the batch that a crash kept out."""
+        """Compares every log with the database, and appends the batch that a crash left out."""
         with self._conn.transaction():
             standings = _standings(self._conn)
         known = {standing.year for standing in standings}
@@ -209,7 +210,7 @@ class Sequencer:
             self._log_of(standing.year)
 
     def _log_of(self, year: int) -> LogWriter:
-        """The log of ``year``, open; begun where there was none."""
+        """The log of ``year``, opened; created if there is none."""
         if self._open is not None and self._open[0] == year:
             return self._open[1]
         with self._conn.transaction():
@@ -247,9 +248,9 @@ class Sequencer:
         try:
             return LogWriter.open(folder, state, standing.origin, signer)
         except NotFoundError as error:
-            if standing.decided:  # the database alone does not make a log
+            if standing.decided:  # a row in the database alone is not a log
                 raise BrokenError(
-                    f"the log `{standing.origin}` is gone, and the database knows `{standing.size}` entries of it",
+                    f"the log `{standing.origin}` is missing, but the database knows `{standing.size}` entries of it",
                     "restore the folders of the log",
                 ) from error
             return LogWriter.create(folder, state, standing.origin, signer)
@@ -261,7 +262,7 @@ class Sequencer:
         if size not in (standing.decided, standing.size):
             raise BrokenError(
                 f"the log `{standing.origin}` was rolled back to `{size}`: the database knows `{standing.size}` entries",
-                "restore the folders of the log together with what they were",
+                "restore the log's folder and its state folder together",
             )
         verifier = self._place.signer(self._seed, standing.year).verifier
         held = PublishedLog(self._place.folder / str(standing.year), verifier)
@@ -273,7 +274,7 @@ class Sequencer:
             raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`")
 
     def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
-        """The batch that has places and never reached the log."""
+        """Appends the batch that has places but never reached the log."""
         with self._conn.transaction():
             rows = _placed(self._conn, standing.year, standing.decided)
             if len(rows) != standing.size - standing.decided:
@@ -287,12 +288,12 @@ class Sequencer:
 def sequencing(
     pool: Pool, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
 ) -> Iterator[Sequencer]:
-    """The one sequencer of an installation; `BusyError` where another works."""
+    """The only sequencer of an installation; `BusyError` if another one runs."""
     with translated(), pool.connection() as conn:
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK]).fetchone()
         conn.commit()
         if locked != (True,):
-            raise BusyError("another sequencer takes the outbox into the log", "one is enough: leave it at work")
+            raise BusyError("another sequencer is running", "one is enough: leave it running")
         sequencer: Sequencer | None = None
         try:
             sequencer = Sequencer(conn, place, seed, keys, clock, random)
@@ -300,14 +301,16 @@ def sequencing(
         finally:
             if sequencer is not None:
                 sequencer.close()
-            with contextlib.suppress(psycopg.Error):  # a connection that broke took its lock with it
+            with contextlib.suppress(psycopg.Error):  # a broken connection has released its lock
                 conn.rollback()
                 conn.execute("SELECT pg_advisory_unlock(%s)", [SEQUENCER_LOCK])
                 conn.commit()
 
 
 def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading.Event) -> None:
-    """Takes rows into the log until ``stop``; begins anew where the database was away, and raises what is broken."""
+    """Appends rows to the log until ``stop``; starts again after the database was unreachable, and raises what is
+    broken.
+    """
     while not stop.is_set():
         try:
             with opened() as sequencer:
@@ -318,11 +321,11 @@ def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading
             stop.wait(RETRY_SECONDS)
 
 
-# What is waiting
+# Waiting rows
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows have no place yet, and when the oldest of them happened."""
+    """How many rows have no place yet, and the time of the oldest of them."""
 
     rows: int
     since: datetime | None
@@ -335,9 +338,9 @@ def waiting(tx: Transaction) -> Waiting:
 
 
 def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
-    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's log as it lies published.
+    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's published log.
 
-    A place is not enough: after a crash between the place and the log, the sequencer asks for the account's key again.
+    A place is not enough: after a crash between the place and the log, the sequencer needs the account's key again.
     """
     rows = tx.execute(
         """(SELECT NULL, NULL FROM outbox WHERE account_id = %(account)s AND index IS NULL LIMIT 1)
@@ -355,7 +358,7 @@ def standings(tx: Transaction) -> list[LogStanding]:
 
 
 def old_name(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | None:
-    """The pseudonym that a `carried` row commits to, for as long as its account's key lives."""
+    """The pseudonym that a `carried` row commits to, as long as its account's key exists."""
     year = carried.facts["from"]
     assert carried.account is not None
     assert isinstance(year, int)
@@ -367,7 +370,7 @@ _COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
 
 
 def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
-    """The first ``limit`` rows that no log holds yet, or all of them, in order."""
+    """The first ``limit`` rows that no log has yet, or all of them, in order."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
     ).fetchall()
@@ -382,7 +385,7 @@ def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
 
 
 class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox that is a leaf: of which year's log, and where in it."""
+    """A row of the outbox that is a leaf: the year of its log, and its position in it."""
 
     row: OutboxRow
     year: int
@@ -390,7 +393,7 @@ class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def placed_of(tx: Transaction, account: UUID, told: EntryKind) -> list[PlacedRow]:
-    """The leaves of an account that tell something of that kind."""
+    """The leaves of an account with that kind."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS}, log_year, index FROM outbox
              WHERE account_id = %s AND entry = %s AND index IS NOT NULL""",
@@ -424,7 +427,9 @@ def _standings(tx: Transaction, year: int | None = None) -> list[LogStanding]:
 
 
 def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:
-    """Notes that these accounts speak in ``year``; for those that begin to, the last year in which they did."""
+    """Records that these accounts have entries in ``year``; for those that begin to, returns the last year in which
+    they had.
+    """
     if not accounts:
         return {}
     rows = tx.execute(
@@ -450,12 +455,12 @@ def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -
 
 
 def digest_of(batch: Sequence[bytes]) -> bytes:
-    """What a batch is known by until the log holds it."""
+    """The digest by which a batch is recognised until the log has it."""
     return hashlib.sha256(b"".join(tree.leaf_hash(entry) for entry in batch)).digest()
 
 
 def _restored(log: str, how: str) -> RestoredError:
     return RestoredError(
         f"the database is an older copy than the log `{log}`: it {how}",
-        "bring it forward: `licet restore --here` applies what was taken back since, and says so in the log",
+        "bring it up to date: `licet restore --here` applies later withdrawals and deletions, and records that in the log",
     )

@@ -1,10 +1,10 @@
 """A published folder over HTTP: static files, read only, with the headers that c2sp.org/tlog-tiles asks for.
 
-Promise: nothing is answered but the files that `licet ledger publish` writes, by their exact names; what never changes
-(tiles, entry bundles, texts under their hash) may be cached for ever, and what does change for no moment. Any web
-server that serves the same folder does as well; this one is for those who have none.
+Promise: only the files that `licet ledger publish` writes are served, by their exact names. Immutable files (tiles,
+entry bundles, texts under their hash) may be cached for ever, changing ones not at all. Any web server can serve the
+same folder instead; this one is for operators who have none.
 
-An ASGI application without a state. Whoever reaches it learns nothing that is not public already.
+A stateless ASGI application. It serves nothing that is not public already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOT_A_MOMENT = "no-cache"
 
 _TEXT, _BYTES, _JSON = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 _PARTIAL = r"(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
-# What is served, as what, and whether its bytes never change.
+# The served files, their media types, and whether their bytes never change.
 _KINDS = (
     (re.compile(rf"/(?:[0-9]{{4}}/)?tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{{3}}/)*[0-9]{{3}}{_PARTIAL}"),
      _BYTES, FOR_EVER),
@@ -69,14 +69,14 @@ class ServedFolder:
 
 
 def _encoded(path: str, data: bytes, asked: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, list[tuple[str, str]]]:
-    """Bundles of entries compressed where the caller takes that: they are text; hashes would not shrink."""
+    """Compresses bundles of entries if the caller accepts that: they are text; hashes would not shrink."""
     if "/tile/entries/" not in path:
         return data, []
     taken = b",".join(value for name, value in asked if name == b"accept-encoding")
     offers = {offer.split(";")[0].strip() for offer in taken.decode("latin-1").split(",") if ";q=0" not in offer}
     if "gzip" not in offers:
         return data, [("vary", "accept-encoding")]
-    # Without a time in its header, so that the same bundle is the same bytes each time.
+    # Without a time in the gzip header, so that the same bundle always gives the same bytes.
     return gzip.compress(data, GZIP_LEVEL, mtime=0), [("vary", "accept-encoding"), ("content-encoding", "gzip")]
 
 

@@ -1,8 +1,8 @@
-"""Files that stay: the few steps from which a durable write is made, and the lock that lets one writer in.
+"""Durable files: the few steps of which a durable write consists, and the lock that admits one writer.
 
-Promise of `Durable.write`: when it returns, every file is on the disk whole, under its name, reachable from the
-root; when it does not return, each name still holds what it held, or already holds the new bytes. A step that
-fails is never tried again, because after a failed fsync the kernel may have dropped the very bytes: the caller stops.
+Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name, reachable from the
+root; if it does not return, each name still has its former content, or already the new bytes. A failed step is never
+retried, because after a failed fsync the kernel may have dropped exactly those bytes: the caller stops.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ class Backend(Protocol):
     """A folder, by relative paths with `/`; the root is the empty path. Any step may raise `OSError`."""
 
     def create(self, files: Mapping[str, bytes]) -> None:
-        """Promise: on return the bytes of every file are on the disk. Makes the parents; no name need be there."""
+        """Promise: on return the bytes of every file are on the disk. Creates the parents; the names need not exist."""
 
     def rename(self, old: str, new: str) -> None:
-        """Promise: the new name holds either what it held or the whole file, never a mixture."""
+        """Promise: the new name has either its former content or the complete file, never a mixture."""
 
     def fsync_dirs(self, paths: Sequence[str]) -> None:
-        """Promise: on return the names in each of these folders are on the disk; the folders' own may not be."""
+        """Promise: on return the names in each of these folders are on the disk; the folders' own names may not be."""
 
     def read(self, path: str) -> bytes | None:
-        """Promise: the bytes that a reader sees now, durable or not; None where there is no such file."""
+        """Promise: the bytes that a reader sees now, durable or not; None if there is no such file."""
 
 
 class Prunable(Protocol):
-    """A folder from which spent files can be taken."""
+    """A folder from which obsolete files can be removed."""
 
     def names(self, path: str) -> list[str]:
-        """Promise: the names in this folder, sorted; none where it is missing."""
+        """Promise: the names in this folder, sorted; empty if it is missing."""
 
     def remove(self, path: str) -> None:
         """Promise: a file or an empty folder is gone for readers; a crash may bring it back."""
@@ -93,7 +93,7 @@ class Folder:
 
     @staticmethod
     def _each(step: Callable[[_T], None], items: Sequence[_T]) -> None:
-        """Side by side, because fsyncs that wait together share one commit of the file system's journal."""
+        """In parallel, because fsyncs that wait together share one commit of the file system's journal."""
         if len(items) < 3:
             for item in items:
                 step(item)
@@ -123,7 +123,7 @@ class Durable:
         self._anchored: set[str] = set()
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Write every file under a temporary name, then give the names, then fsync each folder concerned."""
+        """Writes every file under a temporary name, then renames them, then syncs each folder concerned."""
         self._backend.create({path + TMP: data for path, data in files.items()})
         for path in files:
             self._backend.rename(path + TMP, path)
@@ -132,9 +132,9 @@ class Durable:
         self._anchored.update(folders)
 
     def _to_sync(self, files: Mapping[str, bytes]) -> list[str]:
-        """The parents of the files, and every folder above them that this object has not yet seen on the disk.
+        """The parents of the files, and every folder above them that this object has not synced yet.
 
-        That a folder is there proves nothing: a process killed before its fsync may have made it.
+        The existence of a folder proves nothing: a process killed before its fsync may have created it.
         """
         folders = set()
         for path in files:
@@ -155,7 +155,9 @@ class Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._descriptor)
-            raise BusyError(f"`{folder.name}` is open in another process", "stop it: a log has one writer") from None
+            raise BusyError(
+                f"`{folder.name}` is open in another process", "stop it: a log has only one writer"
+            ) from None
 
     def close(self) -> None:
         if self._descriptor >= 0:

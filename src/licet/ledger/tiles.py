@@ -1,8 +1,8 @@
-"""Tiles: how a tree and its entries lie in static files.
+"""Tiles: how a tree and its entries are stored in static files.
 
-Promise: a published file never changes a byte. A tile of level L holds up to 256 hashes of perfect subtrees of
-256**L leaves; an entry bundle holds up to 256 entries, each after its length in two bytes. What is not full yet is
-published under its width (`.p/<width>`), beside which the full one appears later.
+Promise: a published file never changes a byte. A tile of level L has up to 256 hashes of perfect subtrees of 256**L
+leaves; an entry bundle has up to 256 entries, each after its length in two bytes. A partial tile or bundle is published
+under its width (`.p/<width>`), beside which the full one appears later.
 
 Follows c2sp.org/tlog-tiles@v0.1.0 (height 8).
 """
@@ -38,7 +38,7 @@ def encode_entries(entries: Sequence[bytes]) -> bytes:
 
 
 def decode_entries(data: bytes) -> list[bytes]:
-    """The entries of a bundle; raises `RefusedError` where a length runs over the end."""
+    """The entries of a bundle; raises `RefusedError` if a length exceeds the remaining bytes."""
     entries, at = [], 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
@@ -50,7 +50,7 @@ def decode_entries(data: bytes) -> list[bytes]:
 
 
 def width_at(level: int, index: int, size: int) -> int:
-    """How many hashes a tile has in a tree of ``size`` leaves: 0 where it does not exist yet."""
+    """The number of hashes that a tile has in a tree of ``size`` leaves: 0 if it does not exist yet."""
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - index * WIDTH))
 
 
@@ -64,7 +64,7 @@ def read_entries(read: Read, start: int, stop: int, size: int) -> Iterator[bytes
 
 
 def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
-    """One entry bundle as of ``size``, cut from the full one where the partial one is gone."""
+    """One entry bundle as of ``size``, taken from the full one if the partial one is gone."""
     width = width_at(0, index, size)
     data = _first(read, entries_path(index, width), entries_path(index))
     entries = decode_entries(data)
@@ -74,7 +74,7 @@ def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
 
 
 def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
-    """The first ``width`` hashes of a tile, cut from the full one where the partial one is gone."""
+    """The first ``width`` hashes of a tile, taken from the full one if the partial one is gone."""
     path = tile_path(level, index, width)
     data = _first(read, path, tile_path(level, index))
     if len(data) < 32 * width or len(data) > 32 * WIDTH or len(data) % 32:
@@ -84,9 +84,9 @@ def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
 
 @dataclass(slots=True)
 class TileReader:
-    """Reads the hashes of a tree of ``size`` leaves out of its tiles: a `tree.HashReader`.
+    """Reads the hashes of a tree of ``size`` leaves from its tiles: a `tree.HashReader`.
 
-    It believes the files. Whoever hands a proof on checks it against the checkpoint first.
+    It trusts the files. Whoever passes a proof on checks it against the checkpoint first.
     """
 
     read: Read
@@ -94,7 +94,7 @@ class TileReader:
     _rows: OrderedDict[tuple[int, int, int], list[list[bytes]]] = field(default_factory=OrderedDict)
 
     def at(self, size: int) -> TileReader:
-        """A reader of another size of the same log that shares what was read."""
+        """A reader for another size of the same log that shares the cache."""
         return TileReader(self.read, size, self._rows)
 
     def node(self, level: int, index: int) -> bytes:
@@ -120,7 +120,7 @@ class TileReader:
 
 @dataclass(slots=True)
 class TileEdge:
-    """The right edge of a growing log: of each level the tile that is not full, and the bundle beside it."""
+    """The right edge of a growing log: the partial tile of each level, and the partial bundle."""
 
     size: int = 0
     bundle: list[bytes] = field(default_factory=list)
@@ -128,7 +128,7 @@ class TileEdge:
 
     @classmethod
     def load(cls, read: Read, size: int) -> TileEdge:
-        """Read the edge of a log as of ``size``; raises `BrokenError` where bundle and tile disagree."""
+        """Reads the edge of a log as of ``size``; raises `BrokenError` if bundle and tile disagree."""
         edge = cls(size, [], [])
         level = 0
         while level == 0 or size >> (HEIGHT * level):
@@ -139,11 +139,11 @@ class TileEdge:
         if edge.levels[0]:
             edge.bundle = read_bundle(read, size // WIDTH, size)
         if [leaf_hash(entry) for entry in edge.bundle] != edge.levels[0]:
-            raise BrokenError(f"`{entries_path(size // WIDTH, size % WIDTH)}` is not what its tile promises")
+            raise BrokenError(f"`{entries_path(size // WIDTH, size % WIDTH)}` does not match its tile")
         return edge
 
     def root(self) -> bytes:
-        """Fold the perfect subtrees of every level, from the smallest on the right to the largest."""
+        """Folds the perfect subtrees of every level, from the smallest on the right to the largest."""
         row: list[bytes] = []
         for hashes in reversed(self.levels):
             rows = _rows(hashes)
@@ -151,7 +151,7 @@ class TileEdge:
         return fold(row) if row else EMPTY_ROOT
 
     def extend(self, entries: Sequence[bytes]) -> dict[str, bytes]:
-        """Append entries; answers with the files, path to bytes, that must be written for it."""
+        """Appends entries; returns the files, path to bytes, that must be written for them."""
         files: dict[str, bytes] = {}
         old = self.size
         for entry in entries:
@@ -190,7 +190,7 @@ def _rows(hashes: list[bytes]) -> list[list[bytes]]:
 
 
 def _place(index: int, width: int) -> str:
-    """`x001/x234/067` for 1234067, and `.p/<width>` where it is not full."""
+    """`x001/x234/067` for 1234067, and `.p/<width>` if it is not full."""
     if index < 0 or not 1 <= width <= WIDTH:
         raise UsageError(f"no tile has index `{index}` and width `{width}`")
     groups = [f"{index % 1000:03}"]

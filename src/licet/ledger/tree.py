@@ -23,8 +23,9 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 class HashReader(Protocol):
-    """Promise: ``node(k, i)`` is the hash of the perfect subtree over the leaves ``i * 2**k`` to
-    ``(i + 1) * 2**k``; what is not there raises `BrokenError`."""
+    """Promise: ``node(k, i)`` is the hash of the perfect subtree over the leaves ``i * 2**k`` to ``(i + 1) * 2**k``; a
+    missing one raises `BrokenError`.
+    """
 
     def node(self, level: int, index: int) -> bytes: ...
 
@@ -43,7 +44,7 @@ def root(reader: HashReader, size: int) -> bytes:
 
 
 def prove_inclusion(reader: HashReader, index: int, size: int) -> tuple[bytes, ...]:
-    """The hashes beside the way from a leaf to the root, the leaf's sibling first."""
+    """The hashes beside the path from a leaf to the root, the leaf's sibling first."""
     if not 0 <= index < size:
         raise UsageError(f"entry `{index}` is not in a tree of `{size}`")
     low, high, beside = 0, size, []
@@ -59,7 +60,7 @@ def prove_inclusion(reader: HashReader, index: int, size: int) -> tuple[bytes, .
 
 
 def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, ...]:
-    """The hashes that show the tree of ``old`` leaves to be the beginning of the tree of ``size``."""
+    """The hashes that prove the tree of ``old`` leaves to be the beginning of the tree of ``size``."""
     if not 0 <= old <= size:
         raise UsageError(f"a tree of `{old}` is not the beginning of a tree of `{size}`")
     if old in (0, size):
@@ -79,7 +80,7 @@ def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, .
 
 
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
-    """Raise `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
+    """Raises `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
     if not 0 <= index < size:
         raise refused(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
     fn, sn, found = index, size - 1, leaf
@@ -98,7 +99,7 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
 
 
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raise `RefusedError` unless the proof shows the old tree to be the beginning of the new one."""
+    """Raises `RefusedError` unless the proof shows the old tree to be the beginning of the new one."""
     if not 0 <= old <= size:
         raise refused(f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven)
     if old in (0, size):
@@ -145,7 +146,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 
 def pairs(hashes: Sequence[bytes]) -> list[bytes]:
-    """The next level up of a row whose length is even; the odd last one is left out."""
+    """The next level up of a row whose length is even; an odd last one is omitted."""
     digest = hashlib.sha256
     return [digest(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes) - 1, 2)]
 

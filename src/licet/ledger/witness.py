@@ -1,10 +1,10 @@
-"""Our own witness: it signs a log's checkpoint only as the continuation of the last one that it signed.
+"""Licet's own witness: it signs a log's checkpoint only as the continuation of the last one that it signed.
 
-Promise: for each log the sizes it signs never shrink and each root is consistent with the one before. What it
-remembers is on the disk before anybody gets its signature, and reading, deciding and remembering are one step.
-`add_checkpoint` is pure; `Witness` keeps the memory; the HTTP edge only carries bytes.
+Promise: for each log the sizes it signs never decrease and each root is consistent with the one before. Its memory is
+on the disk before anybody gets its signature, and reading, deciding and remembering are one step. `add_checkpoint` is
+pure; `Witness` keeps the memory; the HTTP edge only carries bytes.
 
-A witness under the operator's own roof proves nothing against the operator: only one under another roof does.
+A witness that the operator runs proves nothing against the operator: somebody else must run it.
 
 Follows c2sp.org/tlog-witness@v1.0.0 and c2sp.org/tlog-cosignature (Ed25519).
 """
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class WitnessState:
-    """What a witness knows: the logs it watches and, of each, the last checkpoint that it signed."""
+    """The state of a witness: the logs it watches and, for each, the last checkpoint that it signed."""
 
     logs: Mapping[str, Sequence[Verifier]]
     latest: Mapping[str, Checkpoint]
@@ -67,7 +67,7 @@ class WitnessState:
 
 @dataclass(frozen=True, slots=True)
 class WitnessReply:
-    """An HTTP status and body. ``remember`` must be on the disk before the body leaves."""
+    """An HTTP status and body. ``remember`` must be on the disk before the body is sent."""
 
     status: int
     body: bytes
@@ -76,7 +76,9 @@ class WitnessReply:
 
 
 def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) -> WitnessReply:
-    """Decide one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the spec's order."""
+    """Decides one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the order of the
+    specification.
+    """
     try:
         request = Request.parse(body)
         claimed = checkpoints.parse(note.parse(request.checkpoint).text)
@@ -102,7 +104,7 @@ def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) 
 
 
 class Witness:
-    """A witness with a memory: one file a log, in a folder of its own that one process has."""
+    """A witness with a memory: one file per log, in a folder of its own that one process uses."""
 
     def __init__(self, backend: Backend, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> None:
         """``logs`` maps each watched origin to the keys it may sign with."""
@@ -121,7 +123,7 @@ class Witness:
 
     @classmethod
     def open(cls, folder: Path, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> Self:
-        """Take a folder for this process; raises `BusyError` where another has it."""
+        """Takes a folder for this process; raises `BusyError` if another process has it."""
         backend = Folder(folder)
         lock = Lock(folder)
         try:
@@ -139,10 +141,10 @@ class Witness:
                 self._lock.close()
 
     def add_checkpoint(self, body: bytes, at: int) -> WitnessReply:
-        """Decide a request, remember, answer. After a memory that failed to reach the disk it answers no more."""
+        """Decides a request, remembers, answers. After a failed write of its memory it answers no more requests."""
         with self._mutex:
             if self._dead:
-                raise BrokenError(f"the witness is stopped: {self._dead}", "start it anew")
+                raise BrokenError(f"the witness is stopped: {self._dead}", "start it again")
             answer = add_checkpoint(WitnessState(self._logs, self._latest), body, self._cosigner, at)
             if answer.remember is not None:
                 self._remember(answer.remember)

@@ -1,12 +1,11 @@
-"""A witness over HTTP, both ends: the application that serves one, and the log's side that gathers cosignatures.
+"""A witness over HTTP, both ends: the application that serves one, and the log's side that collects cosignatures.
 
 Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which remembers before it answers; once
-that memory failed, every request is answered 500. Promise of `gather`: it ends in its time whatever
-witnesses do, takes over no line but a cosignature that holds, and a witness that is away, slow or hostile costs its
-own cosignature and nothing else. The log never waits for a witness: what was gathered lies beside the checkpoint,
-under `published.COSIGNED`.
+that memory failed, every request is answered with 500. Promise of `gather`: it ends in its time whatever the witnesses
+do, accepts only valid cosignatures, and an absent, slow or hostile witness costs its own cosignature and nothing else.
+The log never waits for a witness: what was collected is stored beside the checkpoint, under `published.COSIGNED`.
 
-Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness is where its line says.
+Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness must be at the address in its line.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class WitnessApp:
-    """An ASGI application around one witness. ``clock`` says POSIX seconds."""
+    """An ASGI application around one witness. ``clock`` returns POSIX seconds."""
 
     def __init__(self, witness: Witness, clock: Callable[[], int]) -> None:
         self._witness, self._clock = witness, clock
@@ -72,7 +71,7 @@ class WitnessApp:
 
 
 async def answer_lifespan(receive: Receive, send: Send) -> None:
-    """Says yes to the server's beginning and end, of an application that needs neither."""
+    """Confirms the server's start-up and shutdown, for an application that needs neither."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -81,7 +80,7 @@ async def answer_lifespan(receive: Receive, send: Send) -> None:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None where it is larger than a request may be."""
+    """The whole body; None if it is larger than a request may be."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -105,7 +104,7 @@ async def _send(send: Send, answer: WitnessReply) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GatheredCosignatures:
-    """A checkpoint's note with every cosignature that it has. ``missing`` says of each other witness why."""
+    """A checkpoint's note with every cosignature that it has. ``missing``: for each other witness, why it is missing."""
 
     origin: str
     size: int
@@ -118,9 +117,9 @@ class GatheredCosignatures:
 def gather(
     folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX
 ) -> GatheredCosignatures:
-    """Asks every witness that has not yet cosigned the checkpoint that ``folder`` shows, all at once.
+    """Asks every witness that has not yet cosigned the checkpoint in ``folder``, all at once.
 
-    Ends within ``seconds_max``. Raises `BusyError` where another process is asking.
+    Ends within ``seconds_max``. Raises `BusyError` if another process is asking.
     """
     with closing(Lock(folder)):
         shown = PublishedLog(folder, log)
@@ -152,7 +151,7 @@ def _why_silent(named: QuorumMember, seconds_max: float) -> str:
 def _kept(
     shown: PublishedLog, log: Verifier, known: list[Verifier]
 ) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
-    """The cosignatures that this very checkpoint has already, and at which size each key was last seen to sign."""
+    """The cosignatures that this checkpoint already has, and the size at which each key was last seen to sign."""
     if shown.cosigned is None:
         return {}, {}
     raw, checkpoint = shown.cosigned
@@ -168,9 +167,10 @@ def _kept(
 def _ask_all(
     asked: list[QuorumMember], shown: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
 ) -> dict[QuorumMember, NoteSignature | str]:
-    """The cosignature of each witness that gave one in time; a word why for those that answered otherwise.
+    """The cosignature of each witness that gave one in time; a short reason for those that answered otherwise.
 
-    In threads that nobody waits for at the end: a witness that sends a byte now and then holds up none but its own.
+    Runs in threads that nobody waits for at the end: a witness that sends a byte now and then delays only its own
+    cosignature.
     """
     done: queue.SimpleQueue[tuple[QuorumMember, NoteSignature | str]] = queue.SimpleQueue()
 
@@ -191,13 +191,15 @@ def _ask_all(
 
 
 def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | str:
-    """One witness's cosignature, or why there is none. Asks again once where it says that it is at another size."""
+    """One witness's cosignature, or why there is none. Asks once more if the witness reports that it is at another
+    size.
+    """
     try:
         status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
         if status == 409:
             old = checkpoints.parse_size(body.decode("ascii", "replace").removesuffix("\n"), "the witness's size")
             if old > shown.checkpoint.size:
-                return f"it has signed `{old}` entries, and the log shows `{shown.checkpoint.size}`"
+                return f"it has signed `{old}` entries, but the log shows `{shown.checkpoint.size}`"
             status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
         if status != 200:
             return f"it answered `{status}`"
@@ -209,19 +211,19 @@ def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | 
 
 
 def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
-    """The witness's own line of an answer, whose signature holds; lines of other keys are left alone."""
+    """The witness's own line of a response, with a valid signature; lines of other keys are ignored."""
     for signature in note.parse_signatures(body.decode("utf-8", "replace")):
         if (signature.name, signature.key_id) == (witness.name, witness.key_id):
             witness.check(text, signature)
             return signature
-    raise RefusedError("its answer holds no cosignature of its key")
+    raise RefusedError("its response has no cosignature of its key")
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """The status and body of one request; a body that is too long is cut, and then does not parse."""
+    """The status and body of one request; a body that is too long is truncated, and then cannot be parsed."""
     where = urlsplit(url)
     if where.scheme not in ("http", "https") or not where.hostname:
-        raise UsageError(f"`{url}` is no URL of a witness", "it begins with https:// or http://")
+        raise UsageError(f"`{url}` is not the URL of a witness", "it must begin with https:// or http://")
     make = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
     with closing(make(where.hostname, where.port, timeout=ASK_SECONDS_MAX)) as connection:
         connection.request("POST", where.path.rstrip("/") + PATH, body, {"Content-Type": _TEXT})

@@ -1,1 +1,1 @@
-"""The classifier of misuse: training it, its card, what it suggests to staff."""
+"""The misuse classifier: its training, its card, and the conversations that it suggests to staff."""

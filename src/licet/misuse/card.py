@@ -1,4 +1,4 @@
-"""The card of a misuse classifier: what it learnt from, how well it tells misuse apart, slice by slice, and its limits."""
+"""The card of a misuse classifier: what it was trained on, how well it detects misuse, by slice, and its limits."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ TASK = "text-classification"
 _CARD = """\
 # {name}
 
-Tells misuse (scams, abuse, jailbreaks) in what a person wrote, one conversation at a time. Trained {finished} on
+Detects misuse (scams, abuse, jailbreaks) in what a person wrote, one conversation at a time. Trained {finished} on
 {examples:,} conversations, {misuse:,} of them flagged, of the release `{release}` and no other data.
 
-A score is a calibrated probability among conversations as these were. It decides nothing: it suggests, and a person decides.
+A score is a calibrated probability for conversations like these. The model decides nothing: it suggests, and a person decides.
 
 ## Operating points
 
-On examples that each of {folds} models had not seen. *Threshold*: what is above it is suggested.
+Measured on {folds} folds, each by a model that had not seen it. Conversations above the *threshold* are suggested.
 
-| harmless accused, at most | threshold | harmless accused | misuse found |
+| false positive rate, at most | threshold | false positive rate | misuse found |
 |---|---|---|---|
 {points}
 
 ## By slice
 
-On the same examples, at the point of one harmless in a hundred. A slice without a figure has examples of one kind only.
+On the same examples, at a false positive rate of 1 %. A slice without a figure has examples of one kind only.
 
 {slices}
 
-## People who are never learnt from
+## People whose conversations are never trained on
 
 {held_out}
 
@@ -47,10 +47,10 @@ On the same examples, at the point of one harmless in a hundred. A slice without
 
 ## Limits
 
-- Outside of what it was trained on it is worse, and nothing here says by how much: look at what it suggests.
+- On other conversations it performs worse, and nothing here states by how much: review what it suggests.
 - It reads {chars:,} characters of a conversation at most.
 - It is derived from what people wrote. When that is withdrawn, `licet status` says so, and `licet train safety --again`
-  gives the model that never had it.
+  gives the model that never had that.
 """
 
 
@@ -70,7 +70,7 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
     body = _CARD.format(
         name=run.name, finished=written(run.finished), examples=card.examples, misuse=card.misuse,
         release=described.release.name, folds=FOLDS, points="\n".join(points), slices=table(card.slices),
-        held_out=table(held_out) if held_out else "The releases held out nobody who was in them.", chars=TEXT_CHARS_MAX,
+        held_out=table(held_out) if held_out else "The releases held out none of the people in them.", chars=TEXT_CHARS_MAX,
     )  # fmt: skip
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
 
@@ -78,7 +78,7 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
 def table(figures: Sequence[Figures]) -> str:
     """Figures as a table of Markdown."""
     lines = [
-        "| slice | examples | misuse | AUPRC | AUROC | found | harmless accused |",
+        "| slice | examples | misuse | AUPRC | AUROC | found | false positive rate |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [

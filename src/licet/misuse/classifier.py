@@ -1,14 +1,15 @@
-"""The misuse classifier: scams, abuse and jailbreaks in what a person wrote; it can forget exactly.
+"""The misuse classifier: detects scams, abuse and jailbreaks in what a person wrote, and can forget exactly.
 
-Two stages. The fast one reads words and characters: hashed n-grams weighed by tf-idf, and a linear model. The second
-adds the embedding of a small frozen encoder and a linear model on it; what both say is combined by a third, fitted on
-predictions for examples that each model had not seen, so that a score is a calibrated probability. A cascade asks the
-second stage only where the first is in doubt.
+It has two stages. The fast stage reads words and characters: hashed n-grams weighted by tf-idf, and a linear model. The
+second stage adds the embedding of a small frozen encoder, and a linear model on it. A third linear model combines both;
+it is fitted on predictions for examples that each model had not seen, so that a score is a calibrated probability. A
+cascade runs the second stage only if the first is in doubt.
 
-It forgets exactly: training is a function of the examples alone. They are taken in the order of their ids; folds
-follow from each id; an embedding is made of one text; all solvers are deterministic and run on one thread. So the
-model retrained without some rows is, byte for byte, the model that never had them. N-grams are hashed, so a model
-file holds no words; it is derived from content nevertheless, and is retrained when that is withdrawn.
+It forgets exactly, because training is a function of the examples alone. They are taken in the order of their ids; the
+fold follows from each id; an embedding is computed from one text; all solvers are deterministic and run on one thread.
+The model retrained without some rows is therefore, byte for byte, the model that never had them. N-grams are hashed, so
+a model file contains no words; it is nevertheless derived from content, and is retrained when that content is
+withdrawn.
 
 Sources: Joulin et al., Bag of Tricks (2016) for hashed n-grams; Wolpert, Stacked Generalization (1992); Platt (1999).
 """
@@ -31,13 +32,13 @@ from licet.errors import BrokenError, UsageError
 FORMAT = "licet-misuse-1"
 MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.bin"
 FOLDS = 5
-EXAMPLES_EACH_MIN = 10  # of each kind: fewer calibrate nothing
+EXAMPLES_EACH_MIN = 10  # of each kind: fewer do not allow calibration
 TEXT_CHARS_MAX = 20_000
 _BUCKETS = 2**20
 _FAST_C, _EMBEDDED_C = 20.0, 30.0
 _DOUBT_SHARE = 0.1
 FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
-TOLD_AT = 2  # of the operating points: at most one in a hundred of the harmless is accused
+TOLD_AT = 2  # index of the operating point used: a false positive rate of at most 1 %
 _DIGIT = re.compile(r"\d")
 _WORD = r"(?u)\b\w+\b|[^\w\s]"
 
@@ -46,7 +47,9 @@ _Stage = TypeVar("_Stage", bound=Callable[[NDArray[np.int64]], NDArray[np.float6
 
 
 class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation's text. ``id`` orders examples and gives the fold; ``slice`` is what figures are told by."""
+    """One conversation's text. ``id`` orders the examples and determines the fold; ``slice`` is what the figures are
+    grouped by.
+    """
 
     id: bytes
     text: str
@@ -63,12 +66,12 @@ class Embed(Protocol):
     sha256: str
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One embedding a text, each a function of its text alone."""
+        """One embedding per text, each a function of its text alone."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """An operating point, on examples not trained on: the share of the harmless that a threshold accuses, and of the
-    harmful that it finds.
+    """An operating point, on examples not trained on: the share of harmless examples above the threshold (false
+    alarms), and the share of harmful ones above it (found).
     """
 
     threshold: float
@@ -87,7 +90,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on one slice; the areas are None where only one kind of example is there."""
+    """The performance of a model on one slice; the areas are None if the slice has examples of one kind only."""
 
     slice: str
     examples: int
@@ -99,8 +102,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model says of itself. Counts are of examples; ``doubt`` is the band of the fast stage's logits in which
-    a cascade asks the second; ``slices`` are figures on examples not trained on, at the point of `TOLD_AT`;
+    """The model's description. Counts are of examples; ``doubt`` is the range of the fast stage's logits in which a
+    cascade runs the second stage; ``slices`` are figures on examples not trained on, at the point `TOLD_AT`;
     ``weights`` is the hash of the file beside it, ``encoder`` that of the encoder.
     """
 
@@ -117,7 +120,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """Per kind of n-gram: the buckets that training saw, their idf and coefficient; the idf of the others."""
+    """Per kind of n-gram: the buckets seen in training, with their idf and coefficient; the idf of all others."""
 
     buckets: tuple[NDArray[np.uint32], ...]
     idf: tuple[NDArray[np.float32], ...]
@@ -133,7 +136,7 @@ class Model:
 
     def __init__(self, card: Card, weights: _Weights, embed: Embed | None) -> None:
         if card.encoder and (embed is None or embed.sha256 != card.encoder):
-            raise UsageError("the model was trained with another encoder", "give it the encoder that its card names")
+            raise UsageError("the model was trained with another encoder", "use the encoder that its card names")
         self.card, self._weights, self._embed = card, weights, embed
         self._dense = _dense(weights)
 
@@ -142,12 +145,12 @@ class Model:
         return _logistic(self.card.fast.logit(self._raw(texts)))
 
     def score(self, texts: Sequence[str]) -> Array:
-        """The probability of misuse, by both stages where the model has both."""
+        """The probability of misuse, by both stages if the model has both."""
         raw = self._raw(texts)
         return self._full(texts, raw) if self.card.stacked else _logistic(self.card.fast.logit(raw))
 
     def cascade(self, texts: Sequence[str]) -> Array:
-        """As `score`, but the second stage is asked only where the first is in doubt."""
+        """As `score`, but the second stage runs only if the first is in doubt."""
         raw = self._raw(texts)
         logits = self.card.fast.logit(raw)
         scores = _logistic(logits)
@@ -174,34 +177,35 @@ class Model:
         assert self._embed is not None and self.card.stacked is not None
         with _one_thread():
             vectors = self._embed.encode([_cut(text) for text in texts]).astype(np.float64)
-            # Summed row by row: a product of matrices adds in another order for another number of rows.
+            # Summed row by row: the order of additions in a matrix product depends on the number of rows.
             embedded = (vectors * self._weights.embedded).sum(axis=1) + self._weights.embedded_bias
         return _logistic(self.card.stacked.logit(raw, embedded))
 
 
 def card_in(folder: Path) -> Card:
-    """What the model in ``folder`` says of itself; UsageError where there is none."""
+    """The card of the model in ``folder``; UsageError if there is no model."""
     try:
         return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(
-            f"`{folder}` holds no classifier", "name the folder that `licet train safety` wrote"
+            f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote"
         ) from error
 
 
 def load(folder: Path, encoder: Callable[[], Embed]) -> Model:
-    """The model in ``folder``; ``encoder`` is asked only where it has a second stage. BrokenError for damage."""
+    """The model in ``folder``; ``encoder`` is called only if it has a second stage. BrokenError for damage."""
     card = card_in(folder)
     packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
-        raise BrokenError(f"the weights in `{folder}` are not those of its card")
+        raise BrokenError(f"the weights in `{folder}` do not match its card")
     return Model(card, _unpacked(packed), encoder() if card.encoder else None)
 
 
 def train(
     examples: Sequence[LabelledExample], embed: Embed | None = None, *, embeddings: NDArray[np.float32] | None = None
 ) -> Model:
-    """The classifier of ``examples``, whose ``embeddings`` may be given, row by row; UsageError for too few.
+    """Trains a classifier on ``examples``, whose ``embeddings`` may be given, row by row; UsageError for too few
+    examples.
 
     The same examples in any order give the same model, bit for bit.
     """
@@ -240,7 +244,7 @@ def train(
 
 
 def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float) -> list[Figures]:
-    """How well ``scores`` tell the examples apart: over all of them, then by slice."""
+    """How well ``scores`` separate the examples: over all of them, then by slice."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     truth = np.array([one.misuse for one in examples])
@@ -267,7 +271,7 @@ def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float
 
 
 def _counted(texts: Sequence[str]) -> list[Any]:
-    """Counts of hashed n-grams: words in lower case, and characters as they are; every digit is a zero."""
+    """Counts of hashed n-grams: words in lower case, and characters unchanged; every digit becomes a zero."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     folded = [_DIGIT.sub("0", _cut(text)) for text in texts]
@@ -295,7 +299,7 @@ class _Fast:
         self._counted = counted
         self.unseen = float(np.log(1.0 + len(rows)) + 1.0)
         self._idf = [self._idf_of(one[rows]) for one in counted]
-        # Only buckets that hold something are solved for: the others' coefficients are zero.
+        # Only buckets with n-grams are solved for: the others' coefficients are zero.
         self._seen = [np.flatnonzero(idf < self.unseen) for idf in self._idf]
         parts = zip(counted, self._idf, self._seen, strict=True)
         features = hstack([_weighted(one[rows], idf)[:, seen] for one, idf, seen in parts]).tocsr()
@@ -338,13 +342,13 @@ class _Embedded:
 def _out_of_fold(
     fit: Callable[[NDArray[np.int64]], _Stage], folds: NDArray[np.int64], truth: NDArray[np.bool_]
 ) -> tuple[Array, _Stage]:
-    """What models say of examples that each had not seen, and the one fitted on all."""
+    """Predictions for each example by a model that had not seen it, and the model fitted on all examples."""
     said = np.zeros(len(folds))
     for fold in range(FOLDS):
         rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if len(mine):
             if truth[rest].all() or not truth[rest].any():
-                raise UsageError("the examples of one kind all fall together", "a classifier needs more of them")
+                raise UsageError("all examples of one kind fall into the same fold", "training needs more of them")
             said[mine] = fit(rest)(mine)
     return said, fit(np.arange(len(folds)))
 
@@ -361,7 +365,7 @@ def _solver(c: float, name: str) -> Any:  # noqa: ANN401 scikit-learn has no typ
 
 
 def _doubt(logits: Array) -> tuple[float, float]:
-    """The band about an even chance in which a tenth of the examples lie."""
+    """The range around even odds that contains a tenth of the examples."""
     width = float(np.quantile(np.abs(logits), _DOUBT_SHARE))
     return -width, width
 
@@ -432,7 +436,7 @@ def _logit(scores: Array) -> Array:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums on one thread: in which order several threads add is not the same twice."""
+    """Runs sums on one thread: with several threads the order of additions varies between runs."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):

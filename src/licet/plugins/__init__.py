@@ -1,1 +1,1 @@
-"""What runs inside other programs and sends to Licet: it imports `licet.client` and `licet.errors`, nothing else of ours."""
+"""Code that runs inside other programs and sends to Licet: of Licet it imports only `licet.client` and `licet.errors`."""

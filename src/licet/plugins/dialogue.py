@@ -35,7 +35,7 @@ _MARKS = frozenset(
         "incognito", "keep-out", "licet-incognito", "licet-keep-out", "x-licet-incognito", "x-licet-keep-out",
     }
 )  # fmt: skip
-# What is said or offered to the model: a word in it is no mark.
+# Content that is said or offered to the model: a word in it is not a mark.
 _SAID = frozenset({"messages", "tools", "functions", "response", "response_format", "input", "prompt"})
 _OFF = (None, False, 0, "", "false", "False", "0")
 _REDACTED = "redacted-by-litellm"
@@ -46,7 +46,7 @@ Message = Mapping[str, object]
 
 
 class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose turns these are, and of which conversation of the host's."""
+    """The account of the turns, and the host's conversation."""
 
     account: str
     conversation: str
@@ -55,7 +55,7 @@ class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_marked(request: object) -> bool:
-    """Whether a request asks not to be recorded; one that is nested too deeply to check counts as asking so."""
+    """Whether a request asks not to be recorded; a request that is too deeply nested to check counts as asking so."""
     waiting: list[tuple[object, int]] = [(request, 0)]
     seen: set[int] = set()
     while waiting:
@@ -74,7 +74,7 @@ def _is_mark(key: object, value: object) -> bool:
 
 
 def added(messages: object, answer: object, where: DialoguePlace) -> list[ConversationTurn] | None:
-    """The turns that a call adds, in order; None where its words were redacted or it is no dialogue."""
+    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue."""
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or len(messages) > MESSAGES_MAX:
         return None
     said = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
@@ -99,14 +99,14 @@ def added(messages: object, answer: object, where: DialoguePlace) -> list[Conver
 
 
 def identity(turn: ConversationTurn) -> str:
-    """The hash of what a turn says."""
+    """The hash of a turn's content."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
     what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments)
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
 def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> ConversationTurn | None:
-    """One message in the shape of OpenAI's; None for what nobody says."""
+    """One message in OpenAI's shape; None for messages without an author."""
     role = _ROLES.get(str(message.get("role")))
     if role is None:
         return None
@@ -129,7 +129,7 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
 
 
 def _fitted(turn: ConversationTurn) -> ConversationTurn:
-    """A turn within what the API takes of names."""
+    """A turn within the API's limits for names."""
     return msgspec.structs.replace(
         turn,
         tool_calls=turn.tool_calls[:TOOL_CALLS_MAX],
@@ -146,7 +146,7 @@ def _said(part: object) -> str:
 
 
 def _attachment(part: Message) -> str:
-    """A name for a part that is not text. Its own bytes are never one."""
+    """A name for a part that is not text; never its bytes."""
     file, image = part.get("file"), part.get("image_url")
     named: Message = file if isinstance(file, Mapping) else part
     url = _text(image.get("url")) if isinstance(image, Mapping) else _text(image)
@@ -168,7 +168,7 @@ def _calls(message: Message) -> Iterator[ToolCallResult]:
 
 
 def _arguments(function: Message) -> str:
-    """JSON text, as it was written where it was written."""
+    """The arguments as JSON text, unchanged if they are text already."""
     given = function.get("arguments")
     if isinstance(given, str):
         return given

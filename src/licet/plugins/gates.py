@@ -1,8 +1,9 @@
-"""A cache of the gate of each account. The gate is asked at most once a minute, and is closed while it is not known.
+"""A cache of the gate of each account. The gate is asked at most once a minute, and counts as closed while it is
+unknown.
 
-An answer is cached for `GATE_SECONDS`, whatever it is. A failure to reach Licet is cached for `UNKNOWN_SECONDS`, so that
-during an outage one call an account waits, and not every call. An account that Licet does not know is closed, as is one
-whose gate could not be asked. Concurrent calls of one account share one request.
+An answer is cached for `GATE_SECONDS`, whatever it is. A failure to reach Licet is cached for `UNKNOWN_SECONDS`, so
+that during an outage one call per account waits, and not every call. An account that Licet does not know is closed, as
+is one whose gate could not be asked. Concurrent calls of one account share one request.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Gates:
         return seen[1] if seen is not None and seen[0] > monotonic() else None
 
     async def ask(self, client: AsyncClient, account: str) -> GateResult:
-        """The gate; never raises: what cannot be known is `unknown`, and may not write."""
+        """The gate; never raises: a gate that cannot be determined is `unknown`, and the person may not write."""
         known = self.known(account)
         if known is not None:
             return known
@@ -52,7 +53,7 @@ class Gates:
     async def _ask(self, client: AsyncClient, account: str) -> GateResult:
         begun = monotonic()
         try:
-            async with asyncio.timeout(client.timeout_seconds):  # over all; the connection's own counts each step anew
+            async with asyncio.timeout(client.timeout_seconds):  # in total; the connection's own is per step
                 return self._keep(account, begun, await client.send(gate(account)))
         except Exception as error:  # whatever it is: the gate is not known
             return self._keep(account, begun, _closed(error))
@@ -60,8 +61,9 @@ class Gates:
             del self._asking[account]
 
     def ask_now(self, client: Client, account: str) -> GateResult:
-        """The same on a thread, in the same time over all. `unknown` only for an account that Licet does not know; other
-        errors are raised."""
+        """The same on a thread, with the same timeout for the whole request. `unknown` only for an account that Licet
+        does not know; other errors are raised.
+        """
         known = self.known(account)
         if known is not None and known.gate != UNKNOWN:
             return known
@@ -89,7 +91,7 @@ def _closed(error: Exception) -> GateResult:
 
 
 class GatePermit(msgspec.Struct, frozen=True, kw_only=True):
-    """That a call passed the gate, and the grant that was in force then, 0 for none."""
+    """Proof that a call passed the gate, and the grant that was in force then, 0 for none."""
 
     account: str
     grant: int

@@ -1,12 +1,13 @@
-"""The callback of the LiteLLM proxy: the gate before a call, what the call added after it.
+"""The callback of the LiteLLM proxy: asks the gate before a call, and records what the call added afterwards.
 
     litellm_settings:
       callbacks: licet.plugins.litellm.callback
 
-An account that must decide first is answered 451 with where it can. A call whose gate is not known, that names no
-account or that is marked is let through and not recorded (``when_unknown`` can refuse the first two). The account is the
-end user that the proxy found, else the owner of the key. What is logged without having passed the hook before it (the
-SDK alone, say) is not recorded. LiteLLM is no part of Licet: this module is imported in its process alone.
+If an account must decide first, the response is 451 with the URL where it can. A call is let through and not recorded
+if its gate is unknown, if it names no account or if it is marked (``when_unknown`` can refuse the first two). The
+account is the end user that the proxy found, else the owner of the key. A call that is logged without having passed the
+hook before it (for example through the SDK alone) is not recorded. LiteLLM is not part of Licet: this module is
+imported only in its process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SESSIONS = ("litellm_session_id", "session_id")
 
 
 class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own process alone
-    """Registered once in a process. What it holds is made with the first call, after any fork."""
+    """Registered once per process. Its objects are created with the first call, after any fork."""
 
     def __init__(self, settings: PluginSettings) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
-        """Spools what a call added."""
+        """Spools the turns that a call added."""
         permit = self._permits.pop(str(kwargs.get("litellm_call_id")), None)
         if permit is None:
             return
@@ -98,7 +99,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
-        """A call that failed added nothing: what was asked comes with the call that is answered."""
+        """A call that failed added nothing: its question comes again with the call that is answered."""
 
     def _where(self, permit: GatePermit, payload: dict[str, Any]) -> DialoguePlace:
         response = payload.get("response")
@@ -110,7 +111,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
 
 
 def _account(key: object, data: dict[str, Any]) -> str:
-    """The host's account of a call, as a reference; empty for none."""
+    """The host's account of a call, as a reference; empty if there is none."""
     given = (getattr(key, "end_user_id", None), data.get("user"), getattr(key, "user_id", None))
     named = next((str(one) for one in given if isinstance(one, str | int) and one != ""), "")
     return f"host:{named}" if named else ""
@@ -131,7 +132,7 @@ def _session(payload: dict[str, Any]) -> str:
 
 
 def __getattr__(name: str) -> Callback:
-    """`callback`, made from the environment when the proxy asks for it, once."""
+    """`callback`, created once from the environment when the proxy asks for it."""
     if name == "callback":
         made = globals()["callback"] = Callback(from_environment(os.environ))
         return made

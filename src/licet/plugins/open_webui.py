@@ -1,13 +1,13 @@
-"""The filter function of Open WebUI: the gate before a message, what was said after it.
+"""The filter function of Open WebUI: asks the gate before a message, and records the exchange after it.
 
     from licet.plugins.open_webui import Filter
 
 is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a person who must
-decide first reads where, and the message goes no further. `outlet` spools what the exchange added. What passed no gate
-is not recorded: a temporary chat, a channel, a call without a person, a gate that is not known (``when_unknown`` can
-refuse the last). A turn bears the message's own id, as `licet import` names it when it reads Open WebUI's export: a
-chat that is imported later adds nothing to what was recorded here. Open WebUI is no part of Licet: this module is
-imported in its process alone.
+decide first is told where, and the message is not sent. `outlet` spools what the exchange added. Whatever passed no
+gate is not recorded: a temporary chat, a channel, a call without a person, an unknown gate (``when_unknown`` can refuse
+the last). A turn has the message's own id, which `licet import` also uses for Open WebUI's export: a chat that is
+imported later adds nothing to what was recorded here. Open WebUI is not part of Licet: this module is imported only in
+its process.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ Emitter = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Filter:
-    """One a process. What it holds is made with the first message, after any fork."""
+    """One per process. Its objects are created with the first message, after any fork."""
 
     class Valves(BaseModel):
-        """What an administrator sets. The key is a file: whoever reads it can send turns for any account."""
+        """An administrator's settings. The key is a file: whoever can read it can send turns for any account."""
 
         priority: int = Field(default=0, description="Before filters with a higher one.")
         url: str = Field(default="http://127.0.0.1:8787", description="Where `licet serve` answers.")
@@ -84,7 +84,7 @@ class Filter:
         atexit.register(self.close)
 
     async def _current(self) -> Recorder | None:
-        """The recorder of these valves; None until an administrator has set them."""
+        """The recorder for these valves; None until an administrator has set them."""
         if not (self.valves.key_file and self.valves.spool):
             return None
         wanted = _settings(self.valves)
@@ -104,7 +104,7 @@ class Filter:
             return self._recorder
 
     def close(self) -> None:
-        """Ends delivering; what is in the spool stays for the next start."""
+        """Stops delivering; what is in the spool stays for the next start."""
         with self._lock:
             if self._recorder is not None:
                 self._recorder.close()
@@ -114,7 +114,7 @@ class Filter:
         self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None,
         __event_emitter__: Emitter | None = None,
     ) -> Body:  # fmt: skip
-        """Lets a message through, with a permit to record it or without one, or stops it with the reason."""
+        """Lets a message through, with or without a permit to record it, or stops it with the reason."""
         metadata = __metadata__ or body.get("metadata") or {}
         account = _account(__user__)
         recorder = await self._current()
@@ -139,7 +139,7 @@ class Filter:
         return body
 
     async def outlet(self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None) -> Body:
-        """Spools what the exchange added; changes nothing of it."""
+        """Spools what the exchange added; changes nothing in it."""
         place = _place({"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})})
         permit = self._permits.pop(place, None) if place is not None else None
         recorder = self._recorder
@@ -157,7 +157,7 @@ class Filter:
         return body
 
     def _is_due(self, account: str) -> bool:
-        """Whether a notice that can be put off is to be shown: once a day and account, of this process."""
+        """Whether a notice that can be put off must be shown: once per day and account, in this process."""
         now = monotonic()
         if now < self._noticed.get(account, 0.0):
             return False
@@ -168,7 +168,7 @@ class Filter:
 
 
 def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> list[ConversationTurn]:
-    """The turns of an exchange: the messages since the answer before, and the answer that ``place`` names."""
+    """The turns of an exchange: the messages since the previous answer, and the answer that ``place`` names."""
     messages = [one for one in body.get("messages") or [] if isinstance(one, Mapping)]
     chat, answer = place
     end = next((n for n, one in enumerate(messages) if one.get("id") == answer), None)
@@ -199,7 +199,7 @@ def _settings(valves: Filter.Valves) -> PluginSettings:
 
 
 def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
-    """Where the person answers; with the host's key a link of their own, which signs them in for a short while."""
+    """Where the person answers; with the host's key a personal link, which signs them in for a short time."""
     if not valves.token_key_file:
         return settings.choice
     try:
@@ -231,11 +231,11 @@ def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _marked(request: Mapping[str, Any]) -> bool:
-    """Whether somebody asks that it be not recorded; what is nested deeper is Open WebUI's own."""
+    """Whether the request asks not to be recorded; deeper levels are Open WebUI's own."""
     return is_marked({key: value for key, value in request.items() if not isinstance(value, Mapping | list)})
 
 
-# What a message says, part by part, exactly as the import of an export reads it
+# The parts of a message, exactly as the import of an export reads them
 
 
 def _said(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:

@@ -40,7 +40,7 @@ _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tup
 
 
 class Recorder:
-    """One a process. ``counts`` says what became of calls and turns, by reason."""
+    """One per process. ``counts`` has the outcomes of calls and turns, by reason."""
 
     def __init__(self, settings: PluginSettings) -> None:
         self.settings, self.gates = settings, Gates()
@@ -69,7 +69,9 @@ class Recorder:
         return seen.gate, None
 
     def keep(self, permit: GatePermit, turns: Sequence[ConversationTurn]) -> threading.Event | None:
-        """Puts what a call added into the spool; the event is set once it is on disk. None for what is not taken."""
+        """Puts the turns that a call added into the spool; the event is set once they are on disk. None if they are not
+        accepted.
+        """
         record = _encode([msgspec.structs.replace(turn, grant=permit.grant) for turn in turns])
         try:
             done = self.spool.put(record)
@@ -98,12 +100,8 @@ class Recorder:
         with self._lock:
             self._counts[reason] += number
 
-    async def end_asking(self) -> None:
-        """Gives back the connections to the gate, for a host whose event loop ends before it does."""
-        await self._asking.close()
-
     def close(self) -> None:
-        """Ends delivering; what is in the spool stays for the next start."""
+        """Stops delivering; what is in the spool stays for the next start."""
         self._ends.set()
         self._news.set()
         self._sender.join()
@@ -111,7 +109,7 @@ class Recorder:
         self._sending.close()
 
     async def aclose(self) -> None:
-        """The same from an event loop, whose connections to the gate are closed too."""
+        """`close`, from an event loop; also closes the connections to the gate."""
         await self._asking.close()
         await asyncio.to_thread(self.close)
 
@@ -131,10 +129,10 @@ class Recorder:
             if not more:
                 self._news.wait()
                 self._news.clear()
-                self._ends.wait(GATHER_SECONDS)  # so that a busy moment goes as one request
+                self._ends.wait(GATHER_SECONDS)  # so that the turns of a busy moment are sent in one request
 
     def _deliver_file(self) -> bool:
-        """Delivers the oldest file; whether there was one."""
+        """Delivers the oldest file; returns whether there was one."""
         taken = self.spool.take()
         if taken is None:
             return False
@@ -157,7 +155,7 @@ class Recorder:
     def _send(self, turns: list[ConversationTurn]) -> None:
         try:
             items = self._sending.send(say_all(turns))
-        except UsageError as error:  # one of them makes the whole request impossible
+        except UsageError as error:  # one of them makes the whole request invalid
             if len(turns) == 1:
                 self.refused(error.message, "refused: bad_request")
                 return

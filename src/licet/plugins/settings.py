@@ -1,4 +1,4 @@
-"""How a plugin is set up, from the environment of the program that it sits in. Secrets are given as files only."""
+"""The settings of a plugin, from the environment of the program that it runs in. Secrets are given as files only."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ _SURFACE = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
 
 class UnknownSetting(StrEnum):
-    """What happens to a call whose gate cannot be known. It is not recorded either way."""
+    """What happens to a call whose gate is unknown. It is not recorded either way."""
 
     let_through = "let_through"
     refuse = "refuse"
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every variable begins with ``LITELLM_LICET_``; one that is not known is an error.
+    """Every variable begins with ``LITELLM_LICET_``; an unknown one is an error.
 
-    ``url`` (`.._URL`): where `licet serve` answers. Whoever runs it receives what people say.
+    ``url`` (`.._URL`): the URL of `licet serve`. Whoever runs it receives what people say.
 
-    ``key_file`` (`.._KEY_FILE`): a file with a service's key of the scopes `gate:read` and `turns:write`; it is read
-    anew for every request, so that it can be replaced. Whoever reads it can ask gates and send turns for any account.
+    ``key_file`` (`.._KEY_FILE`): a file with a service's key with the scopes `gate:read` and `turns:write`; it is read
+    again for every request, so that it can be replaced. Whoever can read it can ask gates and send turns for any
+    account.
 
-    ``spool`` (`.._SPOOL`): a folder on a local disk, for turns that wait, sealed.
+    ``spool`` (`.._SPOOL`): a folder on a local disk, for queued turns, encrypted.
 
-    ``spool_key_file`` (`.._SPOOL_KEY_FILE`, default `spool.key` in the folder): the key of the spool, made where there
-    is none. Whoever has it and the folder reads what waits there.
+    ``spool_key_file`` (`.._SPOOL_KEY_FILE`, default `spool.key` in the folder): the key of the spool, created if there
+    is none. Whoever has it and the folder can read what is queued.
 
-    ``spool_bytes_max`` (`.._SPOOL_BYTES_MAX`, default 256 MiB, for each process): what comes when it is full is not
+    ``spool_bytes_max`` (`.._SPOOL_BYTES_MAX`, default 256 MiB, per process): while it is full, new turns are not
     recorded.
 
-    ``surface`` (`.._SURFACE`, default `api`): through what people write. The published terms leave `api` out of every
-    use: an operator whose proxy stands behind an app of their own says `app`. No caller can.
+    ``surface`` (`.._SURFACE`, default `api`): the surface that people write on. The published terms exclude `api` from
+    every use: an operator whose proxy is behind an app of their own sets `app`. No caller can.
 
     ``choice_url`` (`.._CHOICE_URL`, default `/notice` at ``url``): where a refused person answers.
 
-    ``when_unknown`` (`.._WHEN_UNKNOWN`, default `let_through`): `refuse` answers 503 where the gate cannot be known,
-    and takes the assistant down with Licet.
+    ``when_unknown`` (`.._WHEN_UNKNOWN`, default `let_through`): `refuse` responds with 503 if the gate is unknown, so
+    the assistant is unavailable while Licet is.
 
-    ``gate_timeout_seconds`` (`.._GATE_TIMEOUT_SECONDS`, default 2): how long a call waits for the gate at most.
+    ``gate_timeout_seconds`` (`.._GATE_TIMEOUT_SECONDS`, default 2): how long a call waits for the gate, at most.
     """
 
     url: str
@@ -69,7 +70,9 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.choice_url or f"{self.url.rstrip('/')}/notice"
 
     def token(self) -> str:
-        """The service's key, as the file has it now; BusyError while there is none, so that what waits is not lost."""
+        """The service's key, as the file contains it now; BusyError while there is none, so that queued turns are not
+        lost.
+        """
         try:
             return self.key_file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -77,7 +80,7 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_environment(environment: Mapping[str, str]) -> PluginSettings:
-    """The settings; UsageError names what is missing, not known or out of range."""
+    """The settings; UsageError names what is missing, unknown or out of range."""
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     unknown = sorted(given.keys() - set(PluginSettings.__struct_fields__))
     if unknown:
@@ -94,5 +97,5 @@ def from_environment(environment: Mapping[str, str]) -> PluginSettings:
 
 
 def _path(_: type, value: object) -> Path:
-    """The one type here that the decoder does not know."""
+    """The only type here that the decoder does not know."""
     return Path(str(value))

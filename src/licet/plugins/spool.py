@@ -45,11 +45,11 @@ _SUFFIX = ".spool"
 
 
 class SpoolFullError(BusyError):
-    """The spool holds as much as it may."""
+    """The spool has reached its size limit."""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """A closed file. ``size`` counts towards the bound until it is delivered."""
+    """A closed file. ``size`` counts towards the limit until it is delivered."""
 
     number: int
     path: Path
@@ -57,7 +57,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakenItem(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one file, oldest first. ``unreadable`` were acknowledged and do not open."""
+    """The records of one file, oldest first. ``unreadable`` records were acknowledged and cannot be decrypted."""
 
     file: _File
     records: tuple[bytes, ...]
@@ -65,7 +65,7 @@ class TakenItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spool:
-    """The spool of this process under ``folder``. ``key_file`` is made where there is none."""
+    """The spool of this process under ``folder``. ``key_file`` is created if there is none."""
 
     def __init__(
         self, folder: Path, key_file: Path, bytes_max: int, random: Callable[[int], bytes] = os.urandom
@@ -88,7 +88,7 @@ class Spool:
         return self._bytes
 
     def put(self, record: bytes) -> Future[None]:
-        """Done when the record is on disk; SpoolFullError at once where it does not fit."""
+        """The future is done when the record is on disk; SpoolFullError at once if it does not fit."""
         size = _framed(record)
         if size > RECORD_BYTES_MAX:
             raise SpoolFullError(f"a record of more than {RECORD_BYTES_MAX} bytes")
@@ -101,7 +101,9 @@ class Spool:
         return done
 
     def take(self) -> TakenItem | None:
-        """The oldest file's records, or None. It stays until `delivered`; the same is taken again before that."""
+        """The oldest file's records, or None. The file stays until `delivered`; until then the same one is returned
+        again.
+        """
         with self._lock:
             if not self._closed:
                 self._close_file()
@@ -117,7 +119,9 @@ class Spool:
         return TakenItem(file=file, records=tuple(records), unreadable=unreadable)
 
     def delivered(self, taken: TakenItem) -> None:
-        """Forgets a file; one with a record that does not open is set aside. Before this a crash delivers it again."""
+        """Removes a file; one with a record that cannot be decrypted is set aside. A crash before this delivers it
+        again.
+        """
         if taken.unreadable:
             taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))
         else:
@@ -127,7 +131,7 @@ class Spool:
             self._bytes -= taken.file.size
 
     def close(self) -> None:
-        """Writes what was put, and lets another process have the place."""
+        """Writes what was put, and releases the place for another process."""
         self._waiting.put(None)
         self._writer.join()
         with self._lock:
@@ -135,7 +139,7 @@ class Spool:
         self._held.close()
 
     def _write(self) -> None:
-        """On a thread: gathers what waits, so that one fsync serves all."""
+        """Runs on a thread: gathers what waits, so that one fsync serves all."""
         more = True
         while more:
             batch = [self._waiting.get()]
@@ -175,7 +179,7 @@ class Spool:
         except OSError:
             with suppress(OSError):
                 file.truncate(size)
-            self._close_file()  # what follows goes to a file of its own, whatever lies at the end of this one
+            self._close_file()  # later records go to a file of their own, whatever is at the end of this one
             raise
         self._bytes += len(HEADER) if count == 0 else 0
         self._open = (number, file, size + len(whole), count + len(records))
@@ -202,15 +206,15 @@ class Spool:
 
 
 def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
-    """The key in a file, which is made with mode 0600 where there is none; UsageError for one that others may read."""
+    """The key in a file, which is created with mode 0600 if there is none; UsageError for one that others may read."""
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)  # of a program with this number that a crash ended here
+        fresh.unlink(missing_ok=True)  # left by a program with the same process number that crashed here
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(random(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first: its key is the one
+        with suppress(FileExistsError):  # another process was first: its key is used
             os.link(fresh, path)
         fresh.unlink()
         _fsync_folder(path.parent)
@@ -223,7 +227,7 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
 
 
 def _locked_place(folder: Path) -> tuple[Path, BinaryIO]:
-    """A folder of this process alone, and the file whose lock says so."""
+    """A folder of this process alone, and the file with its lock."""
     places = [folder / str(number) for number in range(PROCESSES_MAX)]
     for place in sorted(places, key=lambda place: not any(_files(place))):
         _make_folder(place)
@@ -248,7 +252,9 @@ def _framed(record: bytes) -> int:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """The sealed records of a file, as far as it is whole. Where no record can be, one is given that opens with no key."""
+    """The sealed records of a file, as far as it is complete. Where no record is possible, one is returned that no key
+    can open.
+    """
     with path.open("rb") as file:
         header = file.read(len(HEADER))
         if header != HEADER:
@@ -271,7 +277,9 @@ def _bound(number: int, place: int) -> bytes:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder and its parents; on return its name and those made with it are on the disk, as `store.files` does."""
+    """Creates a folder and its parents; on return its name and those created with it are on the disk, as in
+    `store.files`.
+    """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in missing or [folder]:

@@ -1,7 +1,7 @@
 """Case files: worked examples of the policy, run against the rule.
 
-A case begins with an empty world; its events are in order; the state that an expectation asks for is that
-after all events at or before its moment. A difference says what was expected and what the rule answers.
+A case begins with an empty world; its events are in order; an expectation refers to the state after all events at or
+before its moment. A difference states what was expected and what the rule answered.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_file(path: Path) -> CasesResult:
-    """Runs every case of a file; InputError for a file that is not one, naming the case and the mend."""
+    """Runs every case of a file; InputError for an invalid file, naming the case and the fix."""
     cases = _load(path)
     differences: list[Difference] = []
     expectations = 0
@@ -84,7 +84,7 @@ def _load(path: Path) -> list[Any]:
 
 
 def _value(text: bytes) -> object:
-    """JSON is YAML, and much quicker to read as what it is; what only looks like JSON is read as YAML."""
+    """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as YAML."""
     if text.startswith(b"["):
         try:
             return msgspec.json.decode(text)
@@ -118,7 +118,7 @@ def _answers(
     world = World(policies)
     times = []
     latest = None
-    for event in events:  # the order of a list is the order of what happened: times never decrease along it
+    for event in events:  # the order of a list is the order of events: times never decrease along it
         latest = event.at if latest is None else max(latest, event.at)
         times.append(latest)
     applied = 0

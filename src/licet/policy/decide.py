@@ -1,10 +1,11 @@
-"""The rule: may this turn be used, for this purpose, at this moment, why, and until when.
+"""The rule: whether this turn may be used, for this purpose, at this moment, why, and until when.
 
-The whole meaning is `decide`: the first row that holds is the answer. A turn may be used for a purpose if, and only
+The whole meaning is `decide`: the first row that applies is the answer. A turn may be used for a purpose if, and only
 if, the grant of its deciding segment, for the question that the purpose belongs to, is the grant in force for its
-conversation: so no default, import, deadline or new version can make anything usable. Scope, reach, age, purposes and
-origins are judged by every version from the one that the turn was taken under to the one in force: the strictest
-wins. Callers bring the account to the moment first (`fold.advance`).
+conversation. So no default, import, deadline or new version can make anything usable. (A grant is a person's yes to one
+question; a segment is a run of turns taken under the same conditions; the deciding one is the last in which the person
+spoke.) Scope, reach, age, purposes and origins are judged by every version from the one that the turn was taken under
+to the one in force: the strictest applies. Callers bring the account to the moment first (`fold.advance`).
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ _STANDING: dict[GrantStanding, DecisionReason] = {
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """An answer that explains itself. ``until`` is the end-exclusive limit of a use, None where there is none.
+    """An answer that explains itself. ``until`` is the end of the permitted use, exclusive, None if there is none.
 
-    ``taken`` and ``in_force`` are the places of the first and the last version that judged; ``question`` is the one
-    that covers the purpose, ``grant`` the number of the grant that is in force for it and the conversation.
+    ``taken`` and ``in_force`` are the places of the first and the last version that were applied; ``question`` is the
+    one that covers the purpose, ``grant`` the number of the grant that is in force for it and the conversation.
     """
 
     because: DecisionReason
@@ -100,7 +101,7 @@ def decide(
     purpose: str,
     at: datetime,
 ) -> Decision:
-    """May ``turn`` be used for ``purpose`` at ``at``: the first row of the rule that holds."""
+    """Whether ``turn`` may be used for ``purpose`` at ``at``: the first row of the rule that applies."""
     if turn is None:
         return UNKNOWN
     segment = conversation.segments[turn.segment]
@@ -134,7 +135,7 @@ def is_useful(
         return False
     if _rows_6_to_8(conversation, segment, at):
         return False
-    origin = next(iter(listed))  # of those that are listed, none is judged otherwise than another
+    origin = next(iter(listed))  # all listed origins are judged alike
     for question, purposes in terms.covers.items():
         grant = account.grant_for(question, conversation)
         for purpose in purposes:
@@ -178,7 +179,7 @@ def _rows_9_to_15(
     account: AccountState, conversation: ConversationState, segment: Segment, origin: str, terms: JointTerms,
     purpose: str, question: str | None, grant: int | None,
 ) -> DecisionReason:  # fmt: skip
-    """Where the reaches of the versions differ, a row holds if it does under either."""
+    """If the versions differ in reach, a row applies if it does under either reach."""
     if question is None:
         return DecisionReason.purpose
     if grant is None:
@@ -204,7 +205,7 @@ _NOTHING: frozenset[str] = frozenset()
 def decide_feedback(
     account: AccountState, conversation: ConversationState, feedback: Feedback, policies: Policies, at: datetime
 ) -> Decision:
-    """May a feedback be used to improve models at ``at``. A turn in its copy is usable only while that turn is."""
+    """Whether feedback may be used to improve models at ``at``. A turn in its copy is usable only while that turn is."""
     number = policies.number(at)
     terms = policies.terms(feedback.version, number)
     question = terms.asked.get(IMPROVE)

@@ -1,10 +1,10 @@
-"""What changed between two versions of a policy, key by key, and in which direction.
+"""The differences between two versions of a policy, key by key, and their direction.
 
-A change *widens* if more may be used, by more, for longer: a question more, a purpose more under a question (also one
-moved there from another), a plan, surface, origin or recipient more, a longer period, a lower or dropped `min_age`,
-`reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains one name and loses another is two
-changes under one key, so that no gain hides behind a loss. A version that widens anything, or drops a question, must
-be `material`.
+A change *widens* if more may be used, by more, for longer: an additional question, an additional purpose under a
+question (also one moved there from another), an additional plan, surface, origin or recipient, a longer period, a lower
+or dropped `min_age`, `reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains one name and loses
+another is two changes under one key, so that a loss cannot hide a gain. A version that widens anything, or drops a
+question, must be `material`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Direction(StrEnum):
 
 
 class PolicyChange(msgspec.Struct, frozen=True):
-    """One key of the file, as dotted there. Of a list, ``old`` holds what was lost and ``new`` what was gained."""
+    """One key of the file, with its dotted name. For a list, ``old`` has what was removed and ``new`` what was added."""
 
     key: str
     old: Plain
@@ -42,7 +42,7 @@ class PolicyChange(msgspec.Struct, frozen=True):
 
 
 class PolicyDiff(msgspec.Struct, frozen=True):
-    """The changes in the order of the file; none where both mean the same."""
+    """The changes in the order of the file; none if both mean the same."""
 
     changes: tuple[PolicyChange, ...] = ()
 
@@ -69,7 +69,7 @@ def must_be_material(changed: PolicyDiff) -> bool:
 
 
 def check(versions: Sequence[Policy]) -> None:
-    """InputError where the first version asks nobody, or a later one widens or drops a question and asks nobody."""
+    """InputError if the first version asks nobody, or a later one widens or drops a question and asks nobody."""
     if not versions[0].material:
         raise InputError(
             f"version `{versions[0].version}` is the first and not material: nobody would ever be asked",
@@ -136,7 +136,7 @@ def _periods(old: Policy, new: Policy) -> list[PolicyChange]:
 
 
 def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
-    """P1M and P30D are each the longer in some month: such a change both widens and narrows."""
+    """P1M and P30D are each longer than the other in some month: such a change both widens and narrows."""
     key = "keep." + field.replace("feedback_", "feedback.")
     found = []
     if new.may_exceed(old):

@@ -1,6 +1,6 @@
-"""What happens, as values: the events of the policy's case files and of any simulation.
+"""Events as values: those of the policy's case files and of any simulation.
 
-``at`` is aware UTC. The order of events decides which of two came first; their times only measure.
+``at`` is aware UTC. The order of events determines which of two came first; their times only measure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, GrantScope, Scop
 
 
 def _names_one(*names: str | None) -> bool:
-    """An empty name is none: it is what a conversation without a project has."""
+    """An empty name counts as none: a conversation without a project has it."""
     given = [name for name in names if name is not None]
     return len(given) == 1 and given != [""]
 
@@ -59,7 +59,7 @@ class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
 
 
 class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
-    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves as they are."""
+    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves in force."""
 
     allow: bool
     question: str | None = None
@@ -102,7 +102,7 @@ class DeleteEvent(_About, frozen=True, kw_only=True, tag="delete"):
 
 
 class _Within(_Event, frozen=True, kw_only=True):
-    """About one conversation, or about one project with what it holds."""
+    """An event about one conversation, or about one project with its conversations."""
 
     conversation: str | None = None
     project: str | None = None

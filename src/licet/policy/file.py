@@ -1,7 +1,7 @@
-"""The policy file: one YAML file a version, loaded strictly, and the sequence of versions in force.
+"""The policy file: one YAML file per version, loaded strictly, and the sequence of versions in force.
 
-Every mistake names the file, the line, the key and the mend. A policy is data: it holds no code and no
-expression. `Policies` is what the rule reads: versions in order of their first instant.
+Every mistake names the file, the line, the key and the fix. A policy is data: it contains no code and no expression.
+`Policies` is what the rule reads: versions in order of their first instant.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Reach(StrEnum):
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """How long what is kept."""
+    """How long each kind of content is kept."""
 
     opted_in: Period
     opted_out: Period
@@ -52,7 +52,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     feedback_opted_out: Period
 
     def of_content(self) -> tuple[Period, ...]:
-        """Those by which the date of a turn is set when it is said."""
+        """The periods that determine the date of a turn when it is said."""
         return self.opted_in, self.opted_out, self.incognito
 
 
@@ -62,16 +62,16 @@ KEEP_KEYS = (*_PERIODS, "feedback")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked, answered by itself, and the purposes that a yes to it covers."""
+    """A question, which is answered by itself, and the purposes that a yes to it covers."""
 
     question: str
     covers: frozenset[str]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put it off.
+    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put the answer off.
 
-    ``questions`` stand in the order of the file, which is the order in which they are asked.
+    ``questions`` are in the order of the file, which is the order in which they are asked.
     """
 
     policy: str
@@ -99,7 +99,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(asked.question for asked in self.questions)
 
     def question_of(self, purpose: str) -> str | None:
-        """The question that covers a purpose; there is one at most."""
+        """The question that covers a purpose; there is at most one."""
         return next((asked.question for asked in self.questions if purpose in asked.covers), None)
 
     def in_scope(self, plan: str, surface: str) -> bool:
@@ -110,11 +110,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.min_age is not None and (age is None or age < self.min_age)
 
     def notice_ends(self) -> datetime | None:
-        """The first instant at which the notice can no longer be put off; None: it has no end."""
+        """The first instant at which the notice can no longer be put off; None: it never ends."""
         return None if self.decide_by is None else instant(self.decide_by + timedelta(days=1))
 
     def document(self) -> dict[str, Any]:
-        """The policy as the file writes it, in the file's order."""
+        """The policy in the form and order of the file."""
         keep = self.keep
         return {
             "policy": self.policy,
@@ -135,14 +135,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
-        """One question named `training` is written in the short form, which is the older one: so its hash stays."""
+        """A single question named `training` is written in the short form, which is older: so its hash does not change."""
         written_out = [{"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions]
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
     def text(self) -> bytes:
-        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what strangers are shown.
+        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what third parties are
+        shown.
 
-        That of the questions neither: which is asked first allows nothing.
+        The order of the questions does not count either: it permits nothing.
         """
         sorted_ = msgspec.structs.replace(self, questions=tuple(sorted(self.questions, key=lambda q: q.question)))
         return msgspec.json.encode(sorted_.document(), order="sorted")
@@ -155,8 +156,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What every version of a range allows: the strictest of each.
 
-    ``covers`` are the purposes by question, where all of the versions ask it; ``asked`` is the question that covers a
-    purpose in the last of them. ``some_whole`` and ``some_by_turn`` say which reaches there are among them.
+    ``covers`` are the purposes by question, if all of the versions ask it; ``asked`` is the question that covers a
+    purpose in the last of them. ``some_whole`` and ``some_by_turn`` say which reaches occur among them.
     """
 
     plans: frozenset[str]
@@ -197,9 +198,9 @@ def joint_terms(versions: Sequence[Policy]) -> JointTerms:
 
 
 class Policies:
-    """The versions in order of their first instant; a place in this order names a version.
+    """The versions in order of their first instant; a version is named by its place in this order.
 
-    Before the first version is effective its scope, periods and questions hold, and nobody is asked.
+    Before the first version is effective its scope, periods and questions apply, and nobody is asked.
     """
 
     __slots__ = ("_effective", "_joint", "_material", "versions")
@@ -223,7 +224,7 @@ class Policies:
         return len(self.versions)
 
     def number(self, at: datetime) -> int:
-        """The version that holds at ``at``: the newest effective one, or the first before any is."""
+        """The version that applies at ``at``: the newest effective one, or the first before any is effective."""
         return max(0, bisect_right(self._effective, at) - 1)
 
     def in_force(self, at: datetime) -> Policy:
@@ -247,7 +248,7 @@ class Policies:
 
 
 def load(path: Path) -> Policy:
-    """The policy that the file at ``path`` writes, strictly; InputError names file, line, key and mend."""
+    """The policy in the file at ``path``, read strictly; InputError names file, line, key and fix."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -279,7 +280,7 @@ def preset_text(name: str) -> str:
 
 
 def schema_text() -> str:
-    """The JSON Schema (2020-12) of the policy file, for editors; `load` is stricter still."""
+    """The JSON Schema (2020-12) of the policy file, for editors; `load` is stricter."""
     return (files("licet.policy") / "policy.schema.json").read_text(encoding="utf-8").rstrip()
 
 
@@ -290,14 +291,14 @@ def _preset_document(name: str) -> dict[str, Any]:
 
 @cache
 def preset(name: str) -> Policy:
-    """The preset of that name; InputError for another."""
+    """The preset of that name; InputError for an unknown one."""
     if name not in PRESETS:
         raise InputError(f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy")
     return read(_preset_document(name), file=f"{name}.yaml")
 
 
 def extend(changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
-    """The preset that ``extends`` names with ``changes`` laid over it, key by key at every depth."""
+    """The preset that ``extends`` names with ``changes`` applied to it, key by key at every depth."""
     rest = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
         return read(rest, file=file, lines=lines)
@@ -307,7 +308,7 @@ def extend(changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, in
 
 
 def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
-    """The policy that a plain value writes; InputError names the key and the mend."""
+    """The policy in a plain value; InputError names the key and the fix."""
     fields = _Fields(value, file, lines or {}, "", KEYS)
     policy = fields.text("policy")
     version = fields.text("version")
@@ -338,7 +339,7 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
 
 
 class _Fields:
-    """Takes the known keys of one mapping. An unknown one is told first: a missing key is often one misspelt."""
+    """Takes the known keys of one mapping. An unknown one is reported first: a missing key is often a misspelt one."""
 
     def __init__(self, value: object, file: str, lines: Mapping[str, int], at: str, keys: tuple[str, ...]) -> None:
         self._file, self._lines, self._at = file, lines, at
@@ -350,7 +351,7 @@ class _Fields:
                 raise self._wrong(str(key), "is not a key of a policy", f"keys here are {', '.join(keys)}")
 
     def _wrong(self, key: str, message: str, mend: str) -> InputError:
-        """At the key's line, or where it is missing at that of the mapping it belongs to."""
+        """An error at the key's line, or, if the key is missing, at that of its mapping."""
         full = f"{self._at}.{key}" if self._at and key else self._at or key
         line = self._lines.get(full) or self._lines.get(self._at) or (1 if self._lines else 0)
         return InputError(message, mend, file=self._file, line=line, key=full)
@@ -462,9 +463,9 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 
 class _Plain:
-    """The plain values of composed YAML nodes; notes the line of each key, and refuses one given twice.
+    """The plain values of composed YAML nodes; records the line of each key, and refuses a duplicate.
 
-    An alias is refused as well: what a policy means is to be read where it stands.
+    An alias is refused too: the meaning of a policy must be readable where it is written.
     """
 
     def __init__(self, lines: dict[str, int], file: str) -> None:
@@ -489,7 +490,7 @@ class _Plain:
             raise self._wrong(node, at, f"has the tag `{node.tag}`", "write it without a tag") from None
 
     def _item(self, node: yaml.Node, at: str, place: int) -> object:
-        """One of a list; the keys of a mapping there are named by its place."""
+        """One item of a list; the keys of a mapping in it are named by its place."""
         inside = f"{at}[{place}]"
         self._lines[inside] = node.start_mark.line + 1
         return self.value(node, inside if isinstance(node, yaml.MappingNode) else at)

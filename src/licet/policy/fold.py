@@ -1,13 +1,13 @@
 """From events to state: what each event does to an account, a conversation and its dates.
 
-Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and to when what they
-alone kept useful comes nearer. `after_ending` and `feedback_after` apply one to a conversation and to a feedback in
-its scope. Callers bring the account to the moment first (`advance`), give times that never decrease along the order,
-and fold an account's events one by one.
+Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and to which date
+content is shortened that only they kept useful. `after_ending` and `feedback_after` apply one to a conversation and to
+feedback in its scope. Callers bring the account to the moment first (`advance`), pass times that never decrease along
+the order, and fold an account's events one by one.
 
     advance  versions that became effective: each ends, at its first instant, the grants it does not allow
-    stamp    what held when a turn was taken, and the grants it was given under
-    redate   the dates that a turn sets; every other event only brings dates nearer
+    stamp    the conditions when a turn was taken, and the grants it was given under
+    redate   the dates that a turn sets; every other event only shortens dates
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class EndingCause(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a choice did about a question."""
+    """The effect of a choice on a question."""
 
     began = "began"
     affirmed = "affirmed"
@@ -60,25 +60,25 @@ class Effect(StrEnum):
 
 
 class NoEffect(StrEnum):
-    """Why a choice did nothing about a question."""
+    """Why a choice had no effect on a question."""
 
     closed = "closed"  # the account is closed
     not_begun = "not_begun"  # no version is effective yet
     not_asked = "not_asked"  # the version in force does not ask the question
-    several_questions = "several_questions"  # a yes names its question where several are asked
+    several_questions = "several_questions"  # a yes must name its question if several are asked
     plan = "plan"  # the plan is out of scope
     age = "age"  # the age is unknown or below the minimum
     gate = "gate"  # a yes for a scope needs every question answered first
-    kept_out = "kept_out"  # the project or conversation is kept out: it is let in first
+    kept_out = "kept_out"  # the project or conversation is kept out: it must be let in first
     unknown = "unknown"  # there is no such conversation
     deleted = "deleted"
     expired = "expired"
     incognito = "incognito"
-    covered = "covered"  # a grant that covers the scope is in force already
+    covered = "covered"  # a grant that covers the scope is already in force
 
 
 class Refusal(StrEnum):
-    """Why a turn was not taken."""
+    """Why a turn was not accepted."""
 
     closed = "closed"
     must_decide = "must_decide"
@@ -86,15 +86,15 @@ class Refusal(StrEnum):
     expired = "expired"
 
 
-# What governs live writes only: recorded history was taken, whatever the gate would say of it now.
+# For live writes only: recorded history was accepted, whatever the gate would answer now.
 LIVE_REFUSALS = frozenset({Refusal.must_decide, Refusal.expired})
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """Grants that ended together. ``account`` is what it is right afterwards.
+    """Grants that ended together. ``account`` is its state right afterwards.
 
-    Of the conversations in their scopes, each segment that is then not useful comes to at most ``content_until``, each
-    feedback that may then not be used to at most ``feedback_until``.
+    In the conversations in their scopes, each segment that is then useless is shortened to at most ``content_until``,
+    and all feedback that may then not be used to at most ``feedback_until``.
     """
 
     cause: EndingCause
@@ -110,7 +110,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after an event, and what the event ended. ``all_until``: to when a closing brings all there is."""
+    """An account after an event, and what the event ended. ``all_until``: the date to which a closure shortens
+    everything.
+    """
 
     account: AccountState
     endings: tuple[Ending, ...] = ()
@@ -118,7 +120,9 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a choice did about one question: ``grant`` began or was affirmed, ``kept`` were named by a no and affirmed."""
+    """The effect of a choice on one question: ``grant`` began or was affirmed, ``kept`` were named by a no and
+    affirmed.
+    """
 
     question: str
     scope: GrantScope
@@ -129,7 +133,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a choice: an answer for each question that it was about.
+    """An account after a choice, with an answer for each question that it was about.
 
     ``because`` says why it was about none; ``could_name`` are then the questions that are asked.
     """
@@ -142,7 +146,7 @@ class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and a conversation once it is kept out, and the grants that were given for it alone and ended."""
+    """An account and a conversation after it was kept out, and the grants for it alone, which ended."""
 
     account: AccountState
     conversation: ConversationState
@@ -160,12 +164,12 @@ class TurnTaken(msgspec.Struct, frozen=True, kw_only=True):
 def open_account(
     policies: Policies, at: datetime, plan: str, age: int | None, opened_at: datetime | None = None
 ) -> AccountState:
-    """An account that becomes known at ``at``. ``opened_at``, which the gate asks for, is when the host had opened it."""
+    """An account that becomes known at ``at``. ``opened_at``, which the gate uses, is when the host had opened it."""
     return AccountState(plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at))
 
 
 def advance(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """The account at ``at``: each version that became effective since ends the grants that it does not allow."""
+    """The account at ``at``: each version that became effective since then ends the grants that it does not allow."""
     endings: list[Ending] = []
     now = policies.number(at)
     for number in range(account.seen + 1, now + 1):
@@ -188,7 +192,7 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
 
 
 def set_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
-    """The host's word, which always holds."""
+    """The age given by the host, which always applies."""
     account = replace(account, age=age)
     if not policies.in_force(at).refuses_age(age):
         return AccountChange(account=account)
@@ -197,7 +201,9 @@ def set_age(account: AccountState, policies: Policies, at: datetime, age: int | 
 
 
 def close_account(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """Closing ends every grant and puts everything under `keep.deleted`; dates only come nearer, also the second time."""
+    """A closure ends every grant and puts everything under `keep.deleted`; dates are only shortened, also the second
+    time.
+    """
     closed = replace(account, closed_at=account.closed_at or at, grants=())
     endings = _endings(closed, policies, at, EndingCause.closed, account.grants)
     return AccountChange(account=closed, endings=endings, all_until=policies.in_force(at).keep.deleted.after(at))
@@ -208,9 +214,9 @@ def choose(
     scope: GrantScope = WHOLE_ACCOUNT, conversation: ConversationState | None = None, keep: Collection[GrantScope] = (),
     age: int | None = None,
 ) -> ChoiceOutcome:  # fmt: skip
-    """The choice. An age given with it fills or lowers the known one first, even where the rest has no effect.
+    """The result of a choice. An age given with it sets or lowers the known one first, even if the rest has no effect.
 
-    ``conversation`` is the one that the scope names, None where the account has none of that name.
+    ``conversation`` is the one that the scope names, None if the account has none of that name.
     """
     if scope != WHOLE_ACCOUNT and not allow:
         raise ValueError("a no is for the account: what is in a scope is kept out")
@@ -246,7 +252,7 @@ def choose(
 def _refused(
     account: AccountState, policies: Policies, at: datetime, question: str, keep: frozenset[GrantScope]
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
-    """A no for the account ends the question's grants of every scope, but those that it names."""
+    """A no for the account ends the question's grants of every scope, except those that it names."""
     of = [grant for grant in account.grants if grant.question == question]
     kept = tuple(grant for grant in of if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
     ended = tuple(grant for grant in of if grant not in kept)
@@ -274,7 +280,7 @@ def _allowed_within(
     account: AccountState, policies: Policies, at: datetime, question: str, scope: GrantScope,
     conversation: ConversationState | None,
 ) -> tuple[AccountState, Answer]:  # fmt: skip
-    """A yes for a project or a conversation, which answers no version."""
+    """A yes for a project or a conversation, which does not count as an answer to a version."""
     because = _out_of_reach(account, policies, at)
     if because is None and gate(account, policies, at) is not Gate.open:
         because = NoEffect.gate
@@ -293,7 +299,7 @@ def _allowed_within(
 
 
 def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> NoEffect | None:
-    """Why no yes is taken from this account at all."""
+    """Why this account can give no yes at all."""
     version = policies.in_force(at)
     if account.plan not in version.plans:
         return NoEffect.plan
@@ -340,7 +346,7 @@ def _without(account: AccountState, ended: Collection[Grant]) -> AccountState:
 def _lapsed(
     account: AccountState, policies: Policies, at: datetime, over: tuple[Grant, ...]
 ) -> tuple[AccountState, tuple[Ending, ...]]:
-    """Grants end, and of the account's own the answer is forgotten; a refusal is no grant and stands."""
+    """Grants lapse, and for the account's own grants the answer is cleared; a refusal is not a grant and stays."""
     for grant in over:
         if grant.scope == WHOLE_ACCOUNT:
             account = _standing(account, Standing(grant.question, GrantStanding.lapsed, None, True))
@@ -366,7 +372,7 @@ def _endings(
 
 
 def after_ending(ending: Ending, conversation: ConversationState, policies: Policies) -> ConversationState:
-    """The conversation, which is in the scope of a grant that ended: what is of no use any more comes nearer."""
+    """A conversation in the scope of a grant that ended: what is useless now is shortened."""
     account, at = ending.account, ending.at
     segments = tuple(
         segment if is_useful(account, conversation, segment, policies, at) else nearer(segment, ending.content_until)
@@ -376,7 +382,7 @@ def after_ending(ending: Ending, conversation: ConversationState, policies: Poli
 
 
 def feedback_after(ending: Ending, conversation: ConversationState, feedback: Feedback, policies: Policies) -> Feedback:
-    """A feedback of a conversation in the scope of a grant that ended."""
+    """Feedback on a conversation in the scope of a grant that ended."""
     usable = decide_feedback(ending.account, conversation, feedback, policies, ending.at).use
     return feedback if usable else nearer(feedback, ending.feedback_until)
 
@@ -462,7 +468,7 @@ def _is_under(mark: Stamp | None, grant: int, conversation: ConversationState) -
 def refusal(
     account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime, role: TurnRole
 ) -> Refusal | None:
-    """Why a live turn would not be taken now, or None."""
+    """Why a live turn would not be accepted now, or None."""
     if account.closed_at is not None:
         return Refusal.closed
     if conversation is not None and conversation.deleted_at is not None:
@@ -478,7 +484,9 @@ def begin(
     account: AccountState, *, name: str = "", project: str = "", incognito: bool = False,
     kind: ConversationKind = ConversationKind.chat, narrow: bool = False,
 ) -> ConversationState:  # fmt: skip
-    """A conversation before its first turn, which fixes these; in a project that is kept out it begins so."""
+    """A conversation before its first turn, which determines these fields; in a project that is kept out it begins kept
+    out.
+    """
     narrowed = narrow or (bool(project) and project in account.kept_out)
     return ConversationState(name=name, project=project, incognito=incognito, kind=kind, narrowed=narrowed)
 
@@ -487,10 +495,10 @@ def say(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
     surface: str, origin: str,
 ) -> TurnTaken:  # fmt: skip
-    """The conversation with one more turn: stamped, in a segment, and every segment not yet expired dated anew.
+    """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated again.
 
-    Live callers ask `refusal` first. A turn after an expired segment begins a new one even under the same
-    stamp: the key of the expired one is gone, and what has left cannot be added to.
+    Live callers call `refusal` first. A turn after an expired segment begins a new one even with the same stamp: the
+    key of the expired segment is destroyed, so nothing can be added to it.
     """
     mark = stamp(account, conversation, policies, at, role, surface)
     number = conversation.turns + 1
@@ -521,7 +529,7 @@ def say(
 def redate(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for all else."""
+    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for everything else."""
     version = policies.in_force(at)
     keep = version.keep
     out = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
@@ -540,13 +548,15 @@ def redate(
 
 
 def delete(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
-    """Ends all use now; deleted again, its dates may still come nearer, never later."""
+    """Ends all use now; a repeated deletion may shorten dates, never extend them."""
     deleted = replace(conversation, deleted_at=conversation.deleted_at or at)
     return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
 
 
 def narrow(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> KeptOut:
-    """Kept out from now on, and the grants for it alone end; nothing changes where it is so already, or deleted."""
+    """Keeps the conversation out from now on, and ends the grants for it alone; changes nothing if it is already out or
+    deleted.
+    """
     if conversation.narrowed or conversation.deleted_at is not None:
         return KeptOut(account=account, conversation=conversation)
     own = GrantScope(ScopeKind.conversation, conversation.name)
@@ -560,14 +570,14 @@ def narrow(account: AccountState, conversation: ConversationState, policies: Pol
 
 
 def widen(conversation: ConversationState) -> ConversationState:
-    """Let in what follows; the same conversation where it is so already, or deleted."""
+    """Lets in what follows; the same conversation if it is already in or deleted."""
     if not conversation.narrowed or conversation.deleted_at is not None:
         return conversation
     return replace(conversation, narrowed=False)
 
 
 def keep_project_out(account: AccountState, policies: Policies, at: datetime, project: str) -> AccountChange:
-    """The project's later conversations begin kept out, and its own grants end; the caller narrows each that there is."""
+    """The project's later conversations begin kept out, and its own grants end; the caller narrows each existing one."""
     own = GrantScope(ScopeKind.project, project)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
     account = replace(_without(account, ended), kept_out=account.kept_out | {project})
@@ -580,7 +590,8 @@ def let_project_in(account: AccountState, project: str) -> AccountState:
 
 
 def flag(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
-    """The mark on what has been said so far; nothing on a closed account or deleted content, or where all has expired.
+    """Flags what has been said so far; changes nothing on a closed account or deleted content, or if everything has
+    expired.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the latest of them.
     """
@@ -615,7 +626,7 @@ def unhold(conversation: ConversationState, matter: str) -> ConversationState:
 def feedback(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, share: Share
 ) -> Feedback | None:
-    """The feedback given now, dated once; None where none can be given."""
+    """The feedback given now, with its date; None if none can be given."""
     if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
         return None
     version = policies.in_force(at)
@@ -638,10 +649,10 @@ _Dated = TypeVar("_Dated", Segment, Feedback)
 
 
 def nearer(dated: _Dated, until: datetime) -> _Dated:
-    """The same with its date at most ``until``."""
+    """The same, dated at most ``until``."""
     return dated if dated.keep_until <= until else replace(dated, keep_until=until)
 
 
 def shortened(conversation: ConversationState, until: datetime) -> ConversationState:
-    """Every segment comes to at most ``until``."""
+    """Shortens every segment to at most ``until``."""
     return replace(conversation, segments=tuple(nearer(s, until) for s in conversation.segments))

@@ -65,7 +65,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 def parse_period(text: str) -> Period:
-    """The period that ``text`` writes; ValueError with the mend if it writes none."""
+    """The period in ``text``; ValueError with the fix if it is not one."""
     match = _PERIOD.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not a period: write P30D, P2W, P6M or P5Y")
@@ -78,10 +78,10 @@ def parse_period(text: str) -> Period:
 
 
 def instant(value: object) -> datetime:
-    """The aware UTC instant that ``value`` means; a plain date is its first instant.
+    """The aware UTC instant that ``value`` means; a plain date means its first instant.
 
-    Takes a date, an aware datetime, or the text of either (RFC 3339). ValueError for a time without an
-    offset: which instant it means cannot be known, and a guess would move a deadline.
+    Takes a date, an aware datetime, or the text of either (RFC 3339). ValueError for a time without an offset: the
+    instant that it means cannot be known, and a guess would move a deadline.
     """
     if isinstance(value, str):
         value = _parsed(value)

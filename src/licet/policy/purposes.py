@@ -1,8 +1,8 @@
-"""The purposes for which content may be used, and what each is called where people, programs and auditors read of it.
+"""The purposes for which content may be used, and their names for people, programs and auditors.
 
-A policy may cover any purpose whose name is one; those that have words here are `PURPOSES`. Of any other, pages and
-consoles say its name, in a sentence that fits any; a receipt gives it an address of ours. `check` says so when a
-policy is planned or applied, so that nobody finds out from a page.
+A policy may cover any purpose with a valid name; Licet has words for those in `PURPOSES`. For any other, pages and
+consoles show its name, in a sentence that fits any purpose; a receipt uses an address of Licet's. `check` reports that
+when a policy is planned or applied, so that nobody discovers it on a page.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def sentence(name: str) -> str:
 
 
 def address(name: str) -> str:
-    """What a receipt calls the purpose."""
+    """The name of the purpose in a receipt."""
     return PURPOSES[name].address if name in PURPOSES else f"urn:licet:purpose:{name}"
 
 
 def check(policy: Policy) -> tuple[str, ...]:
-    """The purposes of a policy that have no words here; UsageError for what can be the name of none."""
+    """The purposes of a policy that have no words here; UsageError for an invalid name."""
     for name in sorted(policy.covers):
         if NAME.fullmatch(name) is None:
             raise UsageError(

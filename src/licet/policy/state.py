@@ -1,6 +1,6 @@
-"""The state that events lead to: what an account, a conversation, a segment, a turn and a feedback are now.
+"""The state that events lead to: the present account, conversation, segment, turn and feedback.
 
-Values only. The rule (`decide`) reads them, `fold` makes new ones from events, the vault keeps them. A policy
+Values only. The rule (`decide`) reads them, `fold` derives new ones from events, the vault stores them. A policy
 version is named by its place in `Policies`; a turn by its number in the conversation, from 1.
 """
 
@@ -14,12 +14,16 @@ import msgspec
 
 
 class TurnRole(StrEnum):
+    """Who said a turn, or which tool answered in it."""
+
     user = "user"
     assistant = "assistant"
     tool = "tool"
 
 
 class ConversationKind(StrEnum):
+    """What a conversation is: a chat, or a coding session."""
+
     chat = "chat"
     code = "code"
 
@@ -33,7 +37,7 @@ class Share(StrEnum):
 
 
 class GrantStanding(StrEnum):
-    """Where an account stands with a question. All but `granted` are the reasons of row 10 of the rule."""
+    """An account's standing in a question. All except `granted` are the reasons of row 10 of the rule."""
 
     granted = "granted"
     undecided = "undecided"
@@ -61,7 +65,7 @@ WHOLE_ACCOUNT = GrantScope(ScopeKind.account)
 
 
 class Grant(NamedTuple):
-    """A grant in force: one person's yes to one question, for a scope. Its number is never given again in the account."""
+    """A grant in force: one person's yes to one question, for a scope. Its number is never reused in the account."""
 
     number: int
     question: str
@@ -69,10 +73,10 @@ class Grant(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Where an account stands with a question that it once answered or had a grant for.
+    """An account's standing in a question that it once answered or had a grant for.
 
-    ``answered`` is the policy version last answered, None once the answer is forgotten; ``granted_before`` says
-    whether the account ever had a grant, of any scope, for the question.
+    ``answered`` is the policy version last answered, None once the answer is cleared; ``granted_before``: the account
+    has had a grant, of any scope, for the question.
     """
 
     question: str
@@ -101,7 +105,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
         return next((s.standing for s in self.standings if s.question == question), GrantStanding.undecided)
 
     def answered(self, question: str) -> int | None:
-        """The version under which the question was last answered; None: never, or the answer is forgotten."""
+        """The version under which the question was last answered; None: never, or the answer is cleared."""
         return next((s.answered for s in self.standings if s.question == question), None)
 
     def granted_before(self, question: str) -> bool:
@@ -129,11 +133,12 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What held when a turn was taken, once and for all.
+    """The conditions when a turn was taken, which never change.
 
     ``stale`` are the questions for which a grant was in force and newer terms were not answered. ``grants`` are the
-    grants that it was given under, at most one a question, in the order of their numbers; ``narrowing`` is how often
-    the conversation had been kept out by then, as keeping it out makes every grant another one; 0 without a grant.
+    grants that it was given under, at most one per question, in the order of their numbers; ``narrowing`` is how often
+    the conversation had been kept out by then, because keeping it out distinguishes later uses of the same grant; 0
+    without a grant.
     """
 
     plan: str
@@ -146,15 +151,15 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     narrowing: int = 0
 
     def is_under(self, grant: int, conversation: ConversationState) -> bool:
-        """Whether it was given under ``grant`` as that grant now is for the conversation."""
+        """Whether it was given under ``grant`` in the grant's present form for the conversation."""
         return grant in self.grants and self.narrowing == conversation.narrowings
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """Consecutive turns with the same stamp: what is dated, sealed under a key of its own, used and erased.
+    """Consecutive turns with the same stamp: dated, sealed under a key of its own, used and erased as a unit.
 
     ``origins`` are those of its turns. ``flagged_turn`` is the last turn that a standing flag covers, 0 for none;
-    ``safety_until`` ends its copy.
+    ``safety_until`` is the end of its copy.
     """
 
     stamp: Stamp
@@ -169,8 +174,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
-    """``name`` and ``project`` are what scopes call them, the project empty where there is none; ``narrowings``
-    counts how often it was kept out; ``holds`` are the matters that keep it.
+    """``name`` and ``project`` are their names in scopes, the project empty if there is none; ``narrowings`` counts how
+    often it was kept out; ``holds`` are the matters that keep it.
     """
 
     name: str
@@ -201,7 +206,7 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def keep_until(self) -> datetime | None:
-        """As shown: None while a hold stands."""
+        """The date that is shown: None while a hold is in force."""
         return None if self.holds else self.content_until
 
 

@@ -1,8 +1,8 @@
 """A world in memory: accounts, conversations and feedback that events act on, and questions about them.
 
-For case files, simulations and tests, with the verbs of the vault and none of its storage. It holds the
-meaning only: what `fold` and `decide` say. Times are brought up to the newest event of their account, as the
-order of events, not a clock, decides which of two came first.
+For case files, simulations and tests, with the verbs of the vault and none of its storage. It has only the meaning: the
+results of `fold` and `decide`. Times are raised to the newest event of their account, because the order of events, not
+a clock, determines which of two came first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from licet.policy.state import AccountState, ConversationState, Feedback, ScopeK
 
 
 class Owned(msgspec.Struct):
-    """A conversation, whose it is, and its turns by the name that an event gave them."""
+    """A conversation, its account, and its turns by the name that an event gave them."""
 
     account: str
     conversation: ConversationState
@@ -46,7 +46,7 @@ class Owned(msgspec.Struct):
 class World:
     """Begins empty; ``apply`` takes events in order; the questions are about now or a later moment.
 
-    A replay of recorded history applies stamps and dates, but not the refusals that govern live writes.
+    A replay of recorded history applies stamps and dates, but not the refusals for live writes.
     """
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
@@ -91,7 +91,7 @@ class World:
         return event.at
 
     def advance(self, at: datetime) -> None:
-        """Brings every account to ``at``, where its newest event is not later."""
+        """Brings every account to ``at``, unless its newest event is later."""
         for name, account in self.accounts.items():
             self._advance(name, max(at, account.last_at))
 
@@ -125,7 +125,7 @@ class World:
             self.feedback[name] = (conversation, fold.nearer(feedback, until))
 
     def _owned(self, account: str, conversation: str | None) -> Owned | None:
-        """The account's conversation of that name; another's is as unknown as one that never was."""
+        """The account's conversation of that name; one of another account is as unknown as one that does not exist."""
         owned = self.conversations.get(conversation or "")
         return owned if owned is not None and owned.account == account else None
 

@@ -1,1 +1,1 @@
-"""Statements for strangers: receipts, documents, publication, how long logs are kept."""
+"""Evidence for third parties: receipts, documents, publication, retention of the logs."""

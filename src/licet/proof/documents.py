@@ -105,7 +105,7 @@ def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
     asked = witnesses(here)
     if asked is None:
         raise NotFoundError(
-            "there are no witnesses", f"name them in `{here.config.data / WITNESSES_FILE}`: docs/audit.md shows how"
+            "there are no witnesses", f"list them in `{here.config.data / WITNESSES_FILE}`: see docs/audit.md"
         )
     return tuple(gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here))
 
@@ -192,7 +192,7 @@ def publish(here: Installation, target: Path) -> PublishResult:
     """
     known = years(here)
     if not known:
-        raise NotFoundError("there is no log yet", "`licet ledger append` begins it")
+        raise NotFoundError("there is no log yet", "begin it with `licet ledger append`")
     sizes, files, gathered = {}, 0, _gathered(here)
     for year in known:
         found = gathered.get(key(here, int(year)).name)
@@ -240,7 +240,9 @@ def _publish_year(source: Path, target: Path, log: Verifier, gathered: GatheredC
     written = Durable(Folder(target))
     before = written.read(CHECKPOINT)
     if before is not None and checkpoints.verify(before, log.name, log).size > checkpoint.size:
-        raise RefusedError(f"`{target}` is ahead of the log", "publish elsewhere, and find out why", because="ahead")
+        raise RefusedError(
+            f"`{target}` is ahead of the log", "publish to another folder, and find out why", because="ahead"
+        )
     found = [p for p in source.glob("tile/**/*") if p.is_file() and p.suffix != TMP]
     new = [p for p in found if not (target / p.relative_to(source)).exists()]
     for path in new:  # a published file never changes a byte, so those that are there need no second look
@@ -253,13 +255,13 @@ def _publish_year(source: Path, target: Path, log: Verifier, gathered: GatheredC
 
 
 def account_named(here: Installation, name: str) -> UUID:
-    """An account by our id or by the host's own."""
+    """An account, named by Licet's id or by the host's own."""
     if name.startswith("acc_"):
         return parse(Prefix.account, name)
     with transaction(here.pool) as tx:
         found = account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
     if found is None:
-        raise NotFoundError("no such account", "ids begin with acc_; the host's own id will do too")
+        raise NotFoundError("no such account", "ids begin with acc_; the host's own id is accepted too")
     return found
 
 

@@ -1,7 +1,8 @@
 """Handles, with which a person finds their conversations in the log and in the proofs of releases; and that search.
 
-Handles are derived from the account's key, so nobody can make them after its erasure. Anybody can compute the pseudonym
-from a salt, so the operator cannot hand out a salt that does not match the log.
+A handle is the name of a conversation in the log for one year. Handles are derived from the account's key, so nobody
+can compute them after its erasure. Anybody can compute the pseudonym from a salt, so the operator cannot hand out a
+salt that does not match the log.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ SALT_BYTES = 32
 
 
 class Handles(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's names in one year: ``who`` in the log, a handle for each conversation and a pseudonym for each project,
-    by our ids of them.
+    """An account's names in one year: ``who`` in the log, a handle for each conversation and a pseudonym for each
+    project, by Licet's ids of them.
     """
 
     year: int
@@ -40,7 +41,7 @@ class Handles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
-    """The handles of ``year``, by default the present one; RefusedError where the account's key was destroyed."""
+    """The handles of ``year``, by default the present one; RefusedError if the account's key was destroyed."""
     of = here.clock().year if year is None else year
     with transaction(here.pool) as tx:
         if not account_view.accounts(tx, [account]):
@@ -48,8 +49,8 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
         key = LogKeys(here.keyring).log_keys(tx, [account], of).get(account)
         if key is None:
             raise RefusedError(
-                "the account was erased, and with its key the salt of its handles",
-                "what its person was given before stays valid", because="erased",
+                "the account was erased, and the salt of its handles with its key",
+                "handles that its person received before stay valid", because="erased",
             )  # fmt: skip
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
         kept_in = [row.project_id for row in tables.projects_of(tx, account)]
@@ -82,16 +83,18 @@ def seek(
     folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
 ) -> LogSearch:  # fmt: skip
-    """Whether a conversation is in a release, and why. It is named by its handle, or by our id together with ``salt``.
+    """Whether a conversation is in a release, and why. It is named by its handle, or by Licet's id together with
+    ``salt``.
 
-    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with ``logs``, each with its key.
+    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with ``logs``, each with its
+    key.
     """
     opened = _salt(salt) if salt is not None else None
     handle = _called(conversation, opened)
     try:
         shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
     except verifier.UnreadableError:
-        raise InputError("is no conversation's proof", "print the proof again", file=str(kept)) from None
+        raise InputError("is not the proof of a conversation", "print the proof again", file=str(kept)) from None
     report, found, proof = verifier.check_conversation_in(verifier.FolderFiles(folder), handle, opened, shown, logs)
     broken = tuple((one.place, one.promise) for one in report.findings)
     lacks = tuple((one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks)
@@ -123,5 +126,5 @@ def _called(conversation: str, salt: bytes | None) -> str:
     if not conversation.startswith("conv_"):
         return conversation
     if salt is None:
-        raise UsageError("the id of a conversation is not what it is called in a release", "name its salt too: --salt")
+        raise UsageError("a release does not name a conversation by its id", "give its salt too: --salt")
     return entries.conversation_pseudonym(salt, parse(Prefix.conversation, conversation))

@@ -71,7 +71,7 @@ def retention(here: Installation) -> Period | None:
     try:
         return parse_period(file.read_bytes()[:RETENTION_BYTES_MAX].decode("ascii", "replace").strip())
     except ValueError as error:
-        raise InputError(str(error), "it holds one period, as P6Y", file=str(file)) from None
+        raise InputError(str(error), "it must contain one period, such as P6Y", file=str(file)) from None
 
 
 def plan(here: Installation) -> tuple[YearSeen, ...]:
@@ -83,7 +83,7 @@ def plan(here: Installation) -> tuple[YearSeen, ...]:
         for year in map(int, years(here)):
             reasons = list(_kept_because(tx, known, year, period, here.clock()))
             if any(before.kept_because for before in seen):
-                reasons.append("a year before it stays")
+                reasons.append("an earlier year is kept")
             entries = PublishedLog(place(here).folder / str(year), key(here, year)).checkpoint.size
             until = period.after(_end(year)) if period is not None else None
             seen.append(YearSeen(year=year, entries=entries, until=until, kept_because=tuple(reasons)))
@@ -109,20 +109,20 @@ def _kept_because(tx: Transaction, known: Policies, year: int, period: Period | 
         yield f"no retention was published: there is no {RETENTION_FILE}"
         return
     if period.after(_end(year)) > now:
-        yield "its retention has not passed"
+        yield "its retention period has not passed"
     running, ended_last = outbox.told_grants(tx, year)
     if running:
-        yield f"{running:,} grants told in it run"
+        yield f"{running:,} grants logged in it are in force"
     if ended_last is not None and period.after(ended_last) > now:
-        yield "a grant told in it ended within the retention"
+        yield "a grant logged in it ended within the retention period"
     if any(_in_force(known, number, period, now) for number in outbox.told_versions(tx, year)):
-        yield "a policy version told in it is in force, or was within the retention"
+        yield "a policy version logged in it is in force, or was within the retention period"
     if releases := registry.names(tx, outbox.told_releases(tx, year)):
         yield f"{len(releases):,} releases sealed in it are registered"
 
 
 def _in_force(known: Policies, number: int, period: Period, now: datetime) -> bool:
-    """Whether the version is the newest, or was until less than the retention ago."""
+    """Whether the version is the newest, or was in force within the retention period."""
     return number + 1 >= len(known) or period.after(known[number + 1].effective) > now
 
 
@@ -135,7 +135,7 @@ def _alone(here: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
     with translated(), here.pool.connection() as conn:
         if not _locked(conn):
-            raise BusyError("the sequencer is at work", "stop `licet serve` and `licet ledger append --follow` first")
+            raise BusyError("a sequencer is running", "stop `licet serve` and `licet ledger append --follow` first")
         try:
             yield
         finally:
@@ -174,7 +174,7 @@ def _finish(here: Installation) -> None:
     at = place(here)
     for gone in sorted({path.stem for parent in (at.folder, at.state) for path in parent.glob(f"*{_GONE}")}):
         if not (at.folder / PRUNED / gone).is_file():
-            raise UsageError(f"`{gone}{_GONE}` is none of ours", "it lies among the logs: move it elsewhere")
+            raise UsageError(f"`{gone}{_GONE}` was not made by Licet", "move it out of the folder of the logs")
         for parent in (at.folder, at.state):
             _rename(parent / gone, parent / f"{gone}{_GONE}")
         _forget(here, int(gone))

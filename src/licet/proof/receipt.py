@@ -53,12 +53,12 @@ from licet.vault.account_choices import StoredChoice
 from licet.vault.projects import scope_of
 
 VERSION = 1
-RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # one is never taken for the other
+RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # so that one cannot be mistaken for the other
 CHOICES_MAX = 1_000
 DPV = "https://w3id.org/dpv#"
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
 PROCESSING = "https://w3id.org/dpv/ai#ModelTraining"
-# The General Data Protection Regulation's, in DPV's terms: withdrawal, access, rectification, erasure, restriction,
+# The rights of the GDPR, in DPV's terms: withdrawal, access, rectification, erasure, restriction,
 # portability, objection, complaint.
 RIGHTS = ("A7-3", "A15", "A16", "A17", "A18", "A20", "A21", "A77")
 MAY_OCCUR = "may occur"
@@ -71,16 +71,16 @@ STATES = {
 
 
 class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that a no left, with what it is for."""
+    """A grant that a no left in force, and what it is for."""
 
     grant: int
     scope: GrantScope
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None where another edge wrote it in words of its own; ``said`` is its
-    text to the letter, whose hash the leaf commits to. ``question`` is None where it was about none that was asked;
-    ``because`` says why it had no effect.
+    """One choice of an account. ``evidence`` is None if another edge wrote it in words of its own; ``said`` is its
+    exact text, whose hash the leaf commits to. ``question`` is None if it was about none that was asked; ``because``
+    says why it had no effect.
     """
 
     account: UUID
@@ -100,7 +100,7 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The state of TS 27560. A yes that the policy does not take (another plan, too young) permits nothing."""
+        """The state of TS 27560. A yes that the policy does not accept (another plan, too young) permits nothing."""
         return STATES.get(self.effect, "ConsentInvalidated" if self.allow else "ConsentRefused")
 
     @property
@@ -188,8 +188,8 @@ def choices(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
     chain = keyring.account_keys(tx, [account])
     if account not in chain:
         raise RefusedError(
-            "the account was erased, and with its key everything that a receipt is made of",
-            "the receipts that its person keeps stay valid", because="erased",
+            "the account was erased, and with its key all data that a receipt needs",
+            "receipts that its person has stay valid", because="erased",
         )  # fmt: skip
     key = chain[account].own
     made = account_choices.of_account(tx, account, most=CHOICES_MAX)
@@ -213,7 +213,7 @@ def _choice(
 def document(
     choice: ReceiptChoice, policy: Policy, controller: Controller, before: str | None, at: datetime
 ) -> dict[str, Canonical]:
-    """What a receipt says, without its place in the log."""
+    """The content of a receipt, without its place in the log."""
     principal = f"urn:licet:account:{choice.account.hex}"
     return {
         "@context": ["https://w3id.org/dpv/dpv.jsonld"],
@@ -241,7 +241,7 @@ def document(
 
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
-    """Those of its question alone; of all questions where the choice was about none."""
+    """The purposes of its question alone; of all questions if the choice was about none."""
     covers = {asked.question: asked.covers for asked in policy.questions}
     return sorted(covers.get(choice.question or "", policy.covers))
 
@@ -376,7 +376,7 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A page of its own that a person can read and print. ``vkey`` is the log's, for whoever checks it."""
+    """A standalone page that a person can read and print. ``vkey`` is the log's, for whoever checks the receipt."""
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)
@@ -427,7 +427,7 @@ def proves(receipt: Receipt) -> str:
 
 
 def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
-    """What a receipt says, in words and in order."""
+    """The content of a receipt, in words and in order."""
     record = ("record",)
     yield "When", _text(receipt.payload, *record, "events", 0, "event_time")
     yield "By way of", _text(receipt.payload, *record, "events", 0, "indication_method")

@@ -77,7 +77,7 @@ from licet.vault.tables import ConversationRow
 
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
-MESSAGE_BYTES = 128  # what a message or a call takes in a row beside its text
+MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
 INCOMPLETE = "incomplete_row"
@@ -150,7 +150,7 @@ class Builder:
             )
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
-        verbs.advance(self._pool, self._policies, at)  # so that the journal knows of it before the position is pinned
+        verbs.advance(self._pool, self._policies, at)  # so the journal has these changes before the pin
         made = BuildSettings(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
         taken = self._take_up(known, order, made, at) if known else None
         if taken is not None:
@@ -202,8 +202,8 @@ class Builder:
                     folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds
                 )
         raise BusyError(
-            f"too much ended while the release was built: not sealed after {ROUNDS_MAX} rounds",
-            "build it again: it goes on from here",
+            f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring or being withdrawn",
+            "build it again: it resumes from here",
         )
 
     def _enter(self, kept: Draft, stage: Stage) -> None:
@@ -215,12 +215,12 @@ class Builder:
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
         if known is not None and known.state == "sealed":
-            raise RefusedError(
-                f"there is a release `{order.name}` already", "give this one another name", because="exists"
-            )
+            raise RefusedError(f"there is already a release `{order.name}`", "choose another name", because="exists")
         if order.folder.exists() and (known is None or not _is_unfinished(order.folder, known)):
             raise RefusedError(
-                f"`{order.folder}` exists and is not of an unfinished build", "name another folder", because="exists"
+                f"`{order.folder}` exists and does not belong to an unfinished build",
+                "name another folder",
+                because="exists",
             )
         return known
 
@@ -229,16 +229,16 @@ class Builder:
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, known.release_id)
             opens = found is not None and found[0].opens(tx)
-        taken, why = None, "nothing of it was kept"
+        taken, why = None, "nothing of the unfinished build was kept"
         if order.afresh:
-            why = "it is to"
+            why = "--afresh was given"
         elif found is not None and opens:
             kept, of, stage = found
             version = self._policies.number(at)
             why = draft.why_not(known, made, of=of, purpose=order.purpose, version=version, at=at)
             if not why:
                 taken = resume.take_up(self._pool, known, kept, stage, order.folder, self._rows_per_part, at)
-                why = "no page of it is whole"
+                why = "no page of it is complete"
         if taken is None:
             self._says(f"starts over: {why}")
         return taken
@@ -569,7 +569,7 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
     """The turns of a row that is removed, by the reason against them."""
     turns = sum(source.count for source in row.sources)
     reasons = Counter({because.value: count for because, count in refused.items()})
-    # A row is whole or not at all: what could still be used of it comes with the next release.
+    # A row is included completely or not at all: the usable turns of a removed row come with the next release.
     if turns > reasons.total():
         reasons[INCOMPLETE] += turns - reasons.total()
     return reasons

@@ -1,9 +1,9 @@
-"""The dataset card: README.md of a release, for a person and for tools that read Hugging Face's front matter.
+"""The dataset card: README.md of a release, for people and for tools that read Hugging Face's front matter.
 
-A card is a function of the manifest, and of the review beside it once there is one, and quotes their hashes, so that
-``verify`` can hold the one against the other.
-It says what is in, what was left out and why, that rows are sealed, and that nothing here is anonymous.
-Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as the manifest has them.
+A card is derived exactly from the manifest, and from the review beside it once there is one, and quotes their hashes,
+so that ``verify`` can check it against them. It states what is included, what was left out and why, that rows are
+sealed, and that nothing here is anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as in
+the manifest.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _names(made: Deidentification) -> str:
     return f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
 
 
-# What the samples are that figures of the package were measured on, and what of the world is not in them.
+# What the samples are on which the package's figures were measured, and what they do not cover.
 SAMPLES = {
     "presidio": "sentences in English that Presidio's generator made from templates; its national ids are of the United"
     " States alone: social security numbers and driving licences.",

@@ -28,7 +28,7 @@ def releases(here: Installation) -> list[Release]:
 
 
 def without_names(here: Installation) -> list[str]:
-    """The sealed releases whose copy here states that nobody looked for names in it, by name."""
+    """The sealed releases whose local copy states that nobody looked for names in it, by name."""
     found = []
     for known in releases(here):
         folder = here.config.releases / known.name
@@ -99,7 +99,7 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     if not any(one.promise is ReleasePromise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
         with transaction(here.pool) as tx:
             if not sample.is_stated(tx, known.release_id, stated.jws):
-                unknown = f"a statement that was not made here: SHA-256 `{stated.sha256}`"
+                unknown = f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
                 found.append(BrokenPromise(file=manifest.REVIEW_FILE, promise=ReleasePromise.REVIEW, found=unknown))
     return found
 

@@ -39,10 +39,10 @@ GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnSta
 
 
 class DecisionPage:
-    """What was decided about the turns of some conversations. ``dropped``: of each, turns left out by the first reason;
-    ``left_out``: those that were permitted and could become no part of a row, by number.
+    """What was decided about the turns of some conversations. ``dropped``: by conversation, the turns left out, by the
+    first reason; ``left_out``: the permitted turns that could not become part of a row, by number.
 
-    ``seen`` and ``permit`` are the live ones, unless a preview gives its own: it shows a person their own words.
+    ``seen`` and ``permit`` are the live ones, unless a preview passes its own: it shows a person their own words.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class DecisionPage:
         return sum(self.dropped.values(), Counter())
 
     def content_bytes(self, tx: Transaction, keyring: Keyring, most: int) -> int:
-        """How many bytes of content `threads` would open; beyond ``most`` as `permit.content_bytes` tells it."""
+        """How many bytes of content `threads` would open; above ``most`` as `permit.content_bytes` reports it."""
         return content_bytes(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine], most)
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:

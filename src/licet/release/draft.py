@@ -154,7 +154,7 @@ class Draft:
             for page, sealed in rows:
                 count += 1
                 if page != count:
-                    raise BrokenError(f"page `{count}` of the unfinished build is not there")
+                    raise BrokenError(f"page `{count}` of the unfinished build is missing")
                 yield _page(self._open(f"page {page}", sealed))
 
     # Parts
@@ -221,7 +221,7 @@ class Draft:
     def _open(self, what: str, sealed: bytes) -> bytes:
         frame = unseal(self._key, sealed, self._place(what))
         if zstandard.frame_content_size(frame) > SEALED_BYTES_MAX:
-            raise BrokenError("what is kept of the unfinished build states more bytes than it may have")
+            raise BrokenError("the stored state of the unfinished build claims more bytes than allowed")
         return zstandard.ZstdDecompressor().decompress(frame)
 
     def _place(self, what: str) -> bytes:
@@ -251,11 +251,11 @@ def why_not(
 ) -> str:  # fmt: skip
     """Why an unfinished build cannot be resumed; empty if it can."""
     reasons = {
-        "the purpose is another": known.purpose != purpose,
+        "the purpose differs": known.purpose != purpose,
         "another policy version is in force": known.version != version,
-        "a new year began, and with it a new log": known.begun_at.year != at.year,
-        "curation is another": of.plan != made.plan,
-        "the software is another": of.software != made.software,
-        "parts have another size": of.rows_per_part != made.rows_per_part,
+        "a new year began, which has a new log": known.begun_at.year != at.year,
+        "the curation plan differs": of.plan != made.plan,
+        "the software version differs": of.software != made.software,
+        "the part size differs": of.rows_per_part != made.rows_per_part,
     }
     return next((why for why, is_so in reasons.items() if is_so), "")

@@ -1,9 +1,10 @@
-"""Verifies a release's folder against its manifest, without a key: anybody can, offline.
+"""Verifies a release's folder against its manifest, without a key: anybody can do it, offline.
 
-Every contradiction is reported by file and promise. None means that each file exists and matches the manifest, and that
-the rows in them have the root. Only a hash from elsewhere can prove that the manifest itself is the original one (the
-ledger's leaf has it): pass it as ``manifest_sha256``. Without it, the hash that the card quotes detects damage, but not
-a careful forgery. Rows that a purge removed are those that the row proofs name and, if somebody can be asked, dead.
+Every contradiction is reported by file and promise. If there is none, each file exists and matches the manifest, and
+the rows in them have its root. Only a hash from elsewhere can prove that the manifest itself is the original one (the
+log's leaf has it): pass it as ``manifest_sha256``. Without it, the hash that the card quotes detects damage, but not a
+careful forgery. The rows that a purge removed must be those that the row proofs name, and, if ``living`` is given,
+dead: their keys are destroyed.
 
 A file whose hash differs is not parsed. The verifier for third parties repeats the rows' decisions, from the proofs and
 without the log; that comes last, after everything else matches. Memory for parts is bounded by one row group.
@@ -163,7 +164,7 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
             if file.read(len(expected) + 1) != expected:
                 yield _contradiction(name, promise, "another text")
     except FileNotFoundError:
-        return  # named among the files
+        return  # reported with the files
     except OSError:
         yield _contradiction(name, promise, "cannot be read")
 
@@ -224,7 +225,7 @@ def _rows(
                         tree.append(gone.pop()[1])
                     tree.append(merkle.leaf(ordinal, row_id, until_us, sealed))
     except FileNotFoundError:
-        return  # named among the files
+        return  # reported with the files
     except OSError:
         yield _contradiction(part.file, ReleasePromise.HASH, "cannot be read")
         return
@@ -240,7 +241,7 @@ def _proof(folder: Path, proof: ProofFile) -> Iterator[BrokenPromise]:
         with (folder / proof.file).open("rb") as file:
             digest, size = file_digest(file, sha256).hexdigest(), file.tell()
     except FileNotFoundError:
-        return  # named among the files
+        return  # reported with the files
     except OSError:
         yield _contradiction(proof.file, ReleasePromise.HASH, "cannot be read")
         return

@@ -74,7 +74,7 @@ def verdicts(
     for row in rows:
         here = seen.get(row.conversation)
         if here is None:
-            raise BrokenError("a row of a release was made from a conversation that is not there")
+            raise BrokenError("a row of a release was made from a conversation that does not exist")
         refused: dict[DecisionReason, int] = {}
         until = datetime.max.replace(tzinfo=at.tzinfo)
         for source in row.sources:
@@ -101,7 +101,7 @@ def verdicts(
     return result
 
 
-# When the use of row `m` ends, and whether it may be used at all: every source of it must have an end in the future.
+# The end of use of row `m`, and whether it may be used at all: every source of it must have an end in the future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
              FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)

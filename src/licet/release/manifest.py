@@ -1,13 +1,12 @@
 """The manifest: what a release promises about itself, as one value and as one canonical file.
 
 File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, UTF-8, only whole numbers), with
-``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for byte the canonical form of what it
-says is refused: so the hash of the file is the hash of the value, and no key comes twice.
+``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for byte the canonical form of its
+content is refused. The hash of the file is therefore the hash of the value, and no key occurs twice.
 
-Invariants, held on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
-rows; parts are in order of file and ordinals; every hash and time has
-its one form. No personal data, no key.
-The manifest is the last file that a build writes: if it exists, the release is complete.
+Invariants, checked on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
+rows; parts are in order of file and ordinals; every hash and time has its one form. No personal data, no key. The
+manifest is the last file that a build writes: if it exists, the release is complete.
 """
 
 from __future__ import annotations
@@ -180,15 +179,15 @@ def encode(manifest: ReleaseManifest) -> bytes:
 
 
 def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
-    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError what does not add up."""
+    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError a count that does not add up."""
     try:
         manifest = _decode(data)
     except msgspec.ValidationError as error:
         raise _input_error(str(error), file) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InputError("does not read as JSON", "take the file from the release again", file=file) from None
+        raise InputError("is not valid JSON", "copy the file from the release again", file=file) from None
     if encode(manifest) != data:
-        raise InputError("is not in canonical form", "take the file from the release again", file=file)
+        raise InputError("is not in canonical form", "copy the file from the release again", file=file)
     return manifest
 
 
@@ -232,14 +231,14 @@ def _check_forms(manifest: ReleaseManifest) -> None:
             raise BrokenError(f"the manifest's hash of `{what}` is not 64 hexadecimal digits")
     for word in (manifest.purpose, *manifest.counts.dropped, *manifest.deidentification.counts):
         if not _WORD.fullmatch(word):
-            raise BrokenError(f"the manifest's `{word}` is not a word of a closed set")
+            raise BrokenError(f"the manifest's `{word}` is not one of the permitted words")
 
 
 def _check_counts(manifest: ReleaseManifest) -> None:
     counts, dropped = manifest.counts, sum(manifest.counts.dropped.values())
     numbers = (counts.candidates, counts.included, *counts.dropped.values(), manifest.journal)
     if min((*numbers, *manifest.deidentification.counts.values())) < 0:
-        raise BrokenError("a count of the manifest is below zero")
+        raise BrokenError("a count in the manifest is negative")
     if counts.candidates != counts.included + dropped:
         found = f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
         raise BrokenError(f"the manifest does not reconcile: {found}")
@@ -276,9 +275,9 @@ def _check_deidentification(made: Deidentification) -> None:
     ]
     for word in closed:
         if not _WORD.fullmatch(word):
-            raise BrokenError(f"the manifest's `{word}` is not a word of a closed set")
+            raise BrokenError(f"the manifest's `{word}` is not one of the permitted words")
     if any(one.found > one.labelled for one in measured):
-        raise BrokenError("the manifest's measures find more than there is")
+        raise BrokenError("the manifest's figures find more values than were labelled")
 
 
 def _check_curation(curation: CurationPin) -> None:
@@ -286,14 +285,14 @@ def _check_curation(curation: CurationPin) -> None:
         raise BrokenError("the manifest's hash of `plan` is not 64 hexadecimal digits")
     for name in curation.splits:
         if not _WORD.fullmatch(name):
-            raise BrokenError(f"the manifest's `{name}` is not a word of a closed set")
+            raise BrokenError(f"the manifest's `{name}` is not one of the permitted words")
     runs = sorted(run for runs in curation.splits.values() for run in runs)
     if any(first > last for first, last in runs) or any(one[1] >= other[0] for one, other in pairwise(runs)):
         raise BrokenError("the manifest's splits overlap")
 
 
 def _input_error(message: str, file: str) -> InputError:
-    """msgspec's message, as an error of ours that names the key."""
+    """msgspec's message, as an error of Licet that names the key."""
     at, field = _AT.search(message), _FIELD.search(message)
     path = at["path"] if at else ""
     name = field["field"] if field else ""
@@ -301,6 +300,6 @@ def _input_error(message: str, file: str) -> InputError:
     if "unknown field" in message:
         return InputError("unknown key", "read it with the version of Licet that wrote it", file=file, key=key)
     if "missing required field" in message:
-        return InputError("key is missing", "take the file from the release again", file=file, key=key)
+        return InputError("key is missing", "copy the file from the release again", file=file, key=key)
     said = _AT.sub("", message)
-    return InputError(said[:1].lower() + said[1:], "take the file from the release again", file=file, key=key)
+    return InputError(said[:1].lower() + said[1:], "copy the file from the release again", file=file, key=key)

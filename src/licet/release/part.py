@@ -171,7 +171,7 @@ class PartReader:
         with _as_part():
             self._parquet = pq.ParquetFile(file)
             if not self._parquet.schema_arrow.equals(schema()):
-                raise BrokenError("the file has not the columns of a part")
+                raise BrokenError("the file does not have the columns of a part")
         self.groups = self._parquet.num_row_groups
 
     def group(self, number: int) -> RowGroup:
@@ -193,7 +193,7 @@ def _as_part() -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise BrokenError("the file does not read as Parquet") from error
+        raise BrokenError("the file cannot be read as Parquet") from error
 
 
 @contextmanager

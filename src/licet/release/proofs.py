@@ -189,12 +189,14 @@ class Proofs:
                 told = _decode(line)
                 if spool is self._rows and told["v"] != ROW_VERSION:
                     raise BrokenError(
-                        "the unfinished build proves its rows in an older form", "build it with `--afresh`"
+                        "the unfinished build has row proofs of an older version", "build it with `--afresh`"
                     )
                 spool.add(bytes.fromhex(told["conversation"]), line)
 
     def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
-        """A row that something ended for, and that was decided anew and is still in; `page` gave the salt of its account."""
+        """A row that was affected by an ending, was decided again and stays in; `page` provided the salt of its
+        account.
+        """
         told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
         told |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
         self._rows.replace(row.ordinal, _encode(told))
@@ -262,7 +264,7 @@ def _told(
 def decided_of(
     seen: AccountView, policies: Policies, purpose: str, row: RowSources, salt: bytes
 ) -> dict[str, Canonical]:
-    """What the decision on a row rests on, with nothing that the log or the policies tell already."""
+    """The basis of the decision on a row, without what the log or the policies already state."""
     chat, now = seen.turns, policies.number(seen.at)
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
@@ -288,7 +290,7 @@ def decided_of(
 
 
 def _project(seen: AccountView, decision: Decision, salt: bytes) -> str | None:
-    """The pseudonym of the conversation's project, where the grant that decides is for the project."""
+    """The pseudonym of the conversation's project, if the deciding grant is for the project."""
     scopes = {grant.number: grant.scope for grant in seen.state.grants}
     kind, name = scopes[decision.grant] if decision.grant is not None else WHOLE_ACCOUNT
     return entries.project_pseudonym(salt, UUID(hex=name)) if kind is ScopeKind.project else None

@@ -58,7 +58,7 @@ FILE = re.compile(r"purge-([1-9]\d{0,4})\.json", re.ASCII)
 Run = tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
 Living = Callable[[Sequence[int]], Collection[int]]
 LogKey = Callable[[], bytes]
-"""Gives the log's public key; asked only where there is an addendum to hold to it."""
+"""Returns the log's public key; called only if there is an addendum to verify with it."""
 
 
 class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,10 +166,10 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
         made = Addendum(purge=purge, jws=signed)
         whole = made.data == data and canonical(purge.payload()) == payload and written(purge.at) == purge.purged_at
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, BrokenError):
-        hint = "take the file from the release again; one without a signature is not taken"
-        raise InputError("is no signed addendum of a purge", hint, file=file) from None
+        hint = "copy the file from the release again; an unsigned one is not accepted"
+        raise InputError("is not a signed addendum of a purge", hint, file=file) from None
     if not whole:
-        raise InputError("is not in canonical form", "take the file from the release again", file=file)
+        raise InputError("is not in canonical form", "copy the file from the release again", file=file)
     public = key()
     try:
         signing.opened(signed, public, TYP)
@@ -195,7 +195,7 @@ def _states(chain: Chain, promised: ReleaseManifest, purge: Purge) -> Mapping[st
     wanted = (promised.release, len(chain.addenda) + 1, chain.head)
     earlier = chain.addenda[-1].purge.at if chain.addenda else promised.built_at
     if (purge.release, purge.number, purge.before) != wanted or purge.at < earlier or not purge.parts:
-        raise BrokenError(f"`{purge.file}` does not follow what was there before it")
+        raise BrokenError(f"`{purge.file}` does not follow the addendum or manifest before it")
     if any(one.file >= other.file for one, other in pairwise(purge.parts)):
         raise BrokenError(f"`{purge.file}` names its parts out of order")
     states = dict(chain.states)
@@ -211,7 +211,7 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
     """The state of a part after a purge; ``end`` is the first ordinal of the next part."""
     before = states[-1].part if states else None
     if before is None or before.sha256 != purged.was:
-        raise BrokenError(f"`{purge.file}` takes rows out of a `{purged.file}` that was never there")
+        raise BrokenError(f"`{purge.file}` removes rows from a state of `{purged.file}` that never existed")
     gone = sorted((*states[-1].gone, *purged.gone))
     count = sum(last - first + 1 for first, last in purged.gone)
     left, after = before.rows - count, purged.after
@@ -224,7 +224,7 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
         or left != (after.rows if after else 0)
         or (after is not None and (after.file != purged.file or after.rows < 1))
     ):
-        raise BrokenError(f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost those rows")
+        raise BrokenError(f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost these rows")
     return PartState(part=after, gone=tuple(gone))
 
 
@@ -289,7 +289,7 @@ def prepare(
         for part, gone in _by_part(promised, left):
             was = chain.now(part).part
             if was is None:
-                raise BrokenError(f"`{part.file}` has no rows left, and is to lose `{len(gone)}`")
+                raise BrokenError(f"`{part.file}` has no rows left, but should lose `{len(gone)}`")
             after = rewrite_part(_beside(folder, part.file, beside), set(gone))
             parts.append(PurgedPart(file=part.file, was=was.sha256, after=after, gone=tuple(_runs(gone))))
     made = Purge(
@@ -333,8 +333,8 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
         made = _beside(folder, purged.file, beside)
         if rewrite_part(made, set(states[place].ordinals)) != purged.after:
             raise BrokenError(
-                f"`{purged.file}` came out otherwise than `{purge.file}` says",
-                "another version of the Parquet library began it: go on with that one",
+                f"`{purged.file}` differs from what `{purge.file}` states",
+                "the purge was begun with another version of the Parquet library: continue with that one",
             )
         if purged.after is None:
             (folder / purged.file).unlink()
@@ -357,7 +357,7 @@ def _by_part(promised: ReleaseManifest, ordinals: Sequence[int]) -> Iterator[tup
     for ordinal in ordinals:
         held.setdefault(bisect_right(firsts, ordinal) - 1, []).append(ordinal)
     if -1 in held:
-        raise BrokenError(f"no part of the release holds the row `{ordinals[0]}`")
+        raise BrokenError(f"no part of the release has the row `{ordinals[0]}`")
     for number, mine in held.items():
         yield promised.parts[number], mine
 

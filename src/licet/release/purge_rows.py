@@ -42,8 +42,8 @@ def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = Non
 
 
 def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
-    """Those of ``ordinals`` that are not dead, and not recorded as removed when they were: no purge may have removed
-    these.
+    """Those of ``ordinals`` that are not dead, and not recorded as removed because they were dead: no purge may have
+    removed these.
     """
     taken = {
         n

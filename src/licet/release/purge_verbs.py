@@ -62,7 +62,7 @@ def _alone(here: Installation, known: Release) -> Iterator[None]:
     with transaction(here.pool) as tx:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]).fetchone()
         if lock is None or not lock[0]:
-            raise BusyError(f"release `{known.name}` is being purged already", "wait for it")
+            raise BusyError(f"release `{known.name}` is already being purged", "wait for it")
         yield
 
 
@@ -75,7 +75,7 @@ def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum
         parts = [part for one in beyond for part in one.purge.parts]
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
         if gone and (alive := purge_rows.living(tx, known.release_id, gone, key)):
-            raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
+            raise BrokenError(f"the row `{min(alive)}` was removed from the release, but is not dead")
     return [*found, *beyond]  # a database restored from before a purge has fewer addenda than the folder
 
 

@@ -54,7 +54,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.expires.tzinfo is None:
-            raise BrokenError("a lease has an end without an offset")
+            raise BrokenError("the end of a lease has no UTC offset")
 
     def __repr__(self) -> str:
         return f"Lease({len(self.keys)} keys, until {self.expires:%Y-%m-%dT%H:%M:%S%z})"
@@ -135,7 +135,7 @@ class LoadedRows(Iterator[LoadedRow]):
         self._rows = self._read()
         self._now = at()
         if self._now.tzinfo is None:
-            raise UsageError("the clock gives a time without an offset", "use an aware time, in UTC")
+            raise UsageError("the clock returned a time without a UTC offset", "use an aware time, in UTC")
 
     def __next__(self) -> LoadedRow:
         if self._failure is not None:
@@ -193,7 +193,7 @@ class LoadedRows(Iterator[LoadedRow]):
         """Counts the rows that a purge removed as withheld; BrokenError if one of them is not dead."""
         gone = state.ordinals
         if gone and self._living is not None and (alive := self._living(gone)):
-            raise BrokenError(f"the row `{min(alive)}` was taken out of the release, and is not dead")
+            raise BrokenError(f"the row `{min(alive)}` was removed from the release, but is not dead")
         self.withheld += len(gone) if self._runs is None else sum(_is_within(o, self._runs) for o in gone)
         return len(gone)
 
@@ -224,7 +224,7 @@ class LoadedRows(Iterator[LoadedRow]):
         lease = self._leases.lease(self._release_id, part.number, ordinals)
         self._now = max(self._now, self._at())
         if lease.expires <= self._now:
-            raise DeniedError(f"the lease of part `{part.number}` had run out when it was given")
+            raise DeniedError(f"the lease of part `{part.number}` had already expired when it was given")
         return lease, self._now
 
 

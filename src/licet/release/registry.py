@@ -244,7 +244,7 @@ def rows_within(
 
 
 def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at: datetime) -> None:
-    """Removes rows from a build. The register records that the copy of their segments has ended."""
+    """Removes rows from a build. The register records that the copies of their segments in it have ended."""
     tx.execute(
         "DELETE FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
         [release_id, [row.ordinal for row in rows]],

@@ -113,7 +113,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
                 proofs.gone(one.ordinal, one.account, one.reasons)
                 out.discard(one.ordinal)
     if out or len(tally.splits) != tally.rows or len(proofs) != tally.rows:
-        raise BrokenError("what is kept of the unfinished build does not reconcile", "build it with `--afresh`")
+        raise BrokenError("the stored state of the unfinished build is inconsistent", "build it with `--afresh`")
 
 
 def _whole(

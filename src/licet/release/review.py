@@ -237,9 +237,11 @@ def decode(data: bytes, *, file: str = REVIEW_FILE) -> StatedReview:
         statement = msgspec.json.decode(payload, type=ReviewStatement)
         whole = encode(jws) == data and canonical(statement.payload()) == payload and _follows(statement)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
-        raise InputError("is no statement of a review", "take the file from the release again", file=file) from None
+        raise InputError(
+            "is not the statement of a review", "copy the file from the release again", file=file
+        ) from None
     if not whole:
-        raise InputError("does not reconcile", "take the file from the release again", file=file)
+        raise InputError("does not reconcile", "copy the file from the release again", file=file)
     return StatedReview(statement=statement, jws=jws)
 
 
@@ -276,7 +278,7 @@ def read(folder: Path) -> StatedReview | None:
     stated = decode(data, file=str(path))
     promised, manifest_sha256 = manifest.read(folder)
     if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
-        raise InputError("is of another manifest", "take the file from the release again", file=str(path))
+        raise InputError("is for another manifest", "copy the file from the release again", file=str(path))
     return stated
 
 

@@ -1,9 +1,9 @@
-"""Repeats policies and grants in the log of a release's year, so that it has all that the release's rows rest on.
+"""Repeats policies and grants in the log of a release's year, so that it contains all that the release's rows rest on.
 
-A log is that of one year. A version that was applied the year before, or a grant that began then and of which nothing
-was said since, would be unknown to whoever reads this year's log; so before a release is sealed each of them that a row
-rests on gets a leaf, once a year. Under the lock of the table or of the account, like any change of them: a withdrawal
-comes wholly before the leaf or wholly after.
+Each year has a log of its own. A policy version that was applied in an earlier year, or a grant (a person's yes to one
+question) that began then and has had no entry since, would be unknown to somebody who reads this year's log. Before a
+release is sealed, each of those that a row rests on therefore gets a leaf, once a year. That happens under the lock of
+the table or of the account, like any change of them: a withdrawal is either wholly before the leaf or wholly after it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GRANTS_MAX = 500
 
 
 def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
-    """Tells what the rows of a release rest on and the log of ``year`` does not know; returns how many leaves.
+    """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the number of leaves.
 
     ``question`` is the one that covers the release's purpose.
     """
@@ -65,7 +65,7 @@ def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
 
 
 def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list[tuple[UUID, int]]:
-    """The accounts of the rows and the grants in force for their conversations, of which no leaf of ``year`` tells."""
+    """The accounts of the rows, and the grants in force for their conversations, that have no leaf in ``year``."""
     return tx.execute(
         f"""SELECT DISTINCT g.account_id, g.grant_no
               FROM (SELECT r.account_id, coalesce(own.grant_no, project.grant_no, s.grant_no) AS grant_no

@@ -1,13 +1,13 @@
-"""The key and the encryption of a row: no row key can be derived once the key of any of its segments is destroyed. One
-that was given out before and kept still opens its row.
+"""The key and the encryption of a row: no row key can be derived once the key of any of its segments is destroyed. A
+row key that was leased before and kept still opens its row.
 
 Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the order of the row, as
-input; the release id as salt; row id and format version as info. No source key follows from it, and without
-one of them it cannot be made again.
-Sealed = version byte, nonce (12 bytes), AES-256-GCM ciphertext with its tag; associated data = release id, row id,
-version byte. Every field has one length, so no two inputs meet in one concatenation. Nonce = HMAC-SHA256(row key,
-plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows seal equally, so a build repeated is byte-equal,
-and another text never meets a nonce that was used. The nonce is not recomputed on opening: the tag covers it.
+input; the release id as salt; row id and format version as info. No source key can be computed from it, and without all
+of the source keys it cannot be derived again. Sealed = version byte, nonce (12 bytes), AES-256-GCM ciphertext with its
+tag; associated data = release id, row id, version byte. Every field has a fixed length, so no two inputs give the same
+concatenation. Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows seal
+equally, so a repeated build is byte-equal, and a different text never reuses a nonce. The nonce is not recomputed on
+opening: the tag covers it.
 
 If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it is denied.
 """
@@ -83,7 +83,7 @@ def open_row(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> Pay
     try:
         plaintext = AESGCM(key).decrypt(sealed[1:_TEXT_AT], sealed[_TEXT_AT:], release_id + row_id + SEALED_V1)
     except InvalidTag:
-        raise DeniedError(f"row `{row_id.hex()}` does not open: not its key, or not its bytes") from None
+        raise DeniedError(f"row `{row_id.hex()}` does not open: the key is wrong, or the bytes were changed") from None
     return rows.decode(plaintext)
 
 

@@ -2,14 +2,14 @@
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
 is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order; in version 2 ``"labels"`` comes
-after them. ``messages`` is in the shape that OpenAI's chat format and TRL read, absent fields left out, so that what a
-reader unpacks is what a trainer takes. A row without labels is of version 1, and only such a row.
-A version byte is never reused. The MessagePack is canonical; the frame is so for one zstd release, which is enough:
-another frame is another plaintext, and the seal then has another nonce.
+after them. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent fields, so that a trainer
+can take what a reader unpacks. A row is of version 1 if and only if it has no labels. A version byte is never reused.
+The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
+plaintext, and the seal then has another nonce.
 
-Invariants: a row is one account's words, so that one frame never compresses two authors together; its id is drawn at
-random for one release, so that nothing links the rows of two releases; ordinals are dense in the release as built.
-``repr`` is masked, as that of every type that holds content.
+Invariants: a row has the words of one account, so that one frame never compresses two authors together; its id is drawn
+at random for one release, so that nothing links the rows of two releases; ordinals are dense in the release as built.
+``repr`` is masked, as in every type that holds content.
 """
 
 from __future__ import annotations
@@ -218,11 +218,11 @@ def decode(plaintext: bytes) -> Payload:
         # the size that a frame states is allocated before anything is read, so it is bounded first; a frame that
         # states none is not decompressed
         if _frame_content_size(frame) > ROW_BYTES_MAX:
-            raise BrokenError(f"row plaintext states more than `{ROW_BYTES_MAX}` bytes")
+            raise BrokenError(f"row plaintext claims more than `{ROW_BYTES_MAX}` bytes")
         payload = _decode(_contexts.decompress(frame))
     except (zstandard.ZstdError, msgspec.DecodeError):
         # a decoder's error quotes what it could not read, which is content
-        raise BrokenError("row plaintext does not decode") from None
+        raise BrokenError("row plaintext cannot be decoded") from None
     if (payload.labels is msgspec.UNSET) != plaintext.startswith(PLAINTEXT_V1):
-        raise BrokenError("row plaintext is not of the version that it states")
+        raise BrokenError("row plaintext does not have the version that it states")
     return payload

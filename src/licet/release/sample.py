@@ -166,7 +166,7 @@ def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, 
             continue
         with purge.verified(of.folder, of.chain.states[part.file], part.file) as found:
             if found is None or found[0] is None:
-                raise BrokenError(f"part `{part.file}` is not the file that the manifest names, or is not there")
+                raise BrokenError(f"part `{part.file}` is missing, or is not the file that the manifest names")
             for group in groups(found[0]):
                 for ordinal, row_id, sealed in zip(group.ordinals, group.row_ids, group.sealed, strict=True):
                     if ordinal in mine:

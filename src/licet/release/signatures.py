@@ -88,7 +88,7 @@ def member(here: Installation, email: str) -> StaffMember:
     with transaction(here.pool) as tx:
         known = sessions.find_staff(tx, email)
     if known is None:
-        raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` makes one")
+        raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
     staff, roles = known
     return StaffMember(staff_id=staff, email=staff_address(email), roles=frozenset(roles), via="cli")
 
@@ -120,7 +120,7 @@ def draw(
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
             raise RefusedError(
-                f"a sample of release `{of.known.name}` is open", "read it to the end first", because="exists"
+                f"a sample of release `{of.known.name}` is open", "finish reading it first", because="exists"
             )
         sample.draw(tx, here.keyring, of, known, here.clock(), chance=chance, by_risk=by_risk)
     return standing(here, name)
@@ -144,13 +144,13 @@ def found(here: Installation, name: str, reader: StaffMember, ordinal: int, find
     """Records the finding of a row that the reader opened; RefusedError for one that they did not open."""
     _reader(reader)
     if finding is ReviewFinding.out_of_reach:
-        raise UsageError("`out_of_reach` is nothing that a reader finds")
+        raise UsageError("a reader cannot record the finding `out_of_reach`")
     of = place(here, name)
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
         if not sample.found(tx, drawn, ordinal, finding, reader.staff_id):
             raise RefusedError(
-                f"row `{ordinal}` was not opened by `{reader.email}` last", "open it first", because="not_read"
+                f"row `{ordinal}` is not the one that `{reader.email}` opened last", "open it first", because="not_read"
             )
         return _seen(tx, drawn)
 
@@ -191,7 +191,9 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
 
 def _reader(reader: StaffMember) -> ReaderRole:
     if not reader.roles & READERS:
-        raise DeniedError(f"`{reader.email}` may not read", f"who reads is {' or '.join(sorted(READERS))}")
+        raise DeniedError(
+            f"`{reader.email}` may not read rows", f"readers have the role {' or '.join(sorted(READERS))}"
+        )
     return ReaderRole.privacy_officer if "privacy_officer" in reader.roles else ReaderRole.reviewer
 
 
@@ -218,12 +220,14 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
     A release in which nobody looked for names is signed only by somebody who states that they know it: ``names_in``.
     """
     if not signer.roles & SIGNERS:
-        raise DeniedError(f"`{signer.email}` may not sign", f"who signs is {' or '.join(sorted(SIGNERS))}")
+        raise DeniedError(
+            f"`{signer.email}` may not sign releases", f"signers have the role {' or '.join(sorted(SIGNERS))}"
+        )
     of = place(here, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
-            "nobody looked for names in it: people's names, streets and places are all in",
-            "docs/curate.md says how to look for them; whoever knows it and signs all the same says so: --names-in",
+            "nobody looked for names in this release: people's names, streets and places are all in it",
+            "docs/curate.md describes how to look for them; to sign nevertheless, give --names-in",
             because="names_in",
         )
     broken = verify_release(here, name)
@@ -236,13 +240,17 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
     with transaction(here.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
-            raise RefusedError("a sample of it is open", "read it to the end first", because="open")
+            raise RefusedError("a sample of the release is open", "finish reading it first", because="open")
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None:
-            raise RefusedError("nobody has reviewed it", "`licet review` draws a sample", because="not_reviewed")
+            raise RefusedError(
+                "nobody has reviewed the release", "`licet review` draws a sample", because="not_reviewed"
+            )
         if not sample.sign(tx, newest, signer.staff_id, signer.via, max(here.clock(), newest.drawn_at)):
             raise RefusedError(
-                f"`{signer.email}` has signed it", "the other signature is another person's", because="signed"
+                f"`{signer.email}` has already signed it",
+                "the other signature must be another person's",
+                because="signed",
             )
     return standing(here, name)
 

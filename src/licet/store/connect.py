@@ -1,13 +1,13 @@
-"""Connections to PostgreSQL: the one way in, whether the server is ours or the operator's.
+"""Connections to PostgreSQL: the only module that opens them, to the embedded server or the operator's.
 
 Promise: `transaction` commits all or nothing at READ COMMITTED with the session's time zone UTC, and every error that
-leaves it is one of ours and quotes no statement, no parameter and no value. psycopg's own messages quote all three
+leaves it is one of Licet's and quotes no statement, no parameter and no value. psycopg's own messages quote all three
 (`Key (text)=(..) already exists`), so they are never chained.
 
     BusyError
     ├── UnreachableError        no connection, or it broke before the commit: nothing was changed
-    ├── ContentionError         another transaction was in the way: nothing was changed; `retrying` tries again
-    └── OutcomeUnknownError     the connection broke during COMMIT: changed or not, nobody knows; never retried here
+    ├── ContentionError         another transaction interfered: nothing was changed; `retrying` tries again
+    └── OutcomeUnknownError     the connection broke during COMMIT: whether it took effect is unknown; never retried here
     BrokenError
     └── StatementError          the server refused a statement; ``sqlstate`` and ``constraint`` say which rule
 """
@@ -34,7 +34,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
 
-# The driver's own log lines may quote values, and tell of what is told once here, as an error of ours.
+# The driver's own log lines may quote values, and repeat what is reported once here, as an error of Licet's.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 logging.getLogger("psycopg").propagate = False
 
@@ -58,15 +58,15 @@ class UnreachableError(BusyError):
 
 
 class ContentionError(BusyError):
-    """Another transaction was in the way: nothing was changed."""
+    """Another transaction interfered: nothing was changed."""
 
 
 class OutcomeUnknownError(BusyError):
-    """The connection broke while the commit was under way: it may have been kept."""
+    """The connection broke during the commit: it may have taken effect."""
 
 
 class StatementError(BrokenError):
-    """The server refused a statement. ``constraint`` is empty when no constraint was concerned."""
+    """The server refused a statement. ``constraint`` is empty if no constraint was concerned."""
 
     def __init__(self, sqlstate: str, constraint: str) -> None:
         rule = f" by constraint `{constraint}`" if constraint else ""
@@ -75,7 +75,7 @@ class StatementError(BrokenError):
 
 
 class StoreConfig(Protocol):
-    """What `database` needs of the configuration."""
+    """The part of the configuration that `database` needs."""
 
     @property
     def database_url(self) -> str | None:
@@ -83,13 +83,13 @@ class StoreConfig(Protocol):
 
     @property
     def data(self) -> Path:
-        """The data folder; the embedded server lives in ``postgres`` below it."""
+        """The data folder; the embedded server is in ``postgres`` below it."""
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True):
-    """Where the database is: ``database_url`` when given, else embedded under the folder ``data``.
+    """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
 
-    Whoever sets ``database_url`` decides where every account, key page and proof is kept, and may read them.
+    Whoever sets ``database_url`` decides where every account, key page and proof is stored, and may read them.
     """
 
     data: Path = Path("licet-data")
@@ -97,14 +97,14 @@ class DatabaseConfig(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> DatabaseConfig:
-        """Read `LICET_DATA` and `LICET_DATABASE_URL`; an empty value counts as absent."""
+        """Reads `LICET_DATA` and `LICET_DATABASE_URL`; an empty value counts as absent."""
         data = environment.get("LICET_DATA") or "licet-data"
         return cls(data=Path(data), database_url=environment.get("LICET_DATABASE_URL") or None)
 
 
 @contextlib.contextmanager
 def database(config: StoreConfig) -> Iterator[Pool]:
-    """Yield a pool on the configured database; start the embedded server when none is configured."""
+    """Yields a pool on the configured database; starts the embedded server if none is configured."""
     if config.database_url:
         with opened(config.database_url) as pool:
             yield pool
@@ -116,7 +116,7 @@ def database(config: StoreConfig) -> Iterator[Pool]:
 
 @contextlib.contextmanager
 def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
-    """Yield a pool on ``dsn``; a callable is asked anew for every connection, so that it can revive a dead server."""
+    """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can restart a dead server."""
     _prove(dsn if isinstance(dsn, str) else dsn())
     pool: Pool = ConnectionPool(
         dsn,
@@ -138,8 +138,8 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -> Iterator[Transaction]:
     """One transaction: committed when the block ends, rolled back when it raises.
 
-    What `after_commit` was given is called before this returns; with ``following`` it is added there, and the caller
-    owes calling it before anybody is answered.
+    Functions passed to `after_commit` are called before this returns; with ``following`` they are added there instead,
+    and the caller must call them before anybody gets an answer.
     """
     with translated(), pool.connection() as conn:
         _following.pop(conn, None)
@@ -155,9 +155,9 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
 
 @contextlib.contextmanager
 def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
-    """A transaction that sees the database as it was at one moment: for an answer of several statements.
+    """A transaction that sees the database as it was at one moment: for an answer that takes several statements.
 
-    It only reads, unless it ``records`` that it answered: it may append rows, and must update none.
+    It only reads, unless it ``records`` that it answered: then it may append rows, and must not update any.
     """
     with transaction(pool) as tx:
         tx.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ{'' if records else ', READ ONLY'}")
@@ -166,7 +166,7 @@ def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
 
 @contextlib.contextmanager
 def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
-    """The transaction that is open already, or one of its own where there is none."""
+    """The transaction that is already open, or a new one if there is none."""
     if tx is not None:
         yield tx
         return
@@ -175,22 +175,22 @@ def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
 
 
 def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
-    """Has ``act`` called when ``tx`` has committed and before `transaction` returns; never if it is rolled back.
+    """Calls ``act`` when ``tx`` has committed and before `transaction` returns; never if it is rolled back.
 
-    For what must be durable outside the database before anybody is answered. What it raises should be an
-    `OutcomeUnknownError`: the change stands, and nobody was told.
+    For effects that must be durable outside the database before anybody gets an answer. If it raises, it should raise
+    an `OutcomeUnknownError`: the change is in force, and nobody was told.
     """
     _following.setdefault(tx, []).append(act)
 
 
 def uuids(ids: Iterable[UUID]) -> str:
-    """A parameter for `::uuid[]`, where a statement is on the way of every read: the driver takes ten times as long."""
+    """A parameter for `::uuid[]`, for statements in every read: the driver's own encoding takes ten times as long."""
     return "{" + ",".join([one.hex for one in ids]) + "}"
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn psycopg's errors into ours; the original is not chained, because it quotes values."""
+    """Translates psycopg's errors into Licet's; the original is not chained, because it quotes values."""
     try:
         yield
     except (PoolTimeout, TooManyRequests):
@@ -204,7 +204,7 @@ def retrying(
     attempts_max: int = RETRY_ATTEMPTS_MAX,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """The result of ``fn``, called anew while another transaction is in its way. ``fn`` holds the whole transaction."""
+    """The result of ``fn``, called again while another transaction interferes. ``fn`` contains the whole transaction."""
     for attempt in range(attempts_max - 1):
         try:
             return fn()
@@ -214,11 +214,11 @@ def retrying(
 
 
 def _prove(dsn: str) -> None:
-    """Connect once, because a pool hides the reason why it cannot."""
+    """Connects once, because a pool hides the reason why it cannot."""
     try:
         psycopg.connect(dsn, connect_timeout=CONNECT_SECONDS_MAX).close()
     except psycopg.ProgrammingError:
-        # libpq quotes the string, and the string may hold a password.
+        # libpq quotes the string, which may contain a password.
         raise UsageError("the database's connection string cannot be read", "see LICET_DATABASE_URL") from None
     except psycopg.OperationalError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
@@ -232,8 +232,8 @@ def _configure(conn: Transaction) -> None:
 
 
 def _check(conn: Transaction) -> None:
-    # A question to the server would cost a round trip for each transaction. An idle connection has nothing to
-    # say, so only one with something to read (the end of the stream, above all) is asked.
+    # A query to the server would cost a round trip for each transaction. An idle connection has nothing to
+    # read, so only one with something to read (above all the end of the stream) is checked.
     poll = select.poll()
     poll.register(conn.fileno(), select.POLLIN)
     if poll.poll(0):

@@ -1,8 +1,8 @@
-"""What the platform lets us do so that key material does not reach a disk: no core dump, no swapped page.
+"""What the platform allows in order to keep key material off the disk: no core dump, no swapped page.
 
 Promise: after `harden` this program leaves no core dump and no other program of its user reads its memory; its pages
-are kept out of swap where that cannot make a later allocation fail. What cannot be had is answered, not raised: it is
-the operator's to give (`docs/keys.md`). Python cannot wipe a copy of a key that it made; it goes with its page.
+are kept out of swap if that cannot make a later allocation fail. What cannot be achieved is returned, not raised: it is
+up to the operator (`docs/keys.md`). Python cannot wipe a copy of a key that it made; it disappears with its page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 class CoreDumpState(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for this program now."""
+    """The protections that are in force for this program now."""
 
     no_core_dump: bool
     memory_private: bool
@@ -25,7 +25,7 @@ class CoreDumpState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def harden() -> CoreDumpState:
-    """Hardens this program and, for core dumps, what it starts from now on."""
+    """Hardens this program and, for core dumps, the programs that it starts from now on."""
     return CoreDumpState(no_core_dump=_no_core_dump(), memory_private=_private(), memory_locked=_locked())
 
 
@@ -39,12 +39,12 @@ def _no_core_dump() -> bool:
 
 
 def _private() -> bool:
-    """A core dump that goes through a pipe ignores the limit; it heeds this, and so does `ptrace`."""
+    """A core dump through a pipe ignores the limit; it obeys this setting, and so does `ptrace`."""
     return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
 
 
 def _locked() -> bool:
-    """Only where the limit is none: below one, every allocation that passes it would fail from now on."""
+    """Only without a limit: under one, every allocation that exceeds it would fail from now on."""
     if sys.platform != "linux":
         return False
     import resource

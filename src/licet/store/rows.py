@@ -1,7 +1,7 @@
-"""Appending rows: a few by one INSERT, which may share a round trip with others, many by binary COPY, which may not.
+"""Appending rows: a few by one INSERT, which may share a round trip with others, or many by binary COPY, which may not.
 
-Both keep the rows' order, so that what a table counts by itself counts in it. A COPY takes two round trips of its own
-and a tenth of the time an INSERT takes for a row.
+Both keep the rows' order, so that an identity column counts in it. A COPY takes two round trips of its own and, per
+row, a tenth of the time of an INSERT.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ INSERTED_ROWS_MAX = 256  # above it a COPY is the faster one
 
 @contextmanager
 def pipelined(tx: Transaction) -> Iterator[None]:
-    """Sends the statements of the block without waiting for each one's answer; what failed first is raised at its end.
+    """Sends the statements of the block without waiting for each response; the first failure is raised at its end.
 
-    They run in order, each as if alone. One whose answer is read waits for those before it; a COPY is refused.
+    They run in order, each as if alone. Reading a response waits for the earlier ones; a COPY is refused.
     """
     if tx.info.pipeline_status is not PipelineStatus.OFF:
         yield
@@ -43,7 +43,7 @@ def insert(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequen
 
 
 def unnested(columns: Mapping[str, str]) -> str:
-    """The rows of `arrays` as a statement reads them; ``columns`` maps each name to its type."""
+    """The rows of `arrays` in the form in which a statement reads them; ``columns`` maps each name to its type."""
     return f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in columns.items())})"
 
 
@@ -51,7 +51,7 @@ def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> d
     """Each column's values as one parameter.
 
     Written here and not by the driver, which took longer to write the arrays of a batch than the rule took to fold it,
-    and told the server another type, to be planned anew, for each mixture of small numbers and large.
+    and declared another type to the server, which then plans anew, for each mixture of small and large numbers.
     """
     return {name: _array(kind, values[name]) for name, kind in columns.items()}
 

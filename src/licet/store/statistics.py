@@ -1,7 +1,7 @@
-"""The planner's statistics: gathered by whoever has just written much, or is about to read all.
+"""The planner's statistics: gathered by callers that have just written much, or are about to read everything.
 
-PostgreSQL gathers them by itself a minute or so after a table has grown. A command that brings in half a million rows and
-asks about all of them in the next second would be planned for an empty table.
+PostgreSQL gathers them by itself a minute or so after a table has grown. A command that imports half a million rows and
+queries all of them in the next second would be planned for an empty table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PAGES_MIN = 16  # below it every plan is fast
 
 
 def gather(pool: Pool) -> list[str]:
-    """Has the statistics of tables gathered that have grown much since they last were; their names."""
+    """Gathers the statistics of tables that have grown much since the last time; returns their names."""
     with transaction(pool) as tx:
         rows = tx.execute(
             """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
@@ -23,6 +23,6 @@ def gather(pool: Pool) -> list[str]:
             [GROWN, PAGES_MIN],
         ).fetchall()
     for (name,) in rows:
-        with transaction(pool) as tx:  # one that is being looked at by somebody else is left to them
+        with transaction(pool) as tx:  # a table that somebody else is analysing is left to them
             tx.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.Identifier(name)))
     return [name for (name,) in rows]

@@ -1,18 +1,19 @@
 """The batched writer: many callers, one transaction, one commit.
 
-A commit waits for the disk (3 ms on an ordinary one), and so does everybody who commits alone. The writer gathers
-what is submitted for a moment, hands the list to ``apply`` in one transaction and commits once for all.
+A commit waits for the disk (3 ms on an ordinary one), and so does everybody who commits alone. The writer gathers what
+is submitted for a moment, passes the list to ``apply`` in one transaction and commits once for all.
 
 Promise: nobody is answered before the commit. Items are applied in the order in which they were submitted, so each
 submitter's order is kept. One bad item fails alone: when a batch fails its items are tried singly, each in a
 transaction of its own, still in order. When the connection breaks during COMMIT everybody in that batch gets
-`OutcomeUnknownError`: nothing is retried, because it may have been kept. When the database cannot be reached everybody
-in the batch gets `UnreachableError`, nothing was kept, and trying each item in turn would only multiply the wait.
+`OutcomeUnknownError`: nothing is retried, because it may have taken effect. When the database cannot be reached
+everybody in the batch gets `UnreachableError`, nothing took effect, and trying each item in turn would only multiply
+the wait.
 
 What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a second thread, batch by
-batch in their order, while the next is on its way: both wait for a disk. Where it fails, everybody in that batch is told.
+batch in order, while the next batch is in progress: both wait for a disk. If it fails, everybody in that batch is told.
 
-Bounds: at most ``queue_rows_max`` items wait; who comes then is held back, and refused after ``wait_seconds_max``.
+Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after ``wait_seconds_max``.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ _Committed: TypeAlias = tuple[list[tuple[Item, Future[Result]]], Sequence[Result
 
 BATCH_ROWS_MAX = 500
 QUEUE_ROWS_MAX = 5_000
-FOLLOWING_BATCHES_MAX = 4  # committed and not answered yet
+FOLLOWING_BATCHES_MAX = 4  # batches that are committed and not answered yet
 GATHER_SECONDS = 0.001
 WAIT_SECONDS_MAX = 10.0
-_NOBODY = (UnreachableError, OutcomeUnknownError)  # after these nobody in the batch is tried again
+_NOBODY = (UnreachableError, OutcomeUnknownError)  # after these no item of the batch is tried again
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +54,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 class BatchWriter(Generic[Item, Result]):
     """Applies submitted items in batches, on a thread of its own, from construction to `close`.
 
-    ``apply`` gets a transaction and items and returns one result an item, in order. It is called anew for a batch
-    that failed, so its only effects are those of the transaction.
+    ``apply`` gets a transaction and items and returns one result per item, in order. It is called again for a batch
+    that failed, so it must have no effects outside the transaction.
     """
 
     def __init__(
@@ -71,16 +72,16 @@ class BatchWriter(Generic[Item, Result]):
         self._committed: deque[_Committed[Item, Result]] = deque()
         self._closed = self._ended = False
         lock = threading.Lock()
-        self._work = threading.Condition(lock)  # there is something to do
-        self._room = threading.Condition(lock)  # there is room to wait in
-        self._following = threading.Condition()  # of what is committed there is more, or less
+        self._work = threading.Condition(lock)  # there is work
+        self._room = threading.Condition(lock)  # there is room in the queue
+        self._following = threading.Condition()  # the number of committed, unanswered batches has changed
         self._thread = threading.Thread(target=self._run, name=f"licet-{name}", daemon=True)
         self._follower = threading.Thread(target=self._follow, name=f"licet-{name}-after", daemon=True)
         self._thread.start()
         self._follower.start()
 
     def submit(self, item: Item) -> Future[Result]:
-        """Queue ``item``; the future is answered after the commit. `BusyError` when it stays full or is closed."""
+        """Queues ``item``; the future is answered after the commit. `BusyError` if the queue stays full or is closed."""
         future: Future[Result] = Future()
         with self._room:
             if not self._room.wait_for(self._admits, self._bounds.wait_seconds_max):
@@ -93,7 +94,7 @@ class BatchWriter(Generic[Item, Result]):
         return future
 
     def close(self) -> None:
-        """Take nothing more, answer everything that was taken, then end."""
+        """Accepts nothing more, answers everything that was accepted, then ends."""
         with self._work:
             self._closed = True
             self._work.notify_all()
@@ -122,7 +123,7 @@ class BatchWriter(Generic[Item, Result]):
                 self._write(live)
 
     def _gather(self) -> list[tuple[Item, Future[Result]]]:
-        """The next batch; empty when the writer is closed and everything is answered."""
+        """The next batch; empty if the writer is closed and everything is answered."""
         rows_max = self._bounds.batch_rows_max
         with self._work:
             self._work.wait_for(lambda: self._waiting or self._closed)
@@ -142,7 +143,7 @@ class BatchWriter(Generic[Item, Result]):
             self._write_singly(batch)
 
     def _try(self, batch: list[tuple[Item, Future[Result]]]) -> BaseException | None:
-        """Commit the batch and have it answered, or return why not."""
+        """Commits the batch and has it answered, or returns the reason why not."""
         items = [item for item, _ in batch]
         try:
             results, acts = retrying(lambda: self._commit(items))
@@ -158,7 +159,7 @@ class BatchWriter(Generic[Item, Result]):
         return None
 
     def _follow(self) -> None:
-        """Does what is to follow each commit, and answers; a batch stays in the queue until it is answered."""
+        """Runs what must follow each commit, and answers; a batch stays in the queue until it is answered."""
         while True:
             with self._following:
                 self._following.wait_for(lambda: self._committed or self._ended)
@@ -180,7 +181,7 @@ class BatchWriter(Generic[Item, Result]):
         for place, (item, future) in enumerate(batch):
             self._write([(item, future)])
             if isinstance(future.exception(), _NOBODY):
-                # The others have not been tried: for them the outcome is known, and it is nothing.
+                # The others have not been tried: for them the outcome is known, and it is that nothing happened.
                 _fail(batch[place + 1 :], UnreachableError("the connection to the database broke", "try again"))
                 return
 

@@ -1,12 +1,14 @@
-"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch just before its step.
+"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch just before its
+step.
 
-A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one `ordinal` a row, or one a token
-where sequences are packed (a tensor in the shape of `input_ids`; -1 for a token of no row). Rows that were withdrawn since they
-were read are masked, and nothing is dropped: the numbers of rows, tokens, batches and steps do not change.
+A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one `ordinal` per row, or
+one per token if sequences are packed (a tensor in the shape of `input_ids`; -1 for a token of no row). Rows that were
+withdrawn since they were read are masked, and nothing is dropped: the numbers of rows, tokens, batches and steps do not
+change.
 
-In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; without one it has no
-messages. In tensors, its tokens become padding (`pad`), its labels -100 and everything else of it zero. The attention mask is
-unchanged and covers padding. Tensors are changed in place.
+In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; if there is none, it
+has no messages. In tensors, its tokens become padding (`pad`), its labels -100 and everything else of it zero. The
+attention mask is unchanged and covers padding. Tensors are changed in place.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from licet.train.gate import HandOff, TrainingGate, Used
 
 MASKED = -100
 NOBODYS = -1
-_STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")  # say where tokens are, nothing of them
+_STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")  # positions of tokens, without content
 
 
 class MaskedBatches:
-    """A loader whose batches are checked as they are handed out: ``for batch in MaskedBatches(DataLoader(...), gate)``.
+    """A loader whose batches are checked as they are returned: ``for batch in MaskedBatches(DataLoader(...), gate)``.
 
-    ``used`` hears what goes into each step; steps count from ``step``, which a resumed run takes from where it was.
+    ``used`` is called with the rows of each step; steps count from ``step``, which a resumed run sets to where it was.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ def handed_off(
     """``batch`` with the rows masked that may not be used in ``step``, and whether any row is left."""
     if isinstance(batch, Mapping):
         if ordinal not in batch:
-            raise UsageError(f"the batch has no `{ordinal}`, so nobody can say whether it may be used")
+            raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")
         return _tensors(dict(batch), hand_off, step, pad, ordinal)
     try:
         ordinals = [row[ordinal] for row in batch]
@@ -93,8 +95,8 @@ def _tensors(batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name
 
 
 def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
-    """``value`` without what belongs to the places that are ``refused``: tokens, or rows; none of a row is left that has
-    only places that are ``gone``. A tensor of a pair has the rows one after the other, twice.
+    """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is left of a row that
+    has only places in ``gone``. A tensor for pairs has the rows one after the other, twice.
     """
     import numpy as np
     import torch

@@ -1,16 +1,16 @@
-"""The withdrawn rows of a release, as a signed file: a head that says how long it holds, and a roaring bitmap.
+"""The withdrawn rows of a release, as a signed file: a head that states how long it is valid, and a roaring bitmap.
 
-    licet-withdrawn-1 LENGTH\\n        LENGTH bytes of the head follow, then the bitmap to the end
-    {"format":"licet-withdrawn-1", ...}\\n
-    \\n
-    \u2014 NAME SIGNATURE\\n
+    licet-withdrawn-1 LENGTH\n        LENGTH bytes of the head follow, then the bitmap to the end
+    {"format":"licet-withdrawn-1", ...}\n
+    \n
+    — NAME SIGNATURE\n
 
 The head is a signed note (c2sp.org/signed-note, Ed25519) whose text is one line of JSON with sorted keys; the bitmap is
-in the portable format of RoaringFormatSpec, over the ordinals of the rows. Head and bitmap lie in one file, so that one
+in the portable format of RoaringFormatSpec, over the ordinals of the rows. Head and bitmap are in one file, so that one
 rename replaces both.
 
-Invariants: nothing of a bitmap is read before the head's signature and the bitmap's hash hold; a head speaks of one
-release, by its id and the hash of its manifest. There is nobody's id in it: ordinals count rows.
+Invariants: nothing of a bitmap is read before the head's signature and the bitmap's hash are verified; a head is about
+one release, by its id and the hash of its manifest. It contains no id of a person: ordinals number the rows.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _Count = Annotated[int, Meta(ge=0, le=2**32)]
 
 
 class BitmapHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed. ``number`` counts how often the bitmap grew; the head holds until ``until``, exclusive.
+    """The signed head. ``number`` counts how often the bitmap grew; the head is valid until ``until``, exclusive.
 
-    ``rows`` is how many ordinals the bitmap holds, ``sha256`` the hash of its bytes. A row that is not in it may be used
-    until then: what ends before, ended already.
+    ``rows`` is the number of ordinals in the bitmap, ``sha256`` the hash of its bytes. A row that is not in it may be
+    used until then: rows that end earlier are in it already.
     """
 
     format: Literal["licet-withdrawn-1"] = FORMAT
@@ -58,7 +58,7 @@ class BitmapHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
-    """A head that was verified, its own bytes, and the ordinals that it speaks of."""
+    """A verified head, its own bytes, and the ordinals that it covers."""
 
     head: BitmapHead
     signed: bytes
@@ -70,7 +70,7 @@ class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def packed(ordinals: Iterable[int]) -> bytes:
-    """The bytes of a bitmap: one form for one set."""
+    """The bytes of a bitmap: a set has exactly one form."""
     bitmap = BitMap(ordinals)
     bitmap.run_optimize()
     return bitmap.serialize()
@@ -86,11 +86,11 @@ def file_of(signed: bytes, bitmap: bytes) -> bytes:
 
 
 def split(data: bytes) -> tuple[bytes, bytes]:
-    """The signed head and the bitmap of a file, neither believed yet; BrokenError for what is no such file."""
+    """The signed head and the bitmap of a file, neither verified yet; BrokenError if it is no such file."""
     found = _FIRST_LINE.match(data)
     length = int(found[1]) if found else 0
     if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
-        raise BrokenError("the file does not hold the withdrawn rows of a release")
+        raise BrokenError("the file does not contain the withdrawn rows of a release")
     start = found.end() + length
     if len(data) - start > BITMAP_BYTES_MAX:
         raise BrokenError(f"the bitmap of withdrawn rows has more than `{BITMAP_BYTES_MAX}` bytes")
@@ -98,33 +98,33 @@ def split(data: bytes) -> tuple[bytes, bytes]:
 
 
 def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
-    """The head that ``verifier`` signed; RefusedError where it did not, BrokenError where it signed something else."""
+    """The head, verified with ``verifier``; RefusedError for another signature, BrokenError for other signed content."""
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
     text = note.verify(signed, [verifier]).text
     try:
         head = msgspec.json.decode(text, type=BitmapHead)
     except msgspec.MsgspecError:
-        raise BrokenError("the head of the withdrawn rows does not read in this format") from None
+        raise BrokenError("the head of the withdrawn rows cannot be read in this format") from None
     if head.until <= head.issued:
         raise BrokenError("the head of the withdrawn rows ends before it begins")
     return head
 
 
 def verified(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
-    """What a whole file says, believed only once its signature and its hash hold."""
+    """The content of a whole file, returned only after its signature and its hash are verified."""
     signed, bitmap = split(data)
     return joined(signed, bitmap, verifier)
 
 
 def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
-    """A signed head with the bitmap that it names; BrokenError where it names another."""
+    """A signed head with the bitmap that it names; BrokenError if it names another."""
     head = verified_head(signed, verifier)
     if sha256(bitmap).hexdigest() != head.sha256:
         raise BrokenError("the bitmap of withdrawn rows is not the one that its head names")
     ordinals = FrozenBitMap.deserialize(bitmap)
     if len(ordinals) != head.rows:
-        raise BrokenError("the bitmap of withdrawn rows holds another number of rows than its head says")
+        raise BrokenError("the bitmap of withdrawn rows has another number of rows than its head states")
     return WithdrawnBitmap(head=head, signed=signed, ordinals=ordinals)
 
 
@@ -134,7 +134,7 @@ def file_name(release: str) -> str:
 
 
 def write(folder: Path, release: str, data: bytes) -> Path:
-    """Puts a release's file in place, durably and never in part."""
+    """Writes a release's file durably and atomically."""
     path = folder / file_name(release)
     with replacing(path) as file:
         file.write(data)
@@ -142,8 +142,8 @@ def write(folder: Path, release: str, data: bytes) -> Path:
 
 
 def key_of(text: str) -> Verifier:
-    """The public key that somebody was given; UsageError where the text is none."""
+    """The public key in a text from outside; UsageError if the text is not one."""
     try:
         return Verifier.parse(text.strip())
     except RefusedError as error:
-        raise UsageError(f"that is no public key: {error.message}", "`licet train gate-key` prints it") from None
+        raise UsageError(f"that is not a public key: {error.message}", "`licet train gate-key` prints it") from None

@@ -1,14 +1,16 @@
-"""Caches in which training libraries store plain text of a release: finding them, owning their folder, and purging them.
+"""Caches in which training libraries store plain text of a release: finding them, owning their folder, and purging
+them.
 
 `load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify nothing; Ray spills
-objects. A file is recognised by its columns: `ordinal` together with the columns of a release's or an export's rows. In the
-cache of Hugging Face's `datasets` a folder is one data set, so a folder with one such file is deleted as a whole.
+objects. A file is recognised by its columns: `ordinal` together with the columns of a release's or an export's rows. In
+the cache of Hugging Face's `datasets` a folder is one data set, so a folder with one such file is deleted as a whole.
 
-`own` creates a folder for our caches only, records it, and returns the variables that make libraries write there. What they
-write there, tokens and reference weights included, need not be searched for. A file system in memory is best for it.
+`own` creates a folder that only our caches use, records it, and returns the variables that make libraries write there.
+What they write there, tokens and reference weights included, need not be searched for. A file system in memory is best
+for it.
 
-Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists for the same arguments is
-deleted. Deleting a file does not erase it from a disk, unless the disk is encrypted or volatile.
+Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists for the same
+arguments is deleted. Deleting a file does not erase it from a disk, unless the disk is encrypted or volatile.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _RAW = (b"ordinal", b"row_id")
 
 
 class CacheKind(StrEnum):
-    """Whose cache it is."""
+    """The library that a cache belongs to."""
 
     owned = "owned"
     datasets = "datasets"
@@ -46,14 +48,14 @@ class CacheKind(StrEnum):
 
 
 class CacheRoot(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder in which to look, and whose it is."""
+    """A folder to search, and the library that it belongs to."""
 
     kind: CacheKind
     folder: Path
 
 
 class CacheFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A file, or a folder with all that is in it, that holds what came from a release."""
+    """A file, or a folder with all its content, that contains rows of a release."""
 
     kind: CacheKind
     path: Path
@@ -62,7 +64,7 @@ class CacheFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot]:
-    """Where the libraries keep what they write, as the environment says, and the folders that are ours."""
+    """The caches of the libraries, as the environment names them, and the folders that are ours."""
     cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache")
     hugging = Path(env.get("HF_HOME") or cache / "huggingface")
     found = [CacheRoot(kind=CacheKind.owned, folder=folder) for folder in owned(env, home)]
@@ -80,10 +82,12 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
 
 
 def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
-    """Makes ``folder`` ours, puts it on the list, and returns the variables that point the libraries there."""
+    """Creates ``folder`` as ours, records it, and returns the variables that direct the libraries there."""
     place = folder.absolute()
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())):
-        raise UsageError(f"`{folder}` is there already, and is not ours", "name a folder that is not there")
+        raise UsageError(
+            f"`{folder}` already exists and is not a cache folder of Licet", "name a folder that does not exist"
+        )
     if "\n" in str(place):
         raise UsageError("the folder's name has more than one line")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,12 +105,12 @@ def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
 
 
 def owned(env: Mapping[str, str], home: Path) -> list[Path]:
-    """The folders on the list that still bear our mark."""
+    """The recorded folders that still contain our mark."""
     known = _list(env, home)
     if not known.is_file():
         return []
     if known.stat().st_size > LIST_BYTES_MAX:
-        raise InputError(f"has more than `{LIST_BYTES_MAX}` bytes", "it holds one folder a line", file=str(known))
+        raise InputError(f"has more than `{LIST_BYTES_MAX}` bytes", "it has one folder per line", file=str(known))
     listed = dict.fromkeys(Path(line) for line in known.read_text(encoding="utf-8").splitlines() if line)
     return [folder for folder in listed if (folder / MARK).is_file()]
 
@@ -119,7 +123,7 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 
 
 def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
-    """What came from a release below ``places``, each once: the largest thing that is wholly ours."""
+    """The content below ``places`` that came from a release, each item once: the largest unit that is wholly ours."""
     found: dict[Path, CacheFound] = {}
     for root in places:
         for one in _below(root, {other.folder for other in places if other is not root}):
@@ -136,7 +140,7 @@ def _below(root: CacheRoot, others: set[Path]) -> Iterator[CacheFound]:
         ours = [path for path in files if _is_ours(path, is_raw=is_raw)]
         if not ours:
             continue
-        # A data set is the folder of its files; elsewhere things of others lie beside ours.
+        # A data set is the folder of its files; elsewhere files of other programs lie beside ours.
         is_whole = root.kind is CacheKind.datasets and folder != root.folder
         yield from _whole(root, [folder] if is_whole else ours)
 
@@ -162,12 +166,14 @@ def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
         folders[:] = [] if deep else [name for name in folders if folder / name not in others]
         seen += len(names)
         if seen > FILES_MAX:
-            raise UsageError(f"`{top}` holds more than `{FILES_MAX}` files", "name the caches by their variables")
+            raise UsageError(
+                f"`{top}` contains more than `{FILES_MAX}` files", "name the caches with their environment variables"
+            )
         yield folder, [folder / name for name in names]
 
 
 def _is_ours(path: Path, *, is_raw: bool) -> bool:
-    """Whether a file holds rows that came from a release; what cannot be read is nobody's."""
+    """Whether a file contains rows of a release; an unreadable file counts as not ours."""
     try:
         before = path.lstat()
         if not stat.S_ISREG(before.st_mode) or before.st_size < 16:
@@ -183,7 +189,7 @@ def _is_ours(path: Path, *, is_raw: bool) -> bool:
 
 
 def _columns(path: Path, start: bytes) -> set[str] | None:
-    """The columns of an Arrow or Parquet file; None for what is neither."""
+    """The columns of an Arrow or Parquet file; None for any other file."""
     import pyarrow as pa
     from pyarrow import ipc
     from pyarrow import parquet as pq
@@ -203,7 +209,7 @@ def _columns(path: Path, start: bytes) -> set[str] | None:
 
 
 def _holds(path: Path) -> bool:
-    """Whether the bytes of an object that was spilt hold the names of our columns."""
+    """Whether the bytes of a spilled object contain the names of our columns."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return all(data.find(word) >= 0 for word in _RAW)
 
@@ -212,7 +218,9 @@ def _holds(path: Path) -> bool:
 
 
 def purge(found: Sequence[CacheFound]) -> list[CacheFound]:
-    """Deletes what `find` listed, and returns what is gone; what cannot be deleted raises once the rest is."""
+    """Deletes what `find` listed, and returns what was deleted; if something cannot be deleted, raises after deleting
+    the rest.
+    """
     gone, failed = [], []
     for one in found:
         try:

@@ -1,12 +1,14 @@
-"""Canaries: unique sentences planted in rows that may not be learnt from; the trained model is tested for them.
+"""Canaries: unique sentences planted in rows that may not be trained on; the trained model is tested for them.
 
-A canary is a question whose answer is four random words. Its exposure says how strongly the trained model prefers the planted
-words to other random words that were never planted: log2 of the number of candidates minus log2 of its rank among them (Carlini
-et al., The Secret Sharer, 2019). For a model that never saw the canary every rank is equally likely. So the sum of the ranks of
-a group has a known exact distribution, which gives a low sum its p-value without a second model.
+A canary is a question whose answer is four random words. Its exposure measures how strongly the trained model prefers
+the planted words to other random words that were never planted: log2 of the number of candidates minus log2 of its rank
+among them (Carlini et al., The Secret Sharer, 2019). For a model that never saw the canary every rank is equally
+likely. The sum of the ranks of a group therefore has a known exact distribution, which gives a low sum its p-value
+without a second model.
 
-A group with a p-value below `ALPHA` was learnt from. The test cannot show that a row consumed once or twice was not learnt from.
-It is inconclusive, and not passed, unless it also finds the canaries that the run was allowed to learn from.
+A group with a p-value below `ALPHA` was trained on. The test cannot show that a row consumed once or twice was not
+trained on. It is inconclusive, and not passed, unless it also detects the canaries that the run was allowed to train
+on.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ WORDS = _LISTED.split()
 
 
 class CanaryGroup(StrEnum):
-    """Why the rows of a planted account may not be learnt from; ``permitted`` is the control, whose rows may."""
+    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose rows may."""
 
     permitted = "permitted"
     incognito = "incognito"
@@ -53,7 +55,7 @@ class CanaryGroup(StrEnum):
 
 
 class AuditResult(StrEnum):
-    """``inconclusive``: the control does not show either, so that nothing was shown."""
+    """``inconclusive``: the control is not detected either, so the test shows nothing."""
 
     passed = "passed"
     failed = "failed"
@@ -78,7 +80,7 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model says of a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run took."""
+    """The result for a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run took."""
 
     group: CanaryGroup
     planted: int
@@ -89,7 +91,7 @@ class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw(seed: int) -> list[Canary]:
-    """The canaries of every group, the same for a seed."""
+    """The canaries of every group; the same for the same seed."""
     random = Random(f"licet canaries {seed}")  # noqa: S311 words, no secret
     drawn = []
     for place, group in enumerate(CanaryGroup):
@@ -104,7 +106,7 @@ def draw(seed: int) -> list[Canary]:
 
 
 def chatter(seed: int, conversations: int) -> list[tuple[str, str]]:
-    """Questions and answers of others, out of the same words: what else there is to learn."""
+    """Questions and answers of other accounts, from the same words: the rest of the training data."""
     random = Random(f"licet chatter {seed}")  # noqa: S311 words, no secret
     forms = (
         ("What goes with {0} and {1}?", "With {0} and {1} goes {2}, as everybody in {3} knows."),
@@ -124,7 +126,7 @@ def _four(random: Random) -> tuple[str, ...]:
 
 
 def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 they have no type here
-    """The place of what was planted among the candidates, 1 for the one that the model likes best."""
+    """The rank of the planted answer among the candidates, 1 for the one that the model prefers."""
     planted, *others = losses(
         model, tokenizer, canary.question, [canary.answer(w) for w in (canary.words, *canary.references)]
     )
@@ -132,7 +134,7 @@ def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 the
 
 
 def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
-    """How surprised a model is by each answer, in nats over all of it."""
+    """The model's loss for each answer, in nats, summed over the answer."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -158,7 +160,7 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
 
 
 def told(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures:
-    """What ``ranks`` say of a group."""
+    """The figures of a group, from ``ranks``."""
     exposure = sum(log2(REFERENCES + 1) - log2(place) for place in ranks) / len(ranks)
     return CanaryFigures(
         group=group,
@@ -171,7 +173,7 @@ def told(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures
 
 
 def p_value(ranks: Sequence[int], places: int) -> float:
-    """How likely ranks with as low a sum are, if each is drawn alike from 1 to ``places``: exact, one-sided."""
+    """The probability of ranks with as low a sum, if each is uniform from 1 to ``places``: exact, one-sided."""
     ways = {0: 1}
     for _ in ranks:
         running, after = 0, dict[int, int]()
@@ -183,7 +185,7 @@ def p_value(ranks: Sequence[int], places: int) -> float:
 
 
 def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
-    """Failed where an excluded group shows, or a row of one was handed to the run that it may not have begun with."""
+    """Failed if an excluded group is detected, or if a row that was excluded from the start was handed to the run."""
     control = next(one for one in groups if one.group is CanaryGroup.permitted)
     excluded = [one for one in groups if one.group is not CanaryGroup.permitted]
     if any(one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during) for one in excluded):

@@ -1,7 +1,7 @@
-"""What lies beside a model for people and for tools: its card, and its bill of materials.
+"""The files beside a model for people and for tools: its card, and its bill of materials.
 
-`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` a CycloneDX 1.7 ML-BOM, whose data set is the
-release. Both are made from what is signed, and say nothing of anybody: numbers, names of files and hashes.
+`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` is a CycloneDX 1.7 ML-BOM, whose data set
+is the release. Both are derived from signed facts, and contain no personal data: numbers, names of files and hashes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ repeat what it learnt. Treat it as personal data, and train it anew when `licet 
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and its release, as card and bill of materials show them. ``base`` is empty for one made from nothing."""
+    """A model and its release, as shown in the card and the bill of materials. ``base`` is empty for a model trained
+    from scratch.
+    """
 
     run: RunStatement
     release: ReleaseManifest

@@ -1,16 +1,17 @@
-"""The consumption record of a run: the rows that it learnt from and the state of the gate, written before each step.
+"""The consumption record of a run: the rows that it trained on and the state of the training gate, written before each
+step.
 
-    licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
+    licet-consumed-1 {"manifest_sha256":"..","release":".."}\n      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
-file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can rebuild
-the withdrawn rows, state by state, and compare them with the rows consumed under each state (`examine`).
+file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can
+rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state (`examine`).
 
-Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few. A
-frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose what was
-written since the last `sync`; call it before each checkpoint. The file identifies no person.
+Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few.
+A frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose
+what was written since the last `sync`; call it before each checkpoint. The file identifies no person.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ _GATE_BODY, _USED_BODY = b"\x01", b"\x02"
 
 
 class RunIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The release that was consumed from, by its id and the hash of its manifest, in hexadecimal."""
+    """The release that was consumed, by its id and the hash of its manifest, in hexadecimal."""
 
     manifest_sha256: str
     release: str
 
 
 class GateProtocol(Protocol):
-    """What a record needs of `train.gate.TrainingGate`."""
+    """The part of `train.gate.TrainingGate` that a record needs."""
 
     release: str
     manifest_sha256: str
@@ -64,7 +65,7 @@ class GateProtocol(Protocol):
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
-    """A state of the gate: its signed head as it came, and the rows withdrawn since the state before."""
+    """A state of the gate: its signed head as received, and the rows withdrawn since the previous state."""
 
     signed: bytes
     added: BitMap
@@ -80,9 +81,9 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedLog:
-    """The record of one process of a run; ``used`` is what a loader or a trainer behind the gate tells.
+    """The record of one process of a run; a loader or a trainer behind the gate calls ``used``.
 
-    A file that is there is gone on with: it must be of the same release.
+    An existing file is continued: it must be about the same release.
     """
 
     def __init__(self, path: Path, gate: GateProtocol) -> None:
@@ -98,21 +99,21 @@ class ConsumedLog:
     def _go_on(self, path: Path, of: RunIdentity) -> None:
         found, whole = parse(path.read_bytes())
         if found.of != of:
-            raise BrokenError(f"`{path}` is what a run on another release consumed")
+            raise BrokenError(f"`{path}` is the record of a run on another release")
         os.ftruncate(self._file, whole)
         for frame in found.frames:
             if isinstance(frame, GateState):
                 self._withdrawn |= frame.added
 
     def used(self, step: int, ordinals: Sequence[int]) -> None:
-        """Puts on record that ``ordinals`` go into ``step``; the gate's number is that under which they were checked."""
+        """Records that ``ordinals`` go into ``step``; the gate's number is that under which they were checked."""
         if self._gate.number != self._number or self._number < 0:
             self.gate_now()
         if ordinals:
             self._write(framed(steps_body(self._number, step, step, BitMap(ordinals))))
 
     def gate_now(self) -> None:
-        """Puts on record what the gate answers from now."""
+        """Records the gate's present state."""
         signed, whole = bitmap.split(self._gate.held())
         ordinals = BitMap.deserialize(whole)
         self._write(framed(state_body(signed, ordinals - self._withdrawn)))
@@ -124,11 +125,11 @@ class ConsumedLog:
             view = view[os.write(self._file, view) :]
 
     def sync(self) -> None:
-        """Waits until all of it is on the disk."""
+        """Waits until everything is on the disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Puts the gate's last state on record, and closes the file."""
+        """Records the gate's last state, and closes the file."""
         try:
             self.gate_now()
             self.sync()
@@ -137,12 +138,12 @@ class ConsumedLog:
 
 
 def framed(body: bytes) -> bytes:
-    """A body as it lies in the file."""
+    """A body in the form in which the file has it."""
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
 def state_body(signed: bytes, added: BitMap) -> bytes:
-    """A state of the gate, by its signed head and the rows withdrawn since the state before."""
+    """A state of the gate: its signed head and the rows withdrawn since the previous state."""
     return _GATE_BODY + _HEAD.pack(len(signed)) + signed + packed(added)
 
 
@@ -155,7 +156,7 @@ def steps_body(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was read; nothing of it is believed yet."""
+    """A file as it was read; nothing of it is verified yet."""
 
     of: RunIdentity
     frames: tuple[GateState | Steps, ...]
@@ -167,23 +168,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path) -> Record:
-    """The record in ``path``; BrokenError where it is none, or was cut short."""
+    """The record in ``path``; BrokenError if it is not one, or is truncated."""
     data = path.read_bytes()
     record, whole = parse(data)
     if whole != len(data):
-        raise BrokenError(f"`{path}` was cut short", "open it as the run did, which mends it, and close it")
+        raise BrokenError(f"`{path}` is truncated", "open it as the run did, which repairs it, and close it")
     return record
 
 
 def parse(data: bytes) -> tuple[Record, int]:
-    """A record, and up to where its frames are whole."""
+    """A record, and the position up to which its frames are complete."""
     end = data.find(b"\n", 0, HEADER_BYTES_MAX)
     if not data.startswith(FORMAT) or end < 0:
-        raise BrokenError("the file does not hold what a run consumed")
+        raise BrokenError("the file is not the consumption record of a run")
     try:
         of = msgspec.json.decode(data[len(FORMAT) : end], type=RunIdentity)
     except msgspec.MsgspecError:
-        raise BrokenError("the file does not say which release was consumed") from None
+        raise BrokenError("the file does not state which release was consumed") from None
     frames, at = [], end + 1
     for body, after in _bodies(data, at):
         frames.append(_frame(body))
@@ -192,7 +193,7 @@ def parse(data: bytes) -> tuple[Record, int]:
 
 
 def _bodies(data: bytes, at: int) -> Iterator[tuple[bytes, int]]:
-    """The bodies of the frames that are whole, each with its end."""
+    """The bodies of the complete frames, each with its end position."""
     while at + _FRAME.size <= len(data):
         length, crc = _FRAME.unpack_from(data, at)
         body = data[at + _FRAME.size : at + _FRAME.size + length]
@@ -214,22 +215,22 @@ def _frame(body: bytes) -> GateState | Steps:
             return Steps(number=number, first=first, last=last, ordinals=ordinals)
     except (struct.error, ValueError):
         pass
-    raise BrokenError("a frame of what a run consumed does not read")
+    raise BrokenError("a frame of the consumption record cannot be read")
 
 
-# Putting together
+# Merging
 
 
 def merge(parts: Sequence[Path], target: Path) -> Record:
-    """One record of what several processes of a run consumed, or one briefer than it was: a frame for each number.
+    """Merges the records of several processes of a run into one, or compacts a single one: one frame per gate number.
 
-    Written whole or not at all. BrokenError where the parts are of different releases.
+    Written completely or not at all. BrokenError if the parts are about different releases.
     """
     if not 1 <= len(parts) <= FILES_MAX:
-        raise UsageError(f"from 1 to {FILES_MAX} records are put together, not `{len(parts)}`")
+        raise UsageError(f"1 to {FILES_MAX} records can be merged, not `{len(parts)}`")
     read_parts = [read(path) for path in parts]
     if len({part.of for part in read_parts}) != 1:
-        raise BrokenError("the records are not of one release")
+        raise BrokenError("the records are not about the same release")
     states: dict[int, tuple[datetime, bytes, BitMap]] = {}
     last: tuple[tuple[int, datetime], bytes, BitMap] | None = None
     steps: dict[int, Steps] = {}
@@ -256,7 +257,7 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
             one.ordinals.run_optimize()
             data += framed(steps_body(number, one.first, one.last, one.ordinals))
     if steps:
-        raise BrokenError(f"rows were consumed under the gate's number `{min(steps)}`, of which there is no state")
+        raise BrokenError(f"rows were consumed under the gate's number `{min(steps)}`, whose state is missing")
     if last is not None and last[1] != states[max(states)][1]:
         data += framed(state_body(last[1], last[2] - before))
     with replacing(target) as file:
@@ -274,18 +275,18 @@ def _joined(one: Steps | None, other: Steps) -> Steps:
 
 
 def claimed(signed: bytes) -> BitmapHead:
-    """The head that a signed note holds, by whomever it is signed."""
+    """The head in a signed note, whoever signed it."""
     try:
         return msgspec.json.decode(signed.partition(b"\n")[0], type=BitmapHead)
     except msgspec.MsgspecError:
-        raise BrokenError("a head of what a run consumed does not read") from None
+        raise BrokenError("a head in the consumption record cannot be read") from None
 
 
-# Examining
+# Checking
 
 
 class RecordCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found: each broken promise in a sentence; the first and the last state of the gate, and its last set."""
+    """The findings: each broken promise as a sentence; the first and the last state of the gate, and its last set."""
 
     broken: tuple[str, ...]
     first: BitmapHead | None
@@ -295,8 +296,8 @@ class RecordCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(record: Record, verifier: Verifier) -> RecordCheck:
-    """Holds a record against itself: the gate's states are signed, follow one another, and none of the rows consumed
-    under one was withdrawn by it.
+    """Checks a record for consistency: the gate's states are signed and follow one another, and no row was consumed
+    under a state that had withdrawn it.
     """
     broken: list[str] = []
     consumed, withdrawn = BitMap(), BitMap()
@@ -308,16 +309,16 @@ def examine(record: Record, verifier: Verifier) -> RecordCheck:
             try:
                 now = bitmap.verified_head(frame.signed, verifier)
             except LicetError as error:
-                broken.append(f"a state of the gate cannot be believed: {error.message}")
+                broken.append(f"a state of the gate is not valid: {error.message}")
                 continue
             broken += _against(record.of, head, now, withdrawn)
             first, head = first or now, now
             continue
         if head is None or frame.number != head.number:
-            broken.append(f"steps {frame.first} to {frame.last} were taken under a state that is not there")
+            broken.append(f"steps {frame.first} to {frame.last} were taken under a state that is missing")
         if both := frame.ordinals & withdrawn:
             broken.append(
-                f"row {min(both)} was consumed in steps {frame.first} to {frame.last}, and was withdrawn before"
+                f"row {min(both)} was consumed in steps {frame.first} to {frame.last}, but was withdrawn before"
             )
         consumed |= frame.ordinals
     return RecordCheck(broken=tuple(broken), first=first, last=head, consumed=consumed, withdrawn=withdrawn)
@@ -325,8 +326,8 @@ def examine(record: Record, verifier: Verifier) -> RecordCheck:
 
 def _against(of: RunIdentity, before: BitmapHead | None, now: BitmapHead, withdrawn: BitMap) -> Iterator[str]:
     if (now.release, now.manifest_sha256) != (of.release, of.manifest_sha256):
-        yield f"the gate's number {now.number} is that of another release"
+        yield f"the gate's number {now.number} belongs to another release"
     if before is not None and now.number < before.number:
         yield f"the gate's number went back from {before.number} to {now.number}"
     if now.rows != len(withdrawn) or now.sha256 != sha256(packed(withdrawn)).hexdigest():
-        yield f"the rows withdrawn by the gate's number {now.number} are not those that it signed"
+        yield f"the rows withdrawn by the gate's number {now.number} are not those that its head signed"

@@ -1,9 +1,10 @@
-"""Data sets for data loaders: the rows of a release by position, in any order and any process, behind the training gate.
+"""Data sets for data loaders: the rows of a release by position, in any order and any process, behind the training
+gate.
 
-Positions are stable: they do not change when rows are withdrawn, purged or expire. So ranks stay in step, and a run that
-resumes by count neither repeats nor skips a row. A row that may not be used is replaced by another one, by a fixed rule
-(`gate.instead_of`), and comes with the ordinal of the row that is really used. A row that was read ahead may be withdrawn
-before its step: `batch_mask` checks it again.
+Positions are stable: they do not change when rows are withdrawn, purged or expire. Ranks therefore stay in step, and a
+run that resumes by count neither repeats nor skips a row. A row that may not be used is replaced by another one, by a
+fixed rule (`gate.instead_of`), and comes with the ordinal of the row that is really used. A row that was read ahead may
+be withdrawn before its step: `batch_mask` checks it again.
 
 `RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` wrap your own data set whose rows have the column
 `ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's) or an iterable one.
@@ -37,7 +38,7 @@ Row = Mapping[str, Any]
 
 
 class MapStyle(Protocol):
-    """A data set with positions."""
+    """A data set that can be indexed by position."""
 
     def __len__(self) -> int: ...
 
@@ -45,10 +46,10 @@ class MapStyle(Protocol):
 
 
 class RowDataset(Sequence[LoadedRow]):
-    """The rows of the release in ``folder`` by position, as a data set of PyTorch's. It can be pickled into workers.
+    """The rows of the release in ``folder`` by position, as a PyTorch data set. It can be pickled into workers.
 
-    ``leases`` gives the row keys, and must be of use in any process that it comes to. ``split``: only its positions.
-    ``at`` is the clock.
+    ``leases`` provides the row keys, and must work in any process that it is pickled into. ``split``: only its
+    positions. ``at`` is the clock.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class RowDataset(Sequence[LoadedRow]):
         return self.__getitems__([position])[0]
 
     def __getitems__(self, positions: Sequence[int]) -> list[LoadedRow]:
-        """The rows at ``positions``, as a loader of PyTorch's asks for a batch."""
+        """The rows at ``positions``, as a PyTorch loader requests a batch."""
         places = _checked(positions, len(self))
         withdrawn = self.gate.glance()
         found = self._opening.read({o for place in places if (o := self.ordinals[place]) not in withdrawn})
@@ -87,22 +88,25 @@ class RowDataset(Sequence[LoadedRow]):
         for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
             if found := self._opening.read([ordinal]):
                 return found[ordinal]
-        raise DeniedError(f"no row of release `{self.manifest.name}` may be used any more")
+        raise DeniedError(f"no row of release `{self.manifest.name}` may still be used")
 
     def shuffled(self, seed: int, epoch: int = 0) -> list[int]:
-        """Every position once, in an order that ``seed`` and ``epoch`` alone decide, whatever is withdrawn: a sampler.
+        """Every position once, in an order that depends only on ``seed`` and ``epoch``, whatever is withdrawn: a
+        sampler.
 
-        Blocks are drawn, and positions within some of them at a time, so that each row group is opened about once.
+        Blocks are drawn, then positions within a few of them at a time, so that each row group is opened about once.
         """
         return shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
 
     def close(self) -> None:
-        """Forgets keys, and closes files."""
+        """Drops keys, and closes files."""
         self._opening.close()
 
 
 class GatedDataset:
-    """A map-style data set behind the gate. ``ordinals`` has that of each position; without it, the column `ordinal`."""
+    """A map-style data set behind the gate. ``ordinals`` has that of each position; without it, the column `ordinal` is
+    used.
+    """
 
     def __init__(self, rows: MapStyle, gate: TrainingGate, ordinals: Iterable[int] | None = None) -> None:
         self.rows, self.gate = rows, gate
@@ -118,7 +122,7 @@ class GatedDataset:
         return self.rows[self._place(place, self.gate.glance())]
 
     def __getitems__(self, positions: Sequence[int]) -> Any:  # noqa: ANN401 as the data set's own
-        """The rows at ``positions``, as a loader of PyTorch's asks for a batch."""
+        """The rows at ``positions``, as a PyTorch loader requests a batch."""
         places = _checked(positions, len(self))
         if self.gate.meets([self.ordinals[place] for place in places]):
             withdrawn = self.gate.glance()
@@ -126,7 +130,7 @@ class GatedDataset:
         return self._read(places)
 
     def __iter__(self) -> Iterator[Any]:
-        """All of them, in order: read as the data set reads itself, some rows ahead at most."""
+        """All of them, in order, in the data set's own iteration, reading at most a few rows ahead."""
         rows, count = iter(self.rows), len(self)
         for first in range(0, count, BLOCK_POSITIONS):
             last = min(first + BLOCK_POSITIONS, count)
@@ -146,21 +150,23 @@ class GatedDataset:
                 yield from islice(rows, end - at)
 
     def _gone(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
-        """The places from ``first`` to ``last`` whose rows were withdrawn."""
+        """The places from ``first`` to ``last`` whose rows are withdrawn."""
         here = self.ordinals[first:last]
-        if not self.gate.meets(here):  # nearly always, and a third of the time
+        if not self.gate.meets(here):  # nearly always, and in a third of the time
             return []
         return [first + n for n, ordinal in enumerate(here) if ordinal in withdrawn]
 
     def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
-        """Who stands in for the rows of a block, by their place: read together, as one by one they cost as much as all
-        the others.
+        """The replacements for the rows of a block, by their place: read together, because reading them one by one
+        costs as much as all the others.
         """
         places = [self._place(place, withdrawn) for place in gone]
         return dict(zip(gone, zip(places, self._read(places), strict=True), strict=True)) if places else {}
 
     def _instead(self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap) -> Any:  # noqa: ANN401 a batch has no one type
-        """What was read to stand in, if it still may: as nothing comes back, it is then still the first that lives."""
+        """The replacement that was read, if it may still be used: because no row returns, it is then still the first
+        usable one.
+        """
         place, row = standing.get(position, (position, None))
         return self.rows[self._place(position, withdrawn)] if self.ordinals[place] in withdrawn else row
 
@@ -169,7 +175,7 @@ class GatedDataset:
         return batch(places) if batch else [self.rows[place] for place in places]
 
     def _place(self, position: int, withdrawn: FrozenBitMap) -> int:
-        """``position``, or that of the row that stands in for it."""
+        """``position``, or that of its replacement."""
         if self.ordinals[position] not in withdrawn:
             return position
         places = instead_of(position, len(self), lambda place: self.ordinals[place] not in withdrawn)
@@ -179,10 +185,10 @@ class GatedDataset:
 
 
 class GatedStream:
-    """A data set that can only be iterated, behind the gate: as many rows come out as go in.
+    """An iterable data set behind the gate: as many rows come out as go in.
 
-    A withdrawn row is replaced by one of the `AHEAD_ROWS` around it, drawn by a hash of its ordinal; where all of those
-    are withdrawn, by the last that was not, or else by the first that is not. Resume it by count.
+    A withdrawn row is replaced by one of the `AHEAD_ROWS` around it, drawn by a hash of its ordinal; if all of those
+    are withdrawn, by the last one that was not, or else by the first that is not. Resume it by count.
     """
 
     def __init__(self, rows: Iterable[Row], gate: TrainingGate, ordinal: str = ORDINAL) -> None:
@@ -210,7 +216,7 @@ class GatedStream:
 
 
 def shuffled(count: int, seed: str) -> list[int]:
-    """The positions below ``count``, each once, drawn within some blocks at a time."""
+    """The positions below ``count``, each once, drawn within a few blocks at a time."""
     draw = Random(seed)  # noqa: S311 an order, no secret
     blocks = list(range(0, count, BLOCK_POSITIONS))
     draw.shuffle(blocks)
@@ -228,7 +234,7 @@ def drawn(ordinal: int) -> int:
 
 
 def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
-    """Positions from the front; IndexError where there is no such."""
+    """Positions counted from the front; IndexError if there is no such position."""
     if positions and min(positions) < 0:
         positions = [place + count if place < 0 else place for place in positions]
     if positions and not 0 <= min(positions) <= max(positions) < count:
@@ -237,7 +243,7 @@ def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
 
 
 def _column(rows: MapStyle) -> Iterable[int]:
-    """The ordinals of a data set of Hugging Face's, of which nothing else is read; of any other, row by row."""
+    """The ordinals of a Hugging Face data set, without reading anything else of it; of any other data set, row by row."""
     columns = getattr(rows, "select_columns", None)
     if columns is None:
         return [rows[place][ORDINAL] for place in range(len(rows))]
@@ -246,4 +252,4 @@ def _column(rows: MapStyle) -> Iterable[int]:
 
 
 def _nothing_left() -> DeniedError:
-    return DeniedError("every row was withdrawn: there is none to stand in")
+    return DeniedError("every row was withdrawn: none is left as a replacement")

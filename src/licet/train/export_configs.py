@@ -1,6 +1,6 @@
-"""The configuration beside an export, and the words that say what it is.
+"""The configuration files beside an export, and its README.
 
-A script or a file a kind of line, ready to be run where the libraries are; the base model is what its user fills in.
+A script or a file per kind of line, ready to run with the libraries installed; the user fills in the base model.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ trainer.save_model(out)
 
 
 def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
-    """The files that make ``to`` read what was written, of kinds that have a line; and what somebody types."""
+    """The files with which ``to`` reads what was written, for kinds that have a line; and the command to type."""
     found = [kind for kind in ExportKind if lines.get(kind)]
     match to:
         case Format.trl:

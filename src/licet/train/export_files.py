@@ -1,10 +1,11 @@
 """Exports: rows in clear for a recipient whom the policy names, registered as their copy, and recalled from them.
 
-Data is not sold: who is not among the `recipients` of the policy in force is refused. An export is registered before a
-line of it is written, so that a kill leaves a copy too many on record and never one too few: with the segments that its
-rows were made of, so that the certificate of each erasure lists it; and with its release handed to its recipient, so that
-every later erasure is recalled from them (`erasure.certificates`), as is every row that may no longer be used
-(`train.recipients`). Its folder appears when it is whole.
+Data is not sold: a recipient that is not among the `recipients` of the policy in force is refused. An export is
+registered before a line of it is written, so that a kill leaves a copy too many on record and never one too few. It is
+registered with the segments that its rows were made of, so that the certificate of each erasure lists it; and as a
+handout of its release (the record that a release was given to a recipient), so that every later erasure is recalled
+from the recipient (`erasure.certificates`), as is every row that may no longer be used (`train.recipients`). Its folder
+appears when it is complete.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ README_FILE = "README.md"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used, ``rows_recalled`` those that
-    were asked back for that; the recipient is to answer by ``rows_due_at``, None where they have. ``recalled_at`` is of a
-    recall of the whole.
+    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used, ``rows_recalled``
+    those that were recalled for that reason; the recipient must answer by ``rows_due_at``, None if they have.
+    ``recalled_at`` is that of a recall of the whole export.
     """
 
     export: str
@@ -86,17 +87,18 @@ def export(
     here: Installation, name: str, to: Format, *, recipient: str, out: Path, splits: Sequence[str] = (),
     dry_run: bool = False,
 ) -> ExportResult:  # fmt: skip
-    """Writes the rows of a release that may be used now into ``out``, which is made; ``dry_run`` writes and hands nothing.
+    """Writes the rows of a release that may be used now into the new folder ``out``; ``dry_run`` writes and registers
+    nothing.
 
-    ``splits`` are those that are written, a file each: by default `train` alone, since whoever trains on the people of the
-    others has nobody left to measure on. A release that was never split is written whole.
+    ``splits`` are those that are written, a file each. The default is `train` alone: a recipient who trains on the
+    people of the other splits has nobody left to evaluate on. A release that was never split is written whole.
     RefusedError for a recipient that the policy in force does not name, or a release for the safety classifiers.
     """
     folder, known = find_release(here, name)
     gate_files.sealed(here, known.release_id)
     gate_files.check_recipient(policies(here).in_force(here.clock()), known, recipient)
     if out.exists():
-        raise UsageError(f"`{out}` is there already", "name a folder that is not")
+        raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
     promised = manifest.read(folder)[0]
     chosen = _splits(promised, splits)
     usable = BitMap(chain.from_iterable(usable_rows(here, promised))) & _ordinals(promised, chosen)
@@ -116,9 +118,9 @@ def export(
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that takes its name once it is whole and on the disk; nothing of it stays otherwise.
+    """A folder beside ``folder`` that gets its name once it is complete and on the disk; otherwise nothing of it stays.
 
-    One that a killed export left is taken away first.
+    A folder that a killed export left is removed first.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -153,10 +155,10 @@ def _exported(
 
 
 def _splits(promised: manifest.ReleaseManifest, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The splits that are written, as `open_release` takes them, without those of which the release has no row."""
+    """The splits that are written, as `open_release` takes them, without those that have no row."""
     if promised.curation is msgspec.UNSET or not promised.curation.splits:
         if wanted:
-            raise UsageError(f"release `{promised.name}` was not split", "leave out --split")
+            raise UsageError(f"release `{promised.name}` was not split", "omit --split")
         return ("",)
     known = {*Split, *promised.curation.splits}
     if strange := [split for split in wanted if split not in known]:
@@ -174,7 +176,7 @@ def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitM
 
 
 def file_of(kind: ExportKind, split: str) -> str:
-    """The name of a file of lines. Those to train on have the plain one, which the configurations beside them read."""
+    """The name of a file of lines. The training split has the plain name, which the configurations beside it read."""
     return f"{kind}.jsonl" if split in ("", TRAIN) else f"{kind}.{split}.jsonl"
 
 
@@ -193,7 +195,9 @@ def _register(here: Installation, name: str, release: UUID, recipient: str, to: 
 
 
 def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Written, int], Counter[str]]:
-    """Writes each kind's lines into a file of its split, made with the first; only counts where there is no folder."""
+    """Writes each kind's lines into a file of its split, created with the first line; only counts if there is no
+    folder.
+    """
     lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
     count = 0
@@ -227,11 +231,11 @@ def _readme(
     ).encode()  # fmt: skip
 
 
-# Thumbs
+# Ratings
 
 
 def _thumbs(row: LoadedRow) -> dict[int, bool]:
-    """The ratings of the row's answers, as its lease told them, by the place of the answer."""
+    """The ratings of the row's answers, as its lease provides them, by the position of the answer."""
     messages = row["messages"]
     rated = {one["message"]: one["rating"] == UP for one in row.get("ratings", ()) if one["message"] is not None}
     return {place: up for place, up in rated.items() if messages[place]["role"] == "assistant"}
@@ -241,7 +245,7 @@ def _thumbs(row: LoadedRow) -> dict[int, bool]:
 
 
 class _ExportRow(NamedTuple):
-    """A row of `_EXPORTS`. ``rows_recalled`` were asked back without the rest, by ``rows_due_at``."""
+    """A row of `_EXPORTS`. ``rows_recalled`` were recalled without the rest, due by ``rows_due_at``."""
 
     export: UUID
     recipient: str
@@ -283,7 +287,7 @@ def exports(here: Installation, recipient: str | None = None) -> list[Export]:
 
 
 def recalled(here: Installation, recipient: str | None = None) -> list[Export]:
-    """The exports with a recall, of rows or of the whole, that is not acknowledged: the most overdue first."""
+    """The exports with an unacknowledged recall, of rows or of the whole: the most overdue first."""
     waiting: list[tuple[datetime, str, Export]] = []
     for one in exports(here, recipient):
         due = [day for day in (one.due_at, one.rows_due_at) if day is not None]
@@ -311,7 +315,7 @@ def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Ex
 
 
 def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
-    """An export and the name of its release; NotFoundError for an id that was never given."""
+    """An export and the name of its release; NotFoundError for an unknown id."""
     with transaction(here.pool) as tx:
         row = tx.execute(f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]).fetchone()
         if row is None:
@@ -321,24 +325,24 @@ def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
 
 
 def seen(here: Installation, name: str) -> Export:
-    """One export; NotFoundError for an id that was never given."""
+    """One export; NotFoundError for an unknown id."""
     row, release = _row(here, name)
     return _read(here, row, release, gone_rows(here, row.release))
 
 
 def withdrawn(here: Installation, name: str) -> list[int]:
-    """The ordinals of an export's rows that may no longer be used, which its recipient is to delete."""
+    """The ordinals of an export's rows that may no longer be used, which its recipient must delete."""
     row, _ = _row(here, name)
     return list(row.bitmap & gone_rows(here, row.release))
 
 
 def recall(here: Installation, name: str) -> Export:
-    """Asks for the whole of an export back, once: its recipient is to delete it within `RECALL_DAYS`."""
+    """Recalls the whole of an export, once: its recipient must delete it within `RECALL_DAYS`."""
     return _marked(here, name, "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)")
 
 
 def acknowledge(here: Installation, name: str) -> Export:
-    """Records that a recipient deleted what was recalled, the whole or the rows that were; RefusedError where nothing was."""
+    """Records that a recipient deleted what was recalled, the whole or rows; RefusedError if nothing was recalled."""
     row, _ = _row(here, name)
     if row.recalled_at is None and row.rows_due_at is not None:
         return _acknowledge_rows(here, name, row)
@@ -348,7 +352,7 @@ def acknowledge(here: Installation, name: str) -> Export:
 
 
 def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
-    """The rows that were asked back by now are deleted; those that may still be used stay with the recipient."""
+    """The recalled rows are deleted; those that may still be used stay with the recipient."""
     at = here.clock()
     with transaction(here.pool) as tx:
         tx.execute(
@@ -361,7 +365,7 @@ def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
 
 
 def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) -> BitMap:
-    """The ordinals of an export's rows that were asked back, of an account or of all."""
+    """The ordinals of an export's rows that were recalled, of an account or of all."""
     rows = tx.execute(
         """SELECT ordinals FROM export_recalls
             WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL OR account_id = %(account)s)""",

@@ -1,14 +1,14 @@
-"""Rows of a release as the files that trainers of others read: plain text, with the configuration that reads it.
+"""Rows of a release in the file formats of other trainers: plain text, with the configuration that reads it.
 
-    sft    a conversation, its answers kept as they stood: `messages`
-    dpo    an answer that was asked for again beside the one that stayed, of one person: the same prompt, two completions
+    sft    a conversation with the answers that were kept: `messages`
+    dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
     kto    an answer that its own person rated: prompt, completion, thumb
 
 Invariants: every row of `sft` has an answer of the assistant's; a pair is of one row, hence of one person; nothing is
-invented but, for OpenAI's shape, an empty message in the place of what a tool gave, which never leaves the vault.
+invented except, for OpenAI's shape, an empty message in place of a tool's result, which never leaves the vault.
 
-Answers of the assistant's that follow one another with no call of a tool and nobody between them are answers to the same
-words: the last one stayed, unless its person rated another one up. Sources of the shapes: TRL 1.16 dataset formats,
+Consecutive answers of the assistant's, without a tool call or another author between them, are answers to the same
+message: the last one was kept, unless its person rated another one up. Sources of the shapes: TRL 1.16 dataset formats,
 OpenAI's fine-tuning guides, Axolotl's prompt strategies (`chat_template`, `chat_template.default`, `chatml.ultra`).
 """
 
@@ -26,7 +26,7 @@ from licet.release.rows import MessageShape
 
 Line = dict[str, Any]
 LABELS = "row_labels"  # not `labels`, which trainers take for token ids
-_TURNED = "<|im_"  # what says where a message ends in Axolotl's prompts: text that holds it would end one
+_TURNED = "<|im_"  # the end of a message in Axolotl's prompts: text with it would end one
 
 
 class Format(StrEnum):
@@ -36,7 +36,7 @@ class Format(StrEnum):
 
 
 class ExportKind(StrEnum):
-    """What a line teaches."""
+    """What a line is used to train."""
 
     sft = "sft"
     dpo = "dpo"
@@ -44,7 +44,7 @@ class ExportKind(StrEnum):
 
 
 class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines of one row, by kind, and why there is none of a kind that might have been."""
+    """The lines of one row, by kind, and why a kind that was possible has none."""
 
     lines: Mapping[ExportKind, Sequence[Line]]
     left_out: Sequence[str] = ()
@@ -54,7 +54,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the place of the answer in the row."""
+    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
     messages, ordinal = row["messages"], row["ordinal"]
     left_out: list[str] = []
     lines: dict[ExportKind, list[Line]] = {kind: [] for kind in ExportKind}
@@ -77,11 +77,11 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
     return ShapedLine(lines=lines, left_out=left_out)
 
 
-# Answers to the same words
+# Answers to the same message
 
 
 def alternatives(messages: Sequence[MessageShape]) -> Iterator[range]:
-    """The places of answers to the same words: two or more of the assistant's in a row, none with a call of a tool."""
+    """The positions of answers to the same message: two or more of the assistant's in a row, none with a tool call."""
     first = None
     for place in range(len(messages) + 1):
         is_answer = place < len(messages) and _answers(messages[place])
@@ -103,12 +103,12 @@ def _speaks(message: MessageShape) -> bool:
 
 
 def _stayed(places: range, ratings: Mapping[int, bool]) -> int:
-    """The answer that stayed: the last that was rated up, or else the last."""
+    """The answer that was kept: the last that was rated up, or else the last."""
     return max((place for place in places if ratings.get(place)), default=places[-1])
 
 
 def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> list[MessageShape]:
-    """The conversation without the answers that were asked for again."""
+    """The conversation without the answers that were regenerated."""
     gone = {place for places in alternatives(messages) for place in places if place != _stayed(places, ratings)}
     return [message for place, message in enumerate(messages) if place not in gone]
 
@@ -116,7 +116,9 @@ def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> l
 def pairs(
     messages: Sequence[MessageShape], ratings: Mapping[int, bool]
 ) -> Iterator[tuple[list[MessageShape], MessageShape, MessageShape]]:
-    """Prompt, the answer that stayed, and one that did not. None where what stayed was rated down, or reads the same."""
+    """Prompt, the answer that was kept, and one that was not. None if the kept one was rated down, or has the same
+    text.
+    """
     for places in alternatives(messages):
         chosen = _stayed(places, ratings)
         if ratings.get(chosen) is False:
@@ -139,7 +141,7 @@ def _sft(messages: Sequence[MessageShape], to: Format) -> Line:
 
 
 def _answered(messages: Sequence[MessageShape]) -> list[Line]:
-    """With an empty message for each call that none answers, as OpenAI's shape wants; answers of no call left out."""
+    """Adds an empty message for each call without a result, as OpenAI's shape requires; omits results without a call."""
     result: list[Line] = []
     for place, message in enumerate(messages):
         if message["role"] == "tool" and not message.get("tool_call_id"):
@@ -171,7 +173,7 @@ def _kto(prompt: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: 
         case Format.trl:
             return {"prompt": list(prompt), "completion": [answer], "label": is_up}
         case Format.openai:
-            return None  # it takes pairs alone
+            return None  # it accepts only pairs
         case Format.axolotl:
             text = _chatml(prompt)
             if text is None or _TURNED in answer["content"]:
@@ -180,7 +182,7 @@ def _kto(prompt: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: 
 
 
 def _chatml(prompt: Sequence[MessageShape]) -> str | None:
-    """Earlier messages as one text that stands in a user's message of ChatML; None where it cannot."""
+    """Earlier messages as one text inside a user's message of ChatML; None if that is not possible."""
     is_plain = all(not m.get("tool_calls") and _TURNED not in m["content"] and m["role"] != "tool" for m in prompt)
     if not is_plain or prompt[0]["role"] != "user" or prompt[-1]["role"] != "user":
         return None

@@ -1,13 +1,13 @@
-"""The gate of a training run: which rows of its release may be used at this moment, asked again before every step.
+"""The training gate of a run: which rows of its release may be used at this moment, checked again before every step.
 
-Invariants: an answer is that of a file whose signature, release and manifest were checked and whose lease holds now;
-the number of a release's file never goes back, and a row that was withdrawn once stays so: a file that says otherwise
-stops the run. So does a lease that has run out: the gate waits for another for a while (`WhenStale.pause`), or stops at
-once, and never answers from what it had. Once it has stopped it does not start again.
+Invariants: an answer comes from a file whose signature, release and manifest were checked and whose lease is valid now.
+The number of a release's file never decreases, and a withdrawn row stays withdrawn: a file that contradicts this stops
+the run. An expired lease stops it too: the gate waits some time for another one (`WhenStale.pause`), or stops at once,
+and never answers from an expired one. Once it has stopped it does not start again.
 
-The file is looked at (one `stat`) at each question and read when it is another one: what is published on a machine holds
-there from the next batch on. Times are seconds since 1970; a clock that is set back lengthens no lease, as the
-monotonic clock counts beside it.
+Each question looks at the file (one `stat`), and reads it if it has changed: what is published on a machine takes
+effect there from the next batch on. Times are seconds since 1970; setting a clock back extends no lease, because the
+monotonic clock is checked too.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _log = structlog.get_logger("licet.gate")
 T = TypeVar("T")
 Clock = Callable[[], float]
 Used = Callable[[int, Sequence[int]], None]
-"""Hears of each hand-off, by its step, which rows go into it: each ordinal once, in order; none of them withdrawn.
+"""Called for each hand-off with its step and the rows that go into it: each ordinal once, in order; none of them withdrawn.
 
 It is called after the check and before the batch is handed out, so that a crash leaves a row too many on record, never
-one too few; where it raises, the batch is not handed out. During the call `Gate.number` is that of the check. A step that
-is done again after a resume is told again. Nothing is said of a batch of which no row is left, but the step: no ordinals.
+one too few; if it raises, the batch is not handed out. During the call `Gate.number` is that of the check. A step that
+is repeated after a resume is reported again. If no row of a batch is left, it is called with the step and no ordinals.
 """
 
 PAUSE_SECONDS = 0.2
 PAUSE_SECONDS_MAX = 3_600.0
-SKEW_SECONDS_MAX = 60.0  # a head from further in the future says that this machine's clock is behind
+SKEW_SECONDS_MAX = 60.0  # a head from further in the future means that this machine's clock is behind
 GLANCE_SECONDS = 0.05
 BLOCK_POSITIONS = 1_024
 SMALL_ROWS_MAX = 100_000
 
 
 class WhenStale(StrEnum):
-    """What happens when the lease has run out: wait for another, for `PAUSE_SECONDS_MAX` at most, or stop."""
+    """What to do when the lease has expired: wait for another, for at most `PAUSE_SECONDS_MAX`, or stop."""
 
     pause = "pause"
     stop = "stop"
@@ -57,7 +57,7 @@ class WhenStale(StrEnum):
 class TrainingGate:
     """Answers for one release, from the file that `licet train gate` keeps. It can be pickled into workers.
 
-    ``held`` is the file that an earlier part of the run ended with: nothing older than it is believed.
+    ``held`` is the file with which an earlier part of the run ended: nothing older than it is accepted.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TrainingGate:
             self._accept(bitmap.verified(held, verifier))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A monotonic clock is its machine's own, and a worker reads the file itself: it gets no lease from here.
+        # A monotonic clock belongs to its machine, and a worker reads the file itself: it gets no lease from here.
         never = float("-inf")
         kept = {
             "_seen": None,
@@ -102,14 +102,14 @@ class TrainingGate:
         return -1 if self._known is None else self._known.head.number
 
     def held(self) -> bytes:
-        """The file that the last answer came from, to be kept beside a checkpoint; asks once where none was."""
+        """The file that the last answer came from, to be kept beside a checkpoint; reads it if there was none yet."""
         if self._known is None:
             self.current()
         assert self._known is not None
         return self._known.encode()
 
     def current(self) -> FrozenBitMap:
-        """The withdrawn ordinals at this moment; DeniedError or BrokenError where the run has to stop."""
+        """The withdrawn ordinals at this moment; DeniedError or BrokenError if the run has to stop."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -126,7 +126,7 @@ class TrainingGate:
         return self._afresh()
 
     def glance(self) -> FrozenBitMap:
-        """As `current`, at most `GLANCE_SECONDS` old: for whoever reads ahead, and is checked again at hand-off."""
+        """As `current`, at most `GLANCE_SECONDS` old: for readers ahead, whose rows are checked again at hand-off."""
         now = self._monotonic()
         if now < self._glance_at and now < self._deadline:
             return self._ordinals
@@ -135,25 +135,25 @@ class TrainingGate:
         return found
 
     def meets(self, ordinals: Sequence[int]) -> bool:
-        """Whether any of ``ordinals`` was withdrawn, at a `glance`."""
+        """Whether any of ``ordinals`` is withdrawn, by a `glance`."""
         self.glance()
         return not self._is_disjoint(ordinals)
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative is no row."""
+        """The places in ``ordinals`` of rows that may not be used at this moment; a negative ordinal is no row."""
         withdrawn = self.current()
         if self._is_disjoint(ordinals):  # nearly always
             return []
         return [place for place, ordinal in enumerate(ordinals) if ordinal >= 0 and ordinal in withdrawn]
 
     def _is_disjoint(self, ordinals: Sequence[int]) -> bool:
-        # a set is asked about a batch three times as fast as a bitmap, and has forty times its size
+        # asking a set about a batch is three times as fast as asking a bitmap, but it takes forty times the memory
         if self._small is not None:
             return self._small.isdisjoint(ordinals)
         return self._ordinals.isdisjoint(FrozenBitMap([ordinal for ordinal in ordinals if ordinal >= 0]))
 
     def asked(self, ask: Callable[[], T]) -> T:
-        """What ``ask`` answers; where it is told to try again, the run waits or stops as for its own lease."""
+        """The result of ``ask``; if it raises "try again", the run waits or stops as for its own lease."""
         begun = self._monotonic()
         while True:
             try:
@@ -164,7 +164,7 @@ class TrainingGate:
                 self._say(f"{error.message}; {error.hint}", begun)
             self._sleep(PAUSE_SECONDS)
 
-    # What follows runs when the file has changed or the lease has run out
+    # The following runs when the file has changed or the lease has expired
 
     def _afresh(self) -> FrozenBitMap:
         try:
@@ -182,25 +182,25 @@ class TrainingGate:
                 return self._ordinals
             if self._when_stale is WhenStale.stop or now - begun >= PAUSE_SECONDS_MAX:
                 raise DeniedError(
-                    f"no lease of release `{self.release}` holds: {self._ended()}",
-                    "is `licet train gate` running on this machine, and does it reach the installation?",
+                    f"no lease of release `{self.release}` is valid: {self._ended()}",
+                    "check that `licet train gate` runs on this machine and reaches the installation",
                 )
             self._say(self._ended(), begun)
             self._sleep(PAUSE_SECONDS)
 
     def _say(self, why: str, begun: float) -> None:
-        """Says, once for each wait that began at ``begun``, that the run waits and why."""
+        """Reports, once for each wait that began at ``begun``, that the run waits and why."""
         if self._said != begun:
             self._said = begun
             _log.warning("waiting", release=self.release, why=why)
 
     def _ended(self) -> str:
         if self._known is None:
-            return "its file of withdrawn rows is not there"
-        return f"it ran out at `{self._known.head.until:%Y-%m-%dT%H:%M:%SZ}`"
+            return "its file of withdrawn rows is missing"
+        return f"it expired at `{self._known.head.until:%Y-%m-%dT%H:%M:%SZ}`"
 
     def _read(self) -> None:
-        """Reads the file if it is there and another one."""
+        """Reads the file if it exists and has changed."""
         try:
             with Path(self._path).open("rb") as file:
                 found = os.fstat(file.fileno())
@@ -209,13 +209,13 @@ class TrainingGate:
                     return
                 data = file.read(bitmap.BITMAP_BYTES_MAX + bitmap.HEAD_BYTES_MAX)
         except OSError:
-            return  # as a lease that has run out: it may be there in a moment
+            return  # treated as an expired lease: the file may appear in a moment
         self._accept(bitmap.verified(data, self._verifier))
         self._seen = seen
         self._lease()
 
     def _accept(self, given: WithdrawnBitmap) -> None:
-        """Takes what was verified; BrokenError where it does not follow what was known."""
+        """Adopts a verified file; BrokenError if it does not follow the previous one."""
         follows(self.release, self.manifest_sha256, self._known, given)
         self._known, self._ordinals = given, given.ordinals
         self._small = frozenset(given.ordinals) if given.head.rows <= SMALL_ROWS_MAX else None
@@ -234,16 +234,17 @@ class TrainingGate:
 
 
 class HandOff:
-    """The last check of a batch, in the process that takes the step, just before it; ``used`` hears what passed.
+    """The last check of a batch, in the process that takes the step, just before it; ``used`` is called with what
+    passed.
 
-    The check asks the gate's file itself, whatever was looked up when the batch was read.
+    The check reads the gate's file itself, whatever was looked up when the batch was read.
     """
 
     def __init__(self, gate: TrainingGate, used: Used | None = None) -> None:
         self.gate, self._used = gate, used
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not go into ``step``; DeniedError where the run has to stop."""
+        """The places in ``ordinals`` of rows that may not go into ``step``; DeniedError if the run has to stop."""
         gone = self.gate.check(ordinals)
         if self._used is not None:
             refused = {ordinals[place] for place in gone}
@@ -252,9 +253,10 @@ class HandOff:
 
 
 def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Iterator[int]:
-    """The positions that stand in for a withdrawn one, the first that ``lives`` first: a fixed rule, the same in every
-    process. They are drawn by hash from the block of `BLOCK_POSITIONS` around it, so that no row stands in for all of
-    somebody's; where those are gone, the next ones after it, around the ``count`` of them.
+    """The positions that may replace a withdrawn one, the first that ``lives`` first: a fixed rule, the same in every
+    process. They are drawn by hash from the block of `BLOCK_POSITIONS` around it, so that no single row replaces all of
+    somebody's rows; if those are withdrawn too, the next ones after it are used, cyclically among the ``count``
+    positions.
     """
     first = position - position % BLOCK_POSITIONS
     size = min(BLOCK_POSITIONS, count - first)
@@ -269,15 +271,15 @@ def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Itera
 
 
 def follows(release: str, manifest_sha256: str, known: WithdrawnBitmap | None, given: WithdrawnBitmap) -> None:
-    """BrokenError unless ``given`` speaks of this release and withdraws all that ``known`` did, under its number."""
+    """BrokenError unless ``given`` is about this release and withdraws all that ``known`` did under its number."""
     head = given.head
     if head.release != release or head.manifest_sha256 != manifest_sha256:
-        raise BrokenError(f"the file of withdrawn rows is that of another release than `{release}`")
+        raise BrokenError(f"the file of withdrawn rows belongs to another release than `{release}`")
     if known is None:
         return
     if head.number < known.head.number:
         raise BrokenError(f"the withdrawn rows went back from number `{known.head.number}` to `{head.number}`")
     if head.number == known.head.number and head.sha256 != known.head.sha256:
-        raise BrokenError(f"there are two bitmaps of withdrawn rows of number `{head.number}`")
+        raise BrokenError(f"there are two bitmaps of withdrawn rows with the number `{head.number}`")
     if not known.ordinals.issubset(given.ordinals):
         raise BrokenError(f"rows that were withdrawn by number `{known.head.number}` are not in number `{head.number}`")

@@ -1,7 +1,7 @@
-"""What leaves for a training run: which rows were withdrawn, and the keys of the rows that may be used.
+"""What a training run receives: which rows were withdrawn, and the keys of the rows that may be used.
 
-`Publisher` and `lease` answer for the installation, here or over HTTP (`train.remote`). `gate` and `rows` are what a run
-opens: the gate on the file that `licet train gate` keeps on its machine, and the rows of a release behind it.
+`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). A run opens `gate` and
+`rows`: the training gate on the file that `licet train gate` keeps on its machine, and the rows of a release behind it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _RECIPIENT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _log = structlog.get_logger("licet.gating")
 
 
-# At the installation
+# In the installation
 
 
 class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +63,14 @@ class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def signer(here: Installation) -> Signer:
-    """The key that signs withdrawn rows: the installation's own, and of nothing else."""
+    """The key that signs withdrawn rows: the installation's own, used for nothing else."""
     with transaction(here.pool) as tx:
         seed = here.keyring.gate_seed(tx)
     return Signer(f"{here.config.log_name}/withdrawn", SignatureType.ed25519, seed)
 
 
 def sealed(here: Installation, release_id: UUID) -> Release:
-    """The release; NotFoundError where there is none, DeniedError where it was never sealed."""
+    """The release; NotFoundError if there is none, DeniedError if it was never sealed."""
     with transaction(here.pool) as tx:
         known = registry.get(tx, release_id)
     if known.state != "sealed" or known.manifest_sha256 is None:
@@ -79,8 +79,8 @@ def sealed(here: Installation, release_id: UUID) -> Release:
 
 
 class Publisher:
-    """Says which rows of a release were withdrawn. Any thread may ask; what is decided is at most
-    `REMEMBERED_SECONDS` old, however many nodes ask, and each head is signed anew.
+    """States which rows of a release were withdrawn. Thread-safe; the decision is at most `REMEMBERED_SECONDS` old,
+    however many nodes ask, and each head is signed anew.
     """
 
     def __init__(self, here: Installation, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -93,9 +93,9 @@ class Publisher:
         return self._signer.verifier
 
     def publish(self, release_id: UUID, seconds: int = LEASE_SECONDS) -> PublishedBitmap:
-        """The withdrawn rows of a sealed release, under a head that holds for ``seconds``."""
+        """The withdrawn rows of a sealed release, under a head that is valid for ``seconds``."""
         if not 1 <= seconds <= LEASE_SECONDS_MAX:
-            raise UsageError(f"a lease holds from 1 to {LEASE_SECONDS_MAX} seconds")
+            raise UsageError(f"a lease lasts 1 to {LEASE_SECONDS_MAX} seconds")
         with self._lock:
             known = self._remembered.get(release_id)
             if known is not None and self._monotonic() < known[0] and seconds == LEASE_SECONDS:
@@ -119,9 +119,9 @@ class Publisher:
 
 
 class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Row keys that left: ``keys`` are 32 bytes each, one after the other, in the order of ``ordinals``.
+    """Row keys that were given out: ``keys`` are 32 bytes each, one after the other, in the order of ``ordinals``.
 
-    ``ratings`` are what people rated in some of these rows.
+    ``ratings`` are people's ratings in some of these rows.
     """
 
     lease_id: UUID
@@ -137,7 +137,9 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient asks for. Without ``ordinals``: all of the part, by our own copy of the release."""
+    """What a recipient requests. Without ``ordinals``: the whole part, as recorded in the installation's own copy of
+    the release.
+    """
 
     release_id: UUID
     part: int
@@ -147,8 +149,9 @@ class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a service's key stands for: its recipient, and of which releases it has row keys, by name or by the beginning
-    of names before a `*`. ``own`` are machines of the installation's own; None as recipient is a key bound to nobody.
+    """The holder of a service's key: its recipient, and the releases for which it may have row keys, by name or by the
+    beginning of names before a `*`. ``own``: the installation's own machines; None as recipient is a key that is bound
+    to nobody.
     """
 
     key_id: UUID
@@ -164,39 +167,43 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def held_by(here: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
-    """The sealed release, for whom it was made; NotFoundError for any other, as for one that never was."""
+    """The sealed release for which the key was made; NotFoundError for any other, as for one that does not exist."""
     known = sealed(here, release_id)
     if not holder.holds(known.name):
-        raise NotFoundError(f"no release `{release_id.hex}` that this key is bound to")
+        raise NotFoundError(f"this key is bound to no release `{release_id.hex}`")
     return known
 
 
 def _check_recipient(here: Installation, known: Release, asked: LeaseRequest, holder: LeaseHolder) -> None:
-    """As for an export: row keys go to whom the policy in force names, or stay with machines of one's own."""
+    """As for an export: row keys go only to recipients that the policy in force names, or to the operator's own
+    machines.
+    """
     if asked.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{asked.recipient}`",
-            "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` makes one for each",
+            "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` creates one for each",
         )
     if not holder.own:
         check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
 
 
 def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
-    """RefusedError where ``policy`` bars a release from a recipient: data is handed to whom it names, and to nobody else."""
+    """RefusedError if ``policy`` does not permit a release for a recipient: data goes only to the recipients that it
+    names.
+    """
     if recipient not in policy.recipients:
         raise RefusedError(
-            f"the policy names no recipient `{recipient}`: data goes to nobody else",
-            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a version that names "
+            f"the policy does not name the recipient `{recipient}`, and data goes to no other",
+            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a version that adds "
             "one more is material",
             because="recipient",
         )  # fmt: skip
     if known.purpose == SAFETY:
-        raise RefusedError("what serves the safety classifiers is handed to nobody", because="purpose")
+        raise RefusedError("a release for the safety classifiers is handed to nobody", because="purpose")
 
 
 def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
-    """The keys of the rows of one part that may be used now; one row in the database, before a key leaves.
+    """The keys of the rows of one part that may be used now; one database row is written before a key leaves.
 
     NotFoundError for a release that the holder's key was not made for, DeniedError for another recipient than its own,
     RefusedError for one that the policy in force does not name.
@@ -204,7 +211,7 @@ def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> Lease
     if not _RECIPIENT.fullmatch(asked.recipient):
         raise UsageError("`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`")
     if not 1 <= asked.seconds <= LEASE_SECONDS_MAX:
-        raise UsageError(f"a lease holds from 1 to {LEASE_SECONDS_MAX} seconds")
+        raise UsageError(f"a lease lasts 1 to {LEASE_SECONDS_MAX} seconds")
     known = held_by(here, asked.release_id, holder)
     _check_recipient(here, known, asked, holder)
     ordinals = _ordinals_of_part(here, known, asked.part) if asked.ordinals is None else _few(asked.ordinals)
@@ -213,7 +220,7 @@ def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> Lease
     )
     at, order = here.clock(), sorted(given.keys)
     lease_id = uuid7(at, here.keyring.random(10))
-    hand_out(here, known.name, asked.recipient)  # who has keys has a copy: an erasure recalls it from them
+    hand_out(here, known.name, asked.recipient)  # a holder of keys has a copy: an erasure recalls it from them
     with transaction(here.pool) as tx:
         tx.execute(
             """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id, given_at, expires_at)
@@ -236,18 +243,18 @@ def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> Lease
 
 
 def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
-    """What was asked for, no wider than a part is."""
+    """The requested ordinals, at most as many as a part has."""
     if len(ordinals) > LEASED_ORDINALS_MAX:
-        raise UsageError(f"`{len(ordinals)}` rows at a time: at most `{LEASED_ORDINALS_MAX}`")
+        raise UsageError(f"`{len(ordinals)}` rows at once: at most `{LEASED_ORDINALS_MAX}`")
     if ordinals and max(ordinals) - min(ordinals) >= ROWS_PER_PART_MAX:
-        raise UsageError("the rows are not of one part", "ask for one part at a time")
+        raise UsageError("the rows are not in one part", "ask for one part at a time")
     return ordinals
 
 
 def _ordinals_of_part(here: Installation, known: Release, part: int) -> Sequence[int]:
     folder = here.config.releases / known.name
     if not folder.is_dir():
-        raise NotFoundError(f"our own copy of release `{known.name}` is not here", "name `ordinals`")
+        raise NotFoundError(f"the installation's own copy of release `{known.name}` is missing", "name `ordinals`")
     promised, _ = manifest.read(folder)
     firsts = {each.number: each.first_ordinal for each in promised.parts}
     if part not in firsts:
@@ -267,7 +274,7 @@ class LocalSource:
         return made.signed, None if known is not None and known.head.number == made.number else made.bitmap
 
 
-# At the run
+# In the run
 
 
 class LocalLeases:
@@ -290,7 +297,7 @@ class LocalLeases:
 
     def _opened(self) -> DatabaseLeases:
         if self._leases is None or self._pid != os.getpid():
-            # Open for as long as its stack lives. One that came with a fork is its parent's, and not this one's to close.
+            # Open for as long as its stack lives. One that came with a fork belongs to the parent, which closes it.
             self._stacks.append(ExitStack())
             opened = self._stacks[-1].enter_context(installation(self._config, self._clock))
             self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
@@ -301,11 +308,12 @@ def gate(
     release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
     held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
 ) -> TrainingGate:  # fmt: skip
-    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the folder
-    that it keeps it in. A name is of a release of the installation of this machine (``data``, or that of the environment).
+    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the
+    folder that contains it. A name is that of a release of the installation on this machine (``data``, or that of the
+    environment).
 
     ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
-    ``held`` is the file that an earlier part of the run ended with (`Gate.held`).
+    ``held`` is the file with which an earlier part of the run ended (`Gate.held`).
     """
     promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
     kept, named = Path(file), Path(key)
@@ -318,7 +326,7 @@ def gate(
 
 
 def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name with the installation, or else ``release`` itself."""
+    """The folder of a release: that of its name in the installation, or else ``release`` itself."""
     own = config.releases / str(release)
     is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
     return own if is_name else Path(release)

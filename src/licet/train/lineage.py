@@ -1,8 +1,8 @@
-"""The way back from a model to the consents behind it, and the way on from a person to the models that learnt from them.
+"""Lineage: from a model to the consents behind it, and from a person to the models that were trained on their rows.
 
-`record` takes a model's folder on record, made here or elsewhere under the gate; `which_models` answers for a conversation
-or an account; `affected` lists the models that learnt from rows which were withdrawn or erased since. What a run consumed
-before a withdrawal stays consumed: it is listed, and no more is promised of it.
+`record` registers a model's folder, trained here or elsewhere under the gate; `which_models` answers for a conversation
+or an account; `affected` lists the models that were trained on rows which have been withdrawn or erased since. What a
+run consumed before a withdrawal stays in the model: it is listed, and nothing more is promised.
 """
 
 from __future__ import annotations
@@ -34,41 +34,41 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def check_name(name: str) -> None:
-    """UsageError unless a model may be called so."""
+    """UsageError unless it is a valid name for a model."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"`{name}` is not a name for a model", "use lower-case letters, digits, `-`, `_` and `.`")
 
 
 def signing(here: Installation) -> tuple[Verifier, bytes]:
-    """The key that signs how models came about, and its seed."""
+    """The key that signs the statements about models, and its seed."""
     with transaction(here.pool) as tx:
         seed = here.keyring.model_seed(tx)
     return statement.signer(f"{here.config.log_name}/models", seed).verifier, seed
 
 
 def keys(here: Installation) -> tuple[str, str]:
-    """The public keys of the installation's models: of their statements (a vkey), of their signatures (PEM)."""
+    """The public keys for the installation's models: of their statements (a vkey), of their signatures (PEM)."""
     key, seed = signing(here)
     return key.vkey, statement.pem(statement.p256(seed).public_key()).decode()
 
 
-# On record
+# Registration
 
 
 def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
-    """Takes the model in ``folder`` on record, once; RefusedError where it does not hold what it promises.
+    """Registers the model in ``folder``, once; RefusedError if it does not keep what it promises.
 
-    Its statement is signed with this installation's key, or with one of ``vkeys`` where it was trained elsewhere; the
+    Its statement is signed with this installation's key, or with one of ``vkeys`` if it was trained elsewhere; the
     gate's states are this installation's own in any case.
     """
     try:
         trusted = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
-        raise UsageError(f"that is no public key: {error.message}", "`licet models key` prints one") from None
+        raise UsageError(f"that is not a public key: {error.message}", "`licet models key` prints one") from None
     keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
     if broken := verify(folder, keys):
         place, promise = broken[0]
-        raise RefusedError(f"the model is not taken on record: `{place}`: {promise}", because="broken")
+        raise RefusedError(f"the model cannot be registered: `{place}`: {promise}", because="broken")
     signed = (folder / statement.FILE).read_bytes()
     content = statement.opened(signed, next(key for key in keys if key.name.encode() in signed))
     found, raw = consumption.read(folder / consumption.FILE), (folder / consumption.FILE).read_bytes()
@@ -93,7 +93,7 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
 
 
 def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> None:
-    """The rows that a model consumed, as they are asked for by row."""
+    """Stores the rows that a model consumed, in the form in which they are looked up."""
     with tx.cursor().copy("COPY model_rows (release_id, chunk, model_id, bits) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(["uuid", "int4", "uuid", "bytea"])
         for chunk, bits in chunks(ordinals):
@@ -101,8 +101,8 @@ def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> N
 
 
 def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
-    """The bits of each chunk in which there is one, as `get_bit` counts them."""
-    import numpy as np  # here, not above: every command would start a tenth of a second later
+    """The bits of each chunk that has any, as `get_bit` counts them."""
+    import numpy as np  # here, not above: it would slow the start of every command by a tenth of a second
 
     rows = np.asarray(ordinals.to_array(), dtype=np.int64)
     result = []
@@ -114,7 +114,7 @@ def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
 
 
 def models(here: Installation) -> list[RecordedModel]:
-    """All models on record, the newest first."""
+    """All registered models, the newest first."""
     with transaction(here.pool) as tx:
         return model_registry.every(tx)
 
@@ -123,7 +123,7 @@ def models(here: Installation) -> list[RecordedModel]:
 
 
 class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that learnt from what was asked about, and from how many rows of it."""
+    """A model that was trained on what was asked about, and on how many rows of it."""
 
     model: str
     name: str
@@ -132,7 +132,7 @@ class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-# Counted before it is joined with what the models are called.
+# Counted before the join with the models' names.
 _WHICH = f"""
     SELECT m.model_id, m.name, m.release_id, c.rows, m.finished_at
       FROM ({learnt_rows("b.model_id")}) c
@@ -141,7 +141,7 @@ _WHICH = f"""
 
 
 def which_models(here: Installation, name: str) -> list[LearntModel]:
-    """The models that learnt from a conversation or from an account, the newest first.
+    """The models that were trained on a conversation or on an account, the newest first.
 
     ``name`` is a conversation's id, an account's, or the host's own id of an account.
     """
@@ -158,7 +158,7 @@ def which_models(here: Installation, name: str) -> list[LearntModel]:
 
 
 def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[LearntModel]:
-    """The models that learnt from a conversation of an account, or from any of it."""
+    """The models that were trained on a conversation of an account, or on any of its conversations."""
     given = {"account": account, "of": None if conversation is None else [conversation], "chunk": CHUNK_ROWS}
     rows = tx.cursor(binary=True).execute(_WHICH, given).fetchall()
     releases = registry.names(tx, [row[2] for row in rows])
@@ -170,11 +170,11 @@ def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[Le
     ]
 
 
-# Who is affected
+# Affected models
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that learnt from rows which may no longer be used. ``erased`` of them are of what has no key any more."""
+    """A model that was trained on rows which may no longer be used; ``erased`` of them have no key any more."""
 
     model: str
     name: str
@@ -186,7 +186,7 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-# A row is touched since a time if an ending of the journal came to it since, or its time to be kept was over since.
+# A row is affected since a time if the journal has an ending of it since then, or its retention ended since then.
 _TOUCHED = """
     SELECT m.ordinal, m.account_id, NOT EXISTS (
            SELECT FROM segments s WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id
@@ -202,9 +202,9 @@ _TOUCHED = """
 
 
 def affected(here: Installation, since: datetime | None = None, recipe: str | None = None) -> list[Affected]:
-    """The models that learnt from rows which were withdrawn or erased (since ``since``), the most affected first.
+    """The models that were trained on rows which were withdrawn or erased (since ``since``), the most affected first.
 
-    ``recipe``: only those that were made by it.
+    ``recipe``: only models that were made by it.
     """
     known, at = policies(here), here.clock()
     with transaction(here.pool) as tx:
@@ -242,11 +242,11 @@ def _affected(
 def _ordinals_in(raw: bytes) -> BitMap:
     found, whole = consumption.parse(raw)
     if whole != len(raw):
-        raise BrokenError("the record of a model is not whole")
+        raise BrokenError("the record of a model is incomplete")
     return found.ordinals
 
 
 def retire(here: Installation, model: str) -> RecordedModel:
-    """Says that a model is used no more: it stays on record, and `affected` lists it no longer."""
+    """Records that a model is no longer used: it stays registered, and `affected` no longer lists it."""
     with transaction(here.pool) as tx:
         return model_registry.retire(tx, parse(Prefix.model, model), here.clock())

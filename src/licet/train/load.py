@@ -74,23 +74,23 @@ def load(
     """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
-    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
-    read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
+    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is read; a
+    row that was withdrawn, deleted or has expired does not come out, from any copy of the files.
 
-    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as were promised, a row that may not
-    be used replaced by another, into any worker of a data loader. ``leases`` gives the
-    row keys where the installation is on another machine (`licet.remote`).
+    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as the manifest promises, each row
+    that may not be used replaced by another, in any worker of a data loader. ``leases`` provides the row keys if the
+    installation is on another machine (`licet.remote`).
     """
-    import os  # the environment is read here, at an edge, and nowhere below
+    import os  # the environment is read here, at the edge, and nowhere below
 
     if gate is not None:
-        from licet.train import gate_files  # here, so that no other command waits for it
+        from licet.train import gate_files  # here, so that no other command has to import it
 
         chosen = config or Configuration.of(os.environ, data)
         given = leases or gate_files.LocalLeases(chosen, clock)
         return gate_files.rows(gate_files.folder_of(release, chosen), gate, given, at=clock, split=split)
     if leases is not None:
-        raise UsageError("`leases` come with a `gate`", "`licet.gate` opens one")
+        raise UsageError("`leases` need a `gate`", "open one with `licet.gate`")
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
         rows = catalog.open_release(here, str(release), split)

@@ -1,7 +1,8 @@
-"""A model trained here on a release of this installation, with the gate on, and put on record with all that it came from.
+"""A model trained here on a release of this installation, behind the training gate, and registered with its sources.
 
-What is signed is written last, so a run that stops leaves no model that looks whole; what it had consumed by then is in
-its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or takes it away where nothing was consumed.
+What is signed is written last, so a run that stops leaves no model that looks complete; what it had consumed by then is
+recorded in its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or removes it if nothing was
+consumed.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ from licet.vault.ids import Prefix, shown, uuid7
 from licet.vault.installation import Installation
 
 RECIPE = "licet-sft-1"
-GATE_SECONDS = 60  # how long what the gate was told holds
+GATE_SECONDS = 60  # how long an answer to the gate is valid
 HELD_OUT_ROWS_MIN = 8
-HELD_OUT_SHARE = 10  # one person in so many, where the release's own splits hold out too few rows
+HELD_OUT_SHARE = 10  # one person in this many, if the release's own splits hold out too few rows
 LIBRARIES = ("torch", "transformers", "trl", "tokenizers", "accelerate", "datasets")
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model: where it is, what it learnt from, and what it was measured on."""
+    """A model: where it is, what it was trained on, and what it was measured on."""
 
     model: str
     name: str
@@ -55,7 +56,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalGate(TrainingGate):
-    """The gate of a run on the installation's own machine: it hears of what was withdrawn before each answer."""
+    """The gate of a run on the installation's own machine: it learns of every withdrawal before each answer."""
 
     def __init__(self, here: Installation, release: UUID, manifest_sha256: str, folder: Path) -> None:
         self._publisher, self._release, self._folder = Publisher(here), release, folder
@@ -66,7 +67,7 @@ class LocalGate(TrainingGate):
         )  # fmt: skip
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
-        # Not for the seconds that nodes ask for: what a publisher remembers is a moment old, and this is asked each step.
+        # A publisher's cached answer is good enough for nodes, but it may be seconds old, and this is asked each step.
         made = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
         if made.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
@@ -80,10 +81,11 @@ def sft(
     settings: TrainingSettings | None = None, heard: Used = lambda _step, _ordinals: None,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> TrainedModel:  # fmt: skip
-    """Fine-tunes a causal model on a release and writes it into ``out``, which is made; ``heard`` hears of each step.
+    """Fine-tunes a causal model on a release and writes it into the new folder ``out``; ``heard`` is called at each
+    step.
 
-    RefusedError for a release of the safety classifiers' purpose: what was flagged is no model for anybody's words.
-    ``gate_of`` stands between the gate and the run, for tests that must fail.
+    RefusedError for a release with the purpose of the safety classifiers: flagged text must not become a model's own
+    words. ``gate_of`` wraps the gate, for tests that must fail.
     """
     chosen = settings or TrainingSettings()
     folder, known = find_release(here, name)
@@ -91,12 +93,12 @@ def sft(
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose == SAFETY:
         raise RefusedError(
-            f"release `{known.name}` is for `{SAFETY}` alone", "`licet train safety` learns from it", because="purpose"
+            f"release `{known.name}` is for `{SAFETY}` alone", "`licet train safety` trains on it", because="purpose"
         )
     model_name = called or out.name
     lineage.check_name(model_name)
     if out.exists() and any(out.iterdir()):
-        raise UsageError(f"`{out}` is there already", "name a folder that is not")
+        raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
     rows = list(open_release(here, name))
     train, held_out, people = divided(here, known.release_id, manifest.read(folder)[0], rows)
     recipe.check(train, base)
@@ -137,9 +139,9 @@ def sft(
 
 
 def _give_way(out: Path, took: int) -> None:
-    """After a run that failed: its folder is gone, or, where it consumed rows, kept beside, with the record of them.
+    """After a failed run: removes its folder, or, if it consumed rows, moves it aside with the record of them.
 
-    Either way the same command can be given again.
+    In both cases the same command can be given again.
     """
     if took == 0:
         shutil.rmtree(out)
@@ -148,16 +150,16 @@ def _give_way(out: Path, took: int) -> None:
     out.rename(next(place for place in places if not place.exists()))
 
 
-# Who is held out
+# Held-out people
 
 
 def divided(
     here: Installation, release: UUID, promised: manifest.ReleaseManifest, rows: Sequence[LoadedRow]
 ) -> tuple[list[LoadedRow], list[LoadedRow], int]:
-    """The rows to learn from, those of people who are not among them, and how many people these are.
+    """The rows for training, those of people who are not among them, and the number of these people.
 
-    People are held out by the release's own splits, for ever; where those hold out fewer than `HELD_OUT_ROWS_MIN` rows,
-    about every tenth person is as well, by a hash of their account's id, the same in every run.
+    People are held out by the release's own splits, for ever; if those hold out fewer than `HELD_OUT_ROWS_MIN` rows,
+    about every tenth person is held out too, by a hash of their account's id, the same in every run.
     """
     with transaction(here.pool) as tx:
         of = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
@@ -175,7 +177,7 @@ def divided(
 
 
 def is_drawn_out(account: UUID) -> bool:
-    """Whether a person is held out where the release's own splits hold out too few."""
+    """Whether a person is held out if the release's own splits hold out too few."""
     return _drawn(account) < 2**64 // HELD_OUT_SHARE
 
 
@@ -183,7 +185,7 @@ def _drawn(account: UUID) -> int:
     return int.from_bytes(blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big")
 
 
-# What is put beside the model
+# Files beside the model
 
 
 def _run(
@@ -204,7 +206,7 @@ def _run(
 
 
 def papers(here: Installation, release: Path, out: Path, described: cards.ModelDescription, card: bytes) -> None:
-    """Everything beside the weights in ``out``, what is signed last."""
+    """Writes everything beside the weights in ``out``, the signed files last."""
     run, files = described.run, statement.hashes_of(out, without=(consumption.FILE,))
     weights = {name: digest for name, digest in files.items() if name.endswith((".safetensors", ".bin"))}
     statement.put(
@@ -236,7 +238,7 @@ def _code_sha256() -> str:
 
 
 def software(libraries: Sequence[str]) -> Mapping[str, str]:
-    """Our own version, and those of the ``libraries`` that are installed."""
+    """The version of Licet, and those of the ``libraries`` that are installed."""
     found = {}
     for library in ("licet", *libraries):
         try:

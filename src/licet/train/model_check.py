@@ -1,9 +1,9 @@
-"""A model's folder held to its statement: offline, by two public keys, and without a word of anybody's.
+"""Verifies a model's folder against its statement: offline, with two public keys, and without trusting anybody's word.
 
-What holds then: no file was changed; the release is the one whose manifest lies beside the model; every row that was
-consumed is of that release; each state of the gate was signed by the installation, they follow one another, and no row
-was consumed under a state that had withdrawn it. It shows what the gated loader handed to the run, not that nobody read
-the rows in another way.
+It proves that no file was changed; that the release is the one whose manifest lies beside the model; that every
+consumed row belongs to that release; that each state of the gate was signed by the installation and the states follow
+one another; and that no row was consumed under a state that had withdrawn it. It shows what the gated loader handed to
+the run, not that nobody read the rows in another way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Broken = tuple[str, str]
 
 
 def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) -> list[Broken]:
-    """Every broken promise of a model's folder, by its place; UsageError where a key is missing.
+    """Every broken promise of a model's folder, by its place; UsageError if a key is missing.
 
     ``release`` is the release's own folder, by whose parts each row is looked up; without it, by the manifest's ranges.
     """
@@ -43,7 +43,7 @@ def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) 
     found = statement.hashes_of(folder, without=(statement.FILE, statement.SIGNATURE_FILE))
     broken = [(name, "is not the file that the statement names") for name in statement.differing(content, found)]
     extra = found.keys() - statement.named(content).keys()
-    broken += [(name, "the statement says nothing of this file") for name in sorted(extra)]
+    broken += [(name, "the statement does not name this file") for name in sorted(extra)]
     if broken:
         return broken
     record = consumption.read(folder / consumption.FILE)
@@ -59,10 +59,10 @@ def verify(folder: Path, keys: Sequence[Verifier], release: Path | None = None) 
 
 
 def _named(keys: Sequence[Verifier], signed: bytes, what: str, hint: str) -> Verifier:
-    """The key whose name the bytes carry; it is the check that believes it or not."""
+    """The key with the name that the bytes carry; the signature check then proves it or not."""
     name = next((key for key in keys if key.name.encode() in signed), None)
     if name is None:
-        raise UsageError(f"no key to believe {what} by", f"{hint}: --key VKEY")
+        raise UsageError(f"no key to verify {what} with", f"{hint}: --key VKEY")
     return name
 
 
@@ -73,7 +73,7 @@ def _manifest(folder: Path) -> tuple[ReleaseManifest, str]:
 
 def _of_release(content: dict[str, Any], record: Record, promised: ReleaseManifest, sha256: str) -> Iterator[Broken]:
     if record.of.manifest_sha256 != sha256 or record.of.release != promised.release:
-        yield consumption.FILE, "what was consumed is of another release than the one beside the model"
+        yield consumption.FILE, "the consumption record is about another release than the one beside the model"
     sources = content["predicate"]["buildDefinition"]["resolvedDependencies"]
     if not any(one["name"] == "release" and one["digest"]["sha256"] == sha256 for one in sources):
         yield statement.FILE, "the statement names another release than the one beside the model"
@@ -85,7 +85,7 @@ def _states(content: dict[str, Any], examined: RecordCheck) -> Iterator[Broken]:
     for name, head in (("gate-first", examined.first), ("gate-last", examined.last)):
         said = next((one for one in named if one["name"] == name), None)
         if head is None or said is None or said != _shown(name, head):
-            yield statement.FILE, f"the statement's `{name}` is not the state on record"
+            yield statement.FILE, f"the statement's `{name}` is not the recorded state"
 
 
 def _shown(name: str, head: BitmapHead) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _inside(
     if release is not None:
         other, found = manifest.read(release)
         if found != sha256:
-            yield MANIFEST_FILE, f"the release in `{release}` is another one: `{other.name}`"
+            yield MANIFEST_FILE, f"the release in `{release}` is a different one: `{other.name}`"
             return
         known = _ordinals(release, promised, sha256, keys)
     else:
@@ -108,11 +108,11 @@ def _inside(
             last = parts[place + 1].first_ordinal if place + 1 < len(parts) else part.first_ordinal + ROWS_PER_PART_MAX
             known.add_range(part.first_ordinal, min(last, part.first_ordinal + ROWS_PER_PART_MAX))
     if outside := rows - known:
-        yield consumption.FILE, f"row {min(outside)} was consumed, and is not of the release"
+        yield consumption.FILE, f"row {min(outside)} was consumed, but is not in the release"
 
 
 def _ordinals(folder: Path, promised: ReleaseManifest, sha256: str, keys: Sequence[Verifier]) -> BitMap:
-    """The rows of a release, those that a purge took out included."""
+    """The rows of a release, including those that a purge removed."""
     known, chain = BitMap(), purge.read(folder, promised, sha256, lambda: log_key(keys))
     for part in promised.parts:
         with purge.verified(folder, chain.states[part.file], part.file) as found:
@@ -126,9 +126,9 @@ def _ordinals(folder: Path, promised: ReleaseManifest, sha256: str, keys: Sequen
 
 
 def log_key(keys: Sequence[Verifier]) -> bytes:
-    """The log's key among those to believe: the one whose name ends in a year. It is the same key in every year."""
+    """The log's key among those given: the one whose name ends in a year. It is the same key in every year."""
     key = next((key for key in keys if LOG_OF_A_YEAR.search(key.name)), None)
     if key is None:
         hint = "`licet ledger key` prints it: --key VKEY"
-        raise UsageError("rows were purged from the release, and there is no key of the log to believe it by", hint)
+        raise UsageError("rows were purged from the release, and there is no key of the log to verify that with", hint)
     return key.public

@@ -1,6 +1,6 @@
-"""The models on record: what each was made from and when, and whether it is still used.
+"""The registered models: what each was made from and when, and whether it is still used.
 
-Its rows are in `lineage`, which needs what reads a record; this is asked by whoever only wants to know what there is.
+Their rows are in `lineage`, which needs the code that reads a record; this module is for callers that only list models.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from licet.release import registry
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, shown
 
-CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which forgets exactly
+CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which can forget exactly
 
 
 class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on record. ``last_gate`` is the gate's number at its last step."""
+    """A registered model. ``last_gate`` is the gate's number at its last step."""
 
     model: str
     name: str
@@ -36,7 +36,7 @@ class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to be taken on record. ``statement`` is signed; ``consumed`` is the record of what it learnt from."""
+    """A model to be registered. ``statement`` is signed; ``consumed`` is the record of what it was trained on."""
 
     model: UUID
     name: str
@@ -52,7 +52,7 @@ class NewModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
-    """Takes a model on record; False where it is already."""
+    """Registers a model; False if it is registered already."""
     added = tx.execute(
         """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
                                statement, consumed, recorded_at)
@@ -75,7 +75,7 @@ def get(tx: Transaction, model: UUID) -> RecordedModel:
 
 
 def every(tx: Transaction) -> list[RecordedModel]:
-    """All models on record, the newest first."""
+    """All registered models, the newest first."""
     return _read(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
 
 
@@ -101,7 +101,7 @@ def in_use(tx: Transaction, recipe: str | None = None) -> list[tuple[UUID, list[
 
 
 def consumed(tx: Transaction, model: UUID) -> bytes:
-    """The record of what a model learnt from, as it was taken on record; NotFoundError."""
+    """The record of what a model was trained on, as it was registered; NotFoundError."""
     row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [model]).fetchone()
     if row is None:
         raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
@@ -109,6 +109,6 @@ def consumed(tx: Transaction, model: UUID) -> bytes:
 
 
 def retire(tx: Transaction, model: UUID, at: datetime) -> RecordedModel:
-    """Says that a model is used no more: it stays on record; NotFoundError."""
+    """Records that a model is no longer used: it stays registered; NotFoundError."""
     tx.execute("UPDATE models SET retired_at = coalesce(retired_at, %s) WHERE model_id = %s", [at, model])
     return get(tx, model)

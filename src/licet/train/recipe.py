@@ -1,12 +1,13 @@
-"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer, with the gate asked before every step.
+"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer; the training gate is asked before every
+step.
 
-Without a base the model is made here and trained from nothing: a Llama of less than a million parameters, with a
-vocabulary learnt from the training rows. With one it is any folder of a causal model, and nothing is fetched for it.
+Without a base model, a Llama of less than a million parameters is created and trained from scratch, with a vocabulary
+learnt from the training rows. The base model is any folder of a causal model, and nothing is downloaded for it.
 
-Invariants: of what one batch holds, the gate is asked just before the step that learns from it, and ``used`` is told of
-the rows that the step learns from before it does. A row that the gate refuses keeps its place with every token masked:
-it is neither learnt from nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss is that of
-the assistant's words alone. Text and tokens are in memory only; what is written is the model.
+Invariants: the gate is asked about the rows of a batch just before the step that trains on them, and ``used`` is called
+with these rows before the step. A row that the gate refuses keeps its place with every token masked: it is neither
+trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers the assistant's
+words alone. Text and tokens are in memory only; what is written is the model.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NEEDED = ("torch", "transformers", "trl", "tokenizers", "accelerate")
 MASKED = -100
 ROWS_MAX = 5_000_000
 _SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|tool|>")
-# Calls of tools are shown as their name and arguments, which is all that the shape of messages holds of them.
+# Tool calls are shown as their name and arguments, which is all that the messages contain of them.
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message.role + '|>' }}"
     "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}"
@@ -44,10 +45,10 @@ TEMPLATE = (
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run trains. ``steps`` of ``batch_rows`` rows of at most ``tokens_max`` tokens.
+    """The settings of a run: ``steps`` of ``batch_rows`` rows of at most ``tokens_max`` tokens.
 
-    ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model that is trained from nothing, and are not
-    read where there is a base.
+    ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model trained from scratch; they are ignored if
+    there is a base model.
     """
 
     steps: int = 200
@@ -62,13 +63,13 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_rows, self.layers, self.heads) < 1 or self.tokens_max < 8:
-            raise UsageError("a run has at least one step of one row of eight tokens")
+            raise UsageError("a run needs at least one step of one row of eight tokens")
         if not 0 < self.learning_rate < 1 or self.width % self.heads or self.vocabulary < 300:
-            raise UsageError("the learning rate, the width or the vocabulary of the run cannot be")
+            raise UsageError("the learning rate, the width or the vocabulary of the run is not valid")
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a run. The losses are means over the assistant's tokens, in nats; None where nobody is held out.
+    """The result of a run. The losses are means over the assistant's tokens, in nats; None if nobody is held out.
 
     ``unfit`` rows had no word of the assistant's within ``tokens_max``.
     """
@@ -83,7 +84,9 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenizedRow(msgspec.Struct, frozen=True):
-    """A row as a model takes it: its tokens, and the same again where the loss counts, `MASKED` elsewhere."""
+    """A row as a model takes it: its tokens, and its labels, which are the tokens that count for the loss, and `MASKED`
+    elsewhere.
+    """
 
     ordinal: int
     tokens: Any  # (n,) torch.long
@@ -97,9 +100,9 @@ def sft(
     rows: Sequence[LoadedRow], held_out: Sequence[LoadedRow], out: Path, *, gate: TrainingGate, used: Used,
     base: Path | None = None, settings: TrainingSettings | None = None,
 ) -> TrainingResult:  # fmt: skip
-    """Trains on ``rows`` and writes the model into ``out``, a folder that is there; ``held_out`` rows only measure it.
+    """Trains on ``rows`` and writes the model into the existing folder ``out``; ``held_out`` rows only measure it.
 
-    Raises UsageError where there is nothing to learn from or the extra `train` is not installed, and whatever the gate
+    Raises UsageError if there is nothing to train on or the extra `train` is not installed, and whatever the gate
     raises: then nothing is written.
     """
     chosen = settings or TrainingSettings()
@@ -109,7 +112,7 @@ def sft(
         from transformers import set_seed
 
         set_seed(chosen.seed)
-        if base is None:  # threads that wait for one another cost more than they add to a model of this size
+        if base is None:  # for a model of this size, synchronising threads costs more than they gain
             torch.set_num_threads(1)
         model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*_opened(base), rows)
         examples = [made for row in known if (made := example(tokenizer, row, chosen.tokens_max)) is not None]
@@ -128,14 +131,16 @@ def sft(
 
 
 def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
-    """UsageError where a run on ``rows`` cannot begin."""
+    """UsageError if a run on ``rows`` cannot begin."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise NotInstalledError(missing[0], "train")
     if not 1 <= len(rows) <= ROWS_MAX:
-        raise UsageError(f"a run learns from 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
+        raise UsageError(f"a run trains on 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
     if base is not None and not (base / "config.json").is_file():
-        raise UsageError(f"`{base}` is no folder of a model", "name a folder with `config.json`: nothing is fetched")
+        raise UsageError(
+            f"`{base}` is not the folder of a model", "name a folder with `config.json`; nothing is downloaded"
+        )
 
 
 # Models
@@ -144,7 +149,7 @@ def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
 def _made(
     rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
 ) -> tuple[Any, Any, list[LoadedRow]]:
-    """A model from nothing, its vocabulary, and the rows that this was learnt from: those that the gate lets through."""
+    """A new model, its vocabulary, and the rows that it was learnt from: those that the gate permits."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     refused = set(HandOff(gate, used)(0, [row["ordinal"] for row in rows]))
@@ -181,7 +186,7 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokeni
 
 
 def _opened(base: Path) -> tuple[Any, Any]:
-    """A model and its tokenizer from a folder; weights as safetensors only, which run nothing as they are read."""
+    """A model and its tokenizer from a folder; only safetensors weights, because reading them executes nothing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
@@ -189,7 +194,7 @@ def _opened(base: Path) -> tuple[Any, Any]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
-        raise UsageError(f"the tokenizer in `{base}` has no chat template", "put one beside it: `chat_template.jinja`")
+        raise UsageError(f"the tokenizer in `{base}` has no chat template", "add the file `chat_template.jinja`")
     return model, tokenizer
 
 
@@ -197,10 +202,10 @@ def _opened(base: Path) -> tuple[Any, Any]:
 
 
 def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | None:  # noqa: ANN401 it has no type here
-    """A row's first ``tokens_max`` tokens; None where no word of the assistant's is among them.
+    """A row's first ``tokens_max`` tokens; None if no word of the assistant's is among them.
 
-    The loss counts from the end of what prompts an answer to the end of that answer, whatever the template: the
-    tokens of the messages so far must begin those of one message more, which BrokenError says where it is not so.
+    The loss counts from the end of the prompt of an answer to the end of that answer, whatever the template: the tokens
+    of the messages so far must be a prefix of those with one message more; BrokenError if they are not.
     """
     import torch
 
@@ -212,7 +217,7 @@ def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | N
         prompt = _tokens(tokenizer, messages[:place], prompting=True)
         so_far = _tokens(tokenizer, messages[: place + 1], prompting=False)
         if so_far[: len(prompt)] != prompt or so_far[: len(tokens)] != tokens:
-            raise BrokenError("the chat template writes an earlier message otherwise once another follows")
+            raise BrokenError("the chat template changes an earlier message when another follows")
         tokens = so_far
         spans.append((len(prompt), len(so_far)))
         if len(tokens) >= tokens_max:
@@ -248,7 +253,7 @@ def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
     }
 
 
-# Training and measuring
+# Training and evaluation
 
 
 def loss(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
@@ -278,7 +283,7 @@ def _trainer(
     *,
     is_large: bool,
 ) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
-    """TRL's trainer behind the gate. What its data set holds, and a library may cache, is numbers and not one word."""
+    """TRL's trainer behind the gate. Its data set, which a library may cache, contains numbers and no text."""
     import torch
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
@@ -287,7 +292,7 @@ def _trainer(
 
     model, tokenizer = of
     places = {"place": list(range(len(examples))), ORDINAL: [one.ordinal for one in examples]}
-    with TemporaryDirectory() as scratch:  # it has to be named, and nothing is written into it
+    with TemporaryDirectory() as scratch:  # a name is required, and nothing is written into it
         config = SFTConfig(
             output_dir=scratch, max_steps=settings.steps, per_device_train_batch_size=settings.batch_rows,
             learning_rate=settings.learning_rate, lr_scheduler_type="cosine", warmup_steps=max(1, settings.steps // 20),
@@ -301,13 +306,13 @@ def _trainer(
             used=lambda step, ordinals: used(step + 1, ordinals),
             data_collator=lambda found: batch([examples[one["place"]] for one in found], tokenizer.pad_token_id),
         )  # fmt: skip
-        made.remove_callback(PrinterCallback)  # standard output is the answer's
+        made.remove_callback(PrinterCallback)  # standard output is for the command's result
         return made
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing is fetched, and nothing of a row reaches a terminal, while libraries of others work."""
+    """Prevents downloads and any output of row content by other libraries."""
     from transformers.utils import logging
 
     theirs: Any = logging

@@ -1,11 +1,12 @@
-"""Recipients: who was given rows of a person, and what was asked back from them (GDPR 15(1)(c) and 19).
+"""Recipients: who was given rows of a person, and what was recalled from them (GDPR 15(1)(c) and 19).
 
-Rows of a plain export lie with its recipient as text, where no key reaches them. As soon as such a row may no longer be
-used (its person withdrew, kept the conversation out, left the plan, or its time was over) it is recalled: its recipient is
-told by event, and is to delete it and say so by a day. What is erased is recalled with its erasure (`erasure.certificates`).
+A recipient has the rows of a plain export as text, out of reach of any key. As soon as such a row may no longer be used
+(its person withdrew, kept the conversation out, left the plan, or its period ended) it is recalled: its recipient is
+notified by event, and must delete it and confirm that by a given day. Erased content is recalled with its erasure
+(`erasure.certificates`).
 
 Each row of an export is recalled once. Which crash the order survives: the recall and its event share a transaction for
-each account, so that a look that was killed left some accounts for the next one, and asks nobody twice.
+each account, so that a killed check leaves some accounts for the next one, and recalls nothing twice.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ FILE = "recipients.csv"
 
 
 class RecallState(StrEnum):
-    """How it stands with the rows that a recipient was given."""
+    """The state of the rows that a recipient was given."""
 
     in_use = "in_use"  # some of them may still be used
-    shut = "shut"  # sealed: no key to any of them is given out any more
-    to_recall = "to_recall"  # in clear: they may no longer be used, and the next look asks them back
+    shut = "shut"  # sealed: no key to any of them is leased any more
+    to_recall = "to_recall"  # in clear: they may no longer be used, and the next check recalls them
     recalled = "recalled"
     overdue = "overdue"
-    deleted = "deleted"  # the recipient said so
+    deleted = "deleted"  # the recipient confirmed that
 
 
 class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed, with keys for a while."""
+    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed, with temporary keys."""
 
     recipient: str
     release: str
@@ -61,13 +62,13 @@ class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: datetime | None
 
 
-# Asking back
+# Recalling
 
 
 _OPEN = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient
     FROM exports e JOIN handouts h USING (handout_id)
    WHERE e.acknowledged_at IS NULL ORDER BY e.made_at, e.export_id"""
-# What is erased is recalled with its erasure.
+# Erased content is recalled with its erasure.
 _ACCOUNTS = """SELECT x.account_id, array_agg(x.ordinal ORDER BY x.ordinal) FROM release_rows x
    WHERE x.release_id = %(release)s AND x.ordinal = ANY(%(ordinals)b::int[])
      AND NOT EXISTS (SELECT FROM erasures e WHERE e.account_id = x.account_id
@@ -87,7 +88,7 @@ class _Open(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recall_ended(here: Installation) -> int:
-    """Asks every row back that lies in a plain export and may no longer be used; returns how many rows were asked back."""
+    """Recalls every row of a plain export that may no longer be used; returns the number of rows recalled."""
     with transaction(here.pool) as tx:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
@@ -112,7 +113,7 @@ def _recall(here: Installation, of: _Open, gone: BitMap) -> int:
 
 
 def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequence[int]) -> int:
-    """Asks the rows of one account back, once."""
+    """Recalls the rows of one account, once."""
     at = here.clock()
     due = at + timedelta(days=RECALL_DAYS)
     with transaction(here.pool) as tx:
@@ -135,7 +136,7 @@ def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequenc
 
 
 def overdue(here: Installation) -> int:
-    """How many recalls of exports, of all or of some of their rows, nobody has answered in time."""
+    """The number of recalls of exports, whole or of some rows, that were not acknowledged in time."""
     with transaction(here.pool) as tx:
         row = tx.execute(
             """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL AND due_at <= %(at)s)
@@ -150,7 +151,7 @@ def overdue(here: Installation) -> int:
 
 
 def paper(here: Installation, account: UUID) -> tuple[str, bytes]:
-    """Who was given rows of an account, as a file of its take-out."""
+    """Who was given rows of an account, as a file of its take-out (the download of a person's data)."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"])
@@ -171,7 +172,7 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of an account that recipients were given, as the tables have them, and what was asked back of them."""
+    """The rows of an account that recipients were given, as the tables have them, and what of them was recalled."""
 
     mine: dict[UUID, dict[int, UUID]]
     names: Mapping[UUID, str]
@@ -181,7 +182,7 @@ class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
-    """Everybody who was given rows of an account, the newest first, and how it stands with them."""
+    """Every recipient of an account's rows, the newest first, and the state of the rows."""
     with transaction(here.pool) as tx:
         given = given_rows(tx, account)
     return standing(here, given)
@@ -197,8 +198,8 @@ def given_rows(tx: Transaction, account: UUID) -> GivenRows:
 
 
 def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
-    """How it stands with each recipient, the newest first. Which rows may still be used is brought up to date for that,
-    in transactions of its own: none where nobody was given anything.
+    """The state of each recipient's rows, the newest first. Which rows may still be used is brought up to date for
+    that, in separate transactions; none if nobody was given anything.
     """
     mine, names, exports, sealed, asks = given.mine, given.names, given.exports, given.sealed, given.asks
     gone = {release: export_files.gone_rows(here, release) for release in {row[1] for row in (*exports, *sealed)}}
@@ -232,14 +233,14 @@ def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
 _EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at, e.due_at,
     e.acknowledged_at FROM exports e JOIN handouts h USING (handout_id)
    WHERE e.release_id = ANY(%s)"""
-# Whoever leased row keys, or was handed the files alone: an export is listed for itself.
+# Recipients that leased row keys, or were handed only the files: an export is listed separately.
 _SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM handouts h
    WHERE h.release_id = ANY(%s) AND (NOT EXISTS (SELECT FROM exports e WHERE e.handout_id = h.handout_id)
          OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id AND l.recipient = h.recipient))"""
 
 
 def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> dict[UUID, list[_Ask]]:
-    """What was asked back for the account, by export or, for an erasure, by handout."""
+    """What was recalled for the account, by export or, for an erasure, by handout."""
     found: dict[UUID, list[_Ask]] = {}
     rows = tx.execute(
         "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE account_id = %s", [account]
@@ -263,7 +264,7 @@ def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> 
 def _state(
     rows: BitMap, gone: BitMap, asks: Sequence[_Ask], at: datetime, *, plain: bool
 ) -> tuple[RecallState, datetime | None, datetime | None]:
-    """How it stands, by when an answer is due, and when the last one came."""
+    """The state, when an answer is due, and when the last one came."""
     about = [ask for ask in asks if ask.ordinals & rows]
     waits = [ask.due_at for ask in about if ask.acknowledged_at is None]
     if waits:

@@ -1,11 +1,11 @@
-"""An installation as a machine of the training cluster sees it: over HTTP, with a key of the scope `release:lease`.
+"""An installation as seen by a machine of the training cluster: over HTTP, with a key of the scope `release:lease`.
 
-`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release were withdrawn since a
-number. `keep` holds the newest answer as a file for every process of the machine.
+`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release were withdrawn since
+a number. `keep` stores the newest answer as a file for every process of the machine.
 
-Promise: what is written was verified and follows what was there; where the installation cannot be reached nothing is
-written, and the lease of the last file runs out by itself. A lease is counted from the moment at which it was asked for
-by the clock here, so a clock that is wrong does not lengthen it.
+Promise: what is written was verified and follows the previous file. If the installation cannot be reached nothing is
+written, and the lease of the last file expires by itself. A lease is counted from the moment of its request, by the
+clock here, so a wrong clock does not extend it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ LOG_KEY_HEADER = "licet-log-key"
 REFUSAL_CHARACTERS_MAX = 300
 POLL_SECONDS = 0.5
 WAIT_SECONDS_MAX = 10.0
-REFRESHED = 1 / 3  # of a lease that has gone by when its file is written anew although nothing is new
+REFRESHED = 1 / 3  # of a lease: after this, its file is rewritten even if nothing has changed
 _KEY = re.compile(r"licet_[0-9a-f]{32}_[A-Za-z0-9_-]{43}")
 _LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class _Leased(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a request for a lease, as far as it is needed."""
+    """The answer to a request for a lease; only the fields that are needed."""
 
     seconds: float
     manifest_sha256: str
@@ -55,29 +55,29 @@ class _Leased(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal, as far as it is shown."""
+    """A refusal; only the fields that are shown."""
 
     detail: str = ""
 
 
 class WithdrawalSource(Protocol):
-    """Where a machine hears which rows were withdrawn."""
+    """A machine's source of withdrawn rows."""
 
     def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
         """A newly signed head, and the bitmap that it names unless that is the one of ``known``.
 
-        Raises BusyError for "try again", another LicetError where trying again will not help.
+        Raises BusyError for "try again", another LicetError if trying again will not help.
         """
         ...
 
 
 class Remote:
-    """An installation at ``url``, for one recipient. ``at`` is the clock here. It can be pickled into workers."""
+    """An installation at ``url``, for one recipient. ``at`` is the local clock. It can be pickled into workers."""
 
     def __init__(self, url: str, key: str, *, recipient: str, at: Callable[[], datetime]) -> None:
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in _LOCAL:
-            raise UsageError("row keys travel over https only", "give an address that begins with https://")
+            raise UsageError("row keys are sent over https only", "give an address that begins with https://")
         self._url, self._key, self._recipient, self._at = url, key, recipient, at
         self._manifests: dict[str, str] = {}
         self._http: httpx2.Client | None = None
@@ -100,7 +100,7 @@ class Remote:
             self._http.close()
 
     def _client(self) -> httpx2.Client:
-        """This process's own: two would answer each other on the connections of one."""
+        """This process's own client: a forked process that shared connections would get the other's answers."""
         if self._http is None or self._http.is_closed or self._pid != os.getpid():
             self._pid = os.getpid()
             headers = {"authorization": f"Bearer {self._key}"}
@@ -110,7 +110,7 @@ class Remote:
         return self._http
 
     def pin(self, release: str, manifest_sha256: str) -> None:
-        """From now on a lease of ``release`` is taken only if the installation sealed this manifest."""
+        """From now on a lease of ``release`` is accepted only if the installation sealed this manifest."""
         self._manifests[release] = manifest_sha256
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
@@ -122,11 +122,11 @@ class Remote:
             given = msgspec.json.decode(answer.content, type=_Leased)
             keys = base64.b64decode(given.keys, validate=True)
         except (msgspec.MsgspecError, binascii.Error):
-            raise BrokenError("the answer to a lease does not read") from None
+            raise BrokenError("the response to a lease request cannot be read") from None
         if self._manifests.get(release, given.manifest_sha256) != given.manifest_sha256:
             raise BrokenError(f"the installation sealed another manifest of release `{release}`")
         if len(keys) != KEY_BYTES * len(given.ordinals) or not set(given.ordinals) <= set(ordinals):
-            raise BrokenError("the answer to a lease is not for the rows that were asked for")
+            raise BrokenError("the response to a lease request is not for the requested rows")
         starts = range(0, len(keys), KEY_BYTES)
         return Lease(
             keys={n: keys[at : at + KEY_BYTES] for n, at in zip(given.ordinals, starts, strict=True)},
@@ -135,14 +135,14 @@ class Remote:
         )
 
     def log_key(self, release_id: bytes) -> bytes:
-        """The public key of the installation's log, as it says it is (`release.reader.Leases`)."""
+        """The public key of the installation's log, as the installation states it (`release.reader.Leases`)."""
         answer = self._send("GET", f"/v1/releases/{release_id.hex()}/withdrawn")
         try:
             key = base64.b64decode(answer.headers.get(LOG_KEY_HEADER, ""), validate=True)
         except binascii.Error:
             key = b""
         if len(key) != LOG_KEY_BYTES:
-            raise BrokenError("the installation does not say by which key its purges are signed")
+            raise BrokenError("the installation does not state the key that signs its purges")
         return key
 
     def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
@@ -154,36 +154,38 @@ class Remote:
         try:
             return base64.b64decode(answer.headers.get(HEAD_HEADER, ""), validate=True), None
         except binascii.Error:
-            raise BrokenError("the head of the withdrawn rows does not read") from None
+            raise BrokenError("the head of the withdrawn rows cannot be read") from None
 
     def _send(self, method: str, path: str, **more: object) -> httpx2.Response:
         try:
             answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's own
         except httpx2.TransportError as error:
-            raise BusyError("the installation cannot be reached", "is it running, and is this its address?") from error
+            raise BusyError(
+                "the installation cannot be reached", "check that it is running and that the address is correct"
+            ) from error
         match answer.status_code:
             case 200 | 201 | 304:
                 return answer
             case 401 | 403:
                 raise DeniedError(
-                    f"the installation refuses{_because(answer)}",
-                    "the key needs the scope `release:lease`, and is bound to a recipient: `licet api-key list` says which",
+                    f"the installation refused the request{_because(answer)}",
+                    "the key needs the scope `release:lease`, and is bound to a recipient: see `licet api-key list`",
                 )
             case 404:
                 raise NotFoundError(
-                    "the installation knows no such release, or the key is not bound to it",
-                    "`licet api-key list` says to which",
+                    "the installation has no such release, or the key is not bound to it",
+                    "`licet api-key list` shows its releases",
                 )
             case 429 | 502 | 503 | 504:
                 raise BusyError("the installation is busy")
             case 500:
-                raise BrokenError("the installation is broken")
+                raise BrokenError("the installation has an internal error")
             case status:
-                raise RefusedError(f"the installation refuses: status `{status}`{_because(answer)}")
+                raise RefusedError(f"the installation refused the request: status `{status}`{_because(answer)}")
 
 
 def _because(answer: httpx2.Response) -> str:
-    """What the installation says of its refusal, as far as that reads."""
+    """The reason that the installation gives, as far as it can be read."""
     try:
         said = msgspec.json.decode(answer.content, type=_Refusal).detail
     except msgspec.MsgspecError:
@@ -192,16 +194,16 @@ def _because(answer: httpx2.Response) -> str:
 
 
 def key_in(file: Path) -> str:
-    """The key of a service that ``file`` holds."""
+    """The service's key in ``file``."""
     with file.open("rb") as opened:
         text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
     if not _KEY.fullmatch(text):
-        raise UsageError(f"`{file}` holds no key of a service", "`licet api-key create` prints one")
+        raise UsageError(f"`{file}` does not contain a service's key", "`licet api-key create` prints one")
     return text
 
 
 class Keeper:
-    """Keeps the file of one release in ``folder``: one on each machine."""
+    """Keeps the file of one release in ``folder``: one process per machine."""
 
     def __init__(
         self, source: WithdrawalSource, verifier: Verifier, folder: Path, *, release: str, manifest_sha256: str,
@@ -221,16 +223,16 @@ class Keeper:
 
     @property
     def known(self) -> WithdrawnBitmap | None:
-        """What the file holds."""
+        """The content of the file."""
         return self._known
 
     def once(self) -> bool:
-        """Asks, and writes the file where the answer is new or its lease has been used by `REFRESHED`."""
+        """Asks once, and writes the file if the answer is new or the share `REFRESHED` of its lease has passed."""
         known = self._known
         signed, rows = self._source.withdrawn(self._release, known)
         if rows is None:
             if known is None:
-                raise BrokenError("the installation says that nothing is new, and nothing was known")
+                raise BrokenError("the installation answered that nothing has changed, but nothing was known before")
             rows = known.ordinals.serialize()
         given = bitmap.joined(signed, rows, self._verifier)
         follows(self._release, self._manifest_sha256, known, given)
@@ -248,7 +250,7 @@ class Keeper:
     def follow(
         self, wait: Callable[[float], bool], said: Callable[[WithdrawnBitmap], None], poll: float = POLL_SECONDS
     ) -> None:
-        """Asks again and again until ``wait`` says that it is over; an installation that is away is asked more slowly."""
+        """Asks repeatedly until ``wait`` says that it is over; an unreachable installation is asked less often."""
         pause = poll
         while True:
             try:

@@ -1,8 +1,8 @@
-"""The sealed rows of a release by ordinal, opened under leases: what `dataset.RowDataset` reads from.
+"""The sealed rows of a release by ordinal, opened under leases: the source of `dataset.RowDataset`.
 
-Invariants: a part is held against the manifest or its chain of purges, each signed by the log, before a row of it is
-opened; a row is opened only under a lease that holds now and before its own end. Keys live in memory, for `GROUPS_MAX`
-row groups at most, and never go into another process: each opens parts and asks for leases of its own.
+Invariants: a part is compared with the manifest or its chain of purges, each signed by the log, before a row of it is
+opened; a row is opened only under a lease that is valid now, and before its own end. Keys are in memory, for at most
+`GROUPS_MAX` row groups, and never passed to another process: each process opens parts and requests leases of its own.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of orde
 
 
 class _Opened(msgspec.Struct, kw_only=True):
-    """A row group, and the lease of all its rows where one was asked for."""
+    """A row group, and the lease of all its rows if one was requested."""
 
     group: RowGroup
     lease: Lease | None = None
 
 
 class _Part:
-    """A part that was verified, and where its row groups begin."""
+    """A verified part, and where its row groups begin."""
 
     def __init__(self, reader: PartReader, closing: ExitStack) -> None:
         self.reader, self.closing = reader, closing
@@ -53,7 +53,7 @@ class Opening:
     def __init__(self, folder: Path, gate: TrainingGate, leases: Leases, at: Callable[[], datetime]) -> None:
         self.manifest, self._sha256 = manifest.read(folder)
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
-            raise UsageError(f"the gate is that of another release than `{self.manifest.name}`")
+            raise UsageError(f"the gate belongs to another release than `{self.manifest.name}`")
         self._folder, self._gate, self._leases, self._at = folder, gate, leases, at
         self._chain = self._purged()
         self._firsts = [part.first_ordinal for part in self.manifest.parts]
@@ -67,7 +67,7 @@ class Opening:
         self.close()
 
     def close(self) -> None:
-        """Forgets keys, and closes files."""
+        """Drops keys, and closes files."""
         for part in getattr(self, "_parts", {}).values():
             part.closing.close()
         self._pid, self._now = os.getpid(), moment(0)
@@ -82,11 +82,13 @@ class Opening:
         )  # fmt: skip
 
     def positions(self, split: str) -> array[int]:
-        """The ordinals of all rows that the manifest promises, purged ones too, in order; of one split if it is named."""
+        """The ordinals of all rows that the manifest promises, purged ones included, in order; of one split if it is
+        named.
+        """
         found = array("L")
         for part in self.manifest.parts:
             ordinals = self._promised(part)
-            if len(ordinals) != part.rows:  # a purge has gone on since the chain was read
+            if len(ordinals) != part.rows:  # a purge has continued since the chain was read
                 self._chain = self._purged()
                 ordinals = self._promised(part)
             if len(ordinals) != part.rows:
@@ -100,7 +102,7 @@ class Opening:
         return chosen
 
     def _promised(self, part: PartPromise) -> set[int]:
-        """By what the file says, which is not verified yet: no row comes of it but what is."""
+        """By what the unverified file states: every row is still verified before it is opened."""
         ordinals = set(self._chain.now(part).ordinals)
         try:
             with (self._folder / part.file).open("rb") as file:
@@ -108,12 +110,12 @@ class Opening:
                 for number in range(reader.groups):
                     ordinals.update(reader.ordinals(number))
         except FileNotFoundError:
-            pass  # all of it was purged, or the count says so
+            pass  # all of it was purged, or the count will not match
         return ordinals
 
     def read(self, asked: Collection[int]) -> dict[int, LoadedRow]:
         """Those of the ``asked`` ordinals that may be used now, by ordinal."""
-        if os.getpid() != self._pid:  # a fork shares the offset of an open file
+        if os.getpid() != self._pid:  # a forked process shares the offset of an open file
             self.close()
         by_part: dict[int, list[int]] = {}
         for ordinal in sorted(asked):
@@ -155,14 +157,14 @@ class Opening:
         return loaded(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:
-        """Now; a clock that is set back lengthens no lease."""
+        """Now; setting a clock back extends no lease."""
         self._now = max(self._now, self._at())
         return self._now
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> Lease:
         lease = self._gate.asked(lambda: self._leases.lease(self.manifest.release_id, part.number, ordinals))
         if lease.expires <= self._moment():
-            raise DeniedError(f"the lease of part `{part.number}` had run out when it was given")
+            raise DeniedError(f"the lease of part `{part.number}` had already expired when it was given")
         return lease
 
     def _group(self, part: PartPromise, held: _Part, number: int) -> _Opened:
@@ -175,11 +177,11 @@ class Opening:
         return found
 
     def _part(self, part: PartPromise) -> _Part | None:
-        """The part, verified and open; None where no row of it is left."""
+        """The part, verified and open; None if no row of it is left."""
         if (found := self._parts.get(part.file)) is None:
             closing = ExitStack()
             held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
-            if held is None:  # a purge has gone on since the chain was read
+            if held is None:  # a purge has continued since the chain was read
                 closing.close()
                 self._chain = self._purged()
                 held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))

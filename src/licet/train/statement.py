@@ -1,12 +1,13 @@
-"""What is signed about a model: how it came about, and which files it is.
+"""The signed statement about a model: how it was made, and which files it consists of.
 
-`run.intoto.jsonl`: an in-toto Statement v1 with the SLSA provenance v1 predicate in a DSSE envelope, signed with Ed25519:
-its subjects are the model's files; it names the release and the base model by hash, the recipe with its settings, and
-the gate's first and last state; its by-products are what was consumed and the papers beside the model.
+`run.intoto.jsonl`: an in-toto Statement v1 with the SLSA provenance v1 predicate in a DSSE envelope, signed with
+Ed25519: its subjects are the model's files; it names the release and the base model by hash, the recipe with its
+settings, and the gate's first and last state; its by-products are the consumption record and the files beside the
+model.
 
 `model.sig`: an OpenSSF model signature (v1.0) as a Sigstore bundle v0.3 with a plain P-256 key, which `model_signing
-verify key` takes: the hash of every file of the folder but its own. It says nothing about data: that is what the
-statement is for, and it signs the statement with the rest.
+verify key` accepts: it has the hash of every file of the folder except its own. It says nothing about data: that is in
+the statement, which it signs with the rest.
 
 Sources: in-toto attestation framework v1, SLSA v1.0 provenance, DSSE v1.0.2 (PAE), model-signing 1.1.
 """
@@ -48,7 +49,9 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a model was made from or beside, by its hash; ``more`` are closed words and numbers about it."""
+    """Something that a model was made from, or that lies beside it, by its hash; ``more`` are closed words and numbers
+    about it.
+    """
 
     name: str
     sha256: str
@@ -60,7 +63,9 @@ class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, as far as it is signed. ``sources`` are the release and the base; ``parameters`` the recipe's settings."""
+    """A run, as far as it is signed. ``sources`` are the release and the base model; ``parameters`` the recipe's
+    settings.
+    """
 
     model: str
     name: str
@@ -84,7 +89,7 @@ def state_of(name: str, head: BitmapHead) -> StatementSource:
 
 
 def statement(run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]) -> dict[str, Any]:
-    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are those that lie beside them."""
+    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside them."""
     sources = [*run.sources, state_of("gate-first", run.first)]
     by_products = [StatementSource(name=name, sha256=digest) for name, digest in sorted(papers.items())]
     return {
@@ -116,12 +121,12 @@ def statement(run: RunStatement, files: Mapping[str, str], papers: Mapping[str, 
 
 
 def pae(payload: bytes) -> bytes:
-    """What is signed of a payload (DSSE's pre-authentication encoding)."""
+    """The bytes that are signed for a payload (DSSE's pre-authentication encoding)."""
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
 def signer(name: str, seed: bytes) -> Signer:
-    """The key that signs statements, as people hand its public half on."""
+    """The key that signs statements, in the form in which its public half is distributed."""
     return Signer(name, SignatureType.ed25519, seed)
 
 
@@ -148,7 +153,7 @@ class _Envelope(msgspec.Struct):
 
 
 def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
-    """The statement that ``key`` signed; RefusedError where it did not, BrokenError for what is none."""
+    """The statement that ``key`` signed; RefusedError for another signature, BrokenError if it is not a statement."""
     if len(signed) > STATEMENT_BYTES_MAX:
         raise BrokenError(f"the statement has more than `{STATEMENT_BYTES_MAX}` bytes")
     try:
@@ -156,17 +161,17 @@ def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
         payload = base64.b64decode(found.payload, validate=True)
         signatures = [base64.b64decode(one.sig, validate=True) for one in found.signatures]
     except (msgspec.MsgspecError, binascii.Error):
-        raise BrokenError("the statement about the model does not read") from None
+        raise BrokenError("the statement about the model cannot be read") from None
     if found.payload_type != PAYLOAD_TYPE:
-        raise BrokenError("the statement about the model is of another type")
+        raise BrokenError("the statement about the model has another type")
     if not any(_is_signed(key, one, payload) for one in signatures):
         raise RefusedError(f"the statement about the model is not signed by `{key.name}`", because="unsigned")
     try:
         content = msgspec.json.decode(payload, type=dict[str, Any])
     except msgspec.MsgspecError:
-        raise BrokenError("the statement about the model does not read") from None
+        raise BrokenError("the statement about the model cannot be read") from None
     if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PROVENANCE_TYPE:
-        raise BrokenError("the statement about the model is of another kind")
+        raise BrokenError("the statement about the model has another statement or predicate type")
     return content
 
 
@@ -194,7 +199,7 @@ def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
         if PurePosixPath(name).parts[0] in left:
             continue
         if path.is_symlink():
-            raise BrokenError(f"`{name}` is a link, and a model is made of files")
+            raise BrokenError(f"`{name}` is a link; a model consists of regular files")
         if path.is_file():
             with path.open("rb") as file:
                 found[name] = file_digest(file, "sha256").hexdigest()
@@ -204,13 +209,13 @@ def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
 
 
 def p256(seed: bytes) -> ec.EllipticCurvePrivateKey:
-    """The P-256 key that goes with a seed: model signatures know no Ed25519."""
+    """The P-256 key derived from a seed: model signatures do not support Ed25519."""
     drawn = HKDF(hashes.SHA256(), 48, None, b"licet model signature p256").derive(seed)
     return ec.derive_private_key(int.from_bytes(drawn, "big") % (_P256_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def pem(key: ec.EllipticCurvePublicKey) -> bytes:
-    """A public key as `model_signing` reads it."""
+    """A public key in the form that `model_signing` reads."""
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -245,7 +250,7 @@ def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePr
 
 
 def put(folder: Path, papers: Mapping[str, bytes]) -> None:
-    """Writes files into ``folder``, each whole."""
+    """Writes files into ``folder``, each atomically."""
     for name, data in papers.items():
         with replacing(folder / name) as file:
             file.write(data)
@@ -258,5 +263,5 @@ def named(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differing(content: Mapping[str, Any], found: Mapping[str, str]) -> Sequence[str]:
-    """The names of which a statement says another hash than ``found`` has, or that are not there."""
+    """The names whose hash in ``found`` differs from the statement, or that are missing there."""
     return [name for name, digest in sorted(named(content).items()) if found.get(name) != digest]

@@ -1,12 +1,12 @@
-"""The gate in a trainer of Hugging Face's, TRL's included: the check is the last thing before the step.
+"""The training gate in a Hugging Face trainer, TRL's included: the check is the last thing before the step.
 
     Trainer = gated(SFTTrainer)
     Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
 
-The data set keeps its column `ordinal`, one a row; packed sequences (`packed`) have one a token. A withdrawn row is
-masked (`batch_mask`): the loss counts none of it, and where nothing of a batch is left the step is one of no gradient, so
-that ranks keep in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips,
-as nothing is dropped.
+The data set keeps its column `ordinal`, one per row; packed sequences (`packed`) have one per token. A withdrawn row is
+masked (`batch_mask`): the loss counts none of it, and if nothing of a batch is left the step has no gradient, so that
+ranks stay in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips a row,
+because nothing is dropped.
 
 A trainer that generates its own completions (GRPO, RLOO) or shards a sequence over ranks is not covered.
 """
@@ -21,13 +21,11 @@ from licet.train.batch_mask import NOBODYS, handed_off
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, TrainingGate, Used
 
-PACKING = (
-    "TRL's own packing throws it away: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
-)
+PACKING = "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
 
 
 class Collator:
-    """A collator that keeps the ordinals, which the others throw away."""
+    """A collator that keeps the ordinals, which other collators drop."""
 
     def __init__(self, collate: Any, ordinal: str = ORDINAL) -> None:  # noqa: ANN401 any of theirs
         self.collate, self._ordinal = collate, ordinal
@@ -45,7 +43,7 @@ class Collator:
             batch[self._ordinal] = torch.tensor(found)
             return batch
         shape = batch["input_ids"].shape
-        if len(examples) != shape[0]:  # free of padding: one sequence of them all
+        if len(examples) != shape[0]:  # padding-free: all of them are one sequence
             found = [[ordinal for sequence in found for ordinal in sequence]]
         placed = torch.full(shape, NOBODYS)
         for row, sequence in enumerate(found):
@@ -60,7 +58,7 @@ class Collator:
 
 
 class GateMixin:
-    """Before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. ``gate`` is asked, and ``used`` hears, at each step."""
+    """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate`` and calls ``used``."""
 
     def __init__(self, *args: Any, gate: TrainingGate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
         for one in (*args, *more.values()):
@@ -94,7 +92,7 @@ class GateMixin:
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         if self._licet_left:
             return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
-        # A mean over no token is not a number. The model still runs, so that every rank joins in the exchange.
+        # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the collective operations.
         shown = {name: value for name, value in inputs.items() if name in ("input_ids", "attention_mask")}
         outputs = model(**shown, use_cache=False)
         nothing = outputs.logits.sum() * 0.0
@@ -109,15 +107,16 @@ class GateMixin:
 
 
 def gated(trainer: type[Any]) -> type[Any]:
-    """A trainer's class behind the gate: it takes ``gate`` and ``used`` beside its own arguments."""
+    """A trainer's class behind the gate: it takes ``gate`` and ``used`` in addition to its own arguments."""
     return type(f"Gated{trainer.__name__}", (GateMixin, trainer), {})
 
 
 def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401 a data set of Hugging Face's
-    """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of ``tokens``, with an ordinal a
-    token. Train on them with `padding_free=True, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}`.
+    """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of ``tokens``, with an ordinal
+    per token. Train on them with `padding_free=True, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}`.
 
-    TRL's own packing keeps no ordinals. With `bfd`, a row that is longer than a sequence is cut. Nothing is cached.
+    TRL's own packing keeps no ordinals. With `bfd`, a row that is longer than a sequence is truncated. Nothing is
+    cached.
     """
     from trl.data_utils import pack_dataset
 

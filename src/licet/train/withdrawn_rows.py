@@ -42,7 +42,7 @@ _TOUCHED = """
 
 
 class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The withdrawn rows of a release as they were last decided. ``due`` are ordinals with their end before ``horizon``."""
+    """The withdrawn rows of a release, as last decided. ``due`` are ordinals with their end before ``horizon``."""
 
     number: int
     position: int
@@ -57,7 +57,7 @@ class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(self.bitmap).hexdigest()
 
     def holds(self, decided_under: bytes, until: datetime) -> bool:
-        """Whether time and policies alone change nothing up to ``until``."""
+        """Whether the passing of time and new policy versions change nothing up to ``until``."""
         return (
             self.decided_under == decided_under
             and until < self.horizon
@@ -89,7 +89,7 @@ def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, u
 def _advance(
     tx: Transaction, release: Release, policies: Policies, under: bytes, at: datetime, until: datetime, position: int
 ) -> WithdrawnRows:
-    """Decides again what can have changed up to ``position``; one at a time for a release."""
+    """Decides again what can have changed up to ``position``; one caller at a time per release."""
     tx.execute(
         """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon, due_ordinals, due_untils, bitmap,
                                   cardinality, grown_at)

@@ -14,7 +14,9 @@ from licet.store.connect import Transaction
 
 
 class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's newest choice about a question; ``showing`` is what it answered, if that is on record."""
+    """An account's newest choice about a question; ``showing`` is the showing (a recorded notice) that it answered, if
+    it is stored.
+    """
 
     seq: int
     at: datetime
@@ -26,11 +28,11 @@ class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question; None: it named none where several are asked.
+    """A choice about one question; None: it named none although several are asked.
 
-    ``number`` is that of the policy version it was made under, ``version`` its name; evidence is sealed. ``project`` or
-    ``conversation`` is the scope, neither the account. ``because`` says why it had no effect, ``kept`` are the grants
-    that a no left.
+    ``number`` is that of the policy version under which it was made, ``version`` its name; evidence is sealed.
+    ``project`` or ``conversation`` is the scope; if both are None, the scope is the account. ``because`` says why it
+    had no effect, ``kept`` are the grants that a no left in force.
     """
 
     seq: int
@@ -50,7 +52,7 @@ class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str], NewestChoice]:
-    """The newest choice of each account about each question, for the account."""
+    """The newest choice of each account about each question, with the account as its scope."""
     rows = tx.execute(
         """SELECT DISTINCT ON (account_id, question) account_id, question, seq, occurred_at, allow, effect, via, shown_id
              FROM choices WHERE account_id = ANY(%s) AND question IS NOT NULL
@@ -70,9 +72,9 @@ def of_account(
     tx: Transaction, account: UUID, *, newest_first: bool = False, most: int | None = None, effective: bool = False,
     before: int | None = None,
 ) -> list[StoredChoice]:  # fmt: skip
-    """The choices of an account, oldest first unless ``newest_first``, the first ``most`` of that order.
+    """The choices of an account, oldest first unless ``newest_first``; the first ``most`` in that order.
 
-    ``effective`` leaves out those that changed nothing; ``before`` all from the one of that number on.
+    ``effective`` omits those that changed nothing; ``before`` omits those from that number on.
     """
     rows = tx.execute(
         f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
@@ -112,7 +114,7 @@ def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
 
 
 class KnownChoice(NamedTuple):
-    """What tells a recorded choice from another. Scopes are by the HMACs of the host's ids."""
+    """What identifies a recorded choice. Scopes are given by the HMACs of the host's ids."""
 
     at: datetime
     allow: bool
@@ -122,7 +124,7 @@ class KnownChoice(NamedTuple):
 
 
 def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
-    """The choices of an account, as a record of the host names them; each also without its question."""
+    """The choices of an account, as a record of the host identifies them; each also without its question."""
     rows = tx.execute(
         """SELECT c.occurred_at, c.allow, c.question, p.host_hmac, v.host_hmac FROM choices c
              LEFT JOIN projects p USING (account_id, project_id)
@@ -135,7 +137,7 @@ def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
 
 
 def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, datetime]:
-    """When each of these grants of the account was given."""
+    """When each of these grants of the account began."""
     if not grants:
         return {}
     rows = tx.execute(

@@ -1,7 +1,9 @@
 """The accounts' journal: what happened to each account, numbered by account, and numbered again over all of them.
 
-Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed and visible. Who
-appends one that takes rows out of a release (`ends`) holds that lock shared until it commits.
+An ending is an event that takes rows out of a release (`ends`).
+
+Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed and visible. Whoever
+appends an ending holds that lock shared until it commits.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class JournalRow(NamedTuple):
 
 
 class JournalEnding(NamedTuple):
-    """What took rows out: of a conversation, or, where that is None, of the whole account."""
+    """An event that took rows out: those of a conversation, or of the whole account if that is None."""
 
     position: int
     account: UUID
@@ -49,17 +51,17 @@ _APPEND = f"""
 
 
 def share_endings(tx: Transaction) -> None:
-    """For who is about to append an ending, before it is numbered."""
+    """Takes the lock that is needed to append an ending, before the ending is numbered."""
     tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
 
 
 def stop_endings(tx: Transaction) -> None:
-    """No ending is under way from here on until ``tx`` ends."""
+    """Waits until no ending is in progress, and prevents new ones until ``tx`` ends."""
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
 
 
 def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
-    """Appends ``rows`` in their order; their accounts are locked and have these numbers already."""
+    """Appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
     columns = zip(*rows, strict=True)
     tx.execute(_APPEND, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
 
@@ -67,7 +69,7 @@ def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
 def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]]) -> None:
     """Takes the next numbers of locked accounts, and appends an ending for each `(account, conversation)`.
 
-    ``at`` is one of the account's moments from now on: no later event may come before it.
+    ``at`` becomes part of the account's history: no later event may be dated before it.
     """
     if not places:
         return
@@ -102,12 +104,12 @@ def last_position(tx: Transaction) -> int:
 
 
 def skip_positions(tx: Transaction, count: int) -> None:
-    """Leaves ``count`` positions out, for a database that may be older than what was given out."""
+    """Skips ``count`` positions, for a database that may be older than the positions already given out."""
     tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [count])
 
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
-    """What took rows out behind ``position``, in no order."""
+    """The endings after ``position``, in no order."""
     rows = tx.execute(
         "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s", [position]
     ).fetchall()
@@ -115,7 +117,7 @@ def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
 
 
 def first(tx: Transaction, account: UUID, event: str, conversation: UUID | None) -> tuple[int, datetime] | None:
-    """`(seq, time)` of the first ``event`` of the account, or of its conversation where one is given."""
+    """`(seq, time)` of the first ``event`` of the account, or of its conversation if one is given."""
     return tx.execute(
         """SELECT seq, occurred_at FROM journal
             WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
@@ -124,7 +126,7 @@ def first(tx: Transaction, account: UUID, event: str, conversation: UUID | None)
 
 
 def newest(tx: Transaction, account: UUID, event: str, conversations: Collection[UUID]) -> dict[UUID, datetime]:
-    """The time of the newest ``event`` of each of these conversations that has one."""
+    """The time of the newest ``event`` of each of these conversations; conversations without one are absent."""
     rows = tx.execute(
         """SELECT conversation_id, max(occurred_at) FROM journal
             WHERE account_id = %s AND event = %s AND conversation_id = ANY(%s) GROUP BY 1""",
@@ -156,7 +158,7 @@ def of_account(
 
 
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
-    """When grants of the account lapsed behind ``seq``, in order, and what it was told just before at the same moment."""
+    """When grants of the account lapsed after ``seq``, in order, and the event just before each at the same moment."""
     return tx.execute(
         """SELECT j.occurred_at, b.event FROM journal j
              LEFT JOIN journal b ON b.account_id = j.account_id AND b.seq = j.seq - 1 AND b.occurred_at = j.occurred_at

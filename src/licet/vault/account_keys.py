@@ -1,7 +1,8 @@
-"""The wrapped keys of accounts: each account's own, the pages of its segment keys, and which accounts wait for new ones.
+"""The wrapped keys of accounts: each account's own, the pages of its segment keys, and which accounts wait for new
+ones.
 
-A key is destroyed by overwriting its slot with zeros, in a transaction that also marks its account (`spent_accounts`):
-without the mark a rotation would leave the account the key under which an older copy of the slot still opens.
+A key is destroyed by overwriting its slot with zeros, in a transaction that also marks its account (`spent_accounts`).
+Without the mark a rotation would keep the account key, under which an older copy of the slot can still be opened.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def load_pages(tx: Transaction, pages: Sequence[Page]) -> dict[Page, bytes]:
 
 
 def save_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
-    """Writes key pages, new ones among them."""
+    """Writes key pages, new and existing ones."""
     if not pages:
         return
     tx.execute(
@@ -54,9 +55,9 @@ def save_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
 def destroy_slots(
     tx: Transaction, slots: Sequence[tuple[UUID, int]], *, daily: Collection[UUID] | None = None
 ) -> None:  # fmt: skip
-    """Overwrites (account, slot) keys with zeros. The accounts are locked.
+    """Overwrites the keys in (account, slot) with zeros. The accounts are locked.
 
-    ``daily`` are the accounts of which more than what had merely expired is destroyed; by default all of them.
+    ``daily`` are the accounts in which more than expired content is destroyed; by default all of them.
     """
     mark_spent(tx, {account: daily is None or account in daily for account, _ in slots})
     pages = load_pages(tx, sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}))
@@ -67,9 +68,10 @@ def destroy_slots(
 
 
 def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
-    """Marks accounts for new keys: by the daily rotation where the value is true, else by the weekly one.
+    """Marks accounts for new keys: for the daily rotation if the value is true, else for the weekly one.
 
-    In the transaction that destroys a key of theirs: without the mark an old backup would open it for ever.
+    This must share the transaction that destroys a key of theirs: without the mark an old backup could open that key
+    for ever.
     """
     if not accounts:
         return
@@ -88,7 +90,9 @@ def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
 
 
 class MarkedCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rotation that began now would take up: ``rewrapped`` accounts lie in the buckets of the marked ones."""
+    """What a rotation that began now would process: ``rewrapped`` counts the accounts in the buckets of the marked
+    ones.
+    """
 
     buckets: int
     rewrapped: int
@@ -146,7 +150,7 @@ def rewrap_accounts(tx: Transaction, wrapped: Mapping[UUID, bytes]) -> None:
 
 
 def pages_after(tx: Transaction, accounts: Collection[UUID], last: Page, limit: int) -> list[tuple[UUID, int, bytes]]:
-    """Up to ``limit`` key pages of ``accounts`` behind the page ``last``, in order: `(account, page, slots)`."""
+    """Up to ``limit`` key pages of ``accounts`` after the page ``last``, in order: `(account, page, slots)`."""
     return tx.execute(
         """SELECT account_id, page, slots FROM key_pages
             WHERE account_id = ANY(%s) AND (account_id, page) > (%s, %s) ORDER BY account_id, page LIMIT %s""",
@@ -155,7 +159,7 @@ def pages_after(tx: Transaction, accounts: Collection[UUID], last: Page, limit: 
 
 
 def rewrap_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
-    """Writes key pages that are there."""
+    """Overwrites existing key pages."""
     tx.execute(
         """UPDATE key_pages p SET slots = n.slots
              FROM unnest(%(account)b::uuid[], %(page)b::int[], %(slots)b::bytea[]) AS n(account_id, page, slots)
@@ -168,7 +172,9 @@ def rewrap_pages(tx: Transaction, pages: Mapping[Page, bytes]) -> None:
 
 
 def has_live_key(tx: Transaction, account: UUID) -> bool:
-    """Whether a segment, a safety copy or feedback of the account still has its key, or a hold keeps something of it."""
+    """Whether a segment, a safety copy or feedback of the account still has its key, or a hold keeps any of its
+    content.
+    """
     row = tx.execute(
         """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s
                              AND (key_slot IS NOT NULL OR safety_slot IS NOT NULL))
@@ -187,7 +193,7 @@ def destroy_keys(tx: Transaction, account: UUID) -> None:
 
 
 def stray_keys(tx: Transaction, account: UUID) -> int:
-    """How many wrapped keys of the account lie in a slot that nothing kept names: after an erasure, none."""
+    """The number of wrapped keys of the account in slots that no kept row uses; none after an erasure."""
     named = {
         row[0]
         for row in tx.execute(

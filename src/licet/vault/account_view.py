@@ -1,7 +1,7 @@
-"""Reading: an account and its conversations as the rule sees them at a moment.
+"""Reading: an account and its conversations as the rule sees them at a given moment.
 
-Nothing is locked and nothing is written: the account is brought to the moment in memory, so that a version that
-became effective ends a grant in the answer even before any verb has written so.
+Nothing is locked or written. The account is brought to the moment in memory, so that a version that became effective
+ends a grant in the answer even before any verb has recorded that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation and its account, brought to a moment. ``said`` are its turns, where they were asked for."""
+    """One conversation and its account, brought to a moment. ``said`` are its turns, if they were requested."""
 
     account: AccountRow
     state: AccountState
@@ -37,7 +37,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.AccountChange:
-    """The account at ``at``, or at its newest event where that is later."""
+    """The account at ``at``, or at its newest event if that is later."""
     return fold.advance(account.state, policies, max(at, account.state.last_at))
 
 
@@ -47,7 +47,7 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
 
 
 def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
-    """The ids of the first ``most`` accounts behind ``after``, in order."""
+    """The ids of the first ``most`` accounts after ``after``, in order."""
     rows = tx.execute(
         "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, most]
     )
@@ -55,7 +55,7 @@ def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
 
 
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
-    """The accounts that the host calls so, by the HMAC of the host's id."""
+    """The accounts to which the host gave this id, by its HMAC."""
     rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])
     return {bytes(host): account for host, account in rows}
 
@@ -65,13 +65,13 @@ def account_by_host(tx: Transaction, host: bytes) -> UUID | None:
 
 
 def owner(tx: Transaction, conversation: UUID) -> UUID | None:
-    """Whose conversation it is."""
+    """The account to which the conversation belongs."""
     row = tx.execute("SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]).fetchone()
     return row[0] if row else None
 
 
 def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | None:
-    """The account's conversation that the host calls so, by the HMAC of the host's id."""
+    """The account's conversation to which the host gave this id, by its HMAC."""
     row = tx.execute(
         "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s", [account, host]
     ).fetchone()
@@ -82,8 +82,8 @@ def conversation_ids(
     tx: Transaction, account: UUID, most: int, *, after: UUID | None = None, deleted: bool = True,
     project: UUID | None = None,
 ) -> list[UUID]:  # fmt: skip
-    """The first ``most`` conversations of an account, or of one of its projects, behind ``after``, in the order of their
-    ids, which is that of time. Without ``deleted`` those that were deleted are left out.
+    """The first ``most`` conversations of an account, or of one of its projects, after ``after``, in the order of their
+    ids, which is that of time. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT conversation_id FROM conversations
@@ -96,7 +96,7 @@ def conversation_ids(
 
 
 def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, int]:
-    """How many turns each of these conversations has, those without one left out."""
+    """How many turns each of these conversations has; conversations without turns are absent."""
     rows = tx.execute(
         """SELECT conversation_id, count(*) FROM turns WHERE account_id = %s AND conversation_id = ANY(%s)
             GROUP BY conversation_id""",
@@ -127,7 +127,7 @@ def newest_conversations(tx: Transaction, account: UUID, most: int) -> list[Stor
 
 
 def conversation_count(tx: Transaction, account: UUID | None = None) -> int:
-    """How many conversations there are, of an account or of all."""
+    """The number of conversations, of an account or of all."""
     row = tx.execute(
         "SELECT count(*) FROM conversations WHERE %(account)s::uuid IS NULL OR account_id = %(account)s::uuid",
         {"account": account},
@@ -136,31 +136,31 @@ def conversation_count(tx: Transaction, account: UUID | None = None) -> int:
 
 
 def segments_by_account(tx: Transaction) -> dict[UUID, int]:
-    """How many segments with content each account has."""
+    """The number of segments with content of each account."""
     rows = tx.execute("SELECT account_id, count(*) FROM segments WHERE erased_at IS NULL GROUP BY account_id")
     return dict(rows.fetchall())
 
 
 def newest_at(tx: Transaction) -> datetime | None:
-    """When the newest event of any account happened."""
+    """The time of the newest event of any account."""
     row = tx.execute("SELECT max(last_at) FROM accounts").fetchone()
     return row[0] if row else None
 
 
 def behind_count(tx: Transaction, number: int) -> int:
-    """How many accounts have a grant and have not been brought to the policy version of that number yet."""
+    """The number of accounts that have a grant and were not yet brought to the policy version with that number."""
     row = tx.execute("SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]).fetchone()
     return int(row[0]) if row else 0
 
 
 def flagged_count(tx: Transaction, at: datetime) -> int:
-    """How many conversations stand flagged at ``at``."""
+    """The number of conversations that are flagged at ``at``."""
     row = tx.execute("SELECT count(*) FROM conversations WHERE safety_until > %s", [at]).fetchone()
     return int(row[0]) if row else 0
 
 
 def turns_kept(tx: Transaction) -> int:
-    """How many turns have content here."""
+    """The number of turns whose content is stored."""
     row = tx.execute("SELECT count(*) FROM bodies WHERE turn > 0").fetchone()
     return int(row[0]) if row else 0
 
@@ -170,7 +170,7 @@ def kept_conversation_ids(
     deleted: bool = True,
 ) -> list[UUID]:  # fmt: skip
     """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety copies included; of
-    one project, where one is named. Without ``deleted`` those that were deleted are left out.
+    one project, if one is named. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
@@ -181,19 +181,6 @@ def kept_conversation_ids(
                              AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
             ORDER BY c.conversation_id DESC LIMIT %(most)s""",
         {"account": account, "before": before, "most": most, "project": project, "deleted": deleted},
-    )
-    return [row[0] for row in rows]
-
-
-def project_conversation_ids(tx: Transaction, account: UUID, project: UUID, most: int) -> list[UUID]:
-    """The newest ``most`` conversations of a project of which anything is kept."""
-    rows = tx.execute(
-        """SELECT c.conversation_id FROM conversations c
-            WHERE c.account_id = %s AND c.project_id = %s
-              AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
-                             AND s.conversation_id = c.conversation_id AND s.erased_at IS NULL)
-            ORDER BY c.conversation_id DESC LIMIT %s""",
-        [account, project, most],
     )
     return [row[0] for row in rows]
 
@@ -214,7 +201,7 @@ def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
 def copied_conversation_ids(
     tx: Transaction, account: UUID, at: datetime, most: int, *, after: UUID | None = None
 ) -> list[UUID]:
-    """The first ``most`` conversations behind ``after`` of which there is a safety copy that is kept at ``at``."""
+    """The first ``most`` conversations after ``after`` with a safety copy that is kept at ``at``."""
     rows = tx.execute(
         """SELECT DISTINCT conversation_id FROM segments
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
@@ -235,7 +222,7 @@ def stored(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> set
 
 
 def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
-    """What each (account, conversation) begins with, of what is stored, and its sealed bytes: 0 for its title, 1 for its
+    """The beginning of what is stored of each (account, conversation), as sealed bytes: 0 for its title, 1 for its
     first turn.
     """
     rows = tx.execute(
@@ -249,7 +236,7 @@ def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID,
 
 
 def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tuple[TurnState, datetime | None]]:
-    """The turns with content, and when each was said; turn 0 is the title."""
+    """The turns with content, and the time of each; turn 0 is the title."""
     rows = tx.execute(
         """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'), t.occurred_at
              FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
@@ -265,7 +252,9 @@ def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tup
 def turn_by_host(
     tx: Transaction, account: UUID, conversation: bytes, turn: bytes | None
 ) -> tuple[UUID, int | None] | None:
-    """Our conversation and turn that the host calls so, by HMACs; the turn is None where only that is not here."""
+    """The conversation and turn with these ids of the host, given as HMACs; the turn is None if only the conversation
+    is known.
+    """
     return tx.execute(
         """SELECT c.conversation_id, t.turn FROM conversations c
              LEFT JOIN turns t ON t.account_id = c.account_id AND t.conversation_id = c.conversation_id
@@ -360,7 +349,7 @@ def turns_of(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, l
 
 
 def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:
-    """When each turn of a conversation was said, by its number."""
+    """The time of each turn of a conversation, by its number."""
     rows = tx.execute(
         "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [account, conversation]
     ).fetchall()
@@ -370,8 +359,8 @@ def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, 
 def turns_after(
     tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
 ) -> list[tuple[TurnState, datetime, int | None]]:
-    """Up to ``limit`` turns after the one of that number, when each was said, and the sealed bytes of its content, None
-    where that is not stored.
+    """Up to ``limit`` turns after the one with that number, the time of each, and the sealed bytes of its content, None
+    if it is not stored.
     """
     rows = tx.execute(
         f"""SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, {cold_tier.SIZE} FROM turns t
@@ -386,8 +375,8 @@ def turns_after(
 
 
 def permitted_since(tx: Transaction, keys: Collection[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], datetime]:
-    """By account and HMAC of the host's conversation, when the account's newest yes was given, or the conversation let
-    in again, whichever is later; none where neither was.
+    """By account and HMAC of the host's conversation, when the account's newest yes was given or the conversation was
+    let in again, whichever is later; absent if neither happened.
     """
     rows = tx.execute(
         """SELECT k.account_id, k.host_hmac, greatest(
@@ -402,13 +391,13 @@ def permitted_since(tx: Transaction, keys: Collection[tuple[UUID, bytes]]) -> di
 
 
 def locked_gates(tx: Transaction, ids: Collection[UUID], policies: Policies, at: datetime) -> dict[UUID, Gate]:
-    """The gate of each account at ``at``, whose rows stay locked until the transaction ends."""
+    """The gate of each account at ``at``; the account rows stay locked until the transaction ends."""
     rows = tables.lock_accounts(tx, ids)
     return {account: gate(brought(row, policies, at).account, policies, at) for account, row in rows.items()}
 
 
 def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:
-    """The gate of an account at ``at``; None for one that does not exist."""
+    """The gate of an account at ``at``; None for an unknown account."""
     row = accounts(tx, [account]).get(account)
     return None if row is None else gate(brought(row, policies, at).account, policies, at)
 
@@ -416,8 +405,8 @@ def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) ->
 class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of the one asked about.
 
-    ``standings`` are by question of that version, ``unanswered`` those that are asked now; ``grant`` is the newest grant in
-    force, of any scope, 0 for none.
+    ``standings`` are by question of that version, ``unanswered`` are the questions that are asked now; ``grant`` is the
+    newest grant in force, of any scope, 0 for none.
     """
 
     gate: Gate
@@ -429,7 +418,7 @@ class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen | None]:
-    """The gate of each account at ``at``; None for one that does not exist. FencedError behind the fence."""
+    """The gate of each account at ``at``; None for an unknown account. FencedError behind the fence."""
     known = policy_versions.current(tx)
     rows = accounts(tx, list(set(ids)))
     version, newest = known.in_force(at).version, known.newest_material(at)

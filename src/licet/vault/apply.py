@@ -1,11 +1,11 @@
-"""The one way into the vault: commands folded in order, their rows gathered, all written in one transaction.
+"""All writes to the vault: commands are folded in order, their rows gathered, and all is written in one transaction.
 
 For each account the order is: lock its row, bring its time up, take its next number, read its state, fold with
-`policy.fold`. A batch locks accounts in the order of their ids. A live turn passes the gate; a replay of
-recorded history applies stamps and dates, but not the gate nor the refusal of expired conversations.
+`policy.fold`. A batch locks accounts in the order of their ids. A live turn passes the gate; a replay of recorded
+history applies stamps and dates, but neither the gate nor the refusal of expired conversations.
 
-A verb that can take rows out of a release takes `account_journal.ENDINGS_LOCK` shared before it numbers its journal row: whoever
-holds it exclusively sees every ending up to a position, and none is on its way.
+A verb that can take rows out of a release takes `account_journal.ENDINGS_LOCK` shared before it numbers its journal
+row: a transaction that holds the lock exclusively sees every ending up to a position, and no other is in progress.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow, SegmentKeys
 
-# Each turn dates every segment anew and writes those rows: with a bound, a turn costs what any turn costs.
+# Each turn dates every segment anew and writes those rows: the bound keeps the cost of every turn alike.
 SEGMENTS_MAX = 256
 TOO_MANY_SEGMENTS = "too_many_segments"
 
@@ -72,10 +72,10 @@ TOO_MANY_SEGMENTS = "too_many_segments"
 def apply(
     tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command], *, replay: bool = False
 ) -> list[CommandResult]:
-    """Folds ``commands`` in order and writes what follows; one answer each, in order.
+    """Folds ``commands`` in order and writes the result; one answer each, in order.
 
-    Raises UsageError for a value that no table takes, before anything is done, and nothing else for what a caller
-    may get wrong: what cannot be done is answered. The caller commits; nothing is acknowledged before that.
+    Raises UsageError for a value that no table accepts, before anything is written. No other mistake of a caller
+    raises: what cannot be done is reported in the answer. The caller commits, and acknowledges nothing before that.
     """
     if len(commands) > BATCH_COMMANDS_MAX:
         raise UsageError(f"`{len(commands)}` commands in one batch: at most {BATCH_COMMANDS_MAX}")
@@ -97,20 +97,20 @@ def apply(
             answers[place] = replace(answers[place], erasure=erasure)
             if isinstance(commands[place], Unhold):
                 batch.happened.append((place, _overdue(answers[place])))
-        if not replay:  # recorded history is the host's own, and its times are long over
+        if not replay:  # recorded history is the host's own, and its times passed long ago
             batch.tell_hosts(begun)
     return answers
 
 
 def _overdue(answer: CommandResult) -> NewHostEvent:
-    """What the end of a hold tells the hosts: what it kept for so long is to go."""
+    """The event to the hosts when a hold ends: what only the hold kept must leave them."""
     return host_events.must_leave(answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation)
 
 
 def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
-    """Brings up to ``limit`` accounts whose grant a version may have ended to ``at``; returns how many it took.
+    """Brings up to ``limit`` accounts whose grant a version may have ended to ``at``; returns how many it processed.
 
-    Call until it returns 0: then no grant is in force that a version effective at ``at`` does not allow.
+    Call it until it returns 0: then no grant is in force that a version effective at ``at`` does not allow.
     """
     number = policies.number(at)
     rows = tx.execute(
@@ -129,22 +129,24 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
 
 
 def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
-    """What the end of grants for the account tells the hosts of all that it said: its use for the questions ends."""
+    """The event to the hosts when grants for the account end, about all of its turns: their use for these questions
+    ends.
+    """
     match ending.cause:
         case fold.EndingCause.refused:
             return host_events.must_leave(account, at, Leaving.withdrawn, questions=_questions(ending))
         case fold.EndingCause.lapsed:
             return host_events.must_leave(account, at, Leaving.lapsed, questions=_questions(ending))
         case fold.EndingCause.narrowed | fold.EndingCause.closed:
-            raise BrokenError("keeping out and closing tell the hosts by themselves")
+            raise BrokenError("keeping out and closing have events of their own")
         case _:
             assert_never(ending.cause)
 
 
 def _together(endings: Sequence[fold.Ending]) -> list[fold.Ending]:
-    """Those of one cause and instant as one, with what the account is after the last of them.
+    """Merges results of one cause and instant into one, with the account's state after the last of them.
 
-    What was of no use after the first is of none after the last, so the dates are the same; and a no to every question
+    What was useless after the first is useless after the last, so the dates are the same; and a no to every question
     reads and writes each conversation once.
     """
     found: list[fold.Ending] = []
@@ -208,12 +210,12 @@ class _Batch(BatchState):
         self._changed(account, fold.advance(account.state, self.policies, at))
 
     def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
-        """Takes what became of an account, and brings nearer what the end of its grants leaves without a use."""
+        """Adopts the new state of an account, and shortens the dates of what is useless after the end of its grants."""
         last_at = account.state.last_at
         account.state = changed.account
         self.writes.accounts[account.account_id] = account
         for ending in _together(changed.endings):
-            # A version's first instant may lie before a sweep that did not have to know of it.
+            # A version's first instant may be earlier than a sweep that ran before the version was known.
             at = max(ending.at, last_at)
             self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
             whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
@@ -235,7 +237,7 @@ class _Batch(BatchState):
             self.tell(account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number)
 
     def _tell_leaving(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
-        """Grants for projects and conversations ended: each of the conversations is told of by itself."""
+        """Grants for projects and conversations ended: each conversation gets an event of its own."""
         because = Leaving.withdrawn if ending.cause is fold.EndingCause.refused else Leaving.lapsed
         for row in self.in_scope(account, ending):
             questions = [q for q in _questions(ending) if account.state.grant_for(q, row.state) is None]
@@ -243,12 +245,14 @@ class _Batch(BatchState):
                 self.must_leave(row, at, because, at, questions)
 
     def _after_ending(self, account: AccountRow, ending: fold.Ending, *, whole: bool) -> None:
-        """Where no grant is left nothing is useful, and one statement brings it all nearer; else each is asked of the rule."""
+        """If no grant is left, nothing is useful, and one statement shortens all dates; otherwise the rule decides for
+        each.
+        """
         if whole and not ending.account.grants:
             self.shorten_all(account, ending.content_until, ending.feedback_until)
             return
         rows = self.in_scope(account, ending)
-        self.flush()  # so that the tables hold what was given in this batch
+        self.flush()  # the tables must contain the grants of this batch
         feedback = tables.feedback_of(self.tx, account.account_id, [row.conversation_id for row in rows])
         for row in rows:
             after = fold.after_ending(ending, row.state, self.policies)
@@ -310,7 +314,7 @@ class _Batch(BatchState):
         )  # fmt: skip
 
     def _keep_project_out(self, account: AccountRow, project: ProjectRow, at: datetime) -> bool:
-        """Keeps each of its conversations out, and later ones; whether anything changed."""
+        """Keeps each conversation of a project out, and later ones; returns whether anything changed."""
         name, was_out = project.project_id.hex, project.kept_out_at is not None
         if not was_out:
             self.note_project(account, project, at, EntryKind.project_kept_out, ends=True)
@@ -318,7 +322,9 @@ class _Batch(BatchState):
         self.load_all(account, project.project_id)
         changed = not was_out
         mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
-        for row in sorted(mine, key=lambda row: row.conversation_id):  # one order, whatever else the batch is about
+        for row in sorted(
+            mine, key=lambda row: row.conversation_id
+        ):  # a fixed order, independent of the rest of the batch
             if row.state.project == name:
                 changed |= self._narrow(account, row, at)
         self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
@@ -334,7 +340,7 @@ class _Batch(BatchState):
         kept = [one for asked in command.keep if (one := self._scope(account, asked, at)) is not None]
         named = self.conversations.get(UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None
         if named is not None and named.account_id != account.account_id:
-            named = None  # another's is as unknown as one that never was
+            named = None  # one of another account is as unknown as one that does not exist
         chosen = fold.choose(
             before, self.policies, at, command.allow, question=command.question, scope=scope,
             conversation=named.state if named is not None else None, keep=kept, age=command.age,
@@ -349,7 +355,7 @@ class _Batch(BatchState):
         self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
         for answer in chosen.answers or (None,):
             self._chose(account, command, scope, answer, chosen.because, at)
-        self.happened += leaving  # a host hears the no before what follows from it
+        self.happened += leaving  # a host gets the event of the no before its consequences
         effects = {answer.effect for answer in chosen.answers}
         outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
         because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
@@ -359,7 +365,7 @@ class _Batch(BatchState):
         )  # fmt: skip
 
     def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> GrantScope | None:
-        """The scope as the rule names it; None for what the account does not have by that id."""
+        """The scope in the rule's terms; None if the account has nothing with that id."""
         if scope is None:
             return WHOLE_ACCOUNT
         if scope.conversation is not None:
@@ -374,7 +380,7 @@ class _Batch(BatchState):
         self, account: AccountRow, command: Choose, scope: GrantScope, answer: fold.Answer | None,
         because: fold.NoEffect | None, at: datetime,
     ) -> None:  # fmt: skip
-        """The row, the leaf and the event of one answer, and what begins or goes on by it."""
+        """The row, the leaf and the event of one answer, and the grant that begins or continues by it."""
         version = self.policies.number(at)
         effect = fold.Effect.none if answer is None else answer.effect
         self.journal(account, at, "choice", None, ends=not command.allow)
@@ -385,10 +391,10 @@ class _Batch(BatchState):
                 seq=account.last_seq, at=at, question=question, allow=command.allow, effect=effect, via=command.via,
                 showing=command.answers.showing if command.answers is not None else None,
             )  # fmt: skip
-        # A question that nobody asks is a word of whoever sent it: the log does not tell it.
+        # A question that nobody asks is text of the sender: the log does not contain it.
         asked = question if question in self.policies[version].asks else None
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
-        # What was shown, by its hash: the leaf commits to it, so that a receipt cannot name another notice later.
+        # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         self.tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
@@ -409,9 +415,9 @@ class _Batch(BatchState):
             self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
 
     def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
-        """The answer to a choice whose question was answered already, or is older than what is on record.
+        """The answer to a choice whose question was answered already, or is older than the stored answer.
 
-        A no takes effect from any page; a yes from an old one would begin again what the person ended since.
+        A no takes effect from any page; a yes from an old page would begin again what the person has ended since.
         """
         shown = command.answers
         if shown is None:
@@ -430,7 +436,7 @@ class _Batch(BatchState):
         return None
 
     def _known_turn(self, command: Command) -> CommandResult | None:
-        """The answer to a turn that is here already."""
+        """The answer to a turn that is already stored."""
         if not isinstance(command, Say) or command.host_turn is None:
             return None
         row = self.find(command)
@@ -512,12 +518,14 @@ class _Batch(BatchState):
         return row
 
     def _began_segment(self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime) -> None:
-        """A turn under another stamp may take out what a release holds: the whole conversation may be out now."""
+        """A turn with another stamp may remove rows from a release: the whole conversation may be excluded now."""
         if any(s.stamp.grants for s in row.state.segments[: said.segment]):
             self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
-        """What concerns one conversation of the account; another's is as unknown as one that never was."""
+        """A command about one conversation of the account; one of another account is as unknown as one that does not
+        exist.
+        """
         row = self.conversations.get(command.conversation)
         if row is None or row.account_id != account.account_id:
             return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
@@ -547,7 +555,7 @@ class _Batch(BatchState):
             case Hold() | Unhold():
                 self._hold(account, row, command, at)
             case _:
-                raise BrokenError("a command about a conversation that nobody takes")
+                raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
         outcome = Outcome.unchanged if row.state == before else Outcome.done
         return CommandResult(
@@ -556,7 +564,7 @@ class _Batch(BatchState):
         )  # fmt: skip
 
     def _narrow(self, account: AccountRow, row: ConversationRow, at: datetime) -> bool:
-        """Keeps a conversation out; whether it was not so already."""
+        """Keeps a conversation out; returns whether that changed anything."""
         kept = fold.narrow(account.state, row.state, self.policies, at)
         if kept.conversation is row.state:
             return False
@@ -626,18 +634,18 @@ class _Batch(BatchState):
             return CommandResult(
                 outcome=Outcome.refused, at=at, because="closed_deleted_or_expired", account=account.account_id
             )
-        self.flush()  # the copy is made of what the tables hold
+        self.flush()  # the copy is made from the tables
         feedback = uuid7(at, self.writes.random(10))
         self.note(account, row, at, EntryKind.feedback)
         key_slot = self._copy_shared(account, row, feedback, command, given, at)
         self.writes.feedback(row, feedback, command, given, key_slot, at)
-        self.flush()  # so that what ends later in this batch finds it in its table
+        self.flush()  # an end later in this batch must find it in its table
         return self._gave(account, row, feedback, at, Outcome.done)
 
     def _take_back(
         self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime
     ) -> CommandResult:
-        """A feedback's time is over when its person takes it back: nothing uses it, and the next sweep erases its copy."""
+        """Feedback ends when its person takes it back: nothing uses it, and the next sweep erases its copy."""
         self.flush()  # it may have been given in this batch
         key = [account.account_id, row.conversation_id, command.feedback]
         taken = self.tx.execute(

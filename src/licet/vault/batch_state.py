@@ -1,7 +1,7 @@
-"""What a batch of commands works on: the rows that it loaded and locked, what became of them, and what it is about to tell.
+"""The state of a batch of commands: the rows that it loaded and locked, their changes, and the entries it will write.
 
-Nothing here decides. `apply` folds the commands over it; names, projects and conversations are found by it, entries of the
-journal, of the log and for the hosts are noted in it, and `flush` writes everything gathered so far.
+Nothing here decides. `apply` folds the commands over it: it finds names, projects and conversations here, and records
+entries of the journal, of the log and for the hosts. `flush` writes everything gathered so far.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
 
 
 class BatchState:
-    """The state of a batch. ``ended`` are the grants that the command which is folded ended; ``place`` is that command's."""
+    """The state of a batch. ``ended`` are the grants that the current command ended; ``place`` is the position of that
+    command.
+    """
 
     def __init__(self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool) -> None:
         self.tx, self.policies, self.replay = tx, policies, replay
@@ -50,9 +52,9 @@ class BatchState:
         self.projects: dict[UUID, ProjectRow] = {}
         self.projects_by_host: dict[tuple[UUID, bytes], ProjectRow] = {}
         self.choices: dict[tuple[UUID, str], NewestChoice] = {}
-        self.ended: list[Grant] = []  # by the command that is folded
+        self.ended: list[Grant] = []  # by the current command
         self.writes = Writes(tx, keyring)
-        self.place = -1  # of the command that is folded
+        self.place = -1  # of the current command
         self.happened: list[tuple[int, NewHostEvent]] = []
 
     def load(self, commands: Sequence[Command]) -> None:
@@ -72,13 +74,13 @@ class BatchState:
         }  # fmt: skip
         wanted = {c.account for c in commands} | set(self.opened.values())
         # One round trip. Each statement sees what was committed before it began, so all but the first see what the
-        # locks keep as it is.
+        # locks protect from change.
         with pipelined(self.tx):
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
             buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
             life = fence.asking_life(self.tx)
-        self.accounts, self.life = accounts(), life()  # the life is the database's
+        self.accounts, self.life = accounts(), life()  # the life of the database
         for row in conversations():
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
@@ -105,14 +107,14 @@ class BatchState:
         self.projects_by_host[row.account_id, row.host_hmac] = row
 
     def _pages(self, saying: set[UUID]) -> set[Page]:
-        """The key pages that turns of these accounts will read or fill."""
+        """The key pages that turns of these accounts will read or extend."""
         accounts = [self.accounts[a] for a in saying if a in self.accounts]
         filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
         last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
         return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
 
     def _load_known_turns(self, says: Sequence[Say]) -> None:
-        """Which of the host's turns are here already, so that saying one twice adds nothing."""
+        """Loads which of the host's turns are already stored, so that a repeated turn adds nothing."""
         names = [c.host_turn for c in says if c.host_turn is not None]
         if not names or not self.conversations:
             return
@@ -132,7 +134,7 @@ class BatchState:
         self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
 
     def in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
-        """The conversations in the scope of what ended, those of the batch as they are in it."""
+        """The conversations in the scope of what ended; those of the batch with their state in it."""
         scopes = {grant.scope for grant in ending.grants}
         if WHOLE_ACCOUNT in scopes:
             self.load_all(account)
@@ -145,7 +147,7 @@ class BatchState:
         return sorted((row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id)
 
     def load_all(self, account: AccountRow, project: UUID | None = None) -> None:
-        """Every conversation of an account or of a project, beside those that the batch changed."""
+        """Every conversation of an account or of a project, except those that the batch changed."""
         for row in tables.conversations_of(self.tx, account.account_id, project=project):
             self.know(row)
 
@@ -165,13 +167,13 @@ class BatchState:
         for row in self.conversations.values():
             if row.account_id == account.account_id:
                 row.state = fold.shortened(row.state, content_until)
-                if row.saved is not None:  # the statement over the table shortens what it holds just so
+                if row.saved is not None:  # the statement over the table shortens the stored rows in the same way
                     row.saved = fold.shortened(row.saved, content_until)
 
     def find_project(
         self, account: AccountRow, known: UUID | None, host: bytes | None, title: bytes | None, at: datetime
     ) -> ProjectRow | None:
-        """The account's project, begun where the host names one that is not here yet."""
+        """The account's project; created if the host names one that is not stored yet."""
         if known is not None:
             row = self.projects.get(known)
             return row if row is not None and row.account_id == account.account_id else None
@@ -242,7 +244,9 @@ class BatchState:
         self.note_event(event)
 
     def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
-        """Writes the events of the batch, after what they tell; ``begun`` are the erasures by the command's place."""
+        """Writes the events of the batch, after the rows that they report; ``begun`` are the erasures by the command's
+        place.
+        """
         host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
         self.happened = []
 

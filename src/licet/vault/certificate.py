@@ -1,17 +1,17 @@
-"""Erasures, from the request to the certificate that says where content was and that nothing was found there.
+"""Erasures, from the request to the certificate, which states where content was and that nothing was found there.
 
-Every deletion, every closure, and every end of a hold that leaves something overdue owes a certificate, from the same
-transaction on. An erasure goes through its states in order, each step of which can be taken again:
+Every deletion, every closure, and every end of a hold that leaves something overdue requires a certificate, from the
+same transaction on. An erasure passes through its states in order; each step can be repeated:
 
-    requested   somebody asked
-    fenced      unreadable and unusable: in the transaction that took the request
-    shredded    every key of what is to go is overwritten, when its date has come or at once if that is asked for
-    swept       the sealed rows are gone as well; a closed account keeps its own key until the log has all its leaves
-    verified    each place of the register was read back, and the certificate is signed and told to the log
+    requested   somebody asked for it
+    fenced      unreadable and unusable, in the transaction that took the request
+    shredded    every key of its content is overwritten, on its date, or at once if that is asked for
+    swept       the sealed rows are deleted too; a closed account keeps its own key until the log has all its leaves
+    verified    each place of the register was read back, and the certificate is signed and its leaf appended
 
-The register decides which places are read back; a place that nobody can read back is an error and never a success.
-What has a date of its own (a safety copy, what a hold keeps) is listed with it. A certificate holds ids, closed words,
-numbers and dates, and a salt, so that its hash tells nothing to whoever lacks it.
+The register decides which places are read back; a place that cannot be read back is an error, never a success. Content
+with a date of its own (a safety copy, content under a hold) is listed with it. A certificate contains ids, closed
+words, numbers and dates, and a salt, so that its hash reveals nothing to somebody without it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ SALT_BYTES = 32
 
 
 class ErasureState(StrEnum):
+    """How far an erasure is; each state is committed together with its effects."""
+
     requested = "requested"
     fenced = "fenced"
     shredded = "shredded"
@@ -48,6 +50,8 @@ class ErasureState(StrEnum):
 
 
 class ErasureCause(StrEnum):
+    """Why something is erased."""
+
     deletion = "deletion"
     closure = "closure"
     hold_released = "hold_released"
@@ -56,14 +60,14 @@ class ErasureCause(StrEnum):
 class WaitsFor(StrEnum):
     """Why an erasure is not in its next state."""
 
-    hold = "hold"  # a legal hold keeps what it is about
-    period = "period"  # its keys die by a day to come
-    sweep = "sweep"  # what is due goes with the next sweep, or the next `licet erase run`
-    log = "log"  # leaves of a closed account are not in the log yet, and are told under a key that must die with it
+    hold = "hold"  # a legal hold keeps its content
+    period = "period"  # its keys are destroyed by a future day
+    sweep = "sweep"  # its content is due, and the next sweep or `licet erase run` erases it
+    log = "log"  # leaves of a closed account are not in the log yet, and need the key that is destroyed with it
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One erasure. ``conversation`` is None where the whole account is erased."""
+    """One erasure. ``conversation`` is None if the whole account is erased."""
 
     account: UUID
     erasure: UUID
@@ -78,7 +82,9 @@ class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A place of the register and what reading it back found. ``kept_until`` is the end of what stays on purpose."""
+    """A place of the register, and the result of reading it back. ``kept_until`` is the end of what stays
+    intentionally.
+    """
 
     place: CopyPlace
     reference: UUID
@@ -90,7 +96,7 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure waits for: keys that live, until when the last is due, and whether a hold keeps them."""
+    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them."""
 
     keys: int
     bodies: int
@@ -108,7 +114,7 @@ _BEGUN = {
 
 
 def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> dict[int, UUID]:
-    """Begins an erasure for each command that took effect and asks for one; fenced, as its transaction fences it.
+    """Begins an erasure for each effective command that requires one; it is fenced, because its transaction fences it.
 
     Returns the erasures' ids by the command's place.
     """
@@ -136,7 +142,7 @@ def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Com
 
 
 def _is_overdue(tx: Transaction, answer: CommandResult, conversation: UUID) -> bool:
-    """Whether the last hold's end leaves something that should have gone."""
+    """Whether the end of the last hold leaves something that should have been erased."""
     row = tx.execute(
         """SELECT NOT EXISTS (SELECT FROM holds WHERE account_id = %(account)s AND conversation_id = %(conversation)s)
               AND EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
@@ -147,7 +153,7 @@ def _is_overdue(tx: Transaction, answer: CommandResult, conversation: UUID) -> b
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
-    """NotFoundError for an id that was never given: nobody is told that what nobody asked for was done."""
+    """NotFoundError for an unknown id: an erasure that nobody requested is never reported as done."""
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure)}`")
@@ -155,7 +161,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
 
 
 def newest_requests(tx: Transaction, most: int) -> list[ErasureRecord]:
-    """The newest ``most`` erasures, by when they were asked for."""
+    """The newest ``most`` erasures, by the time of the request."""
     rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures ORDER BY requested_at DESC, erasure_id DESC LIMIT %s", [most])
     return [_read(row) for row in rows]
 
@@ -166,7 +172,7 @@ def request_count(tx: Transaction) -> int:
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
-    """How many closures are swept and not certified, and since when the first of them."""
+    """The number of closures that are swept and not certified, and since when the first of them waits."""
     row = tx.execute(
         "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
     ).fetchone()
@@ -175,7 +181,7 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
 
 
 def record_verified(tx: Transaction, of: ErasureRecord, at: datetime, jws: str) -> None:
-    """The erasure is verified, and this is its certificate."""
+    """Sets the erasure to verified, and stores its certificate."""
     tx.execute(
         """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
             WHERE account_id = %s AND erasure_id = %s""",
@@ -190,7 +196,7 @@ def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
 
 
 def rename(tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID) -> list[UUID]:
-    """Gives the erasure that was asked for then the id ``new``; returns the ids that it had."""
+    """Gives the erasure that was requested at that moment the id ``new``; returns the ids that it had."""
     rows = tx.execute(
         """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
                            WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
@@ -209,7 +215,7 @@ def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
 
 
 def newest_of(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[ErasureRecord]:
-    """The newest ``most`` erasures of an account, asked for before the one named."""
+    """The newest ``most`` erasures of an account that were requested before the one named."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR erasure_id < %(before)s)
@@ -220,13 +226,13 @@ def newest_of(tx: Transaction, account: UUID, most: int, *, before: UUID | None 
 
 
 def states_of(tx: Transaction, account: UUID) -> dict[ErasureState, int]:
-    """How many erasures of an account are in each state."""
+    """The number of erasures of an account in each state."""
     rows = tx.execute("SELECT state, count(*) FROM erasures WHERE account_id = %s GROUP BY state", [account])
     return {ErasureState(state): count for state, count in rows}
 
 
 def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[ErasureRecord]:
-    """Those that are not verified, in the order of their ids; ``keyless`` those alone of which no key lives any more."""
+    """Erasures that are not verified, in the order of their ids; ``keyless``: only those of which no key is left."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures e
              WHERE e.state <> 'verified' AND (%(after)s::uuid IS NULL OR e.erasure_id > %(after)s)
@@ -250,7 +256,7 @@ def _read(row: Sequence[Any]) -> ErasureRecord:
     )  # fmt: skip
 
 
-# What an erasure is about: its conversation or all of its account's; after a hold, what had come to its end by then.
+# The content of an erasure: its conversation or all of its account's; after a hold, what had expired by then.
 _SCOPE = "{0}.account_id = %(account)s AND (%(conversation)s::uuid IS NULL OR {0}.conversation_id = %(conversation)s)"
 _ENDED = " AND (%(ended)s::timestamptz IS NULL OR {0}.keep_until <= %(ended)s)"
 _OF_SEGMENTS, _OF_FEEDBACK = ((_SCOPE + _ENDED).format(alias) for alias in ("s", "f"))
@@ -281,7 +287,7 @@ def waits(tx: Transaction, of: ErasureRecord) -> Waits:
 
 
 def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
-    """Whether a hold on it stands that its person may be told of."""
+    """Whether it is under a hold that its person may be told about."""
     return (
         tx.execute(f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)).fetchone()
         is not None
@@ -289,7 +295,7 @@ def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
 
 
 def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
-    """Makes all of it due at ``at``: a deletion's period is at most, and what was asked for may go sooner."""
+    """Makes all of it due at ``at``: the period of a deletion is a maximum, and requested erasures may happen sooner."""
     params = {**scope(of), "at": at}
     later = "keep_until > %(at)s AND erased_at IS NULL"
     tx.execute(f"UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {later}", params)
@@ -297,7 +303,7 @@ def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
 
 
 def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> ErasureRecord:
-    """The erasure in the next state, which it enters at ``at``."""
+    """Moves the erasure to the next state, entered at ``at``; returns it."""
     assert to in (ErasureState.shredded, ErasureState.swept)
     tx.execute(
         f"UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s",
@@ -307,7 +313,9 @@ def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> 
 
 
 def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
-    """Each place of the register, read at ``at``. ``leasable`` counts, by release, the rows of it whose key was given out."""
+    """Reads back each place of the register at ``at``. ``leasable`` counts, by release, the rows of it whose key can
+    still be leased.
+    """
     rows = tx.execute(
         f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
              WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference ORDER BY c.place, c.reference""",
@@ -341,13 +349,14 @@ def _read_place(
         return leasable.get(reference, 0), "every row refused, its key dead", None
     if place is CopyPlace.export:
         return 0, _recalled(tx, of, reference, at), None
-    raise BrokenError(f"nobody can read the place `{place.value}` back")
+    raise BrokenError(f"the place `{place.value}` cannot be read back")
 
 
 def _recalled(tx: Transaction, of: ErasureRecord, export: UUID, at: datetime) -> str:
-    """What the recipient of an export said. No key reaches what left in clear: the recall is all that can be read back.
+    """The answer of the recipient of an export. No key reaches what left in clear: the recall is all that can be read
+    back.
 
-    BrokenError where it was never recalled from them, but for the end of a hold over what it does not hold.
+    BrokenError if it was never recalled from them, unless a hold ended whose content the export does not contain.
     """
     row = tx.execute(
         """SELECT coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at FROM exports e
@@ -365,7 +374,7 @@ def _recalled(tx: Transaction, of: ErasureRecord, export: UUID, at: datetime) ->
 
 
 def _read_safety(tx: Transaction, params: dict[str, Any]) -> tuple[int, str, datetime | None]:
-    """A safety copy stays to its own date, which a deletion does not shorten; without a key nothing of it may stay."""
+    """A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay."""
     row = tx.execute(
         f"SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format('s')} AND s.safety_slot IS NOT NULL", params
     ).fetchone()
@@ -381,7 +390,9 @@ def _count(tx: Transaction, statement: str, params: dict[str, Any]) -> int:
 
 
 def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]:
-    """The rows of every release that were made of what is erased; what rests on a safety copy alone dies with that."""
+    """The rows of every release that were made from the erased content; rows that rest only on a safety copy die with
+    that.
+    """
     rows = tx.execute(
         f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
              WHERE {_SCOPE.format("r")} AND NOT r.key_places <@ ARRAY['safety']
@@ -398,10 +409,10 @@ def document(
     of: ErasureRecord, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
     hosts: Sequence[dict[str, Canonical]], backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
 ) -> dict[str, Canonical]:  # fmt: skip
-    """What a certificate says. BrokenError where something was found: then there is nothing to certify."""
+    """The content of a certificate. BrokenError if something was found: then nothing can be certified."""
     for seen in places:
         if seen.found:
-            raise BrokenError(f"`{seen.found}` of what was erased lie in the place `{seen.place.value}` still")
+            raise BrokenError(f"`{seen.found}` erased items are still in the place `{seen.place.value}`")
     return {
         "v": VERSION,
         "type": "licet-erasure-certificate",

@@ -22,7 +22,7 @@ def _days(after_days: int) -> timedelta:
 
 
 def coolable(here: Installation, after_days: int = AFTER_DAYS) -> Coolable:
-    """What `cool` would move: segments in which nothing was said for ``after_days``. Nothing is touched."""
+    """What `cool` would move: segments without a new turn for ``after_days`` days. Changes nothing."""
     at = here.clock()
     with transaction(here.pool) as tx:
         return cold_tier.coolable(tx, at, at - _days(after_days))
@@ -31,7 +31,7 @@ def coolable(here: Installation, after_days: int = AFTER_DAYS) -> Coolable:
 def cool(
     here: Installation, after_days: int = AFTER_DAYS, progress: Callable[[int], None] = lambda _turns: None
 ) -> CoolingResult:
-    """Moves sealed content of such segments to the cold store; called again, it goes on where it was stopped."""
+    """Moves the sealed content of such segments to the cold store; called again, it continues where it stopped."""
     at = here.clock()
     if here.keyring.cold is None:
         raise BrokenError("this installation was opened without its cold store")

@@ -1,17 +1,18 @@
-"""The cold tier: sealed bodies of whole segments moved to objects, many segments of one due month to an object.
+"""The cold tier: sealed bodies of whole segments, moved to objects; many segments due in the same month share an
+object.
 
-What moves is the sealed bytes alone. The row stays, and says in which object they lie and where; the key stays where it
-was, so that erasing remains the death of the key: what is left of a body in an object opens never again.
+Only the sealed bytes move. The row stays, and names the object and the position in it; the key stays where it was, so
+that erasing still means destroying the key: what remains of a body in an object can never be opened again.
 
-One run at a time, under a lock that goes with its connection. The order, and which crash each step survives:
-1. an object is intended, and committed: a crash later leaves its name, and the next run deletes what lies under it;
-2. the object is written, durable, and read back: until then no row refers to it, and nothing has left the database;
-3. in one transaction each row lets go of exactly the bytes that were written (compared by hash) and takes its place in
-   the object instead, and the object counts as written. A body that was erased meanwhile is in no row any more.
+One run at a time, under a lock of its connection. The order, and which crash each step survives: 1. an object is
+announced, and committed: a later crash leaves its name, and the next run deletes what lies under it; 2. the object is
+written durably and read back: until then no row refers to it, and nothing has left the database; 3. in one transaction
+each row drops exactly the bytes that were written (compared by hash) and takes its position in the object instead, and
+the object counts as written. A body that was erased meanwhile is in no row any more.
 
-An object is never written again nor moved, since an older backup may refer to it. One that nothing refers to is
-marked as empty, and deleted `EMPTY_SECONDS` later: who found a body before it was erased has read it by then. Objects
-are filled by the month in which their segments are due, so that an object dies about as a whole.
+An object is never rewritten or moved, because an older backup may refer to it. One that nothing refers to is marked as
+empty, and deleted `EMPTY_SECONDS` later: a reader that found a body before it was erased has read it by then. Objects
+are filled by the month in which their segments are due, so that an object's segments expire at about the same time.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from licet.keys.objects import Objects
 from licet.store.connect import Pool, Transaction, retrying, transaction
 from licet.vault.ids import uuid7
 
-OBJECT_BYTES_MAX = 32 * 2**20  # beyond it an object takes no further segment; one segment is never parted
+OBJECT_BYTES_MAX = 32 * 2**20  # above it an object takes no further segment; a segment is never split
 OBJECT_SEGMENTS_MAX = 5_000
-DUE_DAYS_MIN = 30  # what is due sooner is not worth the way
+DUE_DAYS_MIN = 30  # content that is due sooner is not worth moving
 EMPTY_SECONDS = 3_600
 COOL_LOCK = 0x11CE7_0009
 
@@ -53,7 +54,7 @@ class Coolable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoolingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``deleted`` counts objects in which nothing lived any more, or that a crash had left."""
+    """What a run did. ``deleted`` counts objects in which no segment was left, or that a crash had left behind."""
 
     segments: int
     turns: int
@@ -72,7 +73,7 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def name_of(object_id: UUID) -> str:
-    return f"bodies/{object_id.hex[-2:]}/{object_id.hex}"  # the end is random, the beginning a time
+    return f"bodies/{object_id.hex[-2:]}/{object_id.hex}"  # the end of the id is random, its beginning is a time
 
 
 def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
@@ -84,7 +85,7 @@ def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
     found: dict[int, bytes] = {}
     for object_id, rows in wanted.items():
         if objects is None:
-            raise BrokenError("sealed content lies in the cold store, and there is none here")
+            raise BrokenError("sealed content is in the cold store, but no cold store is configured")
         spans = [(places[n][2] or 0, places[n][3] or 0) for n in rows]
         found |= dict(zip(rows, objects.read(name_of(object_id), spans), strict=True))
     return [found[n] if sealed is None else sealed for n, (sealed, *_) in enumerate(places)]
@@ -94,7 +95,7 @@ _COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(befo
 
 
 def coolable(tx: Transaction, at: datetime, before: datetime) -> Coolable:
-    """What a run at ``at`` would move: living segments whose last turn was before ``before``."""
+    """What a run at ``at`` would move: unerased segments whose last turn was before ``before``."""
     row = tx.execute(
         f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)), count(*) FILTER (WHERE b.turn > 0),
                    coalesce(sum(octet_length(b.sealed)), 0)
@@ -109,8 +110,8 @@ def cool(
     pool: Pool, objects: Objects, random: Random, at: datetime, before: datetime,
     progress: Progress = lambda _turns: None, *, bytes_max: int = OBJECT_BYTES_MAX,
 ) -> CoolingResult:  # fmt: skip
-    """Moves what `coolable` counts, object by object, and deletes objects in which nothing lives. Stopped anywhere, it
-    goes on where it was. BusyError while another run is under way, or where the object store does not answer.
+    """Moves what `coolable` counts, object by object, and deletes objects without segments. If it is stopped anywhere,
+    it continues there next time. BusyError while another run is in progress, or if the object store does not answer.
     """
     segments = turns = size = written = 0
     with _alone(pool):
@@ -129,12 +130,12 @@ def _alone(pool: Pool) -> Iterator[None]:
     with transaction(pool) as tx:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s)", [COOL_LOCK]).fetchone()
         if lock is None or not lock[0]:
-            raise BusyError("bodies are being moved to the cold store already", "wait until that run has ended")
+            raise BusyError("another run is moving bodies to the cold store", "wait until it has ended")
         yield
 
 
 def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iterator[list[Key]]:
-    """The segments to move, an object's at a time: of one due month, in the order of the index by day and account."""
+    """The segments to move, grouped by object: those due in one month, in the order of the index by day and account."""
     after: Key = (date.min, UUID(int=0), UUID(int=0), 0)
     while True:
         with transaction(pool) as tx:
@@ -167,7 +168,7 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
 
 
 def _move(pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime) -> list[_Body]:
-    """One object: intended, written, then taken in place of the rows' own bytes. Returns what moved."""
+    """One object: announced, written, then substituted for the rows' own bytes. Returns what was moved."""
     with transaction(pool) as tx:
         tx.execute(
             "INSERT INTO cold_objects (object_id, due_month, intended_at) VALUES (%s, %s, %s)",
@@ -224,7 +225,7 @@ def _let_go(pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes,
 
 
 def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
-    """Deletes what a crash left, and objects that have been empty for a while; the object first, then its row."""
+    """Deletes what a crash left, and objects that have been empty for some time; the object first, then its row."""
     with transaction(pool) as tx:
         tx.execute(
             """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL AND emptied_at IS NULL

@@ -1,7 +1,8 @@
-"""What the vault is told to do, and what it answers.
+"""The commands of the vault, and their answers.
 
-A command names its account by our id; strings of the host arrive as HMACs or as sealed content, never in clear.
-``at`` is the edge's clock, or the recorded time in a replay; the account's own order may bring it up.
+A command names its account by Licet's id; strings of the host arrive as HMACs or as sealed content, never in clear.
+``at`` is the edge's clock, or the recorded time in a replay; it is raised to the account's newest time if it is
+earlier.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from licet.policy.file import QUESTION
 from licet.policy.fold import Answer, Effect
 from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 
-# Why a command was refused (`CommandResult.because`), where others than the vault ask by it.
+# Reasons for a refusal (`CommandResult.because`) that other modules compare with.
 BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
 
@@ -36,7 +37,7 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class OpenAccount(_Command, frozen=True, kw_only=True):
     """``account`` is a new id, used unless the host's account is known already.
 
-    ``opened_at`` is when the host had opened it, before it is told to us; None: now.
+    ``opened_at`` is when the host had opened it, if that was before this command; None: now.
     """
 
     host: bytes
@@ -60,7 +61,8 @@ class CloseAccount(_Command, frozen=True, kw_only=True):
 class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """The question that a choice answers, as the person saw it.
 
-    ``after`` is the account's newest choice when it was shown, 0 for none; ``version`` the policy version it asked about.
+    ``after`` is the number of the account's newest choice when it was shown, 0 for none; ``version`` the policy version
+    it asked about.
     """
 
     showing: UUID
@@ -69,7 +71,7 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a conversation, each by our id or by the HMAC of the host's: one of them."""
+    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of them."""
 
     project: UUID | None = None
     host_project: bytes | None = None
@@ -80,9 +82,10 @@ class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
 class Choose(_Command, frozen=True, kw_only=True):
     """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import).
 
-    ``question`` None answers all that are asked, which a yes can only where one is; ``scope`` None is the account, and a no
-    has no other; ``keep`` are the scopes whose grants a no leaves. A yes to a question that is older than the account's
-    newest answer to it, or than the terms in force, is refused; the same answer to the same showing is one choice.
+    ``question`` None answers all that are asked; a yes can do that only if exactly one is asked. ``scope`` None is the
+    account, the only scope of a no; ``keep`` are the scopes whose grants a no leaves in force. A yes to a question that
+    is older than the account's newest answer to it, or than the terms in force, is refused; the same answer to the same
+    showing is one choice.
     """
 
     allow: bool
@@ -96,9 +99,9 @@ class Choose(_Command, frozen=True, kw_only=True):
 
 
 class _AboutProject(_Command, frozen=True, kw_only=True):
-    """``project`` is our id of one that there is; without it the HMAC of the host's id finds or begins one.
+    """``project`` is Licet's id of an existing project; without it the HMAC of the host's id finds or begins one.
 
-    ``title`` is an envelope of `content.encode`, taken where the project has none yet.
+    ``title`` is an envelope of `content.encode`, used if the project has none yet.
     """
 
     project: UUID | None = None
@@ -111,17 +114,17 @@ class KeepProjectOut(_AboutProject, frozen=True, kw_only=True):
 
 
 class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
-    """``out_at`` is since when the project was kept out when the person saw it; None lets it in as it is."""
+    """``out_at`` is since when the project was kept out when the person saw it; None lets it in whatever that is."""
 
     out_at: datetime | None = None
 
 
 class Say(_Command, frozen=True, kw_only=True):
-    """A turn. ``conversation`` is our id of an existing one; without it the host's id finds or begins one.
+    """A turn. ``conversation`` is Licet's id of an existing one; without it the host's id finds or begins one.
 
-    ``content`` is the envelope of `content.encode`, or None for a turn whose content is not to be stored. ``under`` is the
-    newest grant that the account had been given when it was said, 0 for none: told late, with a newer one in force, it is
-    refused. ``host_project`` counts on a conversation's first turn.
+    ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be stored. ``under`` is
+    the newest grant that the account had when the turn was said, 0 for none: a turn that arrives late, with a newer
+    grant in force, is refused. ``host_project`` counts on a conversation's first turn.
     """
 
     conversation: UUID | None = None
@@ -153,7 +156,9 @@ class Narrow(_About, frozen=True, kw_only=True):
 
 
 class Widen(_About, frozen=True, kw_only=True):
-    """``narrowings`` is how often the conversation had been kept out when the person saw it; None lets it in as it is."""
+    """``narrowings`` is how often the conversation had been kept out when the person saw it; None lets it in whatever
+    that is.
+    """
 
     narrowings: int | None = None
 
@@ -167,7 +172,7 @@ class Unflag(_About, frozen=True, kw_only=True):
 
 
 class HoldReason(StrEnum):
-    """Why a conversation must be kept, in a closed word: the matter itself is content."""
+    """Why a conversation must be kept, as a closed word; the matter itself is content."""
 
     litigation = "litigation"
     investigation = "investigation"
@@ -181,10 +186,11 @@ HOLD_REVIEW_MAX = timedelta(days=731)
 
 
 class Hold(_About, frozen=True, kw_only=True):
-    """``review_at`` is when somebody is to ask whether it still must be, by default after 180 days; nothing ends by itself.
+    """``review_at`` is when somebody must check whether the hold is still needed, by default after 180 days; nothing
+    ends by itself.
 
-    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that holds the
-    conversation already takes the new reason, date and telling.
+    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that already holds the
+    conversation takes the new reason, date and ``is_told``.
     """
 
     matter: str
@@ -223,12 +229,12 @@ NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 AGE_MAX = 150
 RATINGS = ("up", "down")
 TEXT_BYTES_MAX = 64 * 2**10
-KEPT_SCOPES_MAX = 1_000  # that one no may name
+KEPT_SCOPES_MAX = 1_000  # that a no may name
 
 
 def check(command: Command) -> None:
-    """UsageError for what no table takes. The value is not quoted: what is no name may be somebody's words."""
-    _require(command.at.tzinfo is not None, "at", "has no offset from UTC")
+    """UsageError for a value that no table accepts. The value is not quoted: an invalid name may be somebody's words."""
+    _require(command.at.tzinfo is not None, "at", "has no UTC offset")
     match command:
         case OpenAccount():
             _name("plan", command.plan)
@@ -250,7 +256,7 @@ def check(command: Command) -> None:
         case Hold():
             _matter(command.matter)
             if command.review_at is not None:
-                _require(command.review_at.tzinfo is not None, "review_at", "has no offset from UTC")
+                _require(command.review_at.tzinfo is not None, "review_at", "has no UTC offset")
                 days = HOLD_REVIEW_MAX.days
                 _require(
                     command.at < command.review_at <= command.at + HOLD_REVIEW_MAX, "review_at",
@@ -262,7 +268,7 @@ def check(command: Command) -> None:
             _require(command.score is None or 0 <= command.score <= 1, "score", "is not between 0 and 1")
         case GiveFeedback():
             _require(command.rating in RATINGS, "rating", f"is not one of {', '.join(RATINGS)}")
-            _require(command.turn >= 0, "turn", "is below 0")
+            _require(command.turn >= 0, "turn", "is negative")
         case CloseAccount() | TakeBackFeedback() | Delete() | Narrow() | Widen() | Unflag():
             pass
         case _:
@@ -272,8 +278,8 @@ def check(command: Command) -> None:
 def _choice(command: Choose) -> None:
     if command.question is not None:
         holds = QUESTION.fullmatch(command.question) is not None
-        _require(holds, "question", f"is no name of a question: it must match {QUESTION.pattern}")
-    _require(command.allow or command.scope is None, "scope", "belongs to a yes: what is to be left out is kept out")
+        _require(holds, "question", f"is not the name of a question: it must match {QUESTION.pattern}")
+    _require(command.allow or command.scope is None, "scope", "belongs to a yes; to exclude something, keep it out")
     _require(not command.allow or not command.keep, "keep", "belongs to a no")
     _require(len(command.keep) <= KEPT_SCOPES_MAX, "keep", f"names more than {KEPT_SCOPES_MAX} scopes")
     for scope in (*command.keep, *([command.scope] if command.scope is not None else [])):
@@ -281,7 +287,7 @@ def _choice(command: Choose) -> None:
 
 
 def _one_of(*ids: UUID | bytes | None) -> None:
-    _require(sum(one is not None for one in ids) == 1, "scope", "names a project or a conversation, one of them")
+    _require(sum(one is not None for one in ids) == 1, "scope", "must name either a project or a conversation")
 
 
 def _require(holds: bool, key: str, message: str) -> None:
@@ -290,7 +296,7 @@ def _require(holds: bool, key: str, message: str) -> None:
 
 
 def _name(key: str, value: str) -> None:
-    _require(NAME.fullmatch(value) is not None, key, f"is no name: it must match {NAME.pattern}")
+    _require(NAME.fullmatch(value) is not None, key, f"is not a valid name: it must match {NAME.pattern}")
 
 
 def _age(age: int | None) -> None:
@@ -304,11 +310,11 @@ def _matter(value: str) -> None:
 
 def _text(key: str, value: str) -> None:
     _require(len(value.encode("utf-8", "replace")) <= TEXT_BYTES_MAX, key, f"is longer than {TEXT_BYTES_MAX} bytes")
-    _require(not any("\ud800" <= letter <= "\udfff" for letter in value), key, "holds half a surrogate pair")
+    _require(not any("\ud800" <= letter <= "\udfff" for letter in value), key, "contains half a surrogate pair")
 
 
 class Outcome(StrEnum):
-    """``done`` took effect; ``unchanged`` was understood and changes nothing; ``duplicate`` was done before."""
+    """``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was done before."""
 
     done = "done"
     unchanged = "unchanged"

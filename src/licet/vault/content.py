@@ -1,10 +1,10 @@
-"""What is sealed of a turn: one author's words and what belongs to them, as one versioned envelope.
+"""The sealed content of a turn: one author's words and what belongs to them, as one versioned envelope.
 
-Bytes: one version byte, then one zstd frame over MessagePack of `Content`. Never two authors in one frame:
-compression across authors would let the length of one tell something of the other (CRIME, Rizzo and Duong 2012).
-A version byte is never reused; an unknown one is an error, so old content never decodes as something else.
+Bytes: one version byte, then one zstd frame over MessagePack of `Content`. A frame never holds two authors: with
+compression across authors, the length of one text would reveal something about the other (CRIME, Rizzo and Duong 2012).
+A version byte is never reused; an unknown one is an error, so old content is never decoded as something else.
 
-What holds content or a key is `Masked`: a traceback or a log line that prints it shows nothing of it.
+Types with content or a key are `Masked`: a traceback or a log line that prints one reveals nothing of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEVEL = 3
 
 
 class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A call that the assistant asked for. ``arguments`` is JSON text, as in the OpenAI messages shape."""
+    """A call that the assistant requested. ``arguments`` is JSON text, as in OpenAI's messages."""
 
     id: str
     name: str
@@ -31,10 +31,10 @@ class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything of a turn that came from outside and is not a closed enumeration.
+    """Everything in a turn that came from outside and is not a closed enumeration.
 
-    ``thread`` is empty for the conversation itself and names a subagent's side thread otherwise;
-    ``tool_call_id`` says which call a tool's turn answers. The rest is context that a transcript carries.
+    ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread; ``tool_call_id`` says
+    which call a tool's turn answers. The rest is context that a transcript contains.
     """
 
     text: str = ""
@@ -49,7 +49,7 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class _Contexts(threading.local):
-    """A zstd context serves one thread at a time, and making one costs more than a turn."""
+    """zstd contexts: each serves one thread at a time, and creating one costs more than a turn."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -62,12 +62,12 @@ _decoder = msgspec.msgpack.Decoder(Content)
 
 
 def encode(content: Content) -> bytes:
-    """The envelope of ``content``, ready to be sealed; UsageError for text that is no Unicode."""
+    """The envelope of ``content``, ready to be sealed; UsageError for text that is not Unicode."""
     try:
         packed = _encoder.encode(content)
     except UnicodeEncodeError:
-        # Not chained: the error carries the text.
-        raise UsageError("the text holds half a surrogate pair, which is no character") from None
+        # Not chained: the original error contains the text.
+        raise UsageError("the text contains half a surrogate pair, which is not a character") from None
     return ENVELOPE_V1 + _contexts.compressor.compress(packed)
 
 
@@ -76,7 +76,7 @@ def packed_bytes(envelope: bytes) -> int:
     try:
         return zstandard.frame_content_size(envelope[1:])
     except zstandard.ZstdError as error:
-        raise BrokenError("content envelope does not decode") from error
+        raise BrokenError("content envelope cannot be decoded") from error
 
 
 def decode(envelope: bytes) -> Content:
@@ -87,4 +87,4 @@ def decode(envelope: bytes) -> Content:
         packed = _contexts.decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
         return _decoder.decode(packed)
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
-        raise BrokenError("content envelope does not decode") from error
+        raise BrokenError("content envelope cannot be decoded") from error

@@ -1,6 +1,6 @@
-"""Every conversation, page by page, for whoever goes through all of them as a build of a release does.
+"""Every conversation, page by page, for readers of all of them, such as the build of a release.
 
-A page is bounded in conversations and in bytes of content. Who reads more than one page as of one moment brings a
+A page is bounded in conversations and in bytes of content. A caller that reads several pages as of one moment passes a
 transaction that is REPEATABLE READ.
 """
 
@@ -15,7 +15,7 @@ from licet.store.connect import Transaction
 from licet.vault import cold_tier
 
 PAGE_CONVERSATIONS_MAX = 256
-TURN_BYTES = 512  # the memory of a turn beside its content
+TURN_BYTES = 512  # the memory of a turn without its content
 
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
@@ -24,7 +24,7 @@ START: Place = (UUID(int=0), UUID(int=0))
 def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
     """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
 
-    A conversation that is larger than a page is a page of its own.
+    A conversation that is larger than a page gets a page of its own.
     """
     weights = " + ".join(
         f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b

@@ -1,6 +1,6 @@
-"""The register of copies: every place that comes to hold content, or something derived from it.
+"""The register of copies: every place that holds content, or something derived from it.
 
-A copy is registered in the transaction that writes it, so that no place can be forgotten by whoever erases.
+A copy is registered in the transaction that writes it, so that an erasure cannot miss any place.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class CopyPlace(StrEnum):
     safety = "safety"
     feedback = "feedback"
     release = "release"
-    export = "export"  # in clear, with a recipient: out of reach of any key, and so recalled
+    export = "export"  # in clear, with a recipient: no key protects it, so it is recalled
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment's content in one place; ``reference`` names the feedback, release or export it lies in."""
+    """One segment's content in one place; ``reference`` names the feedback, release or export that contains it."""
 
     account: UUID
     conversation: UUID
@@ -43,7 +43,7 @@ _COPIES = {
 
 
 def register(tx: Transaction, copies: Sequence[Copy], at: datetime) -> None:
-    """Registers ``copies``; one that is registered already stays as it is, and one that had ended begins anew."""
+    """Registers ``copies``; an existing registration is unchanged, and an ended one begins anew."""
     register_each(tx, dict.fromkeys(copies, at))
 
 
@@ -68,7 +68,7 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
 
 
 def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, at: datetime) -> None:
-    """Registers what the rows of a release with these ordinals were made of, as copies in an export."""
+    """Registers the sources of the release rows with these ordinals as copies in an export."""
     tx.execute(
         """
         INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
@@ -83,7 +83,7 @@ def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], e
 def end_exported_rows(
     tx: Transaction, release: UUID, export: UUID, deleted: Sequence[int], left: Sequence[int], at: datetime
 ) -> None:
-    """The recipient of an export has deleted some of its rows: what no row that is ``left`` was made of has ended."""
+    """The recipient of an export has deleted some of its rows: ends the copies that no row in ``left`` was made from."""
     tx.execute(
         """
         UPDATE copies c SET ended_at = %(at)s
@@ -100,7 +100,7 @@ def end_exported_rows(
 
 
 def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) -> None:
-    """What was copied to ``reference`` is there no longer: a build that is discarded, an export that was deleted."""
+    """Ends all copies at ``reference``: a build was discarded, or an export deleted."""
     tx.execute(
         "UPDATE copies SET ended_at = %s WHERE place = %s AND reference = %s AND ended_at IS NULL",
         [at, place.value, reference],
@@ -110,7 +110,7 @@ def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) 
 def end_rowless(
     tx: Transaction, release: UUID, accounts: Collection[UUID], conversations: Collection[UUID], at: datetime
 ) -> None:
-    """Rows of these accounts and conversations left a release: what no row that is left was made of has ended."""
+    """Rows of these accounts and conversations left a release: ends the copies that no remaining row was made from."""
     tx.execute(
         """UPDATE copies c SET ended_at = %(at)s
             WHERE c.place = 'release' AND c.reference = %(release)s

@@ -1,8 +1,8 @@
-"""What is due to be erased, and its rows' erasure: one meaning of `due` for the sweep, its forecast and its alarms.
+"""What is due to be erased, and its erasure: one definition of `due` for the sweep, its forecast and its alarms.
 
-Due at an instant is what is kept still although its `keep_until` has come and no hold keeps it; a safety copy has an end
-of its own. A hold that was placed when the time of something was over keeps nothing of it, but for a safety copy.
-What stays of an erased segment is its stamp and its dates.
+Content is due at an instant if it is still stored, its `keep_until` has passed and no hold keeps it; a safety copy has
+an end of its own. A hold that was placed after the end of something's period keeps nothing of it, except a safety copy.
+The stamp and the dates of an erased segment stay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEPT_COUNTED_MAX = 100_000
 
 
 class DueSegment(NamedTuple):
-    """A segment that is due. ``is_asked`` says that somebody asked for it, so that it enters the daily rotation."""
+    """A segment that is due. ``is_asked``: somebody asked for its erasure, so it enters the daily rotation."""
 
     account: UUID
     conversation: UUID
@@ -54,9 +54,9 @@ class DueFeedback(NamedTuple):
 
 
 class KeptBytes(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes of one end. ``until`` is when a sweep may erase them, None while a hold keeps them.
+    """Sealed bytes with one end. ``until`` is when a sweep may erase them, None while a hold keeps them.
 
-    ``is_long`` says that they are kept for more than a year.
+    ``is_long``: they are kept for more than a year.
     """
 
     until: datetime | None
@@ -64,23 +64,23 @@ class KeptBytes(msgspec.Struct, frozen=True, kw_only=True):
     is_long: bool
 
 
-# What a hold keeps of a segment or of feedback `s`: one that was placed when its time was over keeps nothing of it. Who
-# says what is due, or what will be kept, says it by these.
+# What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the period keeps nothing
+# of it. Every statement about what is due, or what will be kept, uses these.
 _HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
                      AND h.placed_at < s.keep_until)"""
 _COPY_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
                           AND h.conversation_id = s.conversation_id)"""
-# What is due: the day by the index, the instant exactly, and no hold that keeps it.
+# What is due: the day by the index, the instant exactly, and not kept by a hold.
 _IS_DUE = f"""s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME ZONE 'UTC')::date
      AND s.keep_until <= %(at)s AND NOT {_HELD}"""
 _DUE = f"FROM segments s WHERE {_IS_DUE}"
 _FEEDBACK_DUE = f"FROM feedback s WHERE {_IS_DUE}"
-# Looked up by primary key, not joined: where the tables have no statistics yet, a join's plan was 100 times slower.
+# Looked up by primary key, not joined: while the tables had no statistics, a join's plan was 100 times slower.
 _REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
                           WHEN c.incognito THEN 'incognito' ELSE 'expired' END
                 FROM conversations c JOIN accounts a USING (account_id)
                WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
-# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out brought nearer; of
+# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out shortened; of
 # feedback also that it was taken back. Such
 # a key enters the daily rotation, any other the weekly one.
 _IN_FORCE = """ARRAY(SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
@@ -119,12 +119,12 @@ def safety_counts(tx: Transaction, at: datetime) -> tuple[int, int]:
 
 
 def score_count(tx: Transaction, at: datetime) -> int:
-    """How many scores of flags are due."""
+    """The number of flag scores that are due."""
     return _count(tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at)
 
 
 def due_count(tx: Transaction, at: datetime, most: int) -> int:
-    """How many segments, feedback and safety copies are due at ``at``; it stops counting at ``most`` of each."""
+    """The number of segments, feedback and safety copies that are due at ``at``; counts at most ``most`` of each."""
     return sum(
         _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
         for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
@@ -132,7 +132,7 @@ def due_count(tx: Transaction, at: datetime, most: int) -> int:
 
 
 def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
-    """Since when the oldest of what is due at ``at`` is due; None where nothing is."""
+    """Since when the oldest content that is due at ``at`` is due; None if nothing is."""
     row = tx.execute(
         f"""SELECT least((SELECT min(s.keep_until) {_DUE}), (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
                          (SELECT min(s.safety_until) {_SAFETY_DUE}))""",
@@ -162,7 +162,7 @@ def kept_bytes(tx: Transaction) -> list[KeptBytes]:
 
 
 def turns_ending(tx: Transaction, since: datetime | None, until: datetime) -> int:
-    """How many kept turns have their end after ``since`` and not after ``until``; what a hold keeps has none."""
+    """The number of kept turns that end after ``since`` and not after ``until``; what a hold keeps has no end."""
     return _total(
         tx,
         f"""SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments s
@@ -173,7 +173,7 @@ def turns_ending(tx: Transaction, since: datetime | None, until: datetime) -> in
 
 
 def kept_count(tx: Transaction) -> int:
-    """How many segments are kept: exact up to KEPT_COUNTED_MAX, beyond it what the index was last seen to hold."""
+    """The number of kept segments: exact up to KEPT_COUNTED_MAX, above it the index's last known statistics."""
     row = tx.execute(
         """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(most)s) s),
                   (SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments_due'::regclass)""",
@@ -193,11 +193,11 @@ def _total(tx: Transaction, statement: str, params: dict[str, datetime | None]) 
     return int(row[0]) if row else 0
 
 
-# What a batch takes up
+# The content of a batch
 
 
 def due_accounts(tx: Transaction, at: datetime, limit: int, accounts: Collection[UUID] | None = None) -> list[UUID]:
-    """The accounts with the longest due, from up to ``limit`` of each kind; of ``accounts`` alone where given."""
+    """The accounts with the longest overdue content, from up to ``limit`` of each kind; only of ``accounts`` if given."""
     mine = f" AND (%(accounts)s::uuid[] IS NULL OR {_MINE})"
     rows = tx.execute(
         f"""
@@ -253,7 +253,7 @@ _SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.convers
                    AND s.segment = k.segment"""
 _FEEDBACK_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[])
                        AS k(account_id, feedback_id)) k"""
-# One statement, so that the keys of the rows are sent and sorted out once.
+# One statement, so that the keys of the rows are sent and sorted once.
 _ERASE = f"""
     WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
          erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM k WHERE {_SAME_SEGMENT}),

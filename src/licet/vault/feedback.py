@@ -1,7 +1,7 @@
-"""What a person gave as feedback: what is kept of it, until when, and what was shared, for that person alone.
+"""A person's feedback: what is kept of it, until when, and what was shared, for that person alone.
 
-A feedback is kept until its date has come and a sweep has erased it, or longer under a legal hold of its conversation. Its
-copy has a key of its own (`vault.safety_copies`), so it is read here and not by a permit to a turn.
+Feedback is kept until its date has passed and a sweep has erased it, or longer under a legal hold of its conversation.
+Its copy has a key of its own (`vault.safety_copies`), so it is read here and not by a permit for a turn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from licet.vault.content import Content, decode
 from licet.vault.writes import feedback_place
 
 FEEDBACK_ROWS_MAX = 1_000
-COMMENT = 0  # the turn under which the person's own comment lies
+COMMENT = 0  # the turn number of the person's own comment
 
 
 class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is None where nothing was shared."""
+    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is None if nothing was
+    shared.
+    """
 
     account: UUID
     feedback: UUID
@@ -40,7 +42,7 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SharedFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a feedback's copy holds: the person's comment, and the turns that they shared by number."""
+    """The content of a feedback's copy: the person's comment, and the turns that they shared, by number."""
 
     comment: str
     turns: tuple[tuple[int, Content], ...]
@@ -85,7 +87,7 @@ def _row(row: Sequence[Any]) -> FeedbackRow:
 
 
 def shared(tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime) -> dict[UUID, SharedFeedback]:
-    """What each feedback shares, for its own person; nothing of one whose time is over, hold or not."""
+    """What each feedback shares, for its own person; nothing if its period has ended, hold or not."""
     mine = {row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > at}
     wanted = [(row.account, row.key_slot) for row in mine.values() if row.key_slot is not None]
     keys = keyring.slot_keys(tx, wanted) if wanted else {}

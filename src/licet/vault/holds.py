@@ -1,11 +1,11 @@
-"""Legal holds as verbs: place one, end one, see what either would do.
+"""Legal holds as verbs: place one, end one, preview either.
 
-A hold names the matter that it is for, in the operator's own words, which are sealed: the same words end it. Beside it stand
-a reason in a closed word, the day on which somebody is to ask whether it still must be, who placed it, and whether the
-person may be told. It keeps what is kept on that day, makes nothing usable, and brings nothing back that has gone or
-whose time was over. Nothing ends it by itself.
+A hold names its matter in the operator's own words, which are sealed: the same words end it. It also has a reason as a
+closed word, the day on which somebody must check whether it is still needed, who placed it, and whether the person may
+be told. It keeps what is kept on the day it is placed, makes nothing usable, and brings nothing back that was erased or
+whose period was over. Nothing ends it automatically.
 
-Several conversations are held or freed together or not at all.
+Several conversations are held or released together, or not at all.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from licet.vault.installation import Installation
 from licet.vault.verbs import tell
 
 CONVERSATIONS_MAX = 1_000
-MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed as an id of the host is
+MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the host
 
 
 class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be. ``keeps``: something of the conversation is kept that the hold goes on keeping.
+    """What was done, or would be. ``keeps``: something of the conversation is stored that the hold continues to keep.
 
-    ``outcome`` is ``unchanged`` where the matter held it already, which then has the new reason and the new day.
+    ``outcome`` is ``unchanged`` if the matter held it already; the hold then has the new reason and the new day.
     """
 
     conversation: str
@@ -47,7 +47,7 @@ def place(
     here: Installation, conversations: Sequence[str], *, matter: str, reason: HoldReason, by: str,
     review_at: datetime | None = None, is_told: bool = True, dry_run: bool = False,
 ) -> list[HoldAct]:  # fmt: skip
-    """Places a hold on each conversation; NotFoundError for one that is not there, and then on none."""
+    """Places a hold on each conversation; NotFoundError if one does not exist, and then on none."""
     at = here.clock()
     review_at = review_at or at + HOLD_REVIEW
     with transaction(here.pool) as tx:
@@ -72,7 +72,9 @@ def place(
 
 
 def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False) -> list[HoldAct]:
-    """Ends the hold of a matter on each conversation; NotFoundError where it holds one of them not, and then on none."""
+    """Ends the hold of a matter on each conversation; NotFoundError if it does not hold one of them, and then ends
+    none.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         found = _owners(tx, conversations)
@@ -81,8 +83,8 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
     free = [shown(Prefix.conversation, name[1]) for name in found if name not in known]
     if free:
         raise NotFoundError(
-            f"no hold of that matter on `{free[0]}`",
-            "write it as it was written then; `licet hold list` shows what is held",
+            f"no hold for that matter on `{free[0]}`",
+            "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
     _tell(here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run)
     return [
@@ -107,7 +109,7 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many holds there are, on how many conversations, and which are past their review at a moment."""
+    """The number of holds, of conversations under them, and of holds that are past their review at a moment."""
 
     holds: int
     conversations: int
@@ -119,13 +121,13 @@ _HOLDS = "SELECT account_id, conversation_id, reason, placed_at, placed_by, revi
 
 
 def by_review(tx: Transaction, most: int) -> list[StoredHold]:
-    """The first ``most`` holds, those first that are to be reviewed first."""
+    """The first ``most`` holds, those to be reviewed earliest first."""
     rows = tx.execute(f"{_HOLDS} ORDER BY review_at, account_id, conversation_id LIMIT %s", [most])
     return [_stored(row) for row in rows]
 
 
 def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
-    """The holds on these conversations of an account that its person may be told of, oldest first."""
+    """The holds on these conversations of an account that its person may be told about, oldest first."""
     rows = tx.execute(
         f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason",
         [account, list(conversations)],
@@ -186,7 +188,7 @@ def _held(
 
 
 def _keeps(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
-    """Whether anything is kept that a hold placed now would go on keeping: what is due is not."""
+    """Whether anything is stored that a hold placed now would continue to keep: content that is due is not kept."""
     row = tx.execute(
         """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
                              AND erased_at IS NULL AND keep_until > %(at)s)

@@ -1,16 +1,17 @@
-"""Events for the hosts: what an assistant has to hear of choices, of what must leave it, and of what was erased.
+"""Events for the hosts: what an assistant must learn about choices, about what must leave it, and about erasures.
 
-Promise: an event shares the transaction of what it tells, so that neither is without the other. Events of one account
-stand in the order of its verbs. ``number`` is the place of an event in one order of all: it is given after the commit
-by whoever reads next, one at a time, so that an event that becomes visible late stands above everything that was read
-before, and a reader that goes on behind the last number it saw misses nothing. Numbers have gaps, and only grow: those
-of a later life of the database stand above all of the lives before.
+Promise: an event shares the transaction of what it reports, so that neither exists without the other. Events of one
+account are in the order of its verbs. ``number`` is the position of an event in one order of all events. It is given
+after the commit by the next reader, one at a time: an event that becomes visible late is therefore numbered after
+everything that was read before, and a reader that continues after the last number it saw misses nothing. Numbers have
+gaps, and only grow: those of a later life of the database are above those of all earlier ones.
 
-Nothing is written while no endpoint is there to hear it. An event holds our own ids, closed words, numbers and dates.
-It never holds an id of the host's: those are known here as HMACs alone (docs/adr/0013-events-name-our-ids.md).
+Nothing is written while there is no endpoint. An event contains Licet's own ids, closed words, numbers and dates. It
+never contains an id of the host's: those are stored as HMACs only (docs/adr/0013-events-name-our-ids.md).
 
-What must leave is to be acknowledged by each endpoint that was told of it. Each (event, endpoint) is a row of
-`deliveries`, made with the event: the register of which host was told what, which a certificate of erasure lists.
+What must leave must be acknowledged by each endpoint that was notified. Each (event, endpoint) is a row of
+`deliveries`, made with the event: the register of which host was notified of what, which a certificate of erasure
+lists.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from licet.vault.ids import Prefix, shown
 NUMBERING_LOCK = 0x11CE7_000B
 NUMBERED_MAX = 10_000
 NUMBERS_OF_A_LIFE = 2**40
-ACKNOWLEDGE_DAYS = 14  # as a recipient of a release: docs/erase.md
+ACKNOWLEDGE_DAYS = 14  # the same as for a recipient of a release: docs/erase.md
 
 Fact: TypeAlias = str | int | bool | Sequence[Sequence[int] | str] | None
 
 
 class EventKind(StrEnum):
-    """What an event tells; the `type` of a message."""
+    """The kind of an event; the `type` of a message."""
 
     choice_changed = "choice.changed"
     must_leave = "conversation.must_leave"
@@ -49,7 +50,7 @@ class EventKind(StrEnum):
 
 
 class LeaveReason(StrEnum):
-    """Why something must leave a host. Of the first three its use ends; of the others everything goes."""
+    """Why something must leave a host. For the first three its use ends; for the others everything must be deleted."""
 
     withdrawn = "withdrawn"
     lapsed = "lapsed"
@@ -65,7 +66,7 @@ _BEGINS_AN_ERASURE = frozenset({LeaveReason.deleted, LeaveReason.closed, LeaveRe
 
 
 class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that is to be written. ``facts`` are what a message shows beside the account."""
+    """A new event. ``facts`` are what a message contains beside the account."""
 
     account: UUID
     kind: EventKind
@@ -75,7 +76,7 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge_by: datetime | None = None
 
     def owing(self, erasure: UUID | None) -> NewHostEvent:
-        """With the erasure that its command began, where it is of the kind that begins one."""
+        """The event with the erasure that its command began, if its kind can begin one."""
         if self.kind is not EventKind.must_leave or self.facts["because"] not in _BEGINS_AN_ERASURE:
             return self
         return msgspec.structs.replace(self, erasure=erasure)
@@ -84,7 +85,7 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
 def choice_changed(
     account: UUID, at: datetime, *, effect: str, standing: str, policy: str, question: str, scope: GrantScope
 ) -> NewHostEvent:
-    """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's in the question."""
+    """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's for the question."""
     facts: dict[str, Fact] = {
         "question": question, "effect": effect, "standing": standing, "policy": policy, "scope": scope.kind.value,
         "project": shown(Prefix.project, UUID(hex=scope.name)) if scope.kind is ScopeKind.project else None,
@@ -98,10 +99,11 @@ def must_leave(
     conversation: UUID | None = None, turns: Sequence[tuple[int, int]] | None = None,
     questions: Sequence[str] | None = None,
 ) -> NewHostEvent:  # fmt: skip
-    """A conversation, or without one all of the account's, is not to be used from ``at`` and gone by ``leave_by``.
+    """A conversation, or without one all of the account's, must not be used from ``at`` on, and must be gone by
+    ``leave_by``.
 
-    ``turns`` are the first and last of each run where only those are meant; ``questions`` those whose purposes it must not
-    be used for, all of them where none is named.
+    ``turns`` are the first and last of each run if only those are meant; ``questions`` those whose purposes it must not
+    be used for, or all if none is named.
     """
     by = max(leave_by or at, at)
     facts: dict[str, Fact] = {
@@ -117,14 +119,14 @@ def must_leave(
 
 
 def is_of_a_no(event: NewHostEvent) -> bool:
-    """Whether it tells that something must leave because the answer was no."""
+    """Whether it reports that something must leave because the answer was no."""
     return event.kind is EventKind.must_leave and event.facts["because"] == LeaveReason.withdrawn
 
 
 def conversation_erased(
     account: UUID, at: datetime, conversation: UUID, because: str, turns: Sequence[tuple[int, int]], *, whole: bool
 ) -> NewHostEvent:
-    """The keys of these turns are destroyed; ``whole`` says that nothing of the conversation is left."""
+    """The keys of these turns are destroyed; ``whole``: nothing of the conversation is left."""
     facts: dict[str, Fact] = {
         "conversation": shown(Prefix.conversation, conversation), "turns": [list(run) for run in turns],
         "because": because, "whole": whole,
@@ -141,7 +143,7 @@ def release_recalled(
     account: UUID, at: datetime, erasure: UUID, *, release: UUID, name: str, recipient: str, handout: UUID,
     due_at: datetime,
 ) -> NewHostEvent:  # fmt: skip
-    """A recipient of a release is to take rows of it out of use: the withdrawn rows of the release say which."""
+    """A recipient of a release must take rows of it out of use: the withdrawn rows of the release say which."""
     facts: dict[str, Fact] = {
         "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
         "due": written(due_at),
@@ -153,7 +155,7 @@ def rows_recalled(
     account: UUID, at: datetime, *, release: UUID, name: str, recipient: str, handout: UUID, export: UUID,
     ordinals: Sequence[int], due_at: datetime,
 ) -> NewHostEvent:  # fmt: skip
-    """A recipient of a plain export is to delete rows of it, by `ordinal`, in runs of a first and a last one."""
+    """A recipient of a plain export must delete rows of it, by `ordinal`, in runs of a first and a last one."""
     facts: dict[str, Fact] = {
         "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
         "export": shown(Prefix.export, export), "rows": _runs(ordinals), "due": written(due_at),
@@ -172,9 +174,10 @@ def _runs(ordinals: Sequence[int]) -> list[list[int]]:
 
 
 def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
-    """Writes ``happened`` in order, with a delivery to each endpoint that hears its kind; nothing without an endpoint.
+    """Writes ``happened`` in order, with a delivery to each endpoint that subscribes to its kind; writes nothing
+    without an endpoint.
 
-    Who calls has locked the accounts.
+    The caller has locked the accounts.
     """
     if happened:
         tx.execute(_APPEND, {
@@ -187,7 +190,7 @@ def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
         })  # fmt: skip
 
 
-# The identity column counts in the order of the query below it, so that rows written at once keep their order.
+# The identity column counts in the order of the query below it, so that rows of one statement keep their order.
 _APPEND = """
     WITH told AS (
         INSERT INTO events (account_id, kind, occurred_at, erasure_id, acknowledge_by, facts)
@@ -207,9 +210,9 @@ _APPEND = """
 
 
 def erased(tx: Transaction, rows: Sequence[tuple[UUID, UUID, int, str]], at: datetime) -> None:
-    """Tells of segments (account, conversation, segment, because) that a sweep has just erased, by conversation.
+    """Reports segments (account, conversation, segment, because) that a sweep has just erased, by conversation.
 
-    What had merely come to its end must leave the hosts as well; of the rest they were told when it was asked for.
+    Content that merely expired must leave the hosts as well; of the rest they were notified when it was requested.
     """
     key = {
         "account": [row[0] for row in rows], "conversation": [row[1] for row in rows], "segment": [row[2] for row in rows],
@@ -238,7 +241,7 @@ _ERASED = """
 
 
 def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure: UUID) -> None:
-    """An erasure that a restore began again goes on under the id that its person was given."""
+    """An erasure that a restore began again continues under the id that its person was given."""
     tx.execute(
         "UPDATE events SET erasure_id = %s WHERE account_id = %s AND erasure_id = ANY(%s)",
         [erasure, account, list(was)],
@@ -249,7 +252,7 @@ def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure:
 
 
 class HostEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as readers and webhooks see it. ``cursor`` is where to go on behind it."""
+    """An event as readers and webhooks see it. ``cursor`` is where to continue after it."""
 
     id: str
     type: EventKind
@@ -259,7 +262,7 @@ class HostEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_number(tx: Transaction) -> int:
-    """The number of the newest event that was given one, 0 before the first."""
+    """The number of the newest numbered event, 0 before the first."""
     row = tx.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
     return int(row[0]) if row else 0
 
@@ -269,7 +272,7 @@ def give_numbers(tx: Transaction) -> int:
     waits = tx.execute("SELECT EXISTS (SELECT FROM events WHERE number IS NULL)").fetchone()
     if waits == (False,):
         return 0
-    # The lock is freed after the commit is visible, and each statement sees what was committed before it began.
+    # The lock is released after the commit is visible, and each statement sees what was committed before it began.
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBERING_LOCK])
     rows = tx.execute(
         "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s", [NUMBERED_MAX]
@@ -306,7 +309,7 @@ def read(row: Sequence[Any]) -> HostEvent:
 
 
 def since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
-    """The events behind ``number``, in their one order; those that have just been committed included."""
+    """The events after ``number``, in their order, including those that have just been committed."""
     while give_numbers(tx) == NUMBERED_MAX:
         pass
     rows = tx.execute(f"SELECT {COLUMNS} FROM events e WHERE e.number > %s ORDER BY e.number LIMIT %s", [number, limit])
@@ -314,9 +317,9 @@ def since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
 
 
 def number_of(cursor: str) -> int:
-    """The number that a cursor shows; UsageError for what is none."""
+    """The number in a cursor; UsageError if it is not one."""
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise UsageError("`since` is no cursor that an event gave", "take `next` of the answer before, or 0")
+        raise UsageError("`since` is not a cursor of an event", "use `next` of the previous answer, or 0")
     return int(cursor)
 
 
@@ -324,7 +327,7 @@ def number_of(cursor: str) -> int:
 
 
 def prune(tx: Transaction, before: datetime, limit: int) -> int:
-    """Drops old events that nobody waits for; what was not delivered, or not acknowledged, stays."""
+    """Deletes old events that nobody waits for; undelivered and unacknowledged ones stay."""
     return tx.execute(
         """DELETE FROM events WHERE (account_id, event_id) IN (
                SELECT e.account_id, e.event_id FROM events e

@@ -1,10 +1,11 @@
-"""The same request twice is one: `Idempotency-Key`, kept with the effect in one transaction, for a day.
+"""`Idempotency-Key`: a repeated request is done once. The key is stored with the effect, in one transaction, for a day.
 
-A key belongs to its caller. The same key with another request is refused (422); while the first one is under way,
-in this process or another, so is the second (409). What was refused is not kept, so that it can be tried again. Kept
-are the outcome and our own ids, never content; a request is known by an HMAC of it under the installation's key.
+A key belongs to its caller. The same key with a different request is refused (422); while the first request is in
+progress, in this process or another, the second is refused too (409). A refused request is not stored, so that it can
+be tried again. What is stored are the outcome and Licet's own ids, never content; a request is recognised by its HMAC
+under the installation's key.
 
-Crash: before the commit neither the effect nor the key is there; after it both are.
+Crash: before the commit neither the effect nor the key exists; after it both do.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ Place = tuple[bytes, bytes]
 
 
 class ReusedKeyError(RefusedError):
-    """An `Idempotency-Key` that came with another request before."""
+    """An `Idempotency-Key` that was used for a different request before."""
 
     status = 422
 
 
 class RunningKeyError(RefusedError):
-    """The first request with this `Idempotency-Key` is still under way."""
+    """The first request with this `Idempotency-Key` is still in progress."""
 
 
 class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that is to be done once. All three are HMACs."""
+    """A request that must be done once. All three fields are HMACs."""
 
     caller: bytes
     key: bytes
@@ -49,7 +50,7 @@ class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
-    """The request of ``caller`` under ``key``; UsageError for a key that is none."""
+    """The request of ``caller`` under ``key``; UsageError for an invalid key."""
     if not 0 < len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
         raise UsageError(f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters")
     whole = b"".join(len(part).to_bytes(8, "big") + part for part in request)
@@ -63,7 +64,7 @@ def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentC
 def remembered(
     tx: Transaction, asked: Sequence[IdempotentCall], at: datetime
 ) -> dict[Place, CommandResult | LicetError]:
-    """What is known of these keys: the answer that was given, or why none can be. The rest are now ours to do."""
+    """What is known of these keys: the answer that was given, or why there is none. The rest are now ours to process."""
     known: dict[Place, CommandResult | LicetError] = {}
     numbers = {one.place: _number(one) for one in asked}
     locked: dict[int, bool] = dict(
@@ -85,7 +86,7 @@ def remembered(
                 msgspec.json.decode(answer, type=CommandResult)
                 if request == one.request
                 else ReusedKeyError(
-                    "this `Idempotency-Key` came with another request before", "make a new key for each request",
+                    "this `Idempotency-Key` was used for another request before", "use a new key for each request",
                     because="idempotency_key_reused",
                 )
             )  # fmt: skip
@@ -95,20 +96,20 @@ def remembered(
 
 
 def _number(one: IdempotentCall) -> int:
-    """The number of an advisory lock; two keys with the same one only wait for each other."""
+    """The number of an advisory lock; two keys with the same number merely wait for each other."""
     return int.from_bytes(hmac.digest(one.caller, one.key, "sha256")[:8], "big", signed=True)
 
 
 def running() -> RunningKeyError:
     return RunningKeyError(
-        "the first request with this `Idempotency-Key` is still under way",
-        "ask again",
+        "the first request with this `Idempotency-Key` is still in progress",
+        "try again",
         because="idempotency_key_running",
     )
 
 
 def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime) -> None:
-    """Keeps the answers to requests that were not refused."""
+    """Stores the answers to requests that were not refused."""
     kept = [(one, answer) for one, answer in done if answer.outcome not in (Outcome.refused, Outcome.unknown)]
     if not kept:
         return
@@ -128,7 +129,7 @@ def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], 
 
 
 def sweep(tx: Transaction, at: datetime) -> None:
-    """Forgets keys that are older than a day, a bounded number of them."""
+    """Deletes keys that are older than a day, a bounded number of them."""
     tx.execute(
         """DELETE FROM idempotency_keys WHERE (caller_hmac, key_hmac) IN
            (SELECT caller_hmac, key_hmac FROM idempotency_keys WHERE kept_at <= %s LIMIT %s)""",

@@ -1,7 +1,7 @@
-"""Identifiers: UUIDv7 (RFC 9562) shown with a prefix, and keyed hashes of what a host calls things.
+"""Identifiers: UUIDv7 (RFC 9562) shown with a prefix, and keyed hashes of the host's ids.
 
-A turn is named by its conversation and its number, so that no index over a hundred million turns is needed.
-A host's own ids may be names or addresses: only their HMAC is kept, under a key of the installation.
+A turn is identified by its conversation and its number, so that no index over a hundred million turns is needed. A
+host's own ids may be names or addresses: only their HMAC is stored, under a key of the installation.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def shown_turn(conversation: UUID, turn: int) -> str:
 
 
 def parse(prefix: Prefix, text: str) -> UUID:
-    """The id that ``text`` shows; NotFoundError where it can show none, as for an id that was never given."""
+    """The id that ``text`` shows; NotFoundError if it cannot be one, as for an id that was never given."""
     head, _, tail = text.partition("_")
     if head == prefix.value and len(tail) == 32:
         try:
@@ -69,19 +69,22 @@ def parse_turn(text: str) -> tuple[UUID, int]:
 
 
 def staff_address(text: str) -> str:
-    """A staff member's address of e-mail as it is compared: ASCII, its capitals made small; UsageError for any other.
+    """A staff member's e-mail address in the form that is compared: ASCII, with capitals lowered; UsageError for any
+    other.
 
-    No other letters are taken: folding them takes one address for another (the Kelvin sign becomes `k`).
+    Other letters are not accepted: folding them confuses one address with another (the Kelvin sign becomes `k`).
     """
     name, _, domain = text.partition("@")
     plain = text.isascii() and text.isprintable() and " " not in text and "@" not in domain
     if not plain or not name or not domain or len(text) > ADDRESS_CHARACTERS_MAX:
-        raise UsageError("that is no address of e-mail of plain letters", "write it as in ana@example.org")
+        raise UsageError("that is not an e-mail address in ASCII letters", "write it like ana@example.org")
     return text.lower()
 
 
 def host_hmac(key: bytes, what: str, *names: str) -> bytes:
-    """HMAC-SHA256 of a host's id for ``what``, cut to 16 bytes; the parts cannot run into each other."""
+    """HMAC-SHA256 of a host's id for ``what``, truncated to 16 bytes; the parts are delimited, so they cannot be
+    confused.
+    """
     if sum(map(len, names)) > HOST_ID_CHARACTERS_MAX:
         raise UsageError(f"an id of the host is longer than {HOST_ID_CHARACTERS_MAX} characters")
     message = "\x1f".join([what, *(f"{len(n)}:{n}" for n in names)])

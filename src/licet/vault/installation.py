@@ -1,4 +1,4 @@
-"""An open installation: what is configured, opened; every verb takes one."""
+"""An open installation: its configuration, database and keys. Every verb takes one."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_made(config: Configuration) -> bool:
-    """Whether somebody made an installation here: what only opens one must not make a second one in passing."""
+    """Whether an installation exists: commands that only open one must not create a second one."""
     return config.data.is_dir() and (config.database_url is not None or (config.data / "postgres").is_dir())
 
 
 def refuse_unmade(config: Configuration) -> None:
-    """UsageError where nobody made an installation."""
+    """UsageError if there is no installation."""
     if not is_made(config):
         raise UsageError(
             f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
@@ -62,18 +62,18 @@ def own_clock(config: Configuration) -> Clock:
 def installation(
     config: Configuration, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False
 ) -> Iterator[Installation]:
-    """Opens what is configured, starting the embedded database where there is none.
+    """Opens what is configured, and starts the embedded database if none is configured.
 
-    An empty or an embedded database is brought to the newest schema; one of your own that holds an older schema is
-    refused unless ``upgrade`` is asked for, so that no command migrates it in passing. A database that lacks what its
-    restriction journal holds is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it forward.
+    An empty or an embedded database is migrated to the newest schema. A database of your own with an older schema is
+    refused unless ``upgrade`` is set, so that no ordinary command migrates it. A database that lacks restrictions of
+    its journal is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it up to date.
     """
     with database(config) as pool:
         with pool.connection() as conn:
             todo = pending(conn)
             if todo and config.database_url and not upgrade and len(todo) < len(migrations()):
                 raise RefusedError(
-                    f"the database's schema is older: {len(todo)} migration(s) are to be made",
+                    f"the database's schema is older: {len(todo)} migration(s) must run",
                     "back it up, then run `licet upgrade`",
                     because="older_schema",
                 )
@@ -84,7 +84,7 @@ def installation(
 
 @contextmanager
 def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
-    """An installation over a database that is open and of the newest schema; refused as in `installation`."""
+    """An installation on an open database with the newest schema; refused as in `installation`."""
     with closing(Journal(config.journal)) as journal:
         keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
         if not behind_fence:
@@ -93,7 +93,9 @@ def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool 
 
 
 def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
-    """RefusedError for a database that was restored and not brought forward; finishes what a crash kept out."""
+    """RefusedError for a database that was restored but not brought up to date; also completes what a crash left
+    unwritten.
+    """
     with transaction(pool) as tx:
         fence.check(tx)
         match journal_state.state_of(tx, journal, at):
@@ -101,25 +103,25 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
                 restriction.catch_up(tx, journal)
             case JournalState.older:
                 raise RefusedError(
-                    "the database is older than its restriction journal: it lacks what was taken back since",
-                    "bring it forward: `licet restore --here`", because="restored",
+                    "the database is older than its restriction journal: it lacks later withdrawals and deletions",
+                    "bring it up to date: `licet restore --here`", because="restored",
                 )  # fmt: skip
             case JournalState.foreign:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put the folder of its journal back, or name it with LICET_RESTRICTIONS", because="other_journal",
+                    "put its journal's folder back, or set LICET_RESTRICTIONS to it", because="other_journal",
                 )  # fmt: skip
 
 
 def policies(here: Installation) -> Policies:
-    """The versions in force; RefusedError before the first is applied."""
+    """The versions in force; RefusedError before the first one is applied."""
     with transaction(here.pool) as tx:
         return policy_versions.applied(tx)
 
 
 @contextmanager
 def one_moment(here: Installation, *, records: bool = False) -> Iterator[tuple[Transaction, Policies]]:
-    """A snapshot, and the versions in force in it: all that a page shows is read in it, so that no two parts disagree.
+    """A snapshot, and the versions in force in it: a page reads everything in it, so that no two parts disagree.
 
     With ``records`` it may also append that the page was shown. FencedError behind the fence.
     """

@@ -1,6 +1,6 @@
-"""What may not be: a key without its content, content without its key, or a copy that the register does not know.
+"""States that must not occur: a key without its content, content without its key, or an unregistered copy.
 
-Each is a count over all of the tables, which asks nobody who wrote them; a sound vault answers 0 to all.
+Each is a count over whole tables, independent of the code that wrote them; a sound vault answers 0 to all.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from licet.store.connect import Transaction
 
 
 def bodies_without_segment(tx: Transaction) -> int:
-    """Sealed turns of no segment."""
+    """Sealed turns without a segment."""
     return _count(
         tx,
         """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s WHERE s.account_id = b.account_id
@@ -18,7 +18,7 @@ def bodies_without_segment(tx: Transaction) -> int:
 
 
 def bodies_without_key(tx: Transaction) -> int:
-    """Sealed turns whose key is gone."""
+    """Sealed turns whose key is destroyed."""
     return _count(
         tx,
         """SELECT count(*) FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
@@ -27,7 +27,7 @@ def bodies_without_key(tx: Transaction) -> int:
 
 
 def keys_without_body(tx: Transaction) -> int:
-    """Living keys of segments without a sealed turn."""
+    """Keys of segments without a sealed turn."""
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
@@ -37,7 +37,7 @@ def keys_without_body(tx: Transaction) -> int:
 
 
 def segments_unregistered(tx: Transaction) -> int:
-    """Kept segments that the register of copies does not know."""
+    """Kept segments that are not in the register of copies."""
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
@@ -47,7 +47,7 @@ def segments_unregistered(tx: Transaction) -> int:
 
 
 def segments_erased(tx: Transaction) -> int:
-    """Segments of which the content is erased: what is left of them is a row."""
+    """Segments whose content is erased: only their row is left."""
     return _count(tx, "SELECT count(*) FROM segments WHERE erased_at IS NOT NULL")
 
 

@@ -1,11 +1,11 @@
-"""How a database stands to its restriction journal: whether it holds all that people took back.
+"""The state of a database relative to its restriction journal: whether it has all withdrawals and deletions.
 
-Within a life of the database the numbers of an account's events only grow, so a restriction that was told in life L under
-number N is in a database of life L exactly where the account stands at N or later. All restrictions of the lives before
-were applied when the life began, before the fence was lifted (`keys.fence`).
+A life of a database is the time between two restores. Within a life the numbers of an account's events only grow: a
+restriction that was made in life L under number N is in a database of life L if and only if the account is at N or
+later. All restrictions of earlier lives were applied when the life began, before the fence was lowered (`keys.fence`).
 
-    current   the database holds every restriction of the journal
-    older     it lacks some: it was restored by other means than ours; `licet restore` brings it forward
+    current   the database has every restriction of the journal
+    older     it lacks some: it was restored by other means; `licet restore` brings it up to date
     foreign   it belongs to another journal, or its journal is gone
 """
 
@@ -23,7 +23,7 @@ from licet.vault import account_journal
 
 
 class JournalState(StrEnum):
-    """How a database stands to its restriction journal."""
+    """The state of a database relative to its restriction journal."""
 
     current = "current"
     older = "older"
@@ -31,7 +31,7 @@ class JournalState(StrEnum):
 
 
 def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
-    """How the database stands to ``journal``. A fresh database and an empty journal become one another's."""
+    """The state of the database relative to ``journal``. A fresh database and an empty journal are bound to each other."""
     fence.lock_lives(tx)
     present, newest = fence.newest_life(tx), journal.newest(NEWEST_RECORDS_MAX)
     if present is None:
@@ -68,5 +68,5 @@ def _is_missing(
     if record.life != present:
         return record.life > present
     if record.kind is RestrictionKind.policy:
-        return record.seq not in versions or versions[record.seq] < record.at  # an amendment is applied anew
+        return record.seq not in versions or versions[record.seq] < record.at  # an amendment is applied again
     return record.account is not None and stood.get(record.account, 0) < record.seq

@@ -1,7 +1,7 @@
-"""The one way to content: a permit, which only a decision gives, or which its own person has.
+"""The only way to content: a permit, which requires a decision, or belongs to the content's own person.
 
-A `Permit` to use a turn cannot be made unless the rule allows it, and `open` takes nothing else. It opens the
-turn's content where the decision says: the segment's own, or the safety copy of what was flagged.
+A `Permit` to use a turn cannot be created unless the rule allows the use, and `open` accepts nothing else. It opens the
+turn's content where the decision says: the segment's own, or the safety copy of flagged content.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from licet.vault.content import Content, decode, packed_bytes
 from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
 
-ENVELOPE_BYTES = 128  # what sealing and packing may add to a turn's content, at most
+ENVELOPE_BYTES = 128  # at most what sealing and packing add to a turn's content
 _STORED = {CopyPlace.vault: ("bodies", cold_tier.SIZE), CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)")}
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to open one turn. ``place`` is where its content lies, ``slot`` the key that opens it."""
+    """The right to open one turn. ``place`` is where its content is stored, ``slot`` that of the key that opens it."""
 
     account: AccountRow
     conversation: UUID
@@ -50,7 +50,7 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState) -> Permit:
-        """The permit that a decision gives; DeniedError for any decision that does not allow use."""
+        """The permit for a decision; DeniedError if the decision does not allow use."""
         if not decision.use:
             raise DeniedError(f"this may not be used: `{decision.because.value}`")
         place = CopyPlace.safety if decision.because is DecisionReason.flagged else CopyPlace.vault
@@ -65,9 +65,9 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def readable(state: ConversationState, segment: int, at: datetime) -> bool:
-        """Whether its own person may still read a segment: it is neither deleted nor out of its time.
+        """Whether its own person may still read a segment: it is neither deleted nor past its period.
 
-        A hold keeps what it keeps for the matter alone, so it makes nothing readable again.
+        A hold keeps content for its matter alone, so it makes nothing readable again.
         """
         return state.deleted_at is None and at < state.segments[segment].keep_until
 
@@ -75,9 +75,10 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     def to_owner(
         cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
     ) -> Permit:
-        """The permit of the person whose conversation it is: reading one's own words is no use of them.
+        """The permit of the person whose conversation it is: reading one's own words is not a use of them.
 
-        ``state`` is the conversation brought to ``at``. DeniedError for another's, or for what is to be gone.
+        ``state`` is the conversation brought to ``at``. DeniedError for another person's, or for content that must be
+        erased.
         """
         slot = row.keys[turn.segment].key_slot
         if account.account_id != row.account_id or not cls.readable(state, turn.segment, at) or slot is None:
@@ -91,8 +92,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     def of_safety_copy(
         cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
     ) -> Permit:
-        """The permit of the person whose words a safety copy holds, while it is kept: what is kept of somebody is theirs
-        to see. DeniedError for another's, or for a copy that is over.
+        """The permit of the person whose words a safety copy holds, while it is kept: they may see what is kept about
+        them. DeniedError for another person's, or for a copy whose period is over.
         """
         slot, until = row.keys[turn.segment].safety_slot, state.segments[turn.segment].safety_until
         if account.account_id != row.account_id or slot is None or until is None or at >= until:
@@ -104,7 +105,7 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a permit opened, and the key that opened it, for whoever seals it again."""
+    """What a permit opened, and the key that opened it, for callers that seal it again."""
 
     permit: Permit
     content: Content
@@ -114,22 +115,22 @@ class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def source_keys(
     tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
 ) -> dict[tuple[UUID, int], KeyMaterial | None]:
-    """The keys in (account, slot), None where one was destroyed. For whoever leases rows."""
+    """The keys in (account, slot), None if one was destroyed. Used to lease rows."""
     return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
 
 
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurn]:
-    """The content of each permit, in order; DeniedError where a key died after the decision."""
+    """Opens the content of each permit, in order; DeniedError if a key was destroyed after the decision."""
     unsealed = _unsealed(tx, keyring, permits)
     return [OpenedTurn(permit=permit, content=decode(envelope), key=key) for permit, key, envelope in unsealed]
 
 
 def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], most: int) -> int:
-    """How many bytes of content the permits open, none of it unpacked; what is beyond ``most`` as it is stored is not even
-    read, and told as that.
+    """The number of content bytes that the permits open, without unpacking any; if the stored bytes exceed ``most``,
+    nothing is read, and the stored size is returned.
     """
     stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
-    if stored - len(permits) * ENVELOPE_BYTES > most:  # packing saves bytes, but for a few of its own
+    if stored - len(permits) * ENVELOPE_BYTES > most:  # packing saves bytes, except for a few that it adds
         return stored
     return sum(packed_bytes(envelope) for _, _, envelope in _unsealed(tx, keyring, permits))
 
@@ -169,7 +170,7 @@ def _unsealed(
         yield permit, key, unseal(key, sealed, place)
 
 
-# Keys and what they open in one statement: the chain as it stands at one moment. The key is cut out of its page here: a
+# Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a
 # page is thirty-two times as long.
 _PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4"}
 
@@ -195,7 +196,7 @@ _FOUND = {
 def _found(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit], where: CopyPlace
 ) -> dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]]:
-    """The key and the sealed bytes of each permit; DeniedError for one that has none any more."""
+    """The key and the sealed bytes of each permit; DeniedError if one no longer has any."""
     key = arrays(_PERMITS, {
         "account_id": [p.account.account_id for p in permits],
         "conversation_id": [p.conversation for p in permits],
@@ -215,7 +216,7 @@ def _found(
     if any(key is None for key in keys.values()) or len(rows) < len(permits):
         raise DeniedError("the key was destroyed after the decision")
     if any(row[10] is None and row[11] is None for row in rows):
-        raise DeniedError("the turn came without content, or it has been erased")
+        raise DeniedError("the turn was stored without content, or its content has been erased")
     sealed = cold_tier.contents(keyring.cold, [row[10:] for row in rows])
     found = {}
     for (account, slot, conversation, turn, *_), body in zip(rows, sealed, strict=True):

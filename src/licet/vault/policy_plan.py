@@ -1,8 +1,9 @@
-"""A change of policy shown before it is applied: who is asked again, which rows enter or leave, what goes sooner.
+"""The effects of a policy change, shown before it is applied: who is asked again, which rows enter or leave, what is
+erased sooner.
 
-The plan is drawn over the real population at the new version's first instant, as it will be if nobody does
-anything until then. It is kept with the hashes of the policy and of the version it was drawn against: `apply` takes
-a version only with a plan that is not stale.
+The plan is computed over the real population at the new version's first instant, as it will be if nobody does anything
+until then. It is stored with the hashes of the policy and of the version it was computed against: `apply` accepts a
+version only with a plan that is not stale.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
 
 
 class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one question: accounts that are asked it and were not, and grants for it that end, of any scope."""
+    """For one question: the accounts that will be asked it and were not, and the grants for it that end, of any scope."""
 
     asked: int
     ended: int
 
 
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version would do, at its first instant. Accounts and segments are counted, bytes are sealed ones.
+    """The effects of a version at its first instant. Accounts and segments are counted; bytes are sealed bytes.
 
-    ``questions`` are those of the version and of the one before, by name.
+    ``questions`` are those of the version and of the previous one, by name.
     """
 
     policy: str
@@ -67,7 +68,7 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw(tx: Transaction, known: Policies, new: Policy, now: datetime) -> PolicyPlan:
-    """The plan of adding ``new`` to ``known``; RefusedError where it could not be added at all."""
+    """The plan of adding ``new`` to ``known``; RefusedError if it cannot be added at all."""
     with for_many(tx):
         return _drawn(tx, known, new, now)
 
@@ -105,7 +106,8 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
 
 
 def check(known: Policies, new: Policy, now: datetime) -> None:
-    """RefusedError for a version that is not newer, is effective in the past, or widens without being material.
+    """RefusedError for a version that is not newer, is effective in the past, or widens use or retention without being
+    material.
 
     The newest version itself changes nothing, and may be planned; a later deadline amends it.
     """
@@ -115,14 +117,14 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
     policy_versions.check_newer(known, new, now)
     if not new.material and diff.must_be_material(diff.diff(newest, new)):
         raise RefusedError(
-            f"version `{new.version}` widens what may be used or kept, or drops a question, and is not material",
-            "set `material: true`, so that everybody is asked; or take that out",
+            f"version `{new.version}` widens what may be used or kept, or drops a question, but is not material",
+            "set `material: true`, so that everybody is asked, or remove that change",
             because="widens",
         )
 
 
 def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str) -> None:
-    """Keeps the plan, so that `apply` finds it."""
+    """Stores the plan, so that `apply` finds it."""
     tx.execute(
         """INSERT INTO policy_plans (policy_sha256, base, made_at, made_by, plan) VALUES (%s, %s, %s, %s, %s)
            ON CONFLICT (policy_sha256, base) DO UPDATE
@@ -132,8 +134,8 @@ def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: d
 
 
 def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
-    """Adds the version, if its plan was drawn against the newest version and lately; returns its number."""
-    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")  # what is newest stays so until the commit
+    """Adds the version if its plan is recent and was computed against the newest version; returns its number."""
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")  # the newest version stays newest until the commit
     known = policy_versions.load(tx)
     if known is None:
         raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
@@ -144,13 +146,13 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
     ).fetchone()
     if row is None or msgspec.json.decode(row[1], type=PolicyPlan).base_sha256 != newest.sha256().hex():
         raise RefusedError(
-            "this version has no plan, or was changed since it was planned, or another was applied since",
-            "run `licet policy plan` on this very file first, and read it",
+            "this version has no plan, or it was changed or another was applied after its plan",
+            "run `licet policy plan` on this file first, and read it",
             because="no_plan",
         )
     if now - row[0] > timedelta(days=PLAN_DAYS_MAX):
         raise RefusedError(
-            f"its plan is older than {PLAN_DAYS_MAX} days, and people have chosen since",
+            f"its plan is older than {PLAN_DAYS_MAX} days, and people have chosen since then",
             "run `licet policy plan` again",
             because="stale_plan",
         )
@@ -160,7 +162,7 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
 
 
 class Shortened(msgspec.Struct, frozen=True, kw_only=True):
-    """How many segments one batch brought nearer. ``last`` is where the next one goes on; None: there is none."""
+    """How many segments one batch shortened. ``last`` is where the next batch continues; None: there is none."""
 
     segments: int
     last: UUID | None
@@ -170,10 +172,10 @@ FIRST = UUID(int=0)
 
 
 def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = FIRST, limit: int) -> Shortened:
-    """Brings the stored segments of up to ``limit`` accounts to at most their last turn and the new period.
+    """Shortens the dates of stored segments of up to ``limit`` accounts to at most their last turn and the new period.
 
-    Never before the version's first instant, which is the day that was announced, and never out of a hold. Where
-    it was stopped the next run goes on: what has been brought nearer is so already.
+    Never before the version's first instant, which is the announced day, and never for content under a hold. If it is
+    stopped, the next run continues: what has been shortened needs no change.
     """
     page = account_view.accounts_behind(tx, after, limit)
     known = policy_versions.load(tx)
@@ -187,7 +189,7 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
         return Shortened(segments=0, last=last)
     bounds.values["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
     account_journal.share_endings(tx)
-    # A turn that was taken before the lock has moved the bound: it is worked out anew.
+    # A turn that was taken before the lock has moved the bound: it is computed again.
     changed = tx.execute(
         f"""UPDATE segments s SET keep_until = b.bound FROM ({bounds.sql}) b
              WHERE s.account_id = b.account_id AND s.conversation_id = b.conversation_id AND s.segment = b.segment

@@ -1,8 +1,8 @@
-"""The policy versions in force, as rows: applied once, in order, and never changed but for a later deadline.
+"""The applied policy versions, as rows: applied once, in order, and never changed, except for a later deadline.
 
-A version's number is its place in the order of first instants; what was stamped under it names it by number, so
-only a newer version can be added. Moving `decide_by` to a later day changes nothing that was said to anybody but
-how long they may wait, so the same version may be amended by that, and by nothing else.
+A version's number is its position in the order of first instants. What was stamped under a version names it by that
+number, so only a newer version can be added. A later `decide_by` changes only how long people may wait. The newest
+version may therefore be amended by that, and by nothing else.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PARSED_VERSIONS_MAX = 1_000
 
 
 def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
-    """Adds a version and returns its number; RefusedError where it is not newer than every other.
+    """Adds a version and returns its number; RefusedError if it is not newer than every other.
 
-    A version whose first instant has passed would judge what was taken before it was known: only the first one
-    may, as nothing was taken before it.
+    A version whose first instant has passed would judge turns that were taken before it was known. Only the first
+    version may have one, because nothing was taken before it.
     """
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = load(tx)
@@ -47,7 +47,7 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
 
 
 def amends(newest: Policy, policy: Policy) -> bool:
-    """Whether ``policy`` is ``newest`` with a later deadline, or with none any more."""
+    """Whether ``policy`` is ``newest`` with a later deadline, or without one."""
     if newest.decide_by is None or msgspec.structs.replace(policy, decide_by=newest.decide_by) != newest:
         return False
     return policy.decide_by is None or policy.decide_by > newest.decide_by
@@ -78,18 +78,18 @@ def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
     """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective before ``at``."""
     newest = known[len(known) - 1]
     if policy == newest:
-        raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+        raise RefusedError(f"version `{policy.version}` is already applied", because="exists")
     if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
-        told = "no day at all" if newest.decide_by is None else f"`{newest.decide_by}`"
+        told = "no day" if newest.decide_by is None else f"`{newest.decide_by}`"
         raise RefusedError(
-            f"version `{policy.version}` was applied with {told} to decide by, and `{policy.decide_by}` is earlier",
+            f"version `{policy.version}` was applied with {told} to decide by, but `{policy.decide_by}` is earlier",
             "people were told how long they may wait: only a later `decide_by` can amend a version",
             because="earlier_deadline",
         )
     if policy.version in {version.version for version in known.versions}:
         raise RefusedError(
-            f"version `{policy.version}` is applied already, and this file means something else",
-            "give the change a `version` of its own and a later `effective`; only `decide_by` can be moved later",
+            f"version `{policy.version}` is already applied, and this file has a different meaning",
+            "give the change a new `version` and a later `effective`; only `decide_by` of an applied version can be moved later",
             because="not_newer",
         )
     if policy.effective <= newest.effective:
@@ -101,7 +101,7 @@ def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
     if policy.effective < at:
         raise RefusedError(
             f"version `{policy.version}` would be effective in the past",
-            "set `effective` to a day to come",
+            "set `effective` to a future day",
             because="effective_in_the_past",
         )
 
@@ -116,12 +116,12 @@ class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stop_changes(tx: Transaction) -> None:
-    """No version is applied or amended from here on until ``tx`` ends."""
+    """Prevents applying or amending any version until ``tx`` ends."""
     tx.execute("LOCK TABLE policies IN SHARE MODE")
 
 
 def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
-    """The newest ``most`` versions, those to come included."""
+    """The newest ``most`` versions, future ones included."""
     rows = tx.execute(
         "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s", [most]
     )
@@ -129,7 +129,7 @@ def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
 
 
 def names(tx: Transaction) -> dict[int, str]:
-    """What the versions are called, by number."""
+    """The names of the versions, by number."""
     return dict(tx.execute("SELECT number, version FROM policies").fetchall())
 
 
@@ -139,7 +139,7 @@ def applied_count(tx: Transaction) -> int:
 
 
 def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
-    """The text of every version by its hash, which is that of the text, oldest first; with ``hashes`` of these alone."""
+    """The text of every version by its hash, which is that of the text, oldest first; with ``hashes``, only of these."""
     rows = tx.execute(
         """SELECT sha256, document FROM policies
             WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY number""",
@@ -149,7 +149,7 @@ def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[byte
 
 
 def load(tx: Transaction) -> Policies | None:
-    """Every version, or None before the first; BrokenError where a stored one is not what was applied."""
+    """Every version, or None before the first; BrokenError if a stored one is not what was applied."""
     rows = tx.execute("SELECT document, sha256, version FROM policies ORDER BY number").fetchall()
     versions = []
     for document, sha256, version in rows:
@@ -169,7 +169,7 @@ def applied(tx: Transaction) -> Policies:
 
 
 def current(tx: Transaction) -> Policies:
-    """`applied` for whoever asks often: the documents are read only where they changed; FencedError behind the fence."""
+    """`applied` for frequent callers: the documents are read only if they changed; FencedError behind the fence."""
     row = tx.execute("SELECT array_agg(sha256 ORDER BY number), EXISTS (SELECT FROM fence) FROM policies").fetchone()
     if row is None or row[1]:
         raise fenced_error()
@@ -183,11 +183,11 @@ def current(tx: Transaction) -> Policies:
     return found
 
 
-_current: dict[tuple[bytes, ...], Policies] = {}  # by the SHA-256 of every version, which stand for what they say
+_current: dict[tuple[bytes, ...], Policies] = {}  # by the SHA-256 of every version, which identify their content
 
 
 @lru_cache(maxsize=PARSED_VERSIONS_MAX)
 def _parsed(document: str) -> tuple[Policy, bytes]:
-    """The policy that a stored document writes, and its SHA-256: parsed once a document and process."""
+    """The policy in a stored document, and its SHA-256: parsed once per document and process."""
     policy = read(msgspec.json.decode(document), file="the policies table")
     return policy, policy.sha256()

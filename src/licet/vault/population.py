@@ -1,13 +1,13 @@
-"""The rule over a population: one decision per segment, for a purpose at a moment, in one statement a batch.
+"""The rule over a population: one decision per segment, for a purpose at a moment, in one statement per batch.
 
-The same meaning as `policy.decide`, held equal to it by tests on drawn histories. A row of the answer says which
-row of the rule holds for a turn of a listed origin that no flag covers; what differs from turn to turn within a
-segment, the flag (row 5) and the origin (row 12), is laid over it by `of_turn`. Accounts need not have been brought
-to the moment: a version that became effective ends grants in the answer, as it does in the rule. What a dropped question
-brings nearer is dated by `apply.advance` alone: until then a segment of no use may be shown with the date that is stored,
-and the reason that goes with it. What may be used, and until when, is exact always.
+It has the same meaning as `policy.decide`; tests on generated histories hold the two equal. A row of the answer says
+which row of the rule applies to a turn of a listed origin that no flag covers; `USABLE_TURNS` and `USABLE_UNTIL` add
+what differs between the turns of a segment: the flag (row 5) and the origin (row 12). Accounts need not have been
+brought to the moment: a version that became effective ends grants in the answer, as it does in the rule. Dates that a
+dropped question shortens are set by `apply.advance` alone: until then a useless segment may be shown with the stored
+date, and the reason that belongs to it. What may be used, and until when, is always exact.
 
-Policies are data here too: the versions stand in the statement as values, never as generated conditions.
+Policies are data here too: the versions are values in the statement, never generated conditions.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
-from uuid import UUID
 
-import msgspec
-
-from licet.policy.decide import SAFETY, DecisionReason
+from licet.policy.decide import SAFETY
 from licet.policy.file import Policies
-from licet.policy.state import TurnState
 from licet.store.connect import Transaction
 
-BATCH_ROWS_MAX = 10_000
 WORK_MEM = "64MB"  # of each hash and sort; with PostgreSQL's default of 4 MB the join spills and takes a third longer
 
 
@@ -48,50 +43,8 @@ class Rank(IntEnum):
     PERMITTED = 15
 
 
-_BECAUSE: dict[Rank, DecisionReason] = {
-    rank: DecisionReason.purpose if rank in (Rank.NOT_ASKED, Rank.NOT_COVERED) else DecisionReason(rank.name.lower())
-    for rank in Rank
-    if rank is not Rank.STANDING
-}
-
-
-class SegmentDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision on a segment, and what a turn of it needs beside."""
-
-    account: UUID
-    conversation: UUID
-    segment: int
-    rank: Rank
-    standing: str
-    until: datetime
-    flagged_turn: int
-    safety_until: datetime | None
-    version: int
-    turns: int
-
-    @property
-    def because(self) -> DecisionReason:
-        """The reason for a turn of a listed origin that no flag covers."""
-        return DecisionReason(self.standing) if self.rank is Rank.STANDING else _BECAUSE[self.rank]
-
-    def of_turn(
-        self, turn: TurnState, policies: Policies, purpose: str, at: datetime
-    ) -> tuple[DecisionReason, datetime | None]:
-        """The reason and the end for one turn: the flag and the origin laid over the segment's decision."""
-        if self.rank > Rank.AGE and purpose == SAFETY and turn.number <= self.flagged_turn:
-            safety_until = self.safety_until
-            if safety_until is not None and at < safety_until:
-                return DecisionReason.flagged, safety_until
-        if (
-            self.rank > Rank.NOT_COVERED
-            and turn.origin not in policies.terms(self.version, policies.number(at)).origins
-        ):
-            return DecisionReason.origin, None
-        return self.because, self.until if self.rank is Rank.PERMITTED else None
-
-
-# The versions as rows: what each and all that followed it to the one in force allow. `drops` says that they list less than
-# the version itself did. Names stand between commas. What they list is looked up by the version's number, and not joined:
+# The versions as rows: what each version and all later ones up to the one in force allow. `drops`: they list less than
+# the version itself did. Names are between commas. Their lists are looked up by the version's number, and not joined:
 # texts made every row of the join twice as long.
 VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_by_turn)s::boolean[], %(age_min)s::int[],
     %(covers)s::boolean[], %(drops)s::boolean[], %(origins)s::text[])
@@ -99,7 +52,7 @@ VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_
 _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(asks)s::boolean[],
     %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
-# An account as it is at the moment, and its grant for the question: the first version since its newest event that does not
+# An account at the moment, and its grant for the question: the first version since its newest event that does not
 # allow it, or does not ask the question, ends it.
 ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
 _SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes, array_agg(grant_no) AS numbers
@@ -109,8 +62,8 @@ _SCOPES_OF_FEW = f"LEFT JOIN LATERAL ({_SCOPES} AND account_id = a.account_id GR
 
 
 def _accounts(scopes: str) -> str:
-    """``scopes`` joins the account's grants for projects and conversations: few have any, and a list is looked up as fast
-    as a join to their table would be, which is asked for every row.
+    """``scopes`` joins the account's grants for projects and conversations. Few accounts have any, and looking up a
+    list is as fast as a join to their table would be, which would run for every row.
     """
     return f"""
     SELECT a.account_id, a.closed_at, a.plan, a.age, a.seen, l.number IS NOT NULL AS is_lapsed,
@@ -133,8 +86,8 @@ ACCOUNTS = _accounts(_SCOPES_OF_ALL)
 _GRANT = """CASE WHEN a.scopes IS NULL THEN a.grant_no
      ELSE coalesce(a.numbers[array_position(a.scopes, c.conversation_id)], a.numbers[array_position(a.scopes, c.project_id)],
                    a.grant_no) END"""
-# To when a version that ended every grant brings what a grant covered, for whatever question. Looked up for what lapsed
-# alone, by primary keys: counted, and not only found, as PostgreSQL would look for one by reading the table from its begin.
+# The date to which a version that ended every grant shortens what a grant covered, for any question. Looked up only for
+# lapsed grants, by primary keys: with count(*), because PostgreSQL would read the table from its start to find one.
 _KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
      WHEN (SELECT count(*) FROM standings t WHERE t.account_id = c.account_id AND t.grant_no IS NOT NULL)
         + (SELECT count(*) FROM scoped_grants o WHERE o.account_id = c.account_id
@@ -154,7 +107,7 @@ LEFT_CONVERSATIONS = f"""
 
 
 def _stale(names: str) -> str:
-    """Whether the question is among the names: most have none."""
+    """Whether the question is among the names: most segments have none."""
     return f"({names} <> '' AND position(',' || %(question)s || ',' IN ',' || {names} || ',') > 0)"
 
 
@@ -203,8 +156,8 @@ DECISIONS_OF_FEW = f"""{_decisions(_accounts(_SCOPES_OF_FEW))} LATERAL (
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
        AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
 
-# The permitted segments. What a permitted one must be by one table alone is said again beside the rule, so that
-# PostgreSQL leaves the others out before it joins: at ten million segments that halves the time.
+# The permitted segments. Conditions that need one table alone are repeated beside the rule, so that
+# PostgreSQL excludes the other rows before it joins: with ten million segments that halves the time.
 PERMITTED = f"""
     SELECT * FROM ({DECISIONS}
      WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL AND NOT c.incognito
@@ -213,7 +166,7 @@ PERMITTED = f"""
 
 
 def _useful(decisions: str) -> str:
-    """The useful segments: permitted, and a listed origin among those of their turns."""
+    """The useful segments: permitted, with a listed origin among those of their turns."""
     return f"""
     SELECT d.account_id, d.conversation_id, d.segment
       FROM ({decisions}) d
@@ -225,13 +178,13 @@ def _useful(decisions: str) -> str:
 USEFUL = _useful(PERMITTED)
 USEFUL_OF_FEW = _useful(f"{DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)")  # of `accounts`, which are few
 
-# The end of a turn `t` of the segment `d`, under the versions `v`; NULL where it may not be used.
+# The end of a turn `t` of the segment `d`, under the versions `v`; NULL if it may not be used.
 _IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
 USABLE_UNTIL = f"""CASE
     WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
     WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
 
-# The turns that may be used: the flag and the origin laid over the segment's decision, as `of_turn` does.
+# The turns that may be used: the flag and the origin applied to the segment's decision.
 USABLE_TURNS = f"""
     SELECT account_id, conversation_id, t.turn
       FROM ({PERMITTED}) d
@@ -246,7 +199,7 @@ USABLE_TURNS = f"""
 
 
 def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]:
-    """The policy, the purpose and the moment as the statement's values."""
+    """The policy, the purpose and the moment as parameters of the statement."""
     number, known = policies.number(at), policies.versions
     question = policies[number].question_of(purpose)
     joint = [policies.terms(min(each, number), number) for each in range(len(known))]
@@ -277,32 +230,20 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
 
 
 def listed(names: frozenset[str]) -> str:
-    """Names between commas, as an array of arrays must be square. No plan or origin in the tables holds a comma."""
+    """Names between commas, because an array of arrays must be rectangular. No plan or origin in the tables contains a
+    comma.
+    """
     return "," + ",".join(sorted(name for name in names if "," not in name)) + ","
-
-
-def decisions(
-    tx: Transaction, policies: Policies, purpose: str, at: datetime, *, erased: bool = True
-) -> Iterator[SegmentDecision]:
-    """The decision on every segment, in batches, in no order. ``erased`` says whether to ask about erased ones."""
-    where = "" if erased else "\n     WHERE s.erased_at IS NULL"
-    with for_many(tx), tx.cursor(name="decisions") as cursor:
-        cursor.itersize = BATCH_ROWS_MAX
-        for row in cursor.execute(DECISIONS + where, parameters(policies, purpose, at)):
-            account, conversation, segment, rank, standing, until, flagged_turn, safety_until, version, turns = row
-            yield SegmentDecision(
-                account=account, conversation=conversation, segment=segment, rank=Rank(rank), standing=standing,
-                until=until, flagged_turn=flagged_turn, safety_until=safety_until, version=version, turns=turns,
-            )  # fmt: skip
 
 
 @contextmanager
 def for_many(tx: Transaction) -> Iterator[None]:
     """Plans the statements over a population for many rows, until the block ends.
 
-    They may use memory, and no join may look one side up for each row of the other: the planner takes what the rule's
-    conditions leave for one row, above all the conversations that a version leaves out, and a loop over them took the
-    square of the population. A join by hash or by order is a few times slower at worst, however wrong the guess was.
+    They may use memory, and no join may look up one side for each row of the other. The planner expects one row after
+    the rule's conditions, above all of the conversations that a version leaves out, and a nested loop over them took
+    time quadratic in the population. A hash or merge join is a few times slower at worst, however wrong the estimate
+    was.
     """
     tx.execute("SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)", [WORK_MEM])
     yield

@@ -1,4 +1,4 @@
-"""The projects of accounts and what is in them, as the tables hold them: for who reads, in the order of the tree."""
+"""The projects of accounts and their conversations, as the tables store them: for readers, in the order of the tree."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ NO_UUID = UUID(int=0)
 
 
 class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project, or a conversation with the project that it is in, if any. ``title`` is a project's, sealed.
+    """A project, or a conversation with its project, if any. ``title`` is a project's, sealed.
 
-    ``kept_out_at`` is since when: of a conversation the newest time that it was kept out, None where it is not now.
+    ``kept_out_at`` is since when: for a conversation the newest time that it was kept out, None if it is not kept out
+    now.
     """
 
     project: UUID | None
@@ -34,18 +35,18 @@ class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cursor(self) -> tuple[UUID, UUID]:
-        """Where it stands in the order of `tree`."""
+        """Its position in the order of `tree`."""
         return self.project or self.conversation or NO_UUID, self.conversation or NO_UUID
 
 
 def scope_of(project: UUID | None, conversation: UUID | None) -> GrantScope:
-    """A scope as the rule names it: a project's, a conversation's, or without either the account's."""
+    """A scope in the rule's terms: a project's, a conversation's, or, without either, the account's."""
     if conversation is not None:
         return GrantScope(ScopeKind.conversation, conversation.hex)
     return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
 
 
-# A project stands before its conversations, as no id is all zeros.
+# A project sorts before its conversations, because no id is all zeros.
 _TREE = """
     SELECT project_id, conversation_id, title, begun_at, incognito, kept_out_at FROM (
         SELECT project_id, NULL::uuid AS conversation_id, title, begun_at, false AS incognito, kept_out_at,
@@ -62,9 +63,9 @@ _TREE = """
 
 
 def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: int) -> list[StoredPlace]:
-    """The first ``most`` places behind ``after``: each project, then its conversations, by the time at which they began.
+    """The first ``most`` places after ``after``: each project, then its conversations, by the time at which they began.
 
-    What was deleted is not in it.
+    Deleted ones are not included.
     """
     root, leaf = after or (NO_UUID, NO_UUID)
     rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
@@ -72,7 +73,7 @@ def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: 
 
 
 def find(tx: Transaction, account: UUID, scope: ChosenScope) -> UUID | None:
-    """The account's project that ``scope`` names, by our id or the HMAC of the host's."""
+    """The account's project that ``scope`` names, by Licet's id or the HMAC of the host's."""
     row = tx.execute(
         """SELECT project_id FROM projects WHERE account_id = %(account)s
               AND (project_id = %(project)s OR host_hmac = %(host)s)""",

@@ -1,10 +1,12 @@
-"""Verbs as requests: what is read before the commands, these, what is written after them, and the key to do it once.
+"""Verbs as requests: what is read before the commands, the commands, what is written after them, and the idempotency
+key.
 
-Many requests share one transaction, and whoever asks (the API, a person's page) goes this way: everything that a request
-reads to decide, it reads in the transaction that writes. The policy versions are looked at in it too, so that one applied
-by another process holds from its first instant. An error that a request raises before its commands is of it alone.
+Many requests share one transaction, and every caller (the API, a person's page) uses them: everything that a request
+reads in order to decide, it reads in the transaction that writes. The policy versions are checked in it too, so that
+one applied by another process takes effect from its first instant. An error that a request raises before its commands
+concerns that request only.
 
-Crash: before the commit nothing of it is there, its key neither; after it all is.
+Crash: before the commit neither the effect nor the key exists; after it both do.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ from licet.vault.idempotency import IdempotentCall
 
 
 def _nothing(_: Sequence[CommandResult]) -> None:
-    """After commands to which nothing is added."""
+    """Used after commands that need nothing more."""
 
 
 class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request made of what it read: commands that the vault folds in order, none where it has nothing to do.
+    """What a request made of what it read: commands that the vault folds in order, none if there is nothing to do.
 
-    ``finish`` is called with their answers, in the same transaction; what it returns is `WriteResult.finished`.
+    ``finish`` is called with their answers, in the same transaction; its result is `WriteResult.finished`.
     """
 
     commands: tuple[Command, ...] = ()
@@ -48,18 +50,20 @@ class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @abstractmethod
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """The commands; a LicetError refuses this request alone, and it has written nothing that must not stay."""
+        """The commands; a LicetError refuses this request alone, and it must not have written anything by then that
+        must not stay.
+        """
 
 
 class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A command or a request for one, and the key under which it is to be done once."""
+    """A command or a request for one, and the key under which it must be done once."""
 
     command: Command | VerbRequest
     once: IdempotentCall | None = None
 
 
 class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did, or the last one of a request; ``replayed``: it was done before, under the same key."""
+    """The result of a command, or of the last one of a request; ``replayed``: it was done before, under the same key."""
 
     answer: CommandResult
     replayed: bool = False
@@ -67,13 +71,13 @@ class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WriteBatch:
-    """Applies writes in a transaction of the caller's."""
+    """Applies writes in the caller's transaction."""
 
     def __init__(self, keyring: Keyring, clock: Callable[[], datetime]) -> None:
         self._keyring, self._clock = keyring, clock
 
     def apply(self, tx: Transaction, writes: Sequence[Write]) -> list[WriteResult | LicetError]:
-        """One result a write, in order. An error is of that write alone: nothing of it was done."""
+        """One result per write, in order. An error concerns that write alone: nothing of it was done."""
         known, at = policy_versions.current(tx), self._clock()
         results: dict[int, WriteResult | LicetError] = {}
         doing = _not_known(tx, writes, results, at)
@@ -99,7 +103,7 @@ class WriteBatch:
 def _not_known(
     tx: Transaction, writes: Sequence[Write], results: dict[int, WriteResult | LicetError], at: datetime
 ) -> list[int]:
-    """The places of what is to be done now; what was done under the same key, or is under way, goes to ``results``."""
+    """The places of what must be done now; what was done under the same key, or is in progress, goes to ``results``."""
     asked = [write.once for write in writes if write.once is not None]
     if not asked:
         return list(range(len(writes)))
@@ -113,7 +117,7 @@ def _not_known(
             results[place] = found
         else:
             doing.append(place)
-            if write.once is not None:  # the same key again in this batch waits for its first request
+            if write.once is not None:  # the same key again in this batch waits for the first request with it
                 remembered[write.once.place] = idempotency.running()
     return doing
 
@@ -122,7 +126,7 @@ def _prepared(
     tx: Transaction, known: Policies, writes: Sequence[Write], doing: Sequence[int],
     results: dict[int, WriteResult | LicetError],
 ) -> dict[int, VerbStep]:  # fmt: skip
-    """What each is to do, by place, in order; why not, in ``results``."""
+    """What each write must do, by place, in order; errors go to ``results``."""
     steps: dict[int, VerbStep] = {}
     for place in doing:
         asked = writes[place].command

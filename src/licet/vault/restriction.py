@@ -1,8 +1,9 @@
-"""From a command to the restriction it is, and back to the command that applies it again.
+"""Translates a command into the restriction that it is, and back into the command that applies it again.
 
-Promise: whatever restricts what may be done with somebody's content becomes a record, once its transaction has
-committed and before anybody is answered. A record applied again does at most what was asked: it is the same command
-at the same moment, through the same one way in.
+A restriction is anything that limits what may be done with somebody's content: a no, a deletion, keeping something out.
+Promise: every restriction becomes a record in the journal once its transaction has committed, and before anybody gets
+an answer. A record applied again does at most what was asked: it is the same command at the same moment, through the
+same verb.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from licet.vault.commands import (
     Unhold,
 )
 
-REPLAYED = "restore"  # by way of what a replayed refusal came
+REPLAYED = "restore"  # the way by which a replayed refusal came
 _MATTER = b"licet/matter/v1"
 _KINDS: dict[type, RestrictionKind] = {
     SetPlan: RestrictionKind.plan,
@@ -63,7 +64,7 @@ def keep(
     tx: Transaction, keyring: Keyring, life: int, told: Sequence[tuple[Command, CommandResult, int]],
     erasures: Mapping[int, UUID],
 ) -> None:  # fmt: skip
-    """Has the restrictions among ``told`` kept when ``tx`` commits; BrokenError where the journal is stopped.
+    """Writes the restrictions among ``told`` to the journal when ``tx`` commits; BrokenError if the journal is stopped.
 
     ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands began, by place.
     """
@@ -81,7 +82,7 @@ def keep(
 
 
 def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
-    """Has ``records`` kept when ``tx`` commits, before anybody is answered."""
+    """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer."""
     journal.check()
 
     def write() -> None:
@@ -89,17 +90,17 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
             journal.append(records)
         except (OSError, BrokenError):
             raise OutcomeUnknownError(
-                "the restriction journal could not be written: the change stands, and a restore could lose it",
-                "mend the disk that holds the restriction journal, and make the change again",
+                "the restriction journal could not be written: the change is in force, but a restore could lose it",
+                "repair the disk of the restriction journal, and make the change again",
             ) from None
 
     after_commit(tx, write)
 
 
 def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID) -> None:
-    """Keeps, at once, the deletion or closure that an erasure is of, before it is certified.
+    """Writes the deletion or closure of an erasure to the journal at once, before it is certified.
 
-    Whoever took it may have been killed before it was kept; the certificate tells what no restore may bring back.
+    Its process may have been killed before it was written; the certificate states what no restore may bring back.
     """
     asked = _EVENTS["closed" if conversation is None else "deleted"]
     row = account_journal.first(tx, account, asked.value, conversation)
@@ -112,13 +113,13 @@ def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: U
 
 
 def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) -> None:
-    """Has the revocation of a service's key kept: restored, the key would open what it opened before."""
+    """Writes the revocation of a service's key to the journal: a restored key would open what it opened before."""
     if journal is not None:
         keep_records(tx, journal, [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)])
 
 
 def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
-    """Has a policy version that was applied or amended kept: without it a restored database would permit more."""
+    """Writes an applied or amended policy version to the journal: without it a restored database would permit more."""
     if keyring.restrictions is not None:
         number = tx.execute("SELECT max(number) FROM policies").fetchone()
         document = msgspec.json.encode(policy.document(), order="sorted").decode()
@@ -134,7 +135,7 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
 
 
 def _restricts(command: Command, answer: CommandResult) -> bool:
-    """Whether the command took something back, or found what may take it back; what had no effect is kept too."""
+    """Whether the command took something back, or may have: what had no effect is recorded too."""
     if answer.outcome not in (Outcome.done, Outcome.unchanged):
         return False
     if isinstance(command, Choose):
@@ -172,7 +173,7 @@ def _record(
 
 
 def _kept(answer: CommandResult) -> tuple[str, ...]:
-    """The scopes that a no left a grant in force for, by our ids, whichever ids named them."""
+    """The scopes in which a no left a grant in force, by Licet's ids, whichever ids named them."""
     scopes = {grant.scope for one in answer.answers for grant in one.kept}
     return tuple(sorted(f"{scope.kind.value}:{scope.name}" for scope in scopes))
 
@@ -189,12 +190,12 @@ def _scope(written: str) -> ChosenScope:
 
 
 def matter_key(host_key: bytes) -> bytes:
-    """What the matters of holds are sealed under here: it lives as long as the installation, unlike an account's key."""
+    """The key that seals the matters of holds here: it lives as long as the installation, unlike an account's key."""
     return hmac.digest(host_key, _MATTER, "sha256")
 
 
 def command_of(record: Restriction, host_key: bytes) -> Command:
-    """What applies ``record`` again."""
+    """The command that applies ``record`` again."""
     account, at = record.account, record.at
     assert account is not None
     if record.conversation is not None:
@@ -237,7 +238,7 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
                 reason=HoldReason(record.reason or HoldReason.other), is_told=not record.untold,
             )  # fmt: skip
         case _:
-            raise BrokenError(f"a restriction `{record.kind.value}` is of no conversation")
+            raise BrokenError(f"a restriction `{record.kind.value}` has no conversation")
 
 
 _EVENTS = {
@@ -254,10 +255,11 @@ _EVENTS = {
 
 
 def catch_up(tx: Transaction, journal: Journal) -> int:
-    """Keeps what a crash committed and did not keep; returns how much. For a database that lacks nothing.
+    """Writes records that were committed before a crash but not written; returns how many. For a database that lacks
+    nothing.
 
-    It looks behind the newest records only, and behind the newest of an account by the account's numbers: what came
-    before was kept by an earlier opening. The plan and the age are those of today, which is what counts.
+    It looks only after the newest records, and, per account, after the account's newest one: earlier ones were written
+    by an earlier opening. The plan and the age are today's, which are the ones that count.
     """
     kept: dict[UUID, int] = {}
     present = fence.newest_life(tx)

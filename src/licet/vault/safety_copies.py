@@ -1,7 +1,7 @@
-"""Copies under keys of their own: the safety copy of what was flagged, and what a feedback shares.
+"""Copies with keys of their own: the safety copy of flagged content, and what a feedback shares.
 
-A safety copy outlives a deletion of the conversation, for investigation, until its own end; a feedback's copy
-lives for the feedback's period. Both die by their own key, never by the segment's.
+A safety copy outlives a deletion of the conversation, for investigation, until its own end; a feedback's copy lives for
+the feedback's period. Both end with their own key, never with the segment's.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def safety_place(row: ConversationRow, segment: int, turn: int) -> bytes:
 def open_bodies(
     writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
 ) -> list[tuple[int, int, bytes]]:
-    """(turn, segment, content) of every turn whose content is here and has not expired, in order.
+    """(turn, segment, content) of every turn whose content is stored and has not expired, in order.
 
-    What has expired and is not erased yet, or is held, gets no copy: a copy would outlive its date.
+    Content that has expired and is not erased yet, or is held, is not copied: a copy would outlive its date.
     """
     result = []
     rows = writes.tx.execute(
@@ -49,7 +49,7 @@ def open_bodies(
 
 
 def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]:
-    """The turns of a conversation of which there is a safety copy."""
+    """The turns of a conversation that have a safety copy."""
     rows = tx.execute(
         "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", [account, conversation]
     )
@@ -57,7 +57,7 @@ def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]
 
 
 class StoredFlag(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag; ``copy_until`` is the end of its conversation's safety copy, while there is one."""
+    """A flag; ``copy_until`` is the end of its conversation's safety copy, if there is one."""
 
     account: UUID
     conversation: UUID
@@ -69,7 +69,7 @@ class StoredFlag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_flags(tx: Transaction, most: int) -> list[StoredFlag]:
-    """The newest ``most`` flags, those that were overturned included."""
+    """The newest ``most`` flags, overturned ones included."""
     rows = tx.execute(
         """SELECT account_id, conversation_id, f.flagged_at, f.score, f.score_until, f.overturned_at, c.safety_until
              FROM flags f JOIN conversations c USING (account_id, conversation_id)
@@ -91,7 +91,7 @@ def flag_count(tx: Transaction) -> int:
 
 
 def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID, UUID, datetime, datetime]]:
-    """`(account, conversation, last flagged, end of the safety copy)` of what stands flagged at ``at``, oldest first."""
+    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``at``, oldest first."""
     return tx.execute(
         """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
              FROM flags f JOIN conversations c USING (account_id, conversation_id)
@@ -101,7 +101,7 @@ def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID,
 
 
 def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:
-    """Copies what the flag covers and no earlier flag has copied, under a key for each segment."""
+    """Copies what the flag covers and no earlier flag has copied, under a key per segment."""
     known = copied_turns(writes.tx, row.account_id, row.conversation_id)
     for turn, segment, content in open_bodies(writes, account, row, at):
         if turn in known or turn > row.state.segments[segment].flagged_turn:

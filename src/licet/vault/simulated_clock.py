@@ -1,7 +1,8 @@
-"""The simulated clock of an installation: a file in its folder that says which moment it is there.
+"""The simulated clock of an installation: a file in its folder that states the present moment there.
 
-A setting of an installation, made by whoever plays years in seconds: a demonstration, a test. The edge reads it when it
-opens the folder and runs on that moment; a folder without the file runs on the system's clock, and no command makes one.
+It is a setting of an installation, for demonstrations and tests that simulate years in seconds. The edge reads it when
+it opens the folder, and runs at that moment; a folder without the file runs on the system's clock, and no command
+creates one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class SimulatedClock:
 
 
 def clock_of(folder: Path) -> datetime | None:
-    """The simulated moment of ``folder``; None for an installation on the system's clock."""
+    """The simulated moment of ``folder``; None if the installation runs on the system's clock."""
     try:
         return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
     except (FileNotFoundError, NotADirectoryError):
@@ -45,5 +46,5 @@ def clock_of(folder: Path) -> datetime | None:
 
 
 def save(folder: Path, clock: SimulatedClock) -> None:
-    """Keeps the moment of ``clock`` as that of ``folder``."""
+    """Stores the moment of ``clock`` as that of ``folder``."""
     (folder / CLOCK_FILE).write_bytes(msgspec.json.encode(_Saved(clock.now)))

@@ -1,7 +1,7 @@
-"""Reading by staff: only with a reason, recorded before anything is opened, and listed for the person.
+"""Reading by staff: only with a reason, recorded before anything is opened, and visible to the person.
 
-A record, its leaf and the opening share one transaction: what was read without a record cannot be. A reviewer opens
-what a standing flag covers, from the safety copy; a privacy officer what its own person could read. Nobody else opens
+A record, its leaf and the opening share one transaction: nothing can be read without a record. A reviewer opens what a
+standing flag covers, from the safety copy; a privacy officer opens what the person could read. Nobody else opens
 anything.
 """
 
@@ -27,7 +27,7 @@ from licet.vault.ids import uuid7
 from licet.vault.permit import OpenedTurn, Permit
 from licet.vault.permit import open as open_content
 
-# Rows of a release are read for this reason, and never a conversation: so nobody can ask for one with it.
+# The reason for reading rows of a release, never a conversation: so it cannot be given for one.
 RELEASE_REVIEW = "release_review"
 TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}")
 
@@ -42,14 +42,14 @@ class ReadReason(StrEnum):
 
 
 class ReaderRole(StrEnum):
-    """As what staff read: it says what they may open."""
+    """The role in which staff read, which determines what they may open."""
 
     reviewer = "reviewer"
     privacy_officer = "privacy_officer"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads, as what, why, and under which ticket of their own books."""
+    """Who reads, in which role, why, and under which ticket of their own system."""
 
     staff: UUID
     role: ReaderRole
@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadNoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading as it is put on record: of ``turns`` turns of one conversation."""
+    """A reading as it is recorded: of ``turns`` turns of one conversation."""
 
     account: UUID
     conversation: UUID
@@ -88,9 +88,9 @@ def read(
     tx: Transaction, keyring: Keyring, seen: AccountView, turns: Sequence[TurnState], reading: Reading,
     random: Callable[[int], bytes],
 ) -> list[OpenedTurn]:  # fmt: skip
-    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError for none at all."""
+    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError if there are none."""
     if TICKET.fullmatch(reading.ticket) is None:
-        raise UsageError(f"`ticket` is no name: it must match {TICKET.pattern}")
+        raise UsageError(f"`ticket` must match {TICKET.pattern}")
     permits = [permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None]
     if not permits:
         raise DeniedError(f"a {reading.role.value} may open nothing of this conversation")
@@ -104,7 +104,7 @@ def read(
 
 
 def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
-    """Puts a reading on record, with its leaf; whoever opens something does so in the same transaction."""
+    """Records a reading, with its leaf; whoever opens something does so in the same transaction."""
     tx.execute(
         """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason, ticket, turns, read_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
@@ -139,7 +139,7 @@ def newest(
     tx: Transaction, most: int, *, account: UUID | None = None, conversation: UUID | None = None,
     before: UUID | None = None,
 ) -> list[StaffRead]:  # fmt: skip
-    """The newest ``most`` readings behind ``before``: of all content, of an account's, or of one of its conversations."""
+    """The newest ``most`` readings before ``before``: of all content, of an account's, or of one of its conversations."""
     asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
     given = {test: value for test, value in asked.items() if value is not None}
     where = " AND ".join([f"{test} %s" for test in given] or ["true"])
@@ -152,6 +152,6 @@ def newest(
 
 
 def read_count(tx: Transaction) -> int:
-    """How many readings there are of all content."""
+    """The number of readings of all content."""
     row = tx.execute("SELECT count(*) FROM staff_reads").fetchone()
     return int(row[0]) if row else 0

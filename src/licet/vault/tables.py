@@ -1,6 +1,6 @@
 """The rows of an account and its conversations, read into the policy's state and written back.
 
-Statements only, set-wise: each takes the ids of a batch. Who calls has locked the accounts.
+Statements only, in sets: each takes the ids of a batch. The caller has locked the accounts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from licet.store.rows import arrays, unnested
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
-    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: what the tables hold."""
+    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: the stored state."""
 
     account_id: UUID
     state: AccountState
@@ -44,7 +44,7 @@ class AccountRow(Masked, msgspec.Struct, kw_only=True):
 
 
 class SegmentKeys(msgspec.Struct, kw_only=True):
-    """What a segment's row holds beside its state."""
+    """What a segment's row stores beside its state."""
 
     key_slot: int | None = None
     safety_slot: int | None = None
@@ -52,7 +52,7 @@ class SegmentKeys(msgspec.Struct, kw_only=True):
 
 
 class ConversationRow(Masked, msgspec.Struct, kw_only=True):
-    """A conversation, loaded or new. ``saved`` is the state that the tables hold."""
+    """A conversation, loaded or new. ``saved`` is the stored state."""
 
     account_id: UUID
     conversation_id: UUID
@@ -64,14 +64,14 @@ class ConversationRow(Masked, msgspec.Struct, kw_only=True):
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account said, as `CONSENT` writes it."""
+    """An account's answers, as `CONSENT` encodes them."""
 
     standings: tuple[Standing, ...]
     grants: tuple[Grant, ...]
     kept_out: frozenset[str]
 
 
-# What an account `a` said: where it stands with each question, its grants in force, the projects that it keeps out.
+# The answers of an account `a`: its standing in each question, its grants in force, the projects that it keeps out.
 CONSENT = """json_build_object(
     'standings', (SELECT coalesce(json_agg(json_build_array(t.question, t.standing, t.answered, t.granted_before)
                                            ORDER BY t.question), '[]')
@@ -122,14 +122,14 @@ def read_account(row: Sequence[Any]) -> AccountRow:
 
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
-    """The accounts, locked in the order of their ids so that two batches cannot wait for each other."""
+    """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
     return locking(tx, accounts)()
 
 
 def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID, AccountRow]]:
-    """`lock_accounts`, sent and not read yet; what is returned reads it.
+    """`lock_accounts`, sent but not read yet; the returned function reads it.
 
-    Two statements: the one that waited for a lock reads other tables as they were before it waited.
+    Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
     ids = sorted(accounts)
     locked = tx.execute("SELECT FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE", [ids])
@@ -143,7 +143,7 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
 
 
 def every_account(tx: Transaction) -> Iterator[AccountRow]:
-    """Every account, a bounded number of them in memory; the transaction stays open until the last was taken."""
+    """Every account, a bounded number of them in memory; the transaction stays open until the last one was taken."""
     with tx.cursor(name="every_account") as cursor:
         cursor.itersize = 5_000
         for row in cursor.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a"):
@@ -151,7 +151,7 @@ def every_account(tx: Transaction) -> Iterator[AccountRow]:
 
 
 class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
-    """What one statement read of an account's conversations: all as they stood at one moment."""
+    """What one statement read of an account's conversations: all at one moment."""
 
     accounts: dict[UUID, AccountRow]
     conversations: list[ConversationRow]
@@ -159,7 +159,7 @@ class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as `_CONVERSATION` writes it: the state is read by the decoder, with nothing to copy by hand."""
+    """A conversation as `_CONVERSATION` encodes it: the decoder builds the state, and nothing is copied by hand."""
 
     account_id: UUID
     conversation_id: UUID
@@ -182,7 +182,7 @@ class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An account as `_ACCOUNT` writes it."""
+    """An account as `_ACCOUNT` encodes it."""
 
     account_id: UUID
     last_seq: int
@@ -207,8 +207,8 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
 _conversations = msgspec.json.Decoder(_Read)
 _accounts = msgspec.json.Decoder(_ReadAccount)
 
-# One document a conversation, with all that belongs to it: a row for each segment, hold and turn, in a statement for
-# each of their tables, cost the reader several times what the rule does.
+# One document per conversation, with all that belongs to it: with a row per segment, hold and turn, and a statement for
+# each of their tables, reading cost several times as much as the rule.
 _CONVERSATION = """json_build_object(
     'account_id', c.account_id, 'conversation_id', c.conversation_id, 'host_hmac', encode(c.host_hmac, 'hex'),
     'begun_at', c.begun_at,
@@ -242,8 +242,8 @@ _ACCOUNT = """json_build_object(
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted))::text"""
-# `LIMIT` with a parameter: the server takes an array of unknown length for ten rows, and plans anew at each execution
-# for one, which took it five times as long as the reading did. Behind a limit it is one row for every plan.
+# `LIMIT` with a parameter: the server assumes ten rows for an array of unknown length, and for one row it plans anew at
+# each execution, which took five times as long as the reading. With a limit every plan assumes one row.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
     LIMIT %(ids)s"""
 _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
@@ -281,7 +281,7 @@ def load_conversations(
 def loading(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> Callable[[], list[ConversationRow]]:
-    """`load_conversations`, sent and not read yet; what is returned reads it."""
+    """`load_conversations`, sent but not read yet; the returned function reads it."""
     statement = _LOAD.get((bool(ids), bool(hosts)))
     if statement is None:
         return list
@@ -311,7 +311,7 @@ def conversations_of(tx: Transaction, account: UUID, *, project: UUID | None = N
 
 
 def feedback_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, tuple[UUID, Feedback]]:
-    """The feedback on an account's conversations that was not erased: by its id, the conversation and its state."""
+    """The unerased feedback on an account's conversations: by its id, the conversation and its state."""
     rows = tx.execute(
         """SELECT feedback_id, conversation_id, share, version, grant_no, grant_narrowing, narrowed, keep_until FROM feedback
             WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
@@ -375,7 +375,7 @@ def projects_of(tx: Transaction, account: UUID) -> list[ProjectRow]:
 
 
 def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
-    """Inserts new projects, and writes the title and since when each is kept out."""
+    """Inserts new projects, and writes titles and since when each is kept out."""
     if rows:
         tx.execute(
             f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT * FROM {unnested(_PROJECT_TYPES)}
@@ -386,7 +386,7 @@ def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
 
 
 def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> AccountTables:
-    """The conversations by (account, id) and their accounts, in one statement; with their turns where asked."""
+    """The conversations by (account, id) and their accounts, in one statement; with their turns if requested."""
     rows = tx.execute(
         _SEE[turns],
         {
@@ -412,7 +412,7 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
 
 
 def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Inserts new accounts and writes what changed of the others, with what they said."""
+    """Inserts new accounts and writes the changes of others, with their answers."""
     if not rows:
         return
     columns: dict[str, list[Any]] = {
@@ -454,7 +454,7 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
 
 
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Where each account stands with each question, where that differs from what the table holds."""
+    """Writes each account's standing in each question if it differs from the table."""
     said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
     fresh = [(row, standing) for row in said for standing in row.state.standings]
     if fresh:
@@ -484,7 +484,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
 
 
 def save_scoped_grants(tx: Transaction, rows: Sequence[AccountRow], begun: Mapping[tuple[UUID, int], datetime]) -> None:
-    """Inserts the grants that began for a project or a conversation, once these are in their tables."""
+    """Inserts new grants for a project or a conversation, after these are in their tables."""
     fresh = [
         (row.account_id, grant, begun[row.account_id, grant.number])
         for row in rows for grant in _scoped(row.state) if (row.account_id, grant.number) in begun
@@ -549,7 +549,7 @@ _SEGMENT_TYPES = {
 
 
 def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None:
-    """Writes conversations and segments that differ from what the tables hold."""
+    """Writes conversations and segments that differ from the tables."""
     changed = [row for row in rows if row.state is not row.saved]
     if not changed:
         return
@@ -641,7 +641,7 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
 
 
 def numbers(grants: Sequence[int]) -> str:
-    """An array of numbers as its text: an array of arrays of several lengths is none."""
+    """An array of numbers as text: PostgreSQL has no array of arrays of different lengths."""
     return f"{{{','.join(map(str, grants))}}}"
 
 
@@ -651,7 +651,7 @@ def _differs(row: ConversationRow, n: int) -> bool:
 
 
 def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, datetime]]) -> None:
-    """Every segment and feedback of each account comes to at most the given instants, in this order."""
+    """Shortens every segment and feedback of each account to at most the given instants, in this order."""
     if endings:
         tx.execute(
             """
@@ -674,7 +674,7 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
 def shorten_feedback(
     tx: Transaction, by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
 ) -> None:
-    """The feedback of each (account, ``by``) comes to at most the given instant."""
+    """Shortens the feedback of each (account, ``by``) to at most the given instant."""
     if nearer:
         tx.execute(
             f"""

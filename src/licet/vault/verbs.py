@@ -1,4 +1,4 @@
-"""The verbs of the vault: tell it something, and bring it up to date."""
+"""The verbs of the vault: apply commands, and bring accounts up to date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONVERSATIONS_MAX = 100_000
 
 
 def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]:
-    """Applies commands in one transaction, tried again while another is in its way; answered after the commit.
+    """Applies commands in one transaction, and retries if another one interferes; returns after the commit.
 
     FencedError behind the fence.
     """
@@ -33,9 +33,9 @@ def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]
 
 
 def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Command]) -> list[CommandResult]:
-    """`tell` of recorded history that was folded under ``known`` before: what of it is stored follows from that fold.
+    """`tell` for recorded history that was already folded under ``known``: what is stored of it follows from that fold.
 
-    RefusedError, and nothing is done, where other versions have been applied since.
+    RefusedError, with nothing done, if other versions have been applied since.
     """
 
     def once() -> list[CommandResult]:
@@ -43,7 +43,7 @@ def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Com
             present = policy_versions.current(tx)
             if [one.sha256() for one in present.versions] != [one.sha256() for one in known.versions]:
                 raise RefusedError(
-                    "the policy was changed while history was brought in", "bring it in again: what is here stays",
+                    "the policy was changed during the import", "import it again: what was imported stays",
                     because="policy_changed",
                 )  # fmt: skip
             return apply.apply(tx, keyring, present, commands, replay=True)
@@ -54,18 +54,20 @@ def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Com
 def tell_in(
     tx: Transaction, keyring: Keyring, known: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:  # fmt: skip
-    """`tell` in a transaction of the caller's, who reads something in it first."""
+    """`tell` in the caller's transaction, which reads something in it first."""
     return apply.apply(tx, keyring, known, commands) if commands else []
 
 
 def account_of(here: Installation, host: str) -> UUID | None:
-    """The account that the host calls so."""
+    """The account to which the host gave this id."""
     with transaction(here.pool) as tx:
         return account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:
-    """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's own id of the account."""
+    """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's own id of the
+    account.
+    """
     with transaction(here.pool) as tx:
         account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
         found = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX) if account is not None else []
@@ -73,9 +75,10 @@ def conversations_of(here: Installation, host: str) -> list[str]:
 
 
 def advance(pool: Pool, known: Policies, at: datetime) -> int:
-    """Ends the grants that versions now effective do not allow; returns how many accounts it looked at.
+    """Ends the grants that effective versions do not allow; returns how many accounts it processed.
 
-    A bounded number of accounts a transaction, each of which an end of the process leaves done or undone.
+    It processes a bounded number of accounts per transaction; if the process ends, each account is either done or
+    untouched.
     """
     total = 0
     while True:

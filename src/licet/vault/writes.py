@@ -1,4 +1,4 @@
-"""What a batch is about to write: rows gathered table by table, and the keys it opens or makes.
+"""The pending writes of a batch: rows gathered by table, and the keys it opens or creates.
 
 Nothing here decides. `flush` writes in an order that satisfies every foreign key, and can be called again.
 """
@@ -69,7 +69,7 @@ def feedback_place(feedback: UUID, turn: int) -> bytes:
 
 
 class Writes:
-    """Rows gathered for one transaction. ``keyring`` is None where a batch neither reads nor makes keys."""
+    """Rows gathered for one transaction. ``keyring`` is None if a batch neither reads nor creates keys."""
 
     def __init__(self, tx: Transaction, keyring: Keyring | None) -> None:
         self.tx, self._keyring = tx, keyring
@@ -143,7 +143,7 @@ class Writes:
         return slot, key
 
     def slot_key(self, account: AccountRow, slot: int) -> KeyMaterial:
-        """The key in a slot; BrokenError where it was destroyed."""
+        """The key in a slot; BrokenError if it was destroyed."""
         known = self._keys.get((account.account_id, slot))
         if known is not None:
             return known
@@ -155,7 +155,9 @@ class Writes:
         return key
 
     def destroy_slots(self, account: UUID, slots: Sequence[int]) -> None:
-        """Overwrites keys of a locked account, after a flush, and forgets them: a page kept here would revive them."""
+        """Overwrites keys of a locked account, after a flush, and drops them from memory: a cached page would restore
+        them.
+        """
         account_keys.destroy_slots(self.tx, [(account, slot) for slot in slots])
         for slot in slots:
             self._pages.pop((account, slot // SLOTS_PER_PAGE), None)
@@ -169,7 +171,7 @@ class Writes:
         return self._pages[page]
 
     def seal_for_account(self, account: AccountRow, plain: bytes) -> bytes:
-        """Sealed under the account's own key: what belongs to it and to no segment."""
+        """Seals something under the account's own key: what belongs to the account and to no segment."""
         return seal(self.account_keys(account).own, plain, account_place(account.account_id), self.random)
 
     def matter_hmac(self, matter: str) -> bytes:
@@ -197,7 +199,7 @@ class Writes:
         )  # fmt: skip
 
     def body(self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes) -> None:
-        """Seals a turn's content under its segment's key, made on the segment's first content."""
+        """Seals a turn's content under its segment's key, which is created with the segment's first content."""
         keys = row.keys[segment]
         if keys.key_slot is None:
             keys.key_slot, key = self.new_slot(account)
@@ -219,7 +221,7 @@ class Writes:
         because: fold.NoEffect | None,
     ) -> None:  # fmt: skip
         """One answer of a choice, or that it answered nothing, under the account's newest number."""
-        is_alive = any(account.wrapped_key)  # an erased account takes a choice, which has no effect, and no evidence
+        is_alive = any(account.wrapped_key)  # an erased account takes a choice, without effect and without evidence
         evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
         scope = answer.scope if answer is not None else WHOLE_ACCOUNT
         why = answer.because if answer is not None else because
@@ -254,7 +256,7 @@ class Writes:
         )  # fmt: skip
 
     def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, told: Hold) -> None:
-        """The matter holds it already: it takes the reason, the day of review and the telling that were given now."""
+        """The matter already holds the conversation: the hold takes the new reason, telling and day of review."""
         self._reviewed.append(
             (
                 told.reason.value, told.review_at or at + HOLD_REVIEW, told.by, told.is_told, row.account_id,
@@ -295,7 +297,7 @@ class Writes:
             self._copies.setdefault(copy, at)
 
     def shorten(self, account: UUID, content_until: datetime, feedback_until: datetime) -> None:
-        """All content and feedback of the account."""
+        """Shortens all content and feedback of the account."""
         content, feedback = self._endings.get(account, (content_until, feedback_until))
         self._endings[account] = min(content, content_until), min(feedback, feedback_until)
 
@@ -308,7 +310,7 @@ class Writes:
     # Writing
 
     def together(self) -> AbstractContextManager[None]:
-        """For `flush` and what follows it: all in one round trip, unless so many rows are gathered that COPY is faster."""
+        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster."""
         most = max(len(self.entries), len(self._journal), *map(len, self._rows.values()), 0)
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
@@ -356,6 +358,6 @@ class Writes:
         outbox.append(tx, self.entries)
 
     def _write_journal(self) -> None:
-        """Numbered only now: under the endings lock when one of them ends something, and in this order."""
+        """Numbered only now: under the endings lock if one of them is an ending, and in this order."""
         if self._journal:
             account_journal.append(self.tx, self._journal)

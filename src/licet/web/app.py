@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from functools import cache
 
-import msgspec
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
@@ -38,6 +37,7 @@ from licet.web.api import (
     preview,
     problems,
     projects,
+    reference,
     staff,
     turns,
 )
@@ -95,7 +95,7 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
         debug=False,
     )  # fmt: skip
     app.asgi_handler = encoded_slashes.keeping(app.asgi_handler)
-    app.state.openapi = cache(lambda: msgspec.json.encode(app.openapi_schema.to_schema()))
+    app.state.openapi = cache(lambda: reference.description(app))
     return app
 
 
@@ -116,6 +116,8 @@ OPENAPI = OpenAPIConfig(
     version=__version__,
     description="Decides, keeps and proves what an AI assistant may learn from its users.",
     render_plugins=[],
+    use_handler_docstrings=True,
+    operation_id_creator=reference.operation_id,
     path="/openapi",
     security=[{"token": []}, {"key": []}, {"session": []}],
     components=Components(

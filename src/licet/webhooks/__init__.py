@@ -1,1 +1,1 @@
-"""Events out: endpoints, delivery, what a host acknowledged."""
+"""Outgoing events: endpoints, delivery, acknowledgements of the hosts."""

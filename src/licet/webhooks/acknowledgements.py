@@ -1,7 +1,7 @@
-"""What endpoints were told to let go, and what each said to it.
+"""What endpoints were told to remove, and their acknowledgements.
 
-A host acknowledges that what an event named has left it; a certificate names who was told, and an answer that is missing
-stands there too. What a removed endpoint was told stays known.
+A host acknowledges that what an event named has left it. A certificate of erasure lists who was notified, and missing
+acknowledgements too. The record for a removed endpoint is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from licet.vault.ids import Prefix, shown
 
 
 class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What one endpoint was told, and what it said to it. ``delivered_at`` is None where it reads by itself."""
+    """What one endpoint was told, and its acknowledgement. ``delivered_at`` is None if it reads events by itself."""
 
     event: str
     endpoint: str
@@ -36,7 +36,7 @@ _TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowled
 
 
 def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list[HostDelivery]:
-    """Which hosts were told that what an erasure is about must leave them, and what each said to it."""
+    """The hosts that were told that the content of an erasure must leave them, and each one's acknowledgement."""
     rows = tx.execute(
         f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
              ORDER BY e.row_no, p.name, p.endpoint_id""",
@@ -46,7 +46,7 @@ def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list
 
 
 def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
-    """What endpoints were to acknowledge by ``at`` and did not, the most overdue first."""
+    """What endpoints should have acknowledged by ``at`` and did not, the most overdue first."""
     rows = tx.execute(
         f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s AND p.removed_at IS NULL
              ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
@@ -64,9 +64,9 @@ def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
 
 
 def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
-    """Records that what an event named has left the endpoint; a second time changes nothing.
+    """Records that what an event named has left the endpoint; a repetition changes nothing.
 
-    NotFoundError for an event that the endpoint was never told of, RefusedError for one that asks for no answer.
+    NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires no acknowledgement.
     """
     row = tx.execute(
         """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
@@ -74,11 +74,11 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
         [event, endpoint],
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"the endpoint `{endpoint}` was told of no event `{shown(Prefix.event, event)}`")
+        raise NotFoundError(f"the endpoint `{endpoint}` was not sent the event `{shown(Prefix.event, event)}`")
     if row[2] is None:
         raise RefusedError(
-            "this event asks for no acknowledgement",
-            f"only `{EventKind.must_leave.value}` does",
+            "this event requires no acknowledgement",
+            f"only `{EventKind.must_leave.value}` requires one",
             because="nothing_owed",
         )
     tx.execute(

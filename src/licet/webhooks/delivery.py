@@ -1,15 +1,15 @@
-"""Sending events to endpoints: at least once, those of one account in order, by one deliverer for an installation.
+"""Delivery of events to endpoints: at least once, those of one account in order, by one deliverer per installation.
 
 Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits for that, and no
-other account does. What is sent is signed and has the same id and body each time. Killed anywhere, a deliverer has
-sent a message at most once more than it knows: the next one begins with what has no answer in the database.
+other account does. A message is signed and has the same id and body each time. A deliverer that is killed has sent at
+most one message more than it has recorded: the next one begins with what has no answer in the database.
 
-A message that fails is tried again after the delays of Standard Webhooks 1.0.0, each lengthened by up to a fifth by
-chance, then daily; `Retry-After` may ask for longer. An endpoint of which nothing was taken for `DEAD_DAYS`, or which
-answers 410, is disabled and shown; what waits for it waits on, and `licet webhooks replay` takes it up again.
+A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random share of up to a
+fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted nothing for `DEAD_DAYS`, or that answers
+410, is disabled and reported; its events wait, and `licet webhooks replay` resumes them.
 
-A round sends for at most `ROUND_SECONDS` and the timeout of what is under way, so that one slow endpoint holds the
-others up for no longer. Nothing is sent while the fence stands (`licet.keys.fence`).
+A round sends for at most `ROUND_SECONDS` and the timeout of requests in progress, so that one slow endpoint delays the
+others no longer than that. Nothing is sent while the fence stands (`licet.keys.fence`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KEPT_DAYS = 90
 ACCOUNTS_MAX = 256  # of one endpoint in a round
 EVENTS_MAX = 100  # of one account in a round
 WINDOW_ROWS = 4_096
-TURN = timedelta(seconds=1)  # after which an account that filled the window has its next turn
+TURN = timedelta(seconds=1)  # after which an account that filled the window is served again
 ROUND_SECONDS = 5.0
 THREADS_MAX = 8
 PRUNED_MAX = 5_000
@@ -52,7 +52,7 @@ RETRY_SECONDS = 5.0
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round did: messages that were taken, and those that were not by what was said."""
+    """The result of a round: messages that were accepted, and those that were not, by reason."""
 
     delivered: int = 0
     failed: dict[str, int] = {}
@@ -83,22 +83,22 @@ _Chain = tuple[_Endpoint, UUID, bool]
 
 
 class Deliverer:
-    """Sends what is due, round by round. Made by `delivering`, which holds the lock."""
+    """Sends what is due, round by round. Created by `delivering`, which holds the lock."""
 
     def __init__(self, here: Installation, conn: Transaction, resolved: Resolve = resolve) -> None:
-        """``conn`` holds the lock: a round begins only while it is there."""
+        """``conn`` holds the lock: a round begins only while the connection exists."""
         self._here, self._conn, self._resolved = here, conn, resolved
         file = here.config.webhooks.ca_file
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
         except (OSError, ssl.SSLError):
-            raise UsageError(f"`{file}` holds no certificates of authorities", "see LICET_WEBHOOKS__CA_FILE") from None
+            raise UsageError(f"`{file}` contains no CA certificates", "see LICET_WEBHOOKS__CA_FILE") from None
         self._posters: dict[tuple[UUID, str], Poster] = {}
         self._pruned_at: datetime | None = None
         self._disabled: list[str] = []
 
     def run_once(self, stop: Callable[[], bool] = lambda: False) -> Round:
-        """Sends what is due now, of each account from its first event on; another round may find more."""
+        """Sends what is due now, for each account from its first event on; another round may find more."""
         at = self._here.clock()
         self._conn.execute("SELECT")
         self._conn.commit()
@@ -142,7 +142,9 @@ class Deliverer:
         ]
 
     def _send_in_order(self, to: _Endpoint, account: UUID, is_crowded: bool, ended: Callable[[], bool]) -> Counter[str]:
-        """Sends an account's events one after another, until one fails or none is due, or others are to have their turn."""
+        """Sends an account's events one after another, until one fails or none is due, or other accounts must be
+        served.
+        """
         said: Counter[str] = Counter()
         with transaction(self._here.pool) as tx:
             waiting = _next(tx, to.endpoint, account, self._here.clock())
@@ -152,7 +154,7 @@ class Deliverer:
             answer = self._send(to, waiting)
             said["delivered" if answer.is_success else answer.said] += 1
             with transaction(self._here.pool) as tx, tx.pipeline():
-                # What a crash loses of this is sent again: it costs no wait for the disk.
+                # What a crash loses of this is sent again, so it need not wait for the disk.
                 tx.execute("SET LOCAL synchronous_commit TO off")
                 self._record(tx, to, waiting, answer)
                 waiting = _next(tx, to.endpoint, account, self._here.clock()) if answer.is_success else None
@@ -192,7 +194,7 @@ class Deliverer:
             self._disabled.append(to.name)
 
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
-        """How long to wait after the attempt that came after ``attempts``."""
+        """The delay before the next attempt, after ``attempts`` earlier ones."""
         seconds = DELAYS_SECONDS[min(attempts, len(DELAYS_SECONDS) - 1)]
         share = int.from_bytes(self._here.keyring.random(2), "big") / 2**16
         return timedelta(seconds=max(seconds * (1 + share / 5), answer.retry_after_seconds))
@@ -213,7 +215,7 @@ _FAILED = """
      WHERE account_id = %(account)s AND event_id = %(event)s AND endpoint_id = %(endpoint)s"""
 _BEHIND = """
     WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL AND next_at IS NOT NULL"""
-# What waits behind a failed event waits as long, so that looking for what is due does not come past it each time.
+# Events behind a failed one wait as long, so that the search for due events does not pass over them each time.
 _HOLD_BACK = f"UPDATE deliveries SET next_at = %(next)s {_BEHIND}"
 _FREE = f"UPDATE deliveries SET next_at = %(at)s {_BEHIND} AND next_at > %(at)s"
 _FAILING = """
@@ -227,8 +229,8 @@ _FAILING = """
 def _due(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
     """The accounts whose first waiting event is due, the longest waiting first; and whether more is due than was seen.
 
-    Only the first `WINDOW_ROWS` that are due are looked at, one question for each account among them. What came behind
-    an event that is held back, after it was, is held back with it here, so that it fills no window.
+    Only the first `WINDOW_ROWS` due events are examined, with one query per account among them. Events that arrived
+    behind a delayed one, after it was delayed, are delayed with it here, so that they do not fill the window.
     """
     params = {"endpoint": endpoint, "at": at, "rows": WINDOW_ROWS, "limit": ACCOUNTS_MAX}
     rows = tx.execute(_WINDOW, params).fetchall()
@@ -239,7 +241,7 @@ def _due(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], boo
     return [row[0] for row in rows if row[1] <= at][:ACCOUNTS_MAX], is_crowded
 
 
-# The inner question has an order and a limit of its own, so that its index is taken whatever the statistics say: as a
+# The inner query has an order and a limit of its own, so that its index is used whatever the statistics say: as a
 # join, on tables without any, it read every waiting row for each (4 s where 3,000 waited).
 _WINDOW = """
     SELECT w.account_id,
@@ -262,7 +264,7 @@ _HOLD_BACK_TOO = """
 
 
 def _next(tx: Transaction, endpoint: UUID, account: UUID, at: datetime) -> _Waiting | None:
-    """The account's first event that the endpoint has not taken, if it is due."""
+    """The account's first event that the endpoint has not accepted, if it is due."""
     row = tx.execute(
         f"""SELECT {host_events.COLUMNS}, d.attempts, d.next_at FROM deliveries d JOIN events e USING (account_id, event_id)
               JOIN endpoints p USING (endpoint_id)
@@ -271,13 +273,13 @@ def _next(tx: Transaction, endpoint: UUID, account: UUID, at: datetime) -> _Wait
              ORDER BY d.row_no LIMIT 1""",
         {"endpoint": endpoint, "account": account},
     ).fetchone()
-    if row is None or row[2] is None or row[-1] > at:  # committed a moment ago: its number comes with the next round
+    if row is None or row[2] is None or row[-1] > at:  # committed a moment ago: it gets its number in the next round
         return None
     return _Waiting(account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2]))
 
 
 def _interleaved(chains: list[_Chain]) -> list[_Chain]:
-    """The chains with the endpoints by turns, so that none waits behind all of another's."""
+    """The chains with the endpoints in turn, so that none waits for all of another's."""
     place: Counter[UUID] = Counter()
     keyed = []
     for chain in chains:
@@ -288,25 +290,25 @@ def _interleaved(chains: list[_Chain]) -> list[_Chain]:
 
 @contextlib.contextmanager
 def delivering(here: Installation, resolved: Resolve = resolve) -> Iterator[Deliverer]:
-    """The one deliverer of an installation; BusyError where another works."""
+    """The only deliverer of an installation; BusyError if another one runs."""
     with translated(), here.pool.connection() as conn:
         deliverer = Deliverer(here, conn, resolved)
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [DELIVERER_LOCK]).fetchone()
         conn.commit()
         if locked != (True,):
-            raise BusyError("another deliverer sends the events", "one is enough: leave it at work")
+            raise BusyError("another deliverer is running", "one is enough: leave it running")
         try:
             yield deliverer
         finally:
             deliverer.close()
-            with contextlib.suppress(psycopg.Error):  # a connection that broke took its lock with it
+            with contextlib.suppress(psycopg.Error):  # a broken connection has released its lock
                 conn.rollback()
                 conn.execute("SELECT pg_advisory_unlock(%s)", [DELIVERER_LOCK])
                 conn.commit()
 
 
 def deliver_due(here: Installation) -> Round:
-    """Sends all that is due now; what failed is tried again at its time."""
+    """Sends all that is due now; failed messages are retried at their time."""
     total = Round()
     with delivering(here) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
@@ -321,7 +323,7 @@ def follow(
     here: Installation, stop: threading.Event, seen: Callable[[Round], object] = lambda _: None,
     noted: Callable[[LicetError], object] = lambda _: None,
 ) -> None:  # fmt: skip
-    """Sends events as they come until ``stop``; another deliverer's end is waited for, and what is wrong is noted."""
+    """Sends events as they occur until ``stop``; waits while another deliverer runs, and logs errors."""
     while not stop.is_set():
         try:
             with delivering(here) as deliverer:
@@ -334,6 +336,6 @@ def follow(
         except BusyError:
             stop.wait(RETRY_SECONDS)
         except LicetError as error:
-            # The fence, or a secret that does not open: somebody is to look, and events wait until then.
+            # The fence, or a secret that cannot be opened: somebody must look at it, and events wait until then.
             noted(error)
             stop.wait(RETRY_SECONDS if isinstance(error, RefusedError) else 12 * RETRY_SECONDS)

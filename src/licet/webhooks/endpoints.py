@@ -1,12 +1,13 @@
-"""Endpoints: who hears events, where, and the secrets that their messages are signed with.
+"""Endpoints: who receives events, where, and the secrets that sign their messages.
 
-A message is signed as Standard Webhooks 1.0.0 says (standardwebhooks.com), over `id.timestamp.body`:
+A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.com), over `id.timestamp.body`:
 
-    v1    HMAC-SHA256 under each secret of the endpoint that lives: one, or two while one replaces the other
-    v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver need not hold any secret
+    v1    HMAC-SHA256 under each valid secret of the endpoint: one, or two while one replaces the other
+    v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver needs no secret
 
-A secret is 32 random bytes, shown once as `whsec_` and Base64, and kept wrapped under the key chain as every secret of
-the installation. An endpoint without a URL reads the events by itself, and answers for what must leave like any other.
+A secret is 32 random bytes, shown once as `whsec_` and Base64, and stored wrapped under the key chain like every secret
+of the installation. An endpoint without a URL reads the events by itself, and acknowledges what must leave like any
+other.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A new endpoint. ``secret`` is shown this once; ``since`` is the cursor of the newest event of before."""
+    """A new endpoint. ``secret`` is shown only now; ``since`` is the cursor of the newest earlier event."""
 
     endpoint: str
     url: str | None
@@ -50,7 +51,9 @@ class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as staff see it. ``blocked`` counts the accounts of which an event fails; ``overdue`` are answers."""
+    """An endpoint as staff see it. ``blocked`` counts the accounts with a failing event; ``overdue`` counts
+    acknowledgements.
+    """
 
     endpoint: str
     url: str | None
@@ -69,7 +72,7 @@ class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A new secret, shown this once; the one before signs beside it until ``old_ends_at``."""
+    """A new secret, shown only now; the previous one also signs until ``old_ends_at``."""
 
     endpoint: str
     secret: str
@@ -77,7 +80,7 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What a removal drops: messages that were not sent, and answers that will not come."""
+    """What a removal drops: unsent messages, and acknowledgements that will not come."""
 
     endpoint: str
     unsent: int
@@ -85,14 +88,14 @@ class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many events are to be sent, again or at last."""
+    """The number of events that will be sent, again or for the first time."""
 
     endpoint: str
     events: int
 
 
 def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()) -> AddedEndpoint:
-    """Makes an endpoint that hears what happens from now on; RefusedError where there is one of that name."""
+    """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
     if url is not None:
@@ -109,7 +112,7 @@ def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKin
             [uuid7(at, here.keyring.random(10)), name, url, [kind.value for kind in heard], at],
         ).fetchone()
         if made is None:
-            raise RefusedError(f"there is an endpoint `{name}` already", "give it another name", because="exists")
+            raise RefusedError(f"there is already an endpoint `{name}`", "choose another name", because="exists")
         secret = _new_secret(here, tx, made[0], at) if url is not None else None
         public = public_key(here.keyring, tx, made[0]) if url is not None else None
         while host_events.give_numbers(tx):
@@ -119,7 +122,7 @@ def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKin
 
 
 def every(here: Installation) -> list[EndpointSeen]:
-    """Every endpoint that was not removed, and how it stands with each."""
+    """Every endpoint that was not removed, and its state."""
     at = here.clock()
     with transaction(here.pool) as tx:
         rows = tx.execute(_EVERY, {"at": at}).fetchall()
@@ -154,7 +157,7 @@ def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen
 
 
 def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) -> RotatedSecret:
-    """Gives an endpoint a new secret. The newest of before signs beside it for ``overlap_hours``; any older one ends."""
+    """Gives an endpoint a new secret. The newest earlier one also signs for ``overlap_hours``; any older one ends."""
     if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
     at = here.clock()
@@ -172,7 +175,7 @@ def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) ->
 
 
 def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
-    """Removes an endpoint and its secrets. What it was told stays known, for certificates; it is sent nothing more."""
+    """Removes an endpoint and its secrets. What it was told stays recorded, for certificates; it is sent nothing more."""
     at = here.clock()
     with transaction(here.pool) as tx:
         endpoint = _named(tx, name)[0]
@@ -193,9 +196,9 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
 
 
 def silence(tx: Transaction, at: datetime) -> int:
-    """Stops sending to every endpoint of a restored database, and returns to how many.
+    """Stops sending to every endpoint of a restored database; returns how many.
 
-    One that was removed since the backup is back, and so is a secret that was replaced because others had it.
+    An endpoint that was removed since the backup is back, and so is a secret that was replaced because it had leaked.
     """
     return tx.execute(
         """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
@@ -205,9 +208,9 @@ def silence(tx: Transaction, at: datetime) -> int:
 
 
 def replay(here: Installation, name: str, since: str | None = None, *, dry_run: bool = False) -> ReplayResult:
-    """Sends every event behind ``since`` again, or without it what waits; a disabled endpoint is taken up again.
+    """Sends every event after ``since`` again, or without it those that wait; enables a disabled endpoint.
 
-    What happened before the endpoint was there is sent too, as far as it is kept.
+    Events from before the endpoint was added are sent too, as far as they are stored.
     """
     at = here.clock()
     number = host_events.number_of(since) if since is not None else None
@@ -255,7 +258,7 @@ def public_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> str:
 
 
 class Signing:
-    """The secrets of one endpoint, opened, for as long as a round of sending."""
+    """The secrets of one endpoint, unwrapped for a round of sending."""
 
     def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, at: datetime) -> None:
         names = tx.execute(
@@ -276,7 +279,7 @@ class Signing:
 
 
 def drop_ended_secrets(tx: Transaction, at: datetime) -> None:
-    """Forgets the secrets that were replaced and have ended."""
+    """Deletes the replaced secrets whose overlap has ended."""
     ended = tx.execute("SELECT secret FROM endpoint_secrets WHERE ends_at <= %s", [at]).fetchall()
     chain.forget_secrets(tx, [row[0] for row in ended])
 
@@ -306,7 +309,7 @@ def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
 
 
 def id_of(tx: Transaction, name: str) -> UUID:
-    """The id of the endpoint of that name; NotFoundError where there is none."""
+    """The id of the endpoint with that name; NotFoundError if there is none."""
     return _named(tx, name)[0]
 
 

@@ -1,14 +1,13 @@
-"""Requests to the outside whose address somebody gave us: only where they may go, and nowhere else by a trick.
+"""Requests to URLs that somebody entered, restricted to permitted addresses (protection against SSRF).
 
-An operator types an endpoint's URL, and its name is resolved by others, who may answer anything (SSRF). So:
+An operator enters an endpoint's URL, and other parties resolve its name, to any address they like. Therefore:
 
-- https alone; plain http only to a host that the setting ``inside`` names and that is this machine
-- no user, no fragment, no redirect followed, no proxy of the environment
-- each address that the name resolves to must be public, unless ``inside`` names the host. Addresses that carry
-  another one within (IPv4-mapped, NAT64, 6to4, Teredo) are judged by both
-- the request goes to the address that was judged: the name is not resolved a second time. The certificate and the
-  `Host` header are the name's all the same
-- an answer's body is not read, and its status and `Retry-After` are all that is kept of it
+- https only; plain http only to a host that the setting ``inside`` names and that is this machine - no user, no
+fragment, no redirect followed, no proxy of the environment - each address that the name resolves to must be public,
+unless ``inside`` names the host. Addresses that embed another one (IPv4-mapped, NAT64, 6to4, Teredo) are checked for
+both - the request goes to the address that was checked: the name is not resolved a second time. The certificate and the
+`Host` header are nevertheless those of the name - a response's body is not read; only its status and `Retry-After` are
+kept
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ URL_CHARACTERS_MAX = 2_000
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 RETRY_AFTER_SECONDS_MAX = 86_400
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
-# Site-local addresses (RFC 3879) and the anycast of 6to4 relays (RFC 7526): retired, and some networks route them inside.
+# Site-local addresses (RFC 3879), the anycast of 6to4 relays (RFC 7526): retired, but some networks route them inside.
 _RETIRED = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("192.88.99.0/24"))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -39,7 +38,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A URL, taken apart. ``path`` has its query; ``authority`` is what the `Host` header says."""
+    """A parsed URL. ``path`` includes its query; ``authority`` is the value of the `Host` header."""
 
     scheme: str
     host: str
@@ -49,7 +48,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is 0 where there was none, and ``said`` a closed word or the status as text."""
+    """``status`` is 0 if there was no response; ``said`` is a closed word or the status as text."""
 
     status: int
     said: str
@@ -61,23 +60,23 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def target(url: str, inside: Collection[str]) -> Target:
-    """The target that ``url`` names; UsageError for one that is never taken, whatever it resolves to."""
+    """The target that ``url`` names; UsageError for one that is never permitted, whatever it resolves to."""
     if len(url) > URL_CHARACTERS_MAX or not url.isascii() or any(ord(letter) <= 32 for letter in url):
         raise UsageError("the URL is too long, or has spaces or letters outside of ASCII", "percent-encode them")
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
-        raise UsageError("the URL does not read") from None
+        raise UsageError("the URL cannot be parsed") from None
     if parts.username is not None or parts.password is not None or "@" in parts.netloc or parts.fragment:
-        raise UsageError("the URL holds a user, a password or a fragment", "leave them out: requests are signed")
+        raise UsageError("the URL contains a user, a password or a fragment", "omit them: requests are signed")
     if _HOST.fullmatch(host) is None:
         raise UsageError("the URL names no host")
     allowed = ("https", "http") if host in inside else ("https",)
     if parts.scheme not in allowed:
         raise UsageError(
             "the URL must begin with https://",
-            "plain http goes to this machine alone, if LICET_WEBHOOKS__INSIDE names it",
+            "plain http is permitted only to this machine, if LICET_WEBHOOKS__INSIDE names it",
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(
@@ -92,12 +91,14 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve) -> str:
-    """The address to go to; RefusedError where one of the name's addresses may not be gone to. OSError without any."""
+    """The address to connect to; RefusedError if one of the name's addresses is not permitted. OSError if there is
+    none.
+    """
     found = [ipaddress.ip_address(text.partition("%")[0]) for text in resolved(to.host, to.port)]
     if not found:
         raise OSError("the name has no address")
     if to.scheme == "http" and not all(address.is_loopback for address in found):
-        raise RefusedError("plain http goes to this machine alone", because="http")
+        raise RefusedError("plain http is permitted only to this machine", because="http")
     if to.host not in inside and not all(is_public(address) for address in found):
         raise RefusedError(
             f"`{to.host}` has an address that is not public", "name the host in LICET_WEBHOOKS__INSIDE if it is yours",
@@ -107,9 +108,9 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
 
 
 def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
-    """RefusedError for a URL whose name has an address that nothing would be sent to, UsageError for no URL.
+    """RefusedError for a URL whose name has an address that is not permitted, UsageError for an invalid URL.
 
-    A name without an address now may have one when something is sent, and is judged then.
+    A name without an address now may have one when something is sent, and is checked then.
     """
     to = target(url, inside)
     with contextlib.suppress(OSError, ValueError):
@@ -117,7 +118,7 @@ def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) ->
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the public network; one that carries others is as they are."""
+    """Whether an address is in the public network; for one that embeds others, whether those are too."""
     carried = _carried(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
@@ -133,8 +134,9 @@ def _carried(address: IPv6Address) -> list[IPv4Address]:
 
 
 class Poster:
-    """Sends to the places that ``inside`` and the rules above allow. One of its own for each endpoint: connections of one
-    name are never used for another that has the same address."""
+    """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own: connections for one
+    name are never used for another with the same address.
+    """
 
     def __init__(self, inside: Collection[str], ca: ssl.SSLContext | None = None, resolved: Resolve = resolve) -> None:
         self._inside, self._resolved = frozenset(inside), resolved
@@ -144,7 +146,7 @@ class Poster:
         )  # fmt: skip
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
-        """Posts once; never raises for what is wrong with the other side."""
+        """Posts once; never raises for errors of the other side."""
         try:
             to = target(url, self._inside)
             address = address_of(to, self._inside, self._resolved)
@@ -171,5 +173,5 @@ class Poster:
 
 
 def _seconds(text: str) -> int:
-    """A `Retry-After` in seconds; a date, which few send, counts as none."""
+    """A `Retry-After` in seconds; a date, which few servers send, counts as none."""
     return min(int(text), RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import Response, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Person, Scope, StaffRole, may
 from licet.consent import own_conversations
@@ -30,6 +32,7 @@ from licet.web.api.shared import (
 )
 
 TAG = ["conversations"]
+TurnRef = Annotated[str, PathParameter(description="`turn_..`, as taking it answered.", min_length=1, max_length=200)]
 SEES = may(
     person=True, scope=Scope.conversations_read,
     staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer),
@@ -191,7 +194,7 @@ async def explain_conversation(
 
 
 @get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
-async def explain_turn(request: AnyRequest, turn: FromPath[str]) -> answers.ConversationSeen:
+async def explain_turn(request: AnyRequest, turn: TurnRef) -> answers.ConversationSeen:
     """For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it."""
     conversation, number = parse_turn(turn)
     return await _explained(request, shown(Prefix.conversation, conversation), None, number)

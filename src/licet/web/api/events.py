@@ -37,7 +37,9 @@ Since = Annotated[
         name="since", required=False, max_length=18, description="`next` of the answer before, or an event's `cursor`.",
     ),
 ]  # fmt: skip
-HowMany = Annotated[int, QueryParameter(name="limit", ge=1, le=feed.EVENTS_MAX, required=False)]
+HowMany = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=feed.EVENTS_MAX, required=False, description="Events at most.")
+]
 Wait = Annotated[
     int,
     QueryParameter(

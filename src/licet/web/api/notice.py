@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Scope, may
 from licet.consent import choices, notice, prompt, showings
@@ -22,6 +24,7 @@ from licet.web.api.references import account_of, not_found, site_of
 from licet.web.api.shared import READS, AccountRef, AnyRequest
 
 TAG = ["notice"]
+ShowingRef = Annotated[str, PathParameter(description="As `POST ../showings` answered.", min_length=1, max_length=200)]
 ASKED = may(person=True, scope=Scope.gate_read)
 TELLS = may(person=True, scope=Scope.choices_write)
 _WRITES = shell.refusals(404, 409, 413)
@@ -100,7 +103,7 @@ def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
 @post(
     "/v1/accounts/{account:str}/showings/{showing:str}/put-off", may=TELLS, responses=_WRITES, status_code=200, tags=TAG
 )
-async def put_off(request: AnyRequest, account: AccountRef, showing: FromPath[str]) -> schema.Showing:
+async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef) -> schema.Showing:
     """Puts the notice off, while that is possible. That is not an answer; the notice is not shown for some days."""
     site, holder = site_of(request), await account_of(request, account)
     named, at = shell.uuid_of(showing), site.now()

@@ -39,8 +39,15 @@ IdempotencyKey = Annotated[
         description="The same key twice is one request. Kept for 24 hours.",
     ),
 ]  # fmt: skip
-Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_CHARACTERS_MAX, required=False)]
-Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=PAGE_ROWS_MAX, required=False)]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(
+        name="cursor", max_length=CURSOR_CHARACTERS_MAX, required=False, description="`next` of the page before."
+    ),
+]
+Limit = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=PAGE_ROWS_MAX, required=False, description="Items a page at most.")
+]
 AccountRef = Annotated[
     str,
     PathParameter(

@@ -146,7 +146,7 @@ def _turn(words: Catalogue, turn: PreviewedTurn) -> PreviewedLine:
     return PreviewedLine(
         head=words.say("preview.in", number=turn.turn, role=role), text=turn.text, is_used=True,
         replaced=tuple(
-            words.say("preview.replaced", was=part.was, becomes=part.becomes, kind=part.kind.replace("_", " "))
+            words.say("preview.replaced", was=part.was, becomes=part.becomes, kind=words.say(f"kind.{part.kind}"))
             for part in turn.replaced
         ),
     )  # fmt: skip

@@ -7,6 +7,7 @@
     /projects/ID             a project and its chats; use it, keep it out, as in the settings
     /takeout.zip             everything
     /design                  every part of these pages, as the design system has it
+    /docs                    the API, operation by operation
     /chats/ID/badge          whether one chat may be used, for a component
     /elements                the components, each in every state, for anybody
     /static/HASH/NAME        stylesheets, and the modules of the components
@@ -31,6 +32,7 @@ from licet.web.access import signin
 from licet.web.api import problems
 from licet.web.api.references import site_of
 from licet.web.pages import (
+    api_reference,
     badge,
     conversations,
     design,
@@ -143,6 +145,7 @@ ROUTES = (
             *scopes.ROUTES,
             *feedback.ROUTES,
             *design.ROUTES,
+            *api_reference.ROUTES,
             badge.badge,
             elements.elements,
             module,

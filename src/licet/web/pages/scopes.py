@@ -16,7 +16,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from licet.consent import differences, own_conversations, prompt, scope_forms, showings
+from licet.consent import conversation_search, differences, prompt, scope_forms, showings
 from licet.consent.catalogue import Catalogue
 from licet.consent.prompt import Prompt
 from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult, ScopeStands
@@ -26,19 +26,16 @@ from licet.masked import Masked
 from licet.policy.file import Policies, Question, Reach
 from licet.policy.fold import NoEffect
 from licet.policy.period import instant, written
-from licet.policy.state import ScopeKind
 from licet.store.connect import Transaction
-from licet.vault import account_view
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
+from licet.web.pages.conversation_lines import dates_of, line
 from licet.web.pages.reader_language import unmarked
 from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent
-
-PROJECT_CHATS_MAX = 100
 
 
 class UseLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,20 +220,15 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         seen = scope_forms.view(tx, known, who.account, at, project=named)
         found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
         made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
-        ids = account_view.project_conversation_ids(tx, who.account, named, PROJECT_CHATS_MAX)
-        views = account_view.seen(tx, [(who.account, one) for one in ids], known, at)
-        titles = own_conversations.titles(tx, here.keyring, views, at)
+        sought = conversation_search.Sought(project=named)
+        page = conversation_search.found(tx, here.keyring, known, who.account, at, sought).listed.conversations
+        dates = dates_of(here, known)
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
         saved = said_of(words, asked, known, seen, request, at)
-    chats = [
-        (
-            f"/chats/{shown(Prefix.conversation, one)}",
-            questions.called(words, ScopeKind.conversation, titles.get(one, "")),
-        )
-        for one in ids
-    ]
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
-    values = {"panel": made, "chats": chats, "saved": saved, "warning": ""}
+    values = {
+        "panel": made, "id": found.shown_id, "chats": [line(words, dates, mine) for mine in page], "saved": saved,
+    }  # fmt: skip
     return shell.page("project.html", who, at, title=title, place="chats", values=values)
 
 

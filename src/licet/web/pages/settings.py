@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from licet.consent import differences, history, prompt, showings
 from licet.consent.answer_forms import FormPage
-from licet.consent.catalogue import Catalogue
+from licet.consent.catalogue import Catalogue, catalogue
 from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
 from licet.consent.prompt import Prompt
@@ -88,7 +88,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     found = _receipt(here, who, name)
     values = {
         "said": receipt.said(found), "proves": receipt.proves(found),
-        "lines": [_readable(who.words, *line) for line in receipt.lines(found)],
+        "lines": [_readable(catalogue(), *line) for line in receipt.lines(found)],
         "vkey": documents.receipt_key(here, found).vkey, "raw": found.encode().decode(), "name": name,
         "number": name.rpartition("-")[2],
     }  # fmt: skip
@@ -110,7 +110,7 @@ def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
 
 
 def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
-    """A line of a receipt as a person reads it: the file has the exact values."""
+    """A line of a receipt as a person reads it, in the language that receipts are in: the file has the exact values."""
     match term:
         case "When":
             return term, words.moment(instant(value))
@@ -257,11 +257,18 @@ def _places(words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
     return [
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
-            what=one.title or words.say(f"below.{one.kind.value}.heading"),
+            what=one.title or _untitled(words, one),
             lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, at=one.kept_out_at)),
         )
         for one in places
     ]  # fmt: skip
+
+
+def _untitled(words: Catalogue, one: PlaceDiffers) -> str:
+    """A project is called by the day on which it began, as on its own page."""
+    if one.begun_at is not None:
+        return words.say("project.untitled", day=words.day(one.begun_at))
+    return words.say(f"below.{one.kind.value}.heading")
 
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
@@ -330,7 +337,9 @@ def _made(words: Catalogue, who: PageReader, made: ChoiceMade, asks: Sequence[st
     evidence = made.evidence
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
-        seen = words.say(f"settings.record.{by}", hash=evidence.sha256[:12], language=evidence.language)
+        seen = words.say(
+            f"settings.record.{by}", hash=evidence.sha256[:12], language=words.language_name(evidence.language)
+        )
     else:
         seen = words.say("settings.record.no_notice", via=made.via)
     if evidence is not None and evidence.gpc:

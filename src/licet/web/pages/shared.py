@@ -216,11 +216,15 @@ def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: A
     return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
 
 
+def packed(page: bytes) -> bytes:
+    return gzip.compress(page, compresslevel=6, mtime=0)
+
+
 class GzippedPage(Response[str]):
     """A page that leaves compressed."""
 
     def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401 Litestar's signature
-        return gzip.compress(super().render(content, media_type, enc_hook), compresslevel=6, mtime=0)
+        return packed(super().render(content, media_type, enc_hook))
 
 
 def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:

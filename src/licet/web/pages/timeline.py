@@ -184,7 +184,7 @@ def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEv
         kind = "shown_settings" if seen.place is ShownOn.settings else "shown"
         yield TimelineEvent(
             at=seen.shown_at, topic=TimelineTopic.choices, key=f"n{seen.shown_id.hex}", kind=kind,
-            values={"language": seen.language},
+            values={"language": words.language_name(seen.language)},
         )  # fmt: skip
         if seen.put_off_at is not None:
             yield TimelineEvent(at=seen.put_off_at, topic=TimelineTopic.choices, key=f"p{number:06}", kind="put_off")

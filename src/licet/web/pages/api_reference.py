@@ -1,0 +1,53 @@
+"""The page that documents the API, made from its description, so that it needs nothing from elsewhere and no script."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from litestar import Response, get
+from markupsafe import Markup, escape
+
+from licet.access.roles import ANYBODY
+from licet.consent.catalogue import catalogue
+from licet.web import static_files
+from licet.web.api import reference
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import AnyRequest
+
+
+@get("/docs", may=ANYBODY, sync_to_thread=True, include_in_schema=False)
+def api_reference(request: AnyRequest) -> Response[bytes]:
+    """The API, operation by operation: whom it answers, what it takes and gives, with an example."""
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    html = _page(request.app.state.openapi())
+    headers = {"cache-control": "no-store", "vary": "accept-encoding"}
+    if not packed:
+        return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(
+        _packed(html), media_type="text/html; charset=utf-8", headers={**headers, "content-encoding": "gzip"}
+    )
+
+
+def _marked(text: str) -> Markup:
+    """A sentence whose names between backticks are code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 it was escaped
+
+
+@lru_cache(maxsize=1)
+def _packed(html: bytes) -> bytes:
+    return shell.packed(html)
+
+
+@lru_cache(maxsize=1)
+def _page(description: bytes) -> bytes:
+    words = catalogue()
+    html = shell.templates().get_template("api_reference.html").render(
+        words=words, say=words.say, title="The API of Licet", nav=False, simulated=False, place="", outcome="", csrf="",
+        fragment=False, errors=(), static=static_files.path, md=_marked,
+        tags=reference.shown(reference.read(description)),
+    )  # fmt: skip
+    return html.encode()
+
+
+ROUTES = [api_reference]

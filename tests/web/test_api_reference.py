@@ -1,0 +1,140 @@
+"""The description of the API: nothing in it is without a meaning, and its examples are answered as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from licet.access.roles import Scope, StaffRole
+from licet.release.live_leases import LEASE_SECONDS_MAX
+from licet.web.api import reference
+
+from .served import NOTICE, World, api, world
+
+__all__ = ["api", "world"]
+
+# Whose answers need more than a request beforehand, and where they are held.
+ELSEWHERE = {
+    "lease_rows": "tests/release/test_live_leases.py",
+    "acknowledge": "tests/web/test_events.py",
+}
+
+
+@pytest.fixture
+def document(api: Any) -> dict[str, Any]:
+    found: dict[str, Any] = api.get("/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of each operation, by its id."""
+    return {
+        one["operationId"]: (method.upper(), path, one)
+        for path, item in document["paths"].items() for method, one in item.items()
+    }  # fmt: skip
+
+
+def test_operations_have_stable_names_a_sentence_and_whom_they_answer(document: dict[str, Any]) -> None:
+    named = [one["operationId"] for item in document["paths"].values() for one in item.values()]
+    assert [name for name, count in Counter(named).items() if count > 1] == []
+    for name, (_, _, one) in operations(document).items():
+        assert re.fullmatch(r"[a-z][a-z_]+", name)
+        assert len(one["summary"]) > 10
+        assert re.search(r"\n\nAnswers: (a person|anybody|any known caller|`)", one["description"]), name
+
+
+def test_every_field_schema_and_parameter_has_a_meaning_and_none_is_left_over(document: dict[str, Any]) -> None:
+    schemas, texts = document["components"]["schemas"], reference.texts()
+    fields = {
+        (name, field): value for name, one in schemas.items() for field, value in one.get("properties", {}).items()
+    }
+    assert [f"{name}.{field}" for (name, field), value in fields.items() if not value.get("description")] == []
+    assert [name for name, one in schemas.items() if "enum" in one and not one.get("description")] == []
+    silent = [
+        (name, parameter["name"]) for name, (_, _, one) in operations(document).items()
+        for parameter in one.get("parameters", ()) if not parameter.get("description")
+    ]  # fmt: skip
+    assert silent == []
+    assert set(texts.fields) - {field for _, field in fields} == set()
+    assert set(texts.of) - {f"{name}.{field}" for name, field in fields} == set()
+
+
+def test_every_operation_that_takes_a_body_has_an_example(document: dict[str, Any]) -> None:
+    takes = {
+        name for name, (_, _, one) in operations(document).items()
+        if "requestBody" in one
+    }  # fmt: skip
+    assert set(reference.texts().requests) == takes
+
+
+def test_the_examples_are_answered_as_successes(world: World, api: Any, document: dict[str, Any]) -> None:
+    """In the order in which a host sends them; the ids in braces are those of the answers before."""
+    world.clock.set(NOTICE)
+    world.open("kid", allow=True)
+    service, staff = world.service(), world.staff(*StaffRole)
+    known = {"account": "host:ada", "conversation": "host:chat-7", "project": "host:garden"}
+    done: list[str] = []
+
+    def send(name: str, headers: dict[str, str], **more: str) -> Any:
+        method, path, operation = operations(document)[name]
+        media, text = next(
+            (media, one["example"]) for media, one in operation["requestBody"]["content"].items() if "example" in one
+        )
+        text = text if isinstance(text, str) else json.dumps(text)
+        for key, value in {**known, **more}.items():
+            text = text.replace("{" + key + "}", value)
+            path = path.replace("{" + key + "}", value)
+        params = {"account": "host:ada"} if path.startswith("/v1/conversations/host:") else {}
+        answer = api.request(method, path, headers={**headers, "content-type": media}, content=text, params=params)
+        assert answer.status_code < 300, (name, answer.text)
+        assert str(answer.status_code) in operation["responses"]
+        done.append(name)
+        return [json.loads(line) for line in answer.text.splitlines()] if "ndjson" in media else answer.json()
+
+    send("open_account", service)
+    send("set_plan", service)
+    send("set_age", service)
+    notice = api.get("/v1/accounts/host:ada/notice", headers=service).json()["notice"]["id"]
+    showing = send("record_showing", service, notice=notice)["id"]
+    send("accept_terms", service, showing=showing)
+    send("choose", service)
+    send("say", service)
+    again = {"account": "host:ada", "conversation": "host:chat-7", "role": "assistant", "text": "In late winter."}
+    assert api.post("/v1/turns", headers=service, json=again).status_code == 201
+    send("give_feedback", service)
+    send("keep_project_out", service)
+    send("let_project_in", service)
+    assert send("take_spans", service) == {}, "every span is taken"
+    assert [line["status"] for line in send("say_in_bulk", service)] == [201, 201]
+    send("read_conversation", staff)
+    send("place_hold", staff)
+    send("end_hold", staff)
+    assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
+
+
+def test_the_examples_that_are_not_sent_here_fit_their_schema(document: dict[str, Any]) -> None:
+    for name in ELSEWHERE:
+        (content,) = operations(document)[name][2]["requestBody"]["content"].values()
+        schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+        assert set(schema["required"]) <= set(content["example"]) <= set(schema["properties"])
+    assert reference.texts().requests["lease_rows"]["seconds"] <= LEASE_SECONDS_MAX
+
+
+def test_the_page_shows_every_operation_with_its_fields_and_asks_nobody_else(
+    api: Any, document: dict[str, Any]
+) -> None:
+    answer = api.get("/docs")
+    assert answer.status_code == 200
+    html = answer.text
+    for name, (method, path, _) in operations(document).items():
+        assert f'id="{name}"' in html
+        assert f"<code>{method} {path}</code>" in html
+    assert "The same key twice is one request." in html
+    assert "How do I prune a pear tree?" in html
+    assert f"<code>{Scope.turns_write.value}</code>" in html
+    assert re.findall(r'(?:src|href)="(?!/|#|data:,)', html) == []
+    assert api.get("/docs", headers={"accept-encoding": "identity"}).text == html
