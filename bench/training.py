@@ -54,16 +54,18 @@ def main(arguments: list[str]) -> list[Row]:
         return [*rows, *on_others(count, withdrawn, Path(folder)), enforced(Path(folder))]
 
 
-def published(folder: Path, withdrawn: Sequence[int]) -> TrainingGate:
+def published(
+    folder: Path, withdrawn: Sequence[int], release: str = RELEASE, manifest_sha256: str = MANIFEST
+) -> TrainingGate:
     """A gate on a file of these rows, which holds for an hour."""
     rows, now = bitmap.packed(withdrawn), datetime.now(UTC)
     head = bitmap.BitmapHead(
-        release=RELEASE, manifest_sha256=MANIFEST, number=1, issued=now, until=now + timedelta(hours=1),
+        release=release, manifest_sha256=manifest_sha256, number=1, issued=now, until=now + timedelta(hours=1),
         rows=len(withdrawn), sha256=sha256(rows).hexdigest(),
     )  # fmt: skip
-    path = bitmap.write(folder, RELEASE, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
+    path = bitmap.write(folder, release, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
     return TrainingGate(
-        path, release=RELEASE, manifest_sha256=MANIFEST, verifier=SIGNER.verifier, clock=time.time,
+        path, release=release, manifest_sha256=manifest_sha256, verifier=SIGNER.verifier, clock=time.time,
         when_stale=WhenStale.stop,
     )  # fmt: skip
 

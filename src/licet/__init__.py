@@ -1,9 +1,10 @@
 """Licet decides, stores and proves what an AI assistant may learn from the people who use it.
 
-``licet.load(release)`` yields the rows of a release that may be used now; with ``licet.gate(release, file, key)`` they
-come by position, for a training run, and ``licet.remote(url, key_file, recipient=...)`` has their keys from another
-machine. They are imported on first use, so that ``import licet`` opens no database and costs nothing;
-``licet.__version__`` is that of the installed distribution.
+``licet.load(release)`` yields the rows of a release that may be used now; with ``licet.gate(release, file, key)`` they come
+by position, for a training run, and ``licet.remote(url, key_file, recipient=...)`` has their keys from another machine.
+``licet.mix({release: weight}, ...)`` mixes several, by tokens.
+They are imported on first use, so that ``import licet`` opens no database and costs nothing; ``licet.__version__`` is that
+of the installed distribution.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-__all__ = ["__version__", "gate", "load", "remote"]
+__all__ = ["__version__", "gate", "load", "mix", "remote"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute has no one type)
-    if name == "load":
-        return import_module("licet.train.load").load
+    if name in ("load", "mix"):
+        return getattr(import_module(f"licet.train.{name}"), name)
     if name in ("gate", "remote"):
         return getattr(import_module("licet.train.gate_files"), name)
     if name == "__version__":

@@ -54,7 +54,7 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(here: installation.Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which an operator would check."""
-    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here)]
+    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here), *_papers(here)]
     with transaction(here.pool) as tx:
         for look in (
             _server,
@@ -130,6 +130,20 @@ def _controller(here: installation.Installation) -> DoctorFinding:
         seen = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
         return _broken("controller", seen, f"fill in {file}: docs/install.md")
     return _well("controller", f"stated in {file}")
+
+
+def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
+    """Whether the papers of the law would say "to be provided" somewhere; nothing where the file cannot be read."""
+    file = here.config.controller
+    try:
+        unanswered = controller.read(file).unanswered
+    except LicetError:  # `_controller` tells it
+        return
+    if unanswered:
+        seen = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
+        yield _warning("papers", seen, f"fill in {file}: docs/for-counsel.md says which paper needs which")
+    else:
+        yield _well("papers", f"everything that only you know is stated in {file}")
 
 
 def _people(here: installation.Installation) -> DoctorFinding:

@@ -195,3 +195,33 @@ def test_the_status_line_says_who_must_decide_first(world: World, coder: Coder) 
 
 def test_a_session_of_nobody_in_this_folder_is_asked_for_by_name(coder: Coder) -> None:
     assert "no session was at work in this folder" in coder.command("session", "status", code=1).stderr
+
+
+def test_whatever_is_read_is_recorded_or_counted_by_its_reason_and_what_is_broken_is_told_with_its_place(
+    world: World, coder: Coder
+) -> None:
+    chooses(world, True)
+    session = coder.begin()
+    assert looks(coder) == {}
+    session.exchange(hooks=False)
+    session.write(
+        "user",
+        "<command-message>prune</command-message>\n<command-name>/prune</command-name>\n<command-args>it</command-args>",
+    )
+    session.write(
+        "assistant", [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Done."}, {"type": "new"}]
+    )
+    session.write("user", {"of": "no shape"})
+    session.write("system", None, message=None)
+    with session.file.open("a", encoding="utf-8") as file:
+        file.write('{"type": "user", "mess\n')
+    seen = coder.command("watch", coder.transcripts, "--once", "--json")
+    assert json.loads(seen.stdout) == {
+        "broken": 2, "recorded": 6, "passed over: a block of a type that is not known": 1,
+        "passed over: a record of type `system`": 1,
+        "passed over: thinking, which was not part of the answer that was shown": 1,
+    }  # fmt: skip
+    told = [line.removeprefix(f"licet: left out: {session.file}") for line in seen.stderr.splitlines()]
+    assert [line.partition(": ")[0] for line in told] == [":7", ":9"]
+    assert "no shape" not in seen.stderr
+    assert roles(world) == [*EXCHANGE, "user", "assistant"]

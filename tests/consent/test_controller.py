@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from licet import doctor
 from licet.cli.install import SEVERAL
 from licet.config import Configuration, Web
-from licet.consent import controller
+from licet.consent import controller, operator_answers
 from licet.consent.controller import Controller
 from licet.errors import InputError, RefusedError
 from licet.proof import documents
@@ -31,6 +32,8 @@ LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
 STATED = Controller(
     name='Example "& Sons" Ltd: data', address="1 Example Street, Dublin", contact="privacy@example.org",
     jurisdictions=("IE", "NO"), storage_locations=("IE",), withdrawal_url="https://example.org/privacy",
+    joint_controllers=("Labs GmbH, privacy@labs.example", "Third Ltd"), representative=False, dpo="Dana, dpo@example.org",
+    papers={"licensed_data": False, "service_description": "A helper: it answers\nquestions.", "continuous_training": True},
 )  # fmt: skip
 OPTIONS = [
     "--controller-name", "Example Ltd", "--controller-address", "1 Example Street, Dublin", "--controller-contact",
@@ -123,6 +126,16 @@ def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
     assert controller.read(file) == Controller()
     assert Controller().missing == ("name", "address", "contact", "jurisdictions", "storage_locations")
     assert all(meaning in file.read_text() for meaning in controller.MEANING.values())
+    assert all(f"  {key}:" in file.read_text() for key in operator_answers.ASKED)
+
+
+def test_what_nobody_answered_is_unanswered_and_a_no_is_an_answer() -> None:
+    assert Controller().unanswered == (*controller.PARTIES, *(f"papers.{key}" for key in operator_answers.ASKED))
+    left = set(operator_answers.ASKED) - set(STATED.papers)
+    assert set(STATED.unanswered) == {f"papers.{key}" for key in left}
+    empty = controller.checked(Controller(papers={"licensed_data": "  "}, representative=" "))
+    assert (dict(empty.papers), empty.representative) == ({}, None)
+    assert controller.checked(Controller(representative="No", joint_controllers=("no",))).joint_controllers is False
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,10 @@ def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
         ("withdrawal_url: our page", "key `withdrawal_url`: `our page` is not a URL"),
         ("name: " + "x" * 501, "key `name`: is longer than 500"),
         ("name: [", "cannot be read"),
+        ("dpo: yes", "key `dpo`: `yes` names nobody"),
+        ("papers: {licenced_data: no}", "key `papers.licenced_data`: unknown key"),
+        ("papers: {benefits: " + "x" * 4001 + "}", "key `papers.benefits`: has 4001 characters"),
+        ("papers: {benefits: 3}", "cannot be read"),
     ],
 )
 def test_a_mistake_in_the_file_names_the_place_and_the_mend(tmp_path: Path, text: str, words: str) -> None:
@@ -158,6 +175,11 @@ def test_init_writes_what_its_options_state(dsn: str, tmp_path: Path) -> None:
     stated = controller.read(data / "controller.yaml")
     assert (stated.name, stated.jurisdictions, stated.missing) == ("Example Ltd", ("IE", "NO"), ())
     assert controller_finding(data, dsn)["state"] == "well"
+    papers = controller_finding(data, dsn, "papers")
+    assert (papers["state"], "joint_controllers the first" in papers["seen"]) == ("warning", True)
+    answers = dict.fromkeys(operator_answers.ASKED, False)
+    controller.write(data / "controller.yaml", msgspec.structs.replace(STATED, papers=answers))
+    assert controller_finding(data, dsn, "papers")["state"] == "well"
 
 
 def test_init_without_options_leaves_a_file_to_fill_in_and_the_doctor_fails_until_it_is(
@@ -172,11 +194,11 @@ def test_init_without_options_leaves_a_file_to_fill_in_and_the_doctor_fails_unti
     assert controller_finding(data, dsn)["state"] == "well"
 
 
-def controller_finding(data: Path, dsn: str) -> dict[str, str]:
+def controller_finding(data: Path, dsn: str, what: str = "controller") -> dict[str, str]:
     done = licet(data, dsn, "doctor", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == (1 if any(one["state"] == "broken" for one in found) else 0)
-    return next(one for one in found if one["what"] == "controller")
+    return next(one for one in found if one["what"] == what)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +221,10 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")}
     with subprocess.Popen([*LICET, "init"], env=environment, stdin=side, stdout=side, stderr=side) as asking:
         os.close(side)
-        os.write(main, b"Example Ltd\n1 Example Street\nprivacy@example.org\nIreland\nie\nIE NO\n\n\n")
+        os.write(
+            main,
+            b"Example Ltd\n1 Example Street\nprivacy@example.org\nIreland\nie\nIE NO\n\n\nno\n\nDana, dpo@example.org\n",
+        )
         said = b""
         while chunk := _read(main):
             said += chunk
@@ -208,6 +233,7 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp
     assert said.count(b"is not a country code") == 2
     stated = controller.read(tmp_path / "data" / "controller.yaml")
     assert (stated.name, stated.jurisdictions, stated.missing) == ("Example Ltd", ("IE", "NO"), ("storage_locations",))
+    assert (stated.joint_controllers, stated.representative, stated.dpo) == (False, None, "Dana, dpo@example.org")
 
 
 def _read(terminal: int) -> bytes:
@@ -224,7 +250,9 @@ def test_every_key_of_the_file_has_its_option() -> None:
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts}
     assert {
-        f"--controller-{SEVERAL.get(key, key).replace('_', '-')}" for key in Controller.__struct_fields__
+        f"--controller-{SEVERAL.get(key, key).replace('_', '-')}"
+        for key in Controller.__struct_fields__
+        if key != "papers"
     } <= options
 
 

@@ -134,7 +134,6 @@ TAG = "<system-reminder>\nThe file was changed.\n</system-reminder>"
         (f"{TAG}\nrename it\n<ide_opened_file>a.py</ide_opened_file>", "rename it"),
         (f"{TAG}\nnot typed for certain\n{TAG}", ""),
         ("<system-reminder>\nends nowhere\nrename it", ""),
-        ("<command-name>/review</command-name>\n<command-args>it</command-args>", ""),
         (f"<system-reminder>a file says </system-reminder> {TAG}</system-reminder>", ""),
         ("[Request interrupted by user]", ""),
         ("what does <b> mean, and <system> ?", "what does <b> mean, and <system> ?"),
@@ -149,3 +148,23 @@ def test_what_was_typed_beside_a_tag_of_the_client_stays_typed(
     assert [text for _, origin, text in items if origin == "typed"] == ([typed] if typed else [])
     rest = "".join(text for _, origin, text in items if origin == "tool")
     assert sum(map(len, (typed, rest))) >= len(text) - text.count("\n") - 2  # nothing is lost on the way
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("<command-name>/review</command-name>\n<command-args>it</command-args>", "/review it"),
+        ("<command-message>review</command-message>\n<command-name>/review</command-name>", "/review"),
+        (
+            "<command-name>/clear</command-name>\n<command-message>clear</command-message>\n<command-args></command-args>",
+            "",
+        ),
+        ("<command-message>The skill is loading</command-message>\n<command-name>pdf</command-name>", ""),
+        ("<command-name>/review</command-name>\n<command-args>a</command-args> b</command-args>", ""),
+    ],
+)
+def test_a_command_with_its_arguments_was_typed_and_what_the_client_or_the_assistant_called_was_not(
+    tmp_path: Path, text: str, typed: str
+) -> None:
+    [(role, origin, words)] = said(read(tmp_path, record("a", None, "user", text)))
+    assert (role, origin, words) == (("user", "typed", typed) if typed else ("tool", "tool", text))

@@ -218,6 +218,21 @@ def test_a_release_of_many_row_groups_is_read_in_any_order(tmp_path: Path) -> No
     assert found == order
 
 
+def test_shuffled_reading_asks_for_a_lease_a_row_group_and_not_one_a_batch(tmp_path: Path) -> None:
+    many = [row_of(n) for n in range(6 * GROUP_ROWS_MAX)]
+    build(tmp_path / "r", many, rows_per_part=10_000)
+    world = World(tmp_path / "r", tmp_path, rows=many)
+    rows = world.rows()
+    order = rows.shuffled(1)
+    assert [a // GROUP_ROWS_MAX for a in order[:50]] != [0] * 50, "rows of several groups are mixed"
+    for start in range(0, len(order), 32):
+        assert ordinals(rows.__getitems__(order[start : start + 32])) == order[start : start + 32]
+    assert len(world.keys.asked) <= 2 * 6, f"{len(order) // 32} batches were read"
+    world.office.withdraw(order[40])
+    world.office.clock.passes(1)
+    assert order[40] not in ordinals(rows.__getitems__(order[32:64]))
+
+
 # Data sets of one's own
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from licet.errors import RefusedError, UsageError
 from licet.policy.file import preset
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Pool
-from licet.train import export_files
-from licet.train.exports import Format, alternatives, pairs, shaped, standing
+from licet.train import export_configs, export_files
+from licet.train.conversations import ConversationCut, alternatives, standing
+from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, pairs, shaped
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.simulated_clock import SimulatedClock, save
@@ -75,21 +79,24 @@ def test_the_last_answer_stays_unless_another_one_was_rated_up(ratings: dict[int
 
 
 def test_a_pair_is_the_answer_that_stayed_beside_one_that_did_not() -> None:
-    assert list(pairs(AGAIN, {})) == [([user("q")], answer("second"), answer("first"))]
+    assert list(pairs(AGAIN, {})) == [(1, answer("second"), answer("first"))]
     assert list(pairs(AGAIN, {2: False})) == []
     assert list(pairs([user("q"), answer("same"), answer("same")], {})) == []
 
 
-def test_every_line_of_sft_has_an_answer() -> None:
+def test_every_line_of_sft_is_a_conversation_that_ends_in_an_answer() -> None:
     made = shaped(row(user("q"), tool("t", "c")), {}, Format.trl)
-    assert (lines(made, "sft"), made.left_out) == ([], ["no answer of the assistant's"])
+    assert (lines(made, "sft"), made.left_out) == ([], [NO_ANSWER])
     assert shaped(row(user("q"), answer("   ")), {}, Format.trl).lines["sft"] == []
-    assert lines(shaped(row(user("q"), answer("", "c")), {}, Format.trl), "sft") == [
-        {"messages": [user("q"), answer("", "c")]}
-    ]
+    assert shaped(row(user("q"), answer("", "c")), {}, Format.trl).lines["sft"] == []
+    made = shaped(
+        row(user("q"), user("r"), answer("a"), user("s"), answer("", "c"), answer("b")), {5: True}, Format.trl
+    )
+    assert lines(made, "sft") == [{"messages": [user("q\n\nr"), answer("a")]}]
+    assert (made.lines["kto"], set(made.left_out)) == ([], {ConversationCut.tools.value, ENDED})
 
 
-SHAPES: list[tuple[Format, dict[str, Any], dict[str, Any] | None]] = [
+SHAPES: list[tuple[Format, dict[str, Any] | None, dict[str, Any] | None]] = [
     (
         Format.trl,
         {"prompt": [user("q")], "chosen": [answer("second")], "rejected": [answer("first")]},
@@ -111,6 +118,29 @@ SHAPES: list[tuple[Format, dict[str, Any], dict[str, Any] | None]] = [
             "completion": "end", "label": True,
         },
     ),
+    (
+        Format.llama_factory,
+        {"messages": [user("q")], "chosen": answer("second"), "rejected": answer("first")},
+        {"messages": [user("q"), answer("second"), user("more"), answer("end")], "label": True},
+    ),
+    (
+        Format.torchtune,
+        {"chosen": [user("q"), answer("second")], "rejected": [user("q"), answer("first")]},
+        None,
+    ),
+    (Format.verl, None, None),
+    (
+        Format.unsloth,
+        {"prompt": [user("q")], "chosen": [answer("second")], "rejected": [answer("first")]},
+        {"prompt": [user("q"), answer("second"), user("more")], "completion": [answer("end")], "label": True},
+    ),
+    (
+        Format.nemo,
+        {"context": [user("q")], "completions": [
+            {"rank": 0, "completion": [answer("second")]}, {"rank": 1, "completion": [answer("first")]},
+        ]},
+        None,
+    ),
 ]  # fmt: skip
 
 
@@ -121,25 +151,38 @@ def test_every_format_has_a_shape_here_and_a_row_in_its_page() -> None:
 
 
 @pytest.mark.parametrize(("to", "dpo", "kto"), SHAPES)
-def test_each_format_has_its_own_shape(to: Format, dpo: dict[str, Any], kto: dict[str, Any] | None) -> None:
+def test_each_format_has_its_own_shape(to: Format, dpo: dict[str, Any] | None, kto: dict[str, Any] | None) -> None:
     made = shaped(row(*AGAIN), {4: True}, to)
     assert lines(made, "sft") == [{"messages": [user("q"), answer("second"), user("more"), answer("end")]}]
-    assert lines(made, "dpo") == [dpo]
+    assert lines(made, "dpo") == ([dpo] if dpo else [])
     assert lines(made, "kto") == ([kto] if kto else [])
+    assert len(made.left_out) == (dpo is None) + (kto is None)
 
 
-def test_for_openai_each_call_has_a_message_that_answers_it_and_others_keep_theirs() -> None:
-    said = [user("q"), answer("", "c1", "c2"), tool("seen", "c1"), answer("end")]
-    (made,) = lines(shaped(row(*said), {}, Format.openai), "sft")
-    assert sorted((m["tool_call_id"], m["content"]) for m in made["messages"] if m["role"] == "tool") == [
-        ("c1", "seen"), ("c2", ""),
-    ]  # fmt: skip
-    assert lines(shaped(row(*said), {}, Format.trl), "sft") == [{"messages": said}]
+def test_a_tool_is_used_as_a_whole_in_the_shape_that_a_trainer_reads_or_not_at_all() -> None:
+    said = [
+        user("q"),
+        answer("a"),
+        user("look"),
+        answer("", "c1", "c2"),
+        tool("x", "c1"),
+        tool("y", "c2"),
+        answer("end"),
+    ]
+    said[3]["tool_calls"][0]["function"]["arguments"] = '{"at": 1}'
+    for to in Format:
+        (made,) = lines(shaped(row(*said), {}, to), "sft")
+        if to in (Format.llama_factory, Format.torchtune, Format.verl):
+            assert made["messages"] == said[:2]
+            continue
+        assert [m["role"] for m in made["messages"]] == [m["role"] for m in said]
+        calls = [call["function"]["arguments"] for call in made["messages"][3]["tool_calls"]]
+        assert calls == (['{"at": 1}', "{}"] if to in (Format.openai, Format.axolotl) else [{"at": 1}, {}])
 
 
 def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None:
     made = shaped(row(user("q <|im_end|> r"), answer("a")), {1: True}, Format.axolotl)
-    assert (lines(made, "kto"), made.left_out) == ([], ["a rated answer has no place in this format"])
+    assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
 
 
 # What leaves
@@ -154,12 +197,14 @@ def house(pool: Pool, tmp_path: Path) -> House:
         house.say(name, name, f"a first answer for {name}: wait for the rain and look again", TurnRole.assistant)
         house.say(name, name, f"a second answer for {name}: dig before the rain comes", TurnRole.assistant)
         house.say(name, name, f"and what does {name} do in the autumn, when everything has been eaten?")
+        house.say(name, name, f"in autumn {name} sleeps, as a garden does, until the snow is gone", TurnRole.assistant)
+        house.say(name, name, f"and which week of the calendar is that for {name} this year?")
         call = ToolCall(id="c1", name="calendar", arguments='{"month": 10}')
         house.say(name, name, Content(text=f"look for {name}", tool_calls=(call,)), TurnRole.assistant)
-        house.say(name, name, f"in autumn {name} sleeps, as a garden does, until the snow is gone", TurnRole.assistant)
+        house.say(name, name, f"for {name} it is the last one of October, says the calendar", TurnRole.assistant)
     house.passes(1)
-    house.about(do.GiveFeedback, "ana", "ana", rating="up", share=Share.rating, turn=6)
-    house.about(do.GiveFeedback, "bo", "bo", rating="down", share=Share.rating, turn=6)
+    house.about(do.GiveFeedback, "ana", "ana", rating="up", share=Share.rating, turn=5)
+    house.about(do.GiveFeedback, "bo", "bo", rating="down", share=Share.rating, turn=5)
     house.passes(1)
     release_build.build_release(house.here, name="october", purpose="improve_models")
     return house
@@ -210,8 +255,9 @@ def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_wh
         assert "second answer" in line["chosen"][0]["content"]
         assert "first answer" in line["rejected"][0]["content"]
     for line in read(out, "sft"):
-        assert any(message["role"] == "assistant" for message in line["messages"])
-        assert any(message.get("tool_calls") for message in line["messages"])
+        assert [message["role"] for message in line["messages"]] == ["user", "assistant"] * 2
+        assert "calendar" not in json.dumps(line["messages"]), "what a tool gave is not in the vault's release"
+    assert made.left_out == {ConversationCut.tools.value: 3}
     said = (out / "README.md").read_text("utf-8")
     assert made.export is not None
     assert "in clear" in said
@@ -389,7 +435,7 @@ def test_an_export_is_recalled_listed_and_acknowledged_by_commands(house: House,
 def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_path: Path) -> None:
     house.about(do.GiveFeedback, "cy", "cy", rating="down", share=Share.rating, turn=2)
     done = export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
-    assert done.lines == {"sft": 3, "dpo": 3, "kto": 1}
+    assert done.lines == {"sft": 3, "dpo": 3, "kto": 3}
     for kind in done.lines:
         made = yaml.safe_load((tmp_path / "axolotl" / f"{kind}.yaml").read_text("utf-8"))
         (data,) = made["datasets"]
@@ -398,3 +444,129 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
     with pytest.raises(UsageError, match="already exists"):
         export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+
+
+def alternates(messages: list[dict[str, Any]], last: str) -> bool:
+    roles = [one["role"] for one in messages]
+    return roles == (["user", "assistant"] * len(roles))[: len(roles)] and roles[-1] == last
+
+
+def test_llama_factory_s_description_names_files_that_its_converter_takes(house: House, tmp_path: Path) -> None:
+    """`SharegptDatasetConverter` skips a line whose roles do not alternate, or that does not end as it has to."""
+    done = export_files.export(house.here, "october", Format.llama_factory, recipient=RECIPIENT, out=tmp_path / "out")
+    assert done.lines == {"sft": 3, "dpo": 3, "kto": 2}
+    known = json.loads((tmp_path / "out" / "dataset_info.json").read_text("utf-8"))
+    for kind in done.lines:
+        stage = yaml.safe_load((tmp_path / "out" / f"{kind}.yaml").read_text("utf-8"))
+        described = known[stage["dataset"]]
+        columns, tags = described["columns"], described["tags"]
+        assert (stage["stage"], described["formatting"], described["file_name"]) == (kind, "sharegpt", f"{kind}.jsonl")
+        assert (tags["role_tag"], tags["content_tag"], tags["user_tag"], tags["assistant_tag"]) == (
+            "role", "content", "user", "assistant",
+        )  # fmt: skip
+        for line in read(tmp_path / "out", kind):
+            assert alternates(line[columns["messages"]], "user" if described.get("ranking") else "assistant")
+            if described.get("ranking"):
+                assert line[columns["chosen"]]["role"] == line[columns["rejected"]]["role"] == "assistant"
+            if "kto_tag" in columns:
+                assert isinstance(line[columns["kto_tag"]], bool)
+
+
+def test_verl_s_parquet_is_read_as_its_data_set_reads_it(house: House, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    done = export_files.export(house.here, "october", Format.verl, recipient=RECIPIENT, out=tmp_path / "out")
+    assert done.lines == {"sft": 3}
+    assert "data.train_files=sft.parquet" in (tmp_path / "out" / "train_sft.sh").read_text("utf-8")
+    frame = pandas.read_parquet(tmp_path / "out" / "sft.parquet")
+    assert len(frame) == 3
+    for messages, labels in zip(frame["messages"], frame["row_labels"], strict=True):
+        assert alternates(list(messages), "assistant")
+        assert json.loads(labels)["split"] == "train"
+    assert sorted(frame["ordinal"]) == sorted({line["ordinal"] for line in trl_lines(house, tmp_path)})
+
+
+def trl_lines(house: House, tmp_path: Path) -> list[dict[str, Any]]:
+    export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl")
+    return read(tmp_path / "trl", "sft")
+
+
+def test_torchtune_s_and_nemo_s_configurations_name_the_files_and_their_columns(house: House, tmp_path: Path) -> None:
+    for to in (Format.torchtune, Format.nemo):
+        done = export_files.export(house.here, "october", to, recipient=RECIPIENT, out=tmp_path / to)
+        assert done.lines == {"sft": 3, "dpo": 3}
+    tune = yaml.safe_load((tmp_path / "torchtune" / "sft.yaml").read_text("utf-8"))["dataset"]
+    assert tune["_component_"] == "torchtune.datasets.chat_dataset"
+    assert all(
+        alternates(line[tune["conversation_column"]], "assistant") for line in read(tmp_path / "torchtune", "sft")
+    )
+    for line in read(tmp_path / "torchtune", "dpo"):
+        assert line["chosen"][:-1] == line["rejected"][:-1]
+        assert alternates(line["chosen"], "assistant")
+    nemo = yaml.safe_load((tmp_path / "nemo" / "sft.yaml").read_text("utf-8"))["data"]["train"]
+    assert (nemo["dataset_name"], nemo["data_path"]) == ("openai_format", "sft.jsonl")
+    assert all(line[nemo["chat_key"]][-1]["role"] == "assistant" for line in read(tmp_path / "nemo", "sft"))
+    assert all([one["rank"] for one in line["completions"]] == [0, 1] for line in read(tmp_path / "nemo", "dpo"))
+
+
+def test_the_scripts_are_python_and_shell_and_hugging_face_keeps_each_call_s_own_arguments(
+    house: House, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    for to in (Format.trl, Format.unsloth, Format.verl):
+        export_files.export(house.here, "october", to, recipient=RECIPIENT, out=tmp_path / to)
+        for script in (tmp_path / to).glob("*.py"):
+            compile(script.read_text("utf-8"), str(script), "exec")
+        for script in (tmp_path / to).glob("*.sh"):
+            subprocess.run(["sh", "-n", str(script)], check=True)
+    calls = [{"a": 1}, {"b": ["x"]}]
+    rows = [{"messages": [{**answer("", "c"), "tool_calls": [{"function": {"arguments": call}}]}]} for call in calls]
+    assert 'from_list(rows, on_mixed_types="use_json")' in (tmp_path / "trl" / "train_sft.py").read_text("utf-8")
+    data = datasets.Dataset.from_list(rows, on_mixed_types="use_json")
+    assert [line["messages"][0]["tool_calls"][0]["function"]["arguments"] for line in data] == calls
+
+
+EACH = (
+    "import runpy, sys\n"
+    "base, folder, kinds = sys.argv[1], sys.argv[2], sys.argv[3:]\n"
+    "for kind in kinds:\n"
+    "    sys.argv = [f'train_{kind}.py', base, f'{folder}/out-{kind}']\n"
+    "    runpy.run_path(f'{folder}/train_{kind}.py', run_name='__main__')\n"
+)
+
+
+def test_trl_trains_from_each_script_on_the_lines_beside_it(tmp_path: Path) -> None:
+    """TRL's own code reads what was written: 15 s of processor time, most of which is its start."""
+    trl = pytest.importorskip("trl")
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from licet.train.recipe import vocabulary
+
+    tokenizer = vocabulary(["how are you", "very well thank you"], 400)
+    template = Path(trl.__file__).parent / "chat_templates" / "qwen3_training.jinja"
+    tokenizer.chat_template = template.read_text("utf-8")
+    small: Any = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    LlamaForCausalLM(small).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    calls = [user("q"), answer("", "c"), tool("r", "c"), answer("so")]
+    other = [user("q"), answer("", "c"), tool("r", "c"), answer("no"), user("z"), user("y"), answer("k")]
+    for asked, given in ((calls, '{"a": 1}'), (other, '{"b": ["x"]}')):
+        asked[1]["tool_calls"][0]["function"]["arguments"] = given
+    rows = [list(AGAIN), calls, other, list(AGAIN)]
+    made = [shaped(row(*said), {len(said) - 1: n % 2 == 0}, Format.trl) for n, said in enumerate(rows)]
+    for kind in ExportKind:
+        lines_of = [json.dumps(line) + "\n" for one in made for line in one.lines[kind]]
+        (tmp_path / f"{kind}.jsonl").write_text("".join(lines_of))
+    for name, data in export_configs.ready(Format.trl, dict.fromkeys(ExportKind, 1))[0].items():
+        (tmp_path / name).write_bytes(data)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home")}
+    ran = subprocess.run(
+        [sys.executable, "-c", EACH, str(tmp_path / "base"), str(tmp_path), *ExportKind],
+        capture_output=True, text=True, env=environment, timeout=600, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3_000:]
+    for kind in ExportKind:
+        assert (tmp_path / f"out-{kind}" / "model.safetensors").is_file()
+    assert not list((tmp_path / "home").rglob("*.arrow")), "no line is cached"

@@ -26,7 +26,7 @@ from licet.policy.period import written
 from licet.service import verification
 from licet.store.connect import Pool
 from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
-from licet.train.recipe import MASKED, TrainingSettings, example, vocabulary
+from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
 from licet.vault import commands as do
 
 SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
@@ -123,10 +123,59 @@ def test_the_loss_counts_the_assistant_s_words_alone() -> None:
         "ordinal": 3, "row_id": "",
     }  # fmt: skip
     made = example(tokenizer, row, 500)
-    assert made is not None
+    assert isinstance(made, TokenizedRow)
     counted = [token for token in made.labels.tolist() if token != MASKED]
     assert tokenizer.decode(counted) == "very well<|end|>yes<|end|>"
-    assert example(tokenizer, row, 4) is None
+    assert example(tokenizer, row, 4) is UnfitRow.long
+
+
+def template_of(name: str) -> Any:
+    import trl
+
+    tokenizer = vocabulary(["how are you", "very well, thank you", "yes"], 400)
+    tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text("utf-8")
+    tokenizer.bos_token = "<|pad|>"
+    return tokenizer
+
+
+ALTERNATING: Any = (
+    {"role": "user", "content": "how are you"}, {"role": "assistant", "content": "very well"},
+    {"role": "user", "content": "good"}, {"role": "assistant", "content": "yes"},
+)  # fmt: skip
+CALLED: Any = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "sky"}'}}
+WITH_TOOLS: Any = (
+    {"role": "user", "content": "how"}, {"role": "assistant", "content": "", "tool_calls": [CALLED]},
+    {"role": "tool", "content": "blue", "tool_call_id": "c"}, {"role": "assistant", "content": "blue"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "learnt"),
+    [("gemma", "very well<end_of_turn>\nyes<end_of_turn>\n"), ("qwen3", "<think>\n\n</think>\n\nyes<|im_end|>\n"),
+     ("llama3_1", "very well<|eot_id|>yes<|eot_id|>")],
+)  # fmt: skip
+def test_a_row_is_read_by_templates_that_demand_alternation_and_by_those_that_think(template: str, learnt: str) -> None:
+    """Two messages of one side in a row ended a run of Gemma's, and Qwen3 writes an answer otherwise once another follows."""
+    tokenizer = template_of(template)
+    twice = [*ALTERNATING[:2], {"role": "user", "content": "so"}, *ALTERNATING[2:]]
+    for said in (ALTERNATING, twice):
+        made = example(tokenizer, {"messages": list(said), "ordinal": 3, "row_id": ""}, 500)
+        assert isinstance(made, TokenizedRow)
+        assert tokenizer.decode([token for token in made.labels.tolist() if token != MASKED]) == learnt
+
+
+def test_what_a_template_does_not_take_is_counted_and_ends_no_run() -> None:
+    rows: Any = [
+        {"messages": list(said), "ordinal": n, "row_id": ""} for n, said in enumerate((WITH_TOOLS, ALTERNATING))
+    ]
+    silent: Any = {"messages": [ALTERNATING[0]], "ordinal": 2, "row_id": ""}
+    made, unfit = tokenized(template_of("gemma"), [*rows, silent], 500)
+    assert ([one.ordinal for one in made], unfit) == ([1], {UnfitRow.template: 1, UnfitRow.silent: 1})
+    made, unfit = tokenized(template_of("qwen3"), rows, 500)
+    assert ([one.ordinal for one in made], unfit.total()) == ([0, 1], 0)
+    own = vocabulary(["blue"], 300)
+    (learnt, _), _ = tokenized(own, rows, 500)
+    assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(learnt.tokens.tolist())
 
 
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
@@ -351,7 +400,7 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
 
 
 def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no row has a word"):
+    with pytest.raises(UsageError, match="no word of the assistant's is within the tokens"):
         local_runs.sft(
             trained.house.here,
             "october",

@@ -39,6 +39,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
         house.open(f"p{number}", allow=True, split="train")
         house.talk(f"p{number}", f"c{number}", f"how does p{number} plant pear trees", "in November, before the frost")
     release_build.build_release(house.here, name="autumn", purpose="improve_models")
+    release_build.build_release(house.here, name="winter", purpose="improve_models")
     return house
 
 
@@ -128,3 +129,30 @@ def test_trls_own_packing_is_refused_before_the_run_and_the_refusal_names_packed
     with pytest.raises(UsageError) as refused:
         gated(Trainer)(args=Config(), gate=None)
     assert "packed(rows, tokens)" in refused.value.hint == PACKING
+
+
+def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from licet.release import manifest
+    from licet.train.remote import Keeper
+
+    here = replace(house.here, clock=vault_installation.utc_now)
+    signer = gate_files.signer(here)
+    for name in ("autumn", "winter"):
+        promised, sha256 = manifest.read(house.here.config.releases / name)
+        Keeper(
+            gate_files.LocalSource(here), signer.verifier, tmp_path / "gates", release=promised.release,
+            manifest_sha256=sha256, at=vault_installation.utc_now,
+        ).once()  # fmt: skip
+    (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
+    program = blocks()["python mix"].replace("/run/licet", str(tmp_path / "gates"))
+    told = "\nprint(len(batches), batches.position(1), mix.rows_of)"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program + told], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+        env={**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    *batches, last = ran.stdout.splitlines()
+    assert [line.startswith("2 rows of") for line in batches] == [True]
+    assert last == "1 4 {'autumn': 4, 'winter': 2}"

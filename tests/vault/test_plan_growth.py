@@ -93,7 +93,7 @@ def work(tx: Transaction, new: Policy) -> dict[str, float]:
     """The rows that each statement of the plan goes through, by its name."""
     known = Policies([FIRST])
     found = {}
-    change = plan_counts.Change(known=known, after=Policies([FIRST, new]), new=new, at=new.effective, since=0)
+    change = plan_counts.PlannedChange(known=known, after=Policies([FIRST, new]), new=new, at=new.effective, since=0)
     for name, asked in plan_counts.statements(change, [new.effective]).items():
         row = tx.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}", asked.values).fetchone()
         assert row is not None

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet import verifier
@@ -28,12 +29,14 @@ from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.entries import canonical
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
+from licet.legal import figures
 from licet.proof.receipt import sign
+from licet.release import manifest as manifests
 from licet.release import merkle
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Held, naive_root
 from . import lies, release_lies
-from .oracle import certificate_faults, entry_faults, manifest_faults, release_faults, since_faults
+from .oracle import certificate_faults, entry_faults, manifest_faults, paper_faults, release_faults, since_faults
 
 Path = tuple[Any, ...]
 Change = Callable[[Any, Path, random.Random], Any]
@@ -376,6 +379,8 @@ def fit(made: Document) -> None:
         included = sum(turns.values())
         manifest["counts"] = {"candidates": included + sum(dropped.values()), "included": included, "dropped": dropped}
         manifest["rows"] = manifest["parts"][0]["rows"] = len(rows)
+        for name in ("kinds", "languages", "origins", "surfaces", "plans") if "contents" in manifest else ():
+            manifest["contents"][name] = {"other": len(rows) if name in ("kinds", "languages") else included}
         leaves = [(row["ordinal"], release_leaf(row)) for row in rows]
         manifest["root"] = parts_root(leaves)
         rows.sort(key=lambda row: (row["conversation"], row["ordinal"]))
@@ -665,6 +670,79 @@ def judge_proof(value: Any) -> Judged:
     return judged(report, lambda: [] if entry in map(canonical, log_entries()) else ["an entry that no log holds"])
 
 
+# Papers of the law
+
+
+@cache
+def papers() -> list[dict[str, Any]]:
+    """A paper about the honest release, counted by the product, and another of another kind and scope."""
+    made = releases()[0]
+    files, _ = sealed(deepcopy(made))
+    tally, told = figures.LogTally(), [text_of(entry) for entry in paper_entries()]
+    for entry in told:
+        tally.take(figures.read_entry(entry))
+    promised = manifests.decode(files["manifest.json"])
+    (release,) = tally.releases(lambda _release, _sha256: promised, None)
+    counted = figures.PaperFigures(log=tally.figures(), totals=figures.totals([release]), releases=(release,))
+    policy = release_lies.ASKED.document()
+    section = {"number": "1.3", "title": "Size", "rows": "figures.releases",
+               "lines": [{"asks": "Rows", "says": "{figures.totals.rows} rows of {policy.document.policy}"}]}  # fmt: skip
+    said = {
+        "v": 1, "type": "licet-document", "kind": "ab2013", "title": "Documentation", "law": "Civil Code 3111",
+        "at": {"log": ORIGIN, "entries": len(told), "time": tally.logged}, "scope": None,
+        "logs": [{"origin": ORIGIN, "size": len(told)}], "figures": msgspec.to_builtins(counted),
+        "policy": {"number": 1, "sha256": release_lies.ASKED.sha256().hex(), "document": policy,
+                   "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]})},
+        "recorded": {"models": []}, "stated": {"name": "Example Ltd", "dpo": None}, "sections": [section],
+    }  # fmt: skip
+    return [
+        said,
+        said | {"kind": "ropa", "scope": [release_lies.RELEASE.hex], "stated": {"name": None}, "sections": []},
+    ]
+
+
+def paper_entries() -> list[Any]:
+    """The entries that the paper counts: those of the release's log, with its leaf."""
+    made = deepcopy(releases()[0])
+    sealed(made)
+    return [*made["entries"], made["leaf"]]
+
+
+def paper_file(said: Any, seed: bytes = SIGNER.seed) -> tuple[bytes, dict[str, bytes]]:
+    """A paper, signed and told to the log behind what it counts, and that log."""
+    jws = signed(said, "licet-document+jws", seed)
+    facts = {
+        "kind": said.get("kind") if isinstance(said, dict) else None,
+        "sha256": hashlib.sha256(jws.encode()).hexdigest(),
+    }
+    entry = text_of({"v": 1, "t": "document_made", "at": "2026-03-06T00:00:00Z", "logged": "2026-03-06T00:00:00Z",
+                     "facts": facts})  # fmt: skip
+    entries = [*map(text_of, paper_entries()), entry]
+    proof = proof_in(entries, len(entries) - 1)
+    file = text_of({"v": 1, "document": jws, "entry": entry.decode(), "proof": proof.decode()}) + b"\n"
+    return file, small_log(entries)
+
+
+def judge_paper(value: Any) -> Judged:
+    """A paper changed, signed anew, and told to the log."""
+    file, log = paper_file(value)
+    files, _ = sealed(deepcopy(releases()[0]))
+    report = verifier.check_document(file, [(TRUST, Held(log))], [Held(files)])
+    return judged(report, lambda: paper_faults(value, papers()[0]))
+
+
+def judge_carried_paper(value: Any) -> Judged:
+    """A paper changed on its way, by who has no key."""
+    raw, log = paper_file(papers()[0])
+    file = json.loads(raw)
+    if text_of(value) != text_of(papers()[0]):
+        head, _, signature = file["document"].split(".")
+        file["document"] = f"{head}.{b64(value)}.{signature}"
+    files, _ = sealed(deepcopy(releases()[0]))
+    report = verifier.check_document(text_of(file) + b"\n", [(TRUST, Held(log))], [Held(files)])
+    return judged(report, lambda: [] if text_of(value) == text_of(papers()[0]) else ["changed without the key"])
+
+
 def of_release(*names: str, of: list[Document] | None = None) -> tuple[Document, Document]:
     one, other = ({name: deepcopy(made[name]) for name in names} for made in of or releases())
     return one, other
@@ -697,6 +775,8 @@ def artefacts() -> tuple[Artefact, ...]:
         Artefact("leaf of a release", leaf, leaf_other, judge_leaf, 1),
         Artefact("addendum and review, told anew", dated_since(), moved, judge_since, 4),
         Artefact("addendum and review, carried", since(), moved, judge_carried_since, 1),
+        Artefact("document, signed and told anew", papers()[0], papers()[1], judge_paper, 3),
+        Artefact("document, carried", papers()[0], papers()[1], judge_carried_paper, 1),
         Artefact("conversation", chats[0], chats[1], judge_conversation, 2),
         Artefact("log", log_entries(), log_entries()[::-1], judge_log, 3),
         Artefact("proof", proof_tree(), proof_tree(), judge_proof, 1),

@@ -135,6 +135,16 @@ def certificate_faults(said: Any) -> list[str]:
     return faults
 
 
+def paper_faults(said: Any, honest: dict[str, Any]) -> list[str]:
+    """Everything that is counted is as it was; a scope names all releases or each of them. The rest is the operator's to say."""
+    faults = [key for key in ("v", "type", "logs", "figures", "policy") if repr(said[key]) != repr(honest[key])]
+    at, was = said["at"], honest["at"]
+    faults += ["another position"] if (at["log"], at["entries"]) != (was["log"], was["entries"]) else []
+    faults += ["another time"] if instant(at["time"]) != instant(was["time"]) else []
+    every = {one["release"] for one in honest["figures"]["releases"]}
+    return faults + ([] if said["scope"] is None or every <= set(said["scope"]) else ["another scope"])
+
+
 def entry_faults(entries: Any) -> list[str]:
     """Of a log by itself: each entry tells what its kind may, and the log's time never goes back."""
     before, faults = "", []
@@ -149,12 +159,16 @@ def entry_faults(entries: Any) -> list[str]:
 
 def manifest_faults(raw: bytes, honest: dict[str, Any]) -> list[str]:
     """The product's own reader takes it, and all that decides is what it was."""
-    said, free = msgspec.json.decode(raw), {"name", "licet", "deidentification", "curation", "journal"}
+    said, free = msgspec.json.decode(raw), {"name", "licet", "deidentification", "curation", "journal", "contents"}
     try:
         manifest.decode(canonical(said | {"deidentification": honest["deidentification"]}))
     except LicetError as error:
         return [error.message]
-    return [key for key in sorted(set(honest) | set(said)) if key not in free and said.get(key) != honest.get(key)]
+    faults = [key for key in sorted(set(honest) | set(said)) if key not in free and said.get(key) != honest.get(key)]
+    told = said.get("contents", honest["contents"])  # as those of before it was counted have none
+    return faults + [
+        key for key in ("accounts", "origins", "surfaces", "plans") if told[key] != honest["contents"][key]
+    ]
 
 
 def since_faults(value: Any, honest: Any) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from licet.ledger.entries import canonical
 from licet.verifier import bundle
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER
-from . import lies, release_lies, since_lies
+from . import lies, mutants, release_lies, since_lies
 from .shipped import bare, run, saved, shipped
 
 ROOT = Path(__file__).parents[2]
@@ -142,6 +143,11 @@ def calls(at: Path) -> Iterable[tuple[object, ...]]:
     laid_out(at, files)
     log, told = laid_out(at / "log", shown.files or {}), laid_out(at / "told", its_log)
     folder = laid_out(at / "release", release)
+    file, logged = mutants.paper_file(mutants.papers()[0])
+    laid_out(at, {"document": file})
+    manifest = mutants.sealed(deepcopy(mutants.releases()[0]))[0]["manifest.json"]
+    counted = laid_out(at / "counted", {"spring/manifest.json": manifest})
+    yield "document", at / "document", "--log", laid_out(at / "logged", logged), "--release", counted
     yield "log", log
     yield "receipt", at / "receipt"
     yield "certificate", at / "certificate"

@@ -1,6 +1,6 @@
 """No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a traceback.
 
-`TESTS_MUTANTS` sets how many there are (20,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
+`TESTS_MUTANTS` sets how many there are (24,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
 run tries a quarter of them, every fourth change of a field and as many draws: `tests/quarters.py`.
 """
 
@@ -23,7 +23,7 @@ from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
 from .shipped import shipped
 
-MUTANTS = int(os.environ.get("TESTS_MUTANTS", "20000"))
+MUTANTS = int(os.environ.get("TESTS_MUTANTS", "24000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
 STEP = 1 if WHOLE else 4
 SHARE_MIN = 0.3  # of the mutants of an artefact, at least this part is seen through; the others mean the same
@@ -122,6 +122,10 @@ def calls(at: Path, seed: int) -> tuple[object, ...]:
             return ("receipt", *one(at, mutants.text_of(file) + b"\n"), *key)
         case "certificate":
             return ("certificate", *one(at, mutants.certificate_file(value)), *key)
+        case "document":
+            file, log = mutants.paper_file(value)
+            release = laid_out(at / "release", {"manifest.json": mutants.carried()[0]["manifest.json"]})
+            return ("document", *one(at, file), "--log", laid_out(at / "log", log), "--release", release, *key)
         case "addendum and review":
             files, log, later = mutants.with_since(value)
             laid_out(at / "public" / "2026", log), laid_out(at / "public" / "2027", later)
@@ -163,7 +167,8 @@ def test_what_is_none_of_ours_is_unreadable_and_never_a_contradiction(tmp_path: 
     whole = laid_out(tmp_path / "whole", mutants.carried()[0])
     broken = laid_out(tmp_path / "broken", mutants.carried()[1] | {"checkpoint": data})
     for words in (
-        ("receipt", file), ("certificate", file), ("proof", file, "--entry", file), ("checkpoint", file, file),
+        ("receipt", file), ("certificate", file), ("document", file), ("proof", file, "--entry", file),
+        ("checkpoint", file, file),
         ("release", release, "--log", log), ("release", whole, "--log", broken), ("log", broken),
         ("conversation", release, "5" * 64, "--log", log), ("conversation", whole, "5" * 64, "--proof", file, "--log", log),
     ):  # fmt: skip

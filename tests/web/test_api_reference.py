@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -61,6 +62,21 @@ def test_every_field_schema_and_parameter_has_a_meaning_and_none_is_left_over(do
     assert silent == []
     assert set(texts.fields) - {field for _, field in fields} == set()
     assert set(texts.of) - {f"{name}.{field}" for name, field in fields} == set()
+
+
+def test_what_a_list_holds_is_of_one_type(document: dict[str, Any]) -> None:
+    def lists(one: Any) -> Iterator[Any]:
+        if isinstance(one, dict):
+            if one.get("type") == "array":
+                yield one["items"]
+            one = list(one.values())
+        if isinstance(one, list):
+            for each in one:
+                yield from lists(each)
+
+    found = list(lists(document))
+    assert len(found) > 50
+    assert [one for one in found if not one or {} in one.get("oneOf", ())] == []
 
 
 def test_every_operation_that_takes_a_body_has_an_example(document: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ __all__ = ["api", "world"]
 
 SECRET = "the roots of the pear tree"
 LISTS = ("/console", "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases",
-         "/console/log", "/console/access")  # fmt: skip
+         "/console/log", "/console/documents", "/console/access")  # fmt: skip
 
 
 class Lived:

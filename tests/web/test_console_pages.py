@@ -24,7 +24,7 @@ __all__ = ["browser", "site"]
 EVERY = tuple(StaffRole)
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 PATHS = ("/console", "/console/look-up", "/console/holds", "/console/policy", "/console/requests", "/console/readings",
-         "/console/releases", "/console/log", "/console/access")  # fmt: skip
+         "/console/releases", "/console/log", "/console/documents", "/console/access")  # fmt: skip
 
 
 def lived_in(site: Site) -> UUID:

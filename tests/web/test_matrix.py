@@ -54,6 +54,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
+    "POST /v1/documents": {"kind": "ropa"},
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
@@ -66,7 +67,7 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
-    "/v1/holds",
+    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
@@ -80,13 +81,14 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/releases/{release:str}/row": {},
     "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
     "POST /console/releases/{release:str}/sign": {},
+    "POST /console/documents": {"kind": "ropa"},
     "POST /console/access/keys/{name:str}/revoke": {},
     "POST /console/access/staff/{staff:str}/revoke": {},
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
     "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
-    "/console/access", "/console/releases/{release:str}",
+    "/console/access", "/console/releases/{release:str}", "/console/documents", "/console/documents/{sha256:str}/{form:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
@@ -179,6 +181,8 @@ class Cell:
             .replace("{feedback_id:str}", self.feedback.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
+            .replace("{sha256:str}", "0" * 64)
+            .replace("{form:str}", "md")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )

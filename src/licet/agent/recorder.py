@@ -7,6 +7,7 @@
 * A turn that is written while the gate is closed is dropped: the person must decide first.
 * A session that anybody wants kept out is kept out before anything further of it is sent. Nothing of an incognito session
   is sent.
+* Whatever is read is counted: as recorded, or by the reason why not. What could not be read is told with its place.
 * The mark moves after Licet has stored what precedes it. After a kill in between, the same turns are sent again, under the
   same ids.
 """
@@ -24,7 +25,7 @@ from licet.agent.project_file import LOCK, Narrowing, narrowing
 from licet.agent.repository import repository
 from licet.agent.transport import AccountAccess, Transport
 from licet.errors import UsageError
-from licet.intake.read_turn import BrokenRecord, ReadTurn
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.intake.transcript_follower import ReadMark, end, follow
 
 BATCH_TURNS_MAX = 500
@@ -44,8 +45,11 @@ class AgentRecorder:
     it can exclude a turn, and never includes one.
     """
 
-    def __init__(self, way: Transport, state: AgentMemory, lock_file: Path | None, now: Callable[[], float]) -> None:
-        self._way, self._state, self._now = way, state, now
+    def __init__(
+        self, way: Transport, state: AgentMemory, lock_file: Path | None, now: Callable[[], float],
+        tell: Callable[[BrokenRecord], None] = lambda _broken: None,
+    ) -> None:  # fmt: skip
+        self._way, self._state, self._now, self._tell = way, state, now, tell
         self._locks = [LOCK, *([lock_file] if lock_file else [])]
 
     def observe(self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None) -> None:
@@ -130,7 +134,7 @@ class AgentRecorder:
         latest = max(seen.since, self._now() - LATE_SECONDS_MAX)
         for step in follow(path, seen.mark):
             mark = step.mark
-            counts["broken"] += sum(isinstance(item, BrokenRecord) for item in step.items)
+            self._count_unread(step.items, counts)
             for turn in (item for item in step.items if isinstance(item, ReadTurn)):
                 if standing.token and step.start < seen.token_from and self._may_be_covered(turn):
                     self._let_go(turn, "said before the yes", counts)
@@ -144,6 +148,14 @@ class AgentRecorder:
                 batch, size = [], 0
         if mark != seen.mark:
             yield batch, mark
+
+    def _count_unread(self, items: Sequence[Read], counts: Counter[str]) -> None:
+        for item in items:
+            if isinstance(item, BrokenRecord):
+                counts["broken"] += 1
+                self._tell(item)
+            elif isinstance(item, SkippedRecord):
+                counts[f"passed over: {item.reason}"] += 1
 
     def _may_be_covered(self, turn: ReadTurn) -> bool:
         """Whether the turn would be stamped as said under a grant: one for another project concerns it as little as none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from licet.agent.recorder import AgentRecorder
 from licet.agent.transport import Transport
 from licet.config import Configuration
 from licet.errors import UsageError
+from licet.intake.read_turn import BrokenRecord
 
 STATE = Path("~/.local/state/licet")
 
@@ -64,11 +65,18 @@ def remembered(config: Configuration) -> Iterator[AgentMemory]:
 
 
 @contextmanager
-def agent(config: Configuration | None = None, *, start: bool = False) -> Iterator[SessionAgent]:
-    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run."""
+def agent(
+    config: Configuration | None = None,
+    *,
+    start: bool = False,
+    tell: Callable[[BrokenRecord], None] = lambda _broken: None,
+) -> Iterator[SessionAgent]:
+    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run, and
+    ``tell`` hears of what could not be read.
+    """
     config = config or Configuration.of(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
-        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time))
+        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell))
 
 
 def choice_url(config: Configuration) -> str:

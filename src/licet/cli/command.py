@@ -20,6 +20,7 @@ COMMANDS = {
     "cold": ("vault",),
     "deidentify": ("deidentify",),
     "demo": ("demo",),
+    "document": ("document",),
     "erasure": ("erase", "recall"),
     "export": ("export",),
     "holds": ("hold",),

@@ -41,8 +41,9 @@ GROUPS = {
     },
     "Proof": {
         "ledger": "Appends to the log, publishes it and prunes old years.",
+        "document": "Makes the papers that the law asks for, signed and logged.",
         "witness": "Runs a witness that cosigns the logs of others.",
-        "verify": "Verifies a receipt, certificate, proof, log, release or model.",
+        "verify": "Verifies a receipt, certificate, document, log, release or model.",
     },
     "Operation": {
         "api-key": "Creates, lists and revokes the API keys of services.",

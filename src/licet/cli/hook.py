@@ -20,6 +20,7 @@ import msgspec
 
 from licet.agent.session_agent import SessionAgent, agent, choice_url
 from licet.agent.transport import AccountAccess
+from licet.cli.watch import tell_broken
 from licet.config import Configuration
 from licet.errors import LicetError
 
@@ -60,7 +61,7 @@ def hook() -> None:
 
 def _answer(event: _Event) -> dict[str, str] | None:
     config = Configuration.of(os.environ)
-    with agent(config) as here:
+    with agent(config, tell=tell_broken) as here:
         standing = here.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
             here.state.meet(event.session_id, event.cwd or "")

@@ -26,7 +26,8 @@ from licet.store.migrate import migrations
 from licet.vault import installation
 
 _DAY = click.DateTime(["%Y-%m-%d"])
-SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage"}
+SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage", "joint_controllers": "joint"}
+OF_CODES = ("jurisdictions", "storage_locations")
 
 
 def _controller_options(command: Callable[..., object]) -> Callable[..., object]:
@@ -113,7 +114,7 @@ def _asked() -> controller.Controller:
 
 
 def _answered(stated: controller.Controller, key: str, answer: str) -> controller.Controller:
-    several = key in SEVERAL
+    several = key in OF_CODES
     value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
     try:
         return controller.checked(msgspec.structs.replace(stated, **{key: value or (() if several else None)}))

@@ -25,7 +25,7 @@ from licet.policy.period import written
 from licet.proof import documents, handles, log_retention, papers
 from licet.service import verification
 
-KINDS = ("release", "log", "receipt", "proof", "certificate", "model")
+KINDS = ("release", "log", "receipt", "proof", "certificate", "document", "model")
 
 
 @click.command()
@@ -67,11 +67,11 @@ def receipt(
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof|model] PATH")
+@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof|document|model] PATH")
 @click.option("--key", "keys", multiple=True, help="A public key to trust: a log's or a model's (a vkey); repeatable.")
 @click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
 @click.option(
-    "--log", type=click.Path(path_type=Path, exists=True), help="With a release: the published log that has its entry."
+    "--log", type=click.Path(path_type=Path, exists=True), help="With a release or a document: the published log."
 )
 @click.option(
     "--policy",
@@ -88,14 +88,16 @@ def receipt(
     help="A proof of a conversation that was printed before, to check.",
 )
 @click.option(
-    "--release", type=click.Path(path_type=Path, exists=True), help="With a model: the folder of its release."
+    "--release",
+    type=click.Path(path_type=Path, exists=True),
+    help="With a model: its release's folder. With a document: all releases'.",
 )
 @json_option
 def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
     conversation: str | None, salt: str | None, proof: Path | None, release: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Verifies a receipt, certificate, proof, log, release or model.
+    """Verifies a receipt, certificate, document, log, release or model.
 
     Exits 0 if all of it is proved, 1 if something contradicts it, 3 if evidence is missing, and 65 if it cannot be read
     as the given type.
@@ -104,6 +106,7 @@ def verify(
     Example:  licet verify receipt.json --key "$(licet ledger key)"
               licet verify release FOLDER --log PUBLISHED --key VKEY
               licet verify release FOLDER --conversation HANDLE --salt HEX --log PUBLISHED --key VKEY
+              licet verify document ropa.json --log PUBLISHED --release licet-data/releases --key VKEY
               licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
     """
     path, quorum = _named(what), policy.read_bytes() if policy is not None else None

@@ -60,6 +60,9 @@ def _made(made: TrainedModel) -> str:
         f"{made.name} ({made.model}): {trained.parameters:,} parameters, {trained.steps:,} steps on {made.release}",
         f"consumed   {made.consumed:,} rows, on record in `{made.folder}`",
     ]
+    if trained.unfit:
+        refused = f", {trained.refused:,} of them refused by the chat template" if trained.refused else ""
+        lines.append(f"left out   {trained.unfit:,} rows that teach nothing within the tokens{refused}")
     if trained.held_out_before is None or trained.held_out_after is None:
         lines.append("held out   nobody: there are too few people")
     else:

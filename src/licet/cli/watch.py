@@ -14,6 +14,7 @@ import msgspec
 from licet.agent.session_agent import agent
 from licet.config import Configuration
 from licet.errors import BusyError, DeniedError, UsageError
+from licet.intake.read_turn import BrokenRecord
 
 WAIT_SECONDS_MAX = 60.0
 
@@ -59,12 +60,17 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
 def _watch(
     config: Configuration, folder: Path, ends: threading.Event, *, once: bool, every: float, as_json: bool
 ) -> None:
-    with agent(config, start=True) as here:
+    with agent(config, start=True, tell=tell_broken) as here:
         while True:
             counts = here.agent.poll(folder, lambda: not ends.is_set())
             _tell(counts, as_json, always=once)
             if once or ends.wait(every):
                 return
+
+
+def tell_broken(broken: BrokenRecord) -> None:
+    """A line on standard error: what could not be read, and where; nothing of what it says."""
+    click.echo(f"licet: left out: {broken.place}: {broken.message}", err=True)
 
 
 def _tell(counts: Counter[str], as_json: bool, *, always: bool) -> None:

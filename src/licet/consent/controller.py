@@ -9,22 +9,35 @@ broken, and `licet serve` refuses an address that other machines can reach.
     jurisdictions: [IE]
     storage_locations: [IE, DE]
     withdrawal_url: https://privacy.example.org/settings
+    joint_controllers: [Example Labs GmbH, privacy@labs.example]
+    representative: no
+    dpo: Dana Example, dpo@example.org
+    papers:                             # what only the operator knows for the papers that the law asks for
+      licensed_data: no                 # a text, yes, no, or nothing: `consent.operator_answers`
+
+`representative`, `dpo` and `joint_controllers` may be `no`: there is none. Nothing means that it is not stated yet.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import yaml
 
+from licet.consent import operator_answers
+from licet.consent.operator_answers import Answer
 from licet.errors import InputError
 
 TEXT_CHARACTERS_MAX = 500
 COUNTRIES_MAX = 250
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _URL = re.compile(r"https?://[^\s/]+\S*")
+
+Party: TypeAlias = str | bool | tuple[str, ...] | None
 
 MEANING = {
     "name": "the legal name of the controller, for example: Example Ltd",
@@ -33,7 +46,12 @@ MEANING = {
     "jurisdictions": "the countries whose law applies, as ISO 3166-1 codes: IE, DE",
     "storage_locations": "the countries in which the data is stored, as ISO 3166-1 codes",
     "withdrawal_url": "where people withdraw a permission; by default the settings page at LICET_WEB__URL",
+    "joint_controllers": "joint controllers, each with its name and contact; or no",
+    "representative": "the representative in the Union (GDPR Article 27), with name and contact; or no",
+    "dpo": "the data protection officer, with name and contact; or no",
 }
+PARTIES = ("joint_controllers", "representative", "dpo")
+REQUIRED = ("name", "address", "contact", "jurisdictions", "storage_locations")
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,11 +63,21 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     jurisdictions: tuple[str, ...] = ()
     storage_locations: tuple[str, ...] = ()
     withdrawal_url: str | None = None
+    joint_controllers: Party = None
+    representative: Party = None
+    dpo: Party = None
+    papers: Mapping[str, Answer | None] = {}
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The required keys without a value. ``withdrawal_url`` is not required: it has a default."""
-        return tuple(key for key in MEANING if key != "withdrawal_url" and not getattr(self, key))
+        """The keys without a value of those that receipts need."""
+        return tuple(key for key in REQUIRED if not getattr(self, key))
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """What the papers of the law would print as "to be provided"."""
+        own = [key for key in PARTIES if getattr(self, key) is None]
+        return (*own, *(f"papers.{key}" for key in operator_answers.unanswered(self.papers)))
 
 
 def read(file: Path) -> Controller:
@@ -86,7 +114,20 @@ def checked(stated: Controller, file: str = "") -> Controller:
                     file=file,
                     key=key,
                 )
-    return stated
+    parties = {key: _party(getattr(stated, key), file, key) for key in PARTIES}
+    return msgspec.structs.replace(stated, **parties, papers=operator_answers.checked(stated.papers, file))
+
+
+def _party(said: Party, file: str, key: str) -> Party:
+    """A party that is named, False where there is none, or None where nothing is said; `yes` names nobody."""
+    if said is True:
+        raise InputError("`yes` names nobody", "give a name and a contact, or no", file=file, key=key)
+    named = tuple(text.strip() for text in ((said,) if isinstance(said, str) else said or ()) if text.strip())
+    if said is False or [text.lower() for text in named] == ["no"]:
+        return False
+    if any(len(text) > TEXT_CHARACTERS_MAX for text in named):
+        raise InputError(f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key)
+    return (named if key == "joint_controllers" else named[0]) if named else None
 
 
 def write(file: Path, stated: Controller) -> None:
@@ -95,10 +136,19 @@ def write(file: Path, stated: Controller) -> None:
     for key, meaning in MEANING.items():
         value = getattr(stated, key)
         lines += [f"# {meaning}", f"{key}: {_yaml(value)}".rstrip(), ""]
+    lines += [
+        "# For the papers of `licet document`: a text, yes or no. What is left empty is printed as to be provided.",
+        "papers:",
+    ]
+    for key, (meaning, papers) in operator_answers.ASKED.items():
+        lines += [f"  # {meaning} ({papers})", f"  {key}: {_yaml(stated.papers.get(key))}".rstrip()]
+    lines.append("")
     file.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _yaml(value: str | tuple[str, ...] | None) -> str:
+def _yaml(value: Party) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, tuple):
         return "[" + ", ".join(_yaml(one) for one in value) + "]"
     return msgspec.json.encode(value).decode() if value else ""  # a JSON text is a YAML text

@@ -1,33 +1,67 @@
-"""Strings and comments in code: names are searched for there and nowhere else in code.
+"""Names in code: they are searched for in its strings and comments and nowhere else, and what is code in prose is none.
 
 Promise: a span in lines of code is kept only if it is inside one string or one comment and does not split a word, so that
-replacing it leaves the code valid. In prose every span is kept.
+replacing it leaves the code valid. Anywhere, also in a string, a span is dropped that is part of an identifier with its dots
+or brackets (``os.Getenv``, ``Random.seed()``), a name in a template (``{User}``), a key of JSON, inline code, a formula, an
+address of the web or a path. In prose every other span is kept.
 
-Code is a fenced block with the name of a programming language, a text that is one JSON value, and lines that look like code
-(labels.py). Data in fences (CSV, YAML, logs) is treated as prose. Strings and comments are recognised by the delimiters
-that most languages share. A scanner for each language would be right more often, but not where a reader relies on it.
+Code is a fenced block with the name of a programming language, a text that is one JSON value, a text of which most lines look
+like code, and lines that do (labels.py). Data in fences (CSV, YAML, logs) is treated as prose. Strings and comments are
+recognised by the delimiters of the language's family. A scanner for each language would be right more often, but not where a
+reader relies on it.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from licet.curate.detect import DetectedSpan
 from licet.curate.labels import code_line
 
-_LANGUAGES = frozenset(
-    {
-        "bash", "c", "c#", "c++", "cpp", "cs", "csharp", "css", "dart", "diff", "dockerfile", "elixir", "go", "golang",
-        "haskell", "java", "javascript", "js", "json", "jsonc", "jsx", "julia", "kotlin", "lua", "objc", "perl", "php",
-        "powershell", "py", "python", "python3", "r", "rb", "ruby", "rs", "rust", "scala", "scss", "sh", "shell", "sql",
-        "swift", "ts", "tsx", "typescript", "vue", "zsh",
-    }
-)  # fmt: skip
+_HASH, _SLASHES, _DASHES, _TAGS = ("#",), ("//", "/*"), ("--", "/*"), ("<!--",)
+_FAMILIES = {
+    "bash dockerfile elixir julia perl powershell py python python3 r rb ruby sh shell zsh": _HASH,
+    "c c# c++ cpp cs csharp css dart go golang java javascript js json jsonc jsx kotlin objc php rs rust": _SLASHES,
+    "scala scss swift ts tsx typescript": _SLASHES,
+    "haskell lua sql": _DASHES,
+    "vue": (*_TAGS, *_SLASHES),
+    "diff": (),
+}
+_COMMENTS = {language: comments for languages, comments in _FAMILIES.items() for language in languages.split()}
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w#+]*)[^\n]*$", re.MULTILINE)
 _MARKS = re.compile(r"\\.|\"\"\"|\'\'\'|[\"\'`\n]|//|#|--|/\*|\*/|<!--|-->", re.DOTALL)
 _CLOSES = {"/*": "*/", "<!--": "-->", "//": "\n", "#": "\n", "--": "\n"}
 _ONE_LINE = ('"', "'")
+
+_NUMBERED = re.compile(r"^\s*\d+[→\t|:]")  # as tools show the lines of a file
+_CODEISH = re.compile(
+    r"\s*[\w.\[\]\"']+\s*[:+\-*/|&]?=\s*\S|\s*[\w.]+\(|\s*(?:#|//|/?\*|\"\"\"|'''|@\w)|(?: {4}|\t)\s*\S"
+)
+_ENDED = re.compile(r"[;{}]\s*$", re.MULTILINE)
+_SQL = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|WITH|BEGIN)\b", re.MULTILINE)
+LINES_READ_MAX = 400
+LINES_MIN = 5
+CODEISH_MIN, CODE_MIN = 0.7, 0.15
+TOKEN_CHARS_MAX = 200
+
+
+class _Area:
+    """A piece of code: where it lies, and its strings and comments as they are first asked for."""
+
+    def __init__(self, text: str, start: int, end: int, comments: Sequence[str]) -> None:
+        self.start, self.end = start, end
+        self._code, self._comments = text[start:end], comments
+        self._quoted: tuple[list[int], list[int]] | None = None
+
+    def quotes(self, start: int, end: int) -> bool:
+        """Whether what lies there is inside one string or comment."""
+        if self._quoted is None:
+            self._quoted = _quoted(self._code, self._comments)
+        starts, ends = self._quoted
+        at = bisect_right(starts, start - self.start) - 1
+        return at >= 0 and end - self.start <= ends[at]
 
 
 def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
@@ -35,60 +69,165 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     if not spans:
         return []
     areas = _areas(text)
-    return [span for span in spans if _stays(text, span, areas)]
+    return [span for span in spans if not _is_code(text, span.start, span.end) and _stays(text, span, areas)]
 
 
-def _stays(text: str, span: DetectedSpan, areas: Sequence[tuple[int, int]]) -> bool:
-    area = next(((start, end) for start, end in areas if start <= span.start < end), None)
+def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
+    area = next((one for one in areas if one.start <= span.start < one.end), None)
     if area is None:
-        if any(span.start < start < span.end for start, _ in areas):
+        if any(span.start < one.start < span.end for one in areas):
             return False  # from prose into code
         start = text.rfind("\n", 0, span.start) + 1
         end = text.find("\n", span.start)
         line = text[start : len(text) if end < 0 else end]
         if not code_line(line):
             return True
-        area = (start, start + len(line))
-    if span.end > area[1]:
+        area = _Area(text, start, start + len(line), (*_HASH, *_SLASHES, *_DASHES, *_TAGS))
+    if span.end > area.end:
         return False
     before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
     if before.isalnum() or after.isalnum() or before == "_" or after == "_":
         return False
-    return _quoted(text[area[0] : area[1]], span.start - area[0], span.end - area[0])
+    return area.quotes(span.start, span.end) and not _KEY_ENDS.match(text, span.end)
 
 
-def _areas(text: str) -> list[tuple[int, int]]:
+_KEY_ENDS = re.compile(r"""[^"'\n]{0,80}\\{0,3}["']\s*:(?!:)[ \t]*[^\s)]""")
+
+
+def _areas(text: str) -> list[_Area]:
     """The places in ``text`` that are code from end to end."""
     if text.lstrip()[:1] in ("{", "[") and text.rstrip()[-1:] in ("}", "]"):
-        return [(0, len(text))]
-    out: list[tuple[int, int]] = []
-    opened: tuple[int, bool] | None = None
+        return [_Area(text, 0, len(text), ())]
+    out: list[_Area] = []
+    opened: tuple[int, Sequence[str] | None] | None = None
     for fence in _FENCE.finditer(text):
         if opened is None:
-            opened = (fence.end(), fence[1].lower() in _LANGUAGES)
+            opened = (fence.end(), _COMMENTS.get(fence[1].lower()))
         else:
-            if opened[1]:
-                out.append((opened[0], fence.start()))
+            if opened[1] is not None:
+                out.append(_Area(text, opened[0], fence.start(), opened[1]))
             opened = None
-    if opened is not None and opened[1]:
-        out.append((opened[0], len(text)))
-    return out
+    if opened is not None and opened[1] is not None:
+        out.append(_Area(text, opened[0], len(text), opened[1]))
+    return out or ([_Area(text, 0, len(text), _family(text))] if _is_file(text) else [])
 
 
-def _quoted(code: str, start: int, end: int) -> bool:
-    """Whether ``code[start:end]`` lies in one string or comment."""
-    within = ""
+def _is_file(text: str) -> bool:
+    """Whether most lines of a text look like code, and some like nothing else."""
+    lines = [
+        _NUMBERED.sub("", line, count=1) for line in text.split("\n", LINES_READ_MAX)[:LINES_READ_MAX] if line.strip()
+    ]
+    if len(lines) < LINES_MIN:
+        return False
+    sure = [code_line(line) for line in lines]
+    like = sum(one or _CODEISH.match(line) is not None for one, line in zip(sure, lines, strict=True))
+    return sum(sure) >= CODE_MIN * len(lines) and like >= CODEISH_MIN * len(lines)
+
+
+def _family(code: str) -> Sequence[str]:
+    """How comments begin in code of no stated language."""
+    if _SQL.search(code):
+        return _DASHES
+    return _SLASHES if 10 * len(_ENDED.findall(code)) >= code.count("\n") else _HASH
+
+
+def _quoted(code: str, comments: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Where each string and comment begins and ends, its delimiters left out."""
+    starts, ends, within = list[int](), list[int](), ""
     for mark in _MARKS.finditer(code):
-        if mark.start() >= end:
-            break
         seen = mark[0]
-        after = within
         if within:
             if seen == _CLOSES.get(within, within) or (seen == "\n" and within in _ONE_LINE):
-                after = ""
-        elif seen in _CLOSES or seen[0] in "\"'`":
-            after = seen
-        if mark.start() >= start and after != within:
-            return False
-        within = after
-    return bool(within)
+                ends.append(mark.start())
+                within = ""
+        elif seen in comments or seen[0] in "\"'`":
+            starts.append(mark.end())
+            within = seen
+    return starts, [*ends, *([len(code)] if within else [])]
+
+
+# --- code in prose ------------------------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEFORE = re.compile(r"[A-Za-z0-9_)\]]\.$|::$|->$|[$\\]$|%\($|\{\{? ?$|</?$")
+_CALLED = re.compile(r"\((?:[^()\s]*\)|[^()\n]*[=\"'\[\]{}_]|[^()\n]*,[^()\n]*\))")
+_YEAR = re.compile(r"\(\d{4}[a-z]?\)|\(\d{1,3}\)")
+_AFTER = re.compile(r"\.[a-z_]\w*|::|->|=(?!=?\s)|_|\}|>")
+_MODULE = re.compile(r"\b(?:api|app|cfg|cmd|ctx|db|env|fmt|fs|io|log|net|np|os|pd|re|req|res|self|sql|std|sys|url)\.$")
+_SENTENCE_GOES_ON = re.compile(r"[.,)](?:\s|$)")
+_BEHIND_DOT = re.compile(r"[(.\[=;,)\]]")
+_FORMULA = re.compile(r"\$[^\s$\d](?:[^$\n]{0,200}[^\s$])?\$|\\\([^\n]{1,300}?\\\)|\\\[.{1,600}?\\\]", re.DOTALL)
+_SIGNS = "=+*/^<>≤≥≈×÷∈∑∫"
+_LINK = re.compile(
+    r"(?:[a-z][a-z0-9+.\-]{1,20}://|www\.|[~.]{0,2}/|[A-Za-z]:\\)\S*|\S+/\S+/\S*|\S+/\S*\.[a-z]{1,5}[.,;:)]?", re.ASCII
+)
+_REST = re.compile(r"[^\s\"'<>\]`]*")
+_HOST = re.compile(
+    r"\S+\.(?:com|org|net|io|dev|py|js|ts|go|rs|java|md|json|ya?ml|txt|html?|css|sh|c|h|cpp)[.,;:)]?", re.ASCII
+)
+
+
+def _is_code(text: str, start: int, end: int) -> bool:
+    """Whether a span is part of something that is written for a machine, wherever it stands."""
+    word = text[start:end]
+    if len(word) == 1:
+        return True
+    if _is_formula(text, start, end):
+        return True
+    if not word.isascii() or _WORD.fullmatch(word) is None:
+        return _is_link(text, start, end)
+    before = _BEFORE.search(text, max(0, start - 3), start)
+    if before is not None and (not before[0].endswith(".") or _is_member(text, start, end, before[0])):
+        return before[0][0] not in "{<" or text[end : end + 3].lstrip(" ")[:1] in ("}", ">", "/", ":", "!")
+    if text[end : end + 1] == "(" and _CALLED.match(text, end) and not _YEAR.match(text, end):
+        return True
+    if (behind := _AFTER.match(text, end)) is not None and behind[0] not in ("}", ">"):
+        return True
+    return _is_inline(text, start, end) or _is_link(text, start, end)
+
+
+def _is_member(text: str, start: int, end: int, before: str) -> bool:
+    """Whether what stands behind a dot is a member and not the next sentence: initials and titles stay names."""
+    if before[0].isupper():
+        return False
+    if _BEHIND_DOT.match(text, end) is not None and not _SENTENCE_GOES_ON.match(text, end):
+        return True
+    return _MODULE.search(text, max(0, start - 6), start) is not None
+
+
+def _is_inline(text: str, start: int, end: int) -> bool:
+    """Whether a span stands in backticks, by itself or among marks of code."""
+    line = text.rfind("\n", 0, start) + 1
+    if text.count("`", line, start) % 2 == 0:
+        return False
+    first, last = text.rfind("`", line, start), text.find("`", end)
+    stop = text.find("\n", end)
+    if last < 0 or (stop >= 0 and stop < last):
+        return False
+    inner = text[first + 1 : last]
+    return " " not in inner or any(mark in inner for mark in "(){}[]=;<>_$")
+
+
+def _is_formula(text: str, start: int, end: int) -> bool:
+    if end - start <= 2 and (
+        (text[:start].rstrip(" ")[-1:] in _SIGNS and text[:start].strip() != "")
+        or (text[end : end + 3].lstrip(" ")[:1] in _SIGNS and text[end : end + 3].strip() != "")
+    ):  # fmt: skip
+        return True
+    if "$" not in text and "\\(" not in text and "\\[" not in text:
+        return False
+    near = max(0, start - TOKEN_CHARS_MAX)
+    found = _FORMULA.finditer(text, near, end + 3 * TOKEN_CHARS_MAX)
+    return any(one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0]) for one in found)
+
+
+def _is_link(text: str, start: int, end: int) -> bool:
+    """Whether a span lies in an address of the web, a path or the name of a file."""
+    before = text[max(0, start - TOKEN_CHARS_MAX) : start]
+    first = start - len(before) + max(before.rfind(mark) for mark in " \n\t\"'(<[`") + 1
+    if " " in text[start:end]:
+        return False
+    rest = _REST.match(text, end, end + TOKEN_CHARS_MAX)
+    last = rest.end() if rest is not None else end
+    token = text[first:last]
+    return len(token) > end - start and (_LINK.fullmatch(token) is not None or _HOST.fullmatch(token) is not None)

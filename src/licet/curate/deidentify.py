@@ -5,8 +5,8 @@ Promises:
 - ``detect`` gives spans in characters of the text as it was given; they do not overlap within a text, and each
   slices to the value that was matched, invisible characters inside it included.
 - ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one surrogate
-  throughout, so that who did what survives; another conversation has another key. A text in which nothing is found
-  is returned as it is.
+  throughout, so that who did what survives; another conversation has another key. A name that is found in one text is
+  replaced in all (repeated_names.py). A text in which nothing is found is returned as it is.
 - What is written in escapes of JSON, HTML or URLs, in letters apart, over the end of a line, with letters of another
   script, in base64 or in hexadecimal is found as if it stood there in plain (views.py), and cut as it is written.
 - It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
@@ -42,9 +42,11 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 from licet.curate import made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import sound, uncovered
+from licet.curate.repeated_names import repeated
 from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
 
+NAMED_USER = "named_user"  # how the names of rules begin that find a user's id made of a name
 ENCODED, ENCODED_SCORE = "encoded", 0.9
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
@@ -106,10 +108,16 @@ def substitutions(
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
-    return [
-        [Substitution(span, substitutes.of(span, text[span.start : span.end])) for span in own]
-        for text, own in zip(texts, spans, strict=True)
-    ]
+    out = [_substituted(text, own, substitutes) for text, own in zip(texts, spans, strict=True)]
+    for text, own, more in zip(texts, out, repeated(texts, found, spans), strict=True):
+        if more:
+            own += _substituted(text, _identifying(text, more), substitutes)
+            own.sort()
+    return out
+
+
+def _substituted(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> list[Substitution]:
+    return [Substitution(span, substitutes.of(span, text[span.start : span.end])) for span in spans]
 
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
@@ -156,14 +164,22 @@ class _Substitutes:
         self._owners: dict[tuple[IdentifierKind, str], str] = {}
         self._roles: dict[str, str] = {}
         self._counts: Counter[IdentifierKind] = Counter()
+        self._made: dict[tuple[IdentifierKind, str, str], str] = {}
 
     def of(self, span: DetectedSpan, value: str) -> str:
-        value = _plain(value)
+        made = self._made.get((span.kind, span.rule, value))
+        if made is None:
+            made = self._made[span.kind, span.rule, value] = self._of(span, _plain(value))
+        return made
+
+    def _of(self, span: DetectedSpan, value: str) -> str:
         own = surrogates.normalised(span.kind, value)
         if self._replacement is Replacement.TAGS:
             return self._tag(span.kind, own)
         if span.kind is IdentifierKind.PERSON:
             return made_up_names.by_word(value, self._word)
+        if span.rule.startswith(NAMED_USER):
+            return surrogates.numbered(self._key, made_up_names.by_word(value, self._word), value)
         rule = rules.ours().by_name.get(span.rule)
         return self._surrogate(span.kind, own, value, rule.prefix_of(value) if rule is not None else "")
 

@@ -20,6 +20,7 @@ from itertools import islice
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
+from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000
@@ -134,7 +135,8 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and sum(map(len, _code(lines))) >= CODE_MIN * sum(map(len, lines)):
         return Topic.coding
-    said = len(text.split())
+    written = unspaced(text)
+    said = len(text.split()) + (round(written.words) if written else 0)
     return Topic.reasoning if said and len(_MARK.findall(text)) >= max(2, MARKS_MIN * said) else Topic.other
 
 

@@ -58,7 +58,8 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTVWZ"
 
 def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
     """``name`` with each of its words replaced by what ``substitute`` gives for the word and its role."""
-    every = list(_WORD.finditer(name))
+    found_words = list(_WORD.finditer(name))
+    every = [found for found in found_words if not found[0].isdecimal()] or found_words
     words = [found for found in every if found[0].casefold() not in _KEPT] or every
     titled = bool(every) and every[0].start() < words[0].start()
     turned = len(words) > 1 and "," in name[words[0].end() : words[1].start()]

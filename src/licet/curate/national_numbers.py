@@ -20,6 +20,10 @@ GAP = r"[^\d\n]{0,40}"
 BEHIND = r"[^\d\n]{0,25}?"
 SCORE, BARE_SCORE = 0.85, 0.8
 ANYWHERE = "national_number"
+CHECKED = "checked_number"
+# Their checks are of length and letters alone, or pass nearly every number: no draw could fail them.
+_UNTELLING = frozenset({"fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
+_OF_TEN_DIGITS = frozenset({"cz_rc", "sk_rc"})  # those of nine, from before 1954, have none
 CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
 
 
@@ -80,12 +84,20 @@ def validators(table: Table) -> dict[str, Callable[[str], bool]]:
     """The checks of the made rules, by name."""
     numbers = table.numbers.items()
     made = {name: national_checks.of(number.check) if number.check else has_digits for name, number in numbers}
-    checked = [(re2.compile(f"(?i)(?:{number.shape})"), made[name]) for name, number in numbers if number.check]
+    checked = {name: (re2.compile(f"(?i)(?:{number.shape})"), made[name]) for name, number in numbers if number.check}
+    telling = {name: pair for name, pair in checked.items() if name not in _UNTELLING}
 
     def is_known(text: str) -> bool:
-        return any(shape.fullmatch(text) is not None and check(text) for shape, check in checked)
+        return any(shape.fullmatch(text) is not None and check(text) for shape, check in checked.values())
 
-    return made | {ANYWHERE: is_known}
+    def is_checked(text: str) -> bool:
+        ten = sum(c.isdigit() for c in text) == 10
+        return any(
+            (ten or name not in _OF_TEN_DIGITS) and shape.fullmatch(text) is not None and check(text)
+            for name, (shape, check) in telling.items()
+        )
+
+    return made | {ANYWHERE: is_known, CHECKED: is_checked}
 
 
 def has_digits(text: str) -> bool:

@@ -5,19 +5,25 @@ measured within each turn and weighted by its size, so that an assistant that qu
 look repetitive. The thresholds of `Select` are the paper's; its rules for the length of words and for stop words hold
 for English web pages and are not in the default rule, nor is any held against code, whose lines repeat by nature.
 
+A word is what stands between blanks; where a script writes none, it is as many of its characters as an English word takes in
+translation (unspaced.py), and five words in a row are as many characters. An ellipsis of two characters, as Chinese and
+Japanese write it, is one. Symbols are held against how much was said: against words, or where these are long, as in Finnish
+or Korean, against as many letters as English words have.
+
 Invariant: a signal depends on the document's own texts. A turn is read to ``words.CHUNK_BYTES_MAX`` bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import filterfalse
 
 import msgspec
 import numpy as np
 
 from licet.curate.sketches import CHUNK_BYTES
-from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
+from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, unspaced
+from licet.curate.words import CHUNK_BYTES_MAX, SHINGLE_WORDS, joined, shingles, words
 from licet.release.rows import Quality
 
 LINES_READ_MAX = 10_000
@@ -27,34 +33,37 @@ _BULLET = ("-", "*", "•", "‣", "▪")
 
 def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
     """The signals of each document, given what people and the assistant said in it, turn by turn."""
-    turns = [turn for document in documents for turn in document]
-    counts, repeats, fives = _repetition([turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns])
+    turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
+    scripts = {number: found for number, turn in enumerate(turns) if not turn.isascii() and (found := unspaced(turn))}
+    repeats, fives = _repetition(turns, scripts)
     out, first = [], 0
     for document in documents:
-        mine = slice(first, first + len(document))
-        out.append(_quality(document, sum(counts[mine]), sum(repeats[mine]), sum(fives[mine])))
-        first += len(document)
+        last = first + len(document)
+        own = [scripts[number] for number in range(first, last) if number in scripts] if scripts else []
+        out.append(_quality(turns[first:last], own, sum(repeats[first:last]), sum(fives[first:last])))
+        first = last
     return out
 
 
-def _quality(turns: Sequence[str], count: int, repeats: int, fives: int) -> Quality:
+def _quality(turns: Sequence[str], scripts: Sequence[Unspaced], repeats: int, fives: int) -> Quality:
     lines = again = bullets = ellipses = symbols = letters = spaced = alphabetic = 0
     for turn in turns:
-        own = [line for line in map(str.strip, turn[:CHUNK_BYTES_MAX].splitlines()[:LINES_READ_MAX]) if line]
+        own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
         lines += len(own)
         again += len(own) - len(set(own))
         bullets += sum(line.startswith(_BULLET) for line in own)
         ellipses += sum(line.endswith(("...", "…")) for line in own)
-        symbols += turn.count("#") + turn.count("...") + turn.count("…")
-        whole = turn[:CHUNK_BYTES_MAX].split()
+        symbols += turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……")
+        whole = turn.split()
         spaced += len(whole)
         letters += sum(map(len, whole))
         alphabetic += sum(map(str.isalpha, whole))
         alphabetic += sum(any(map(str.isalpha, word)) for word in filterfalse(str.isalpha, whole))
+    count = spaced + round(sum(script.words for script in scripts))
     return Quality(
         words=count,
-        word_letters=_share(letters, spaced),
-        symbols=_share(symbols, spaced),
+        word_letters=_share(letters, count),
+        symbols=_share(symbols, max(count, round(letters / LETTERS_A_WORD + sum(script.saying for script in scripts)))),
         alphabetic=_share(alphabetic, spaced) if spaced else 1.0,
         bullets=_share(bullets, lines),
         ellipses=_share(ellipses, lines),
@@ -68,22 +77,31 @@ def _share(part: int, of: int) -> float:
     return round(part / of, 4) if of else 0.0
 
 
-def _repetition(turns: Sequence[bytes]) -> tuple[list[int], list[int], list[int]]:
-    """Of each turn how many words it has, how many of its shingles were there before, and how many it has."""
-    counts: list[int] = []
+def _repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[list[int], list[int]]:
+    """Of each turn how many of its shingles were there before in it, and how many it has."""
+    written = [turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns]
+    for number, script in scripts.items():
+        written[number] = script.apart(turns[number]).encode("utf-8", "replace")[:CHUNK_BYTES_MAX]
+    repeats, totals = _repeated(written, SHINGLE_WORDS)
+    for size in sorted({script.shingle for script in scripts.values()} - {SHINGLE_WORDS}):
+        numbers = [number for number, script in scripts.items() if script.shingle == size]
+        for number, *found in zip(numbers, *_repeated([written[number] for number in numbers], size), strict=True):
+            repeats[number], totals[number] = found
+    return repeats, totals
+
+
+def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
     repeats: list[int] = []
     totals: list[int] = []
     for chunk in _chunks(turns):
-        found = words(*joined(chunk), _KEY)
-        hashes, ends = shingles(found)
+        hashes, ends = shingles(words(*joined(chunk), _KEY), size)
         sizes = np.diff(ends, prepend=0)
         owner = np.repeat(np.arange(len(chunk)), sizes)
         order = np.lexsort((hashes, owner))
         again = (np.diff(hashes[order]) == 0) & (np.diff(owner[order]) == 0)
-        counts += np.diff(found.ends, prepend=0).tolist()
         repeats += np.bincount(owner[order][1:][again], minlength=len(chunk)).tolist()
         totals += sizes.tolist()
-    return counts, repeats, totals
+    return repeats, totals
 
 
 def _chunks(turns: Sequence[bytes]) -> list[list[bytes]]:

@@ -154,7 +154,7 @@ class Rules:
         self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True,
         valid: Mapping[str, Callable[[str], bool]] = VALIDATORS,
     ) -> None:  # fmt: skip
-        self.rules, self.sha256 = tuple(rules), sha256
+        self.rules, self.sha256, self.validators = tuple(rules), sha256, valid
         names = {r.name for r in self.rules}
         if len(names) != len(self.rules) or len(names) > RULES_MAX:
             raise InputError(f"rules are named once each, and there are at most `{RULES_MAX}`", file=file)

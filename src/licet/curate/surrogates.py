@@ -16,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import assert_never
 
@@ -23,12 +24,14 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
-from licet.curate import made_up_names
+from licet.curate import made_up_names, rules
 from licet.curate.keyed_draw import Draw
+from licet.curate.national_numbers import CHECKED
 from licet.curate.rules import IdentifierKind
 from licet.curate.validators import compact, digits_of, without_extension
 
 DRAWS_MAX = 64
+NUMBERS_MAX = 64  # tried for one that no check of a country passes
 MARK = "EXAMPLE"  # upper case inside a secret says that it opens nothing; AWS writes its own examples so
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
@@ -43,7 +46,7 @@ def surrogate(key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "",
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
         case IdentifierKind.EMAIL:
-            return _email(draw)
+            return _cased(_email(draw), value)
         case IdentifierKind.PHONE:
             return _phone(draw, value)
         case IdentifierKind.CARD:
@@ -65,7 +68,7 @@ def surrogate(key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "",
         case IdentifierKind.ORGANISATION:
             return made_up_names.organisation(draw, value, number)
         case IdentifierKind.USERNAME:
-            return "user" + draw.of(_HEX, 6)
+            return _cased("user" + draw.of(_HEX, 6), value)
         case IdentifierKind.HOST:
             return _host(draw, value)
         case IdentifierKind.CREDENTIAL:
@@ -102,6 +105,15 @@ def normalised(kind: IdentifierKind, value: str) -> str:
             return value
         case _:
             assert_never(kind)
+
+
+def numbered(key: bytes, made: str, value: str) -> str:
+    """``made`` of the names in the id of a user, with other digits: those that the whole ``value`` draws."""
+    return _digits_filled(made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made))))
+
+
+def _cased(made: str, like: str) -> str:
+    return made.upper() if like.isupper() else made
 
 
 # --- one shape a kind ------------------------------------------------------------------------------
@@ -153,10 +165,25 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros."""
-    if re2.fullmatch(r"\d{3}[ .-]?\d\d[ .-]?\d{4}", value) is not None:
+    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros, and is the number
+    of nobody by the check digits of each country that has a number of its shape.
+    """
+    passes = rules.ours().validators.get(CHECKED)
+    for _ in range(NUMBERS_MAX):
+        made = _drawn_number(draw, value)
+        if passes is None or not passes(made):
+            break
+    return made
+
+
+_SSN = re.compile(r"\d{3}[ .-]?\d\d[ .-]?\d{4}", re.ASCII)
+_NINO = re.compile(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", re.ASCII)
+
+
+def _drawn_number(draw: Draw, value: str) -> str:
+    if _SSN.fullmatch(value):
         return _filled(value, "000" + draw.of(_DIGITS, 6))
-    if re2.fullmatch(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", value) is not None:
+    if _NINO.fullmatch(value):
         return _filled(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
     drawn = "".join(_like(draw, c) for c in value)
     return _digits_filled(drawn, ("00000" + digits_of(drawn)[5:])[: len(digits_of(drawn))])
@@ -256,6 +283,7 @@ def _matches(pattern: str) -> Callable[[str], bool]:
     return lambda value: compiled.search(value) is not None
 
 
+_USER = _matches(r"(?i)^user[0-9a-f]{6}$")
 _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(value) is not None,
     IdentifierKind.PHONE: _reserved_phone,
@@ -268,7 +296,7 @@ _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.ADDRESS: made_up_names.address_made,
     IdentifierKind.PLACE: made_up_names.place_made,
     IdentifierKind.ORGANISATION: made_up_names.organisation_made,
-    IdentifierKind.USERNAME: _matches(r"^user[0-9a-f]{6}$"),
+    IdentifierKind.USERNAME: lambda value: _USER(value) or (not value.isalpha() and made_up_names.person_made(value)),
     IdentifierKind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
     IdentifierKind.CREDENTIAL: lambda value: MARK in value,
     IdentifierKind.SECRET: _reserved_secret,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -225,7 +226,7 @@ def without_extension(text: str) -> str:
 
 def phone_e164(text: str) -> bool:
     digits = digits_of(without_extension(text))
-    return 8 <= len(digits) <= 16 and _COUNTRY_CODE.match(digits) is not None
+    return 8 <= len(digits) <= 16 and not _is_dated(text) and _COUNTRY_CODE.match(digits) is not None
 
 
 def phone_nanp(text: str) -> bool:
@@ -239,13 +240,13 @@ def phone_national(text: str) -> bool:
     if not 9 <= len(digits) <= 11 or len(set(digits)) < 3:
         return False
     groups = _groups(text)
-    return len(groups) > 1 and not _counts_up(groups) and digits[:2] != "00"
+    return len(groups) > 1 and not _counts_up(groups) and digits[:2] != "00" and not _is_dated(text)
 
 
 def phone_regional(text: str) -> bool:
     """A form that some regions write: no count, no two years, no tens."""
     digits, groups = digits_of(text), _groups(text)
-    if len(set(digits)) < 4 or _counts_up(groups) or all(g.endswith("0") for g in groups):
+    if len(set(digits)) < 4 or _is_dated(text) or _counts_up(groups) or all(g.endswith("0") for g in groups):
         return False
     return not any(len(g) == 4 and g[:2] in ("19", "20") for g in groups[1:])
 
@@ -257,7 +258,19 @@ def phone_loose(text: str) -> bool:
         return False
     if all(len(g) == 4 and g[:2] in ("19", "20") for g in groups) or all(g == "000" for g in groups[1:]):
         return len(groups) == 1 and len(digits) != 8
-    return not _is_date(groups)
+    return not _is_date(groups) and not _is_dated(text)
+
+
+_YEAR_MONTH_DAY = r"(?:19|20)\d\d([-./ ])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+_DAY_MONTH_YEAR = r"(?:0?[1-9]|[12]\d|3[01])([-./ ])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d"
+_DATED = re.compile(
+    rf"\+?(?:{_YEAR_MONTH_DAY}|{_DAY_MONTH_YEAR})[ ,T-]{{1,3}}(?:[01]?\d|2[0-3])(?:[ .:-]?\d\d)?(?:[ .:-]?\d\d)?"
+)
+
+
+def _is_dated(text: str) -> bool:
+    """A date and the hour behind it: what a clock time begins with, the colon of which no number has."""
+    return _DATED.fullmatch(text.strip()) is not None
 
 
 def _groups(text: str) -> list[str]:
@@ -345,12 +358,47 @@ def _is_template(word: str) -> bool:
     return word[0] in "$<{[%*" or word.lower() in ("pass", "password", "passwd", "pwd", "port", "token", "secret")
 
 
+# Words of identifiers of programs that end in a number and name nobody.
+_OF_PROGRAMS = """
+account address agent amount answer api app argument array asset attempt attr audio author avg backup bar base batch
+baz bench bert bit bits block blue board body book booking bool bot bottom box branch bucket buffer bug build byte
+bytes cache call card case cell certificate channel chapter char chat check checkpoint chunk class claude client cloud
+cluster code col color column commit compile condition config conn connection context conv convert copy core count
+coupon crc create credit css csv customer data dataset date day db debug decode default delete demo dense depth dev
+device dict dim dir disk doc docs double down dropout dump east edge email embed encode end entity entry enum env
+epoch error event exam example exercise expected export extra factor feature field figure file filter final fix flag
+flight float folder foo font form format frame func function game gate get gift github goal gpt gpu graph green group
+hash head header height hex hidden high host hotel html http https icon id image img import in index info init input
+int invoice item job js json kernel key label lambda language large last layer left len lesson level lib library limit
+line link linux list llama load local log loop low main map mask matrix max md mean message meta method metric min
+mode model module month msg name net network new next no node north num number object of offset old on op option order
+out output package page pair panel par param part patch path payment phase pixel plan player point pool port post pr
+pre prev price print proc process prod product profile project prompt proto py python query question queue random
+range rank rate raw read record red ref region release remote rep report req request res reservation response rest
+result retry return right room root round route row rule run sample save scale schema score seat section seed select
+self sensor seq server service session set sha shape shard sheet short side signal site size slice slide slot small
+snapshot sort source south spec split sql src stage start stat state status step store str stream string struct style
+sub sum svc sys table tag target task team temp template tensor term test text the thread ticket tile time timeout
+title tmp to token tool top topic total track train tree trial true tuple turn type uint unit up update upload url
+user utf uuid val valid value var vec vector version video view virtual vocab volume web week weight west white width
+window windows word worker write xml yaml year zone euc jis shift gb hz big koi iso cp latin mac ascii unicode
+"""
+_OF_PROGRAMS_SET = frozenset(_OF_PROGRAMS.split())
+_LETTERS = re.compile(r"[a-z]+")
+
+
+def user_id(text: str) -> bool:
+    """Two or three names and a number, as hosts make ids of their users; no identifier of a program."""
+    words = _LETTERS.findall(text.lower())
+    return len(words) >= 2 and all(2 <= len(word) <= 20 for word in words) and not _OF_PROGRAMS_SET.intersection(words)
+
+
 VALIDATORS: dict[str, Callable[[str], bool]] = {
     f.__name__: f
     for f in (
         luhn, card, iban, us_ssn, uk_nino, es_dni, br_cpf, fi_hetu, se_personnummer, be_nrn, cn_resident_id, in_aadhaar,
         ipv4, ipv6, mac, email, username, private_host, phone_e164, phone_nanp, phone_national, phone_regional, phone_loose,
-        not_placeholder, mixed_token, quoted_secret, bare_secret, prose_secret, credential,
+        user_id, not_placeholder, mixed_token, quoted_secret, bare_secret, prose_secret, credential,
     )
 } | {"fr_nir": nir.is_valid, "it_codice_fiscale": codicefiscale.is_valid, "pl_pesel": pesel.is_valid,
      "nl_bsn": bsn.is_valid}  # fmt: skip

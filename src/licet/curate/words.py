@@ -117,7 +117,7 @@ def _values(key: bytes) -> Hashes:
     return values
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _factors(size: int) -> Hashes:
     drawn = blake2b(bytes([size]), person=b"licet shingle 1", digest_size=64).digest()
     numbers = [int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)]

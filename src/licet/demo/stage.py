@@ -26,7 +26,13 @@ Progress = Callable[[str, float], object]
 DATE_COLUMNS = 14
 RESPONSIBLE = Controller(
     name="Example Assistant Ltd, of a demonstration", address="1 Example Street, Dublin, Ireland",
-    contact="privacy@assistant.example", jurisdictions=("IE",), storage_locations=("IE",),
+    contact="privacy@assistant.example", jurisdictions=("IE",), storage_locations=("IE",), joint_controllers=False,
+    representative=False, dpo="Dana Example, dpo@assistant.example",
+    papers={
+        "service_name": "Example Assistant, of a demonstration",
+        "service_description": "It answers questions and writes code for people who do not exist.",
+        "licensed_data": False, "crawled_data": False, "public_datasets": False, "transfers": False, "processors": False,
+    },
 )  # fmt: skip
 
 

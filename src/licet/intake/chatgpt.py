@@ -27,6 +27,7 @@ from licet.intake import json_stream
 from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
+    UNKNOWN_PART,
     Pass,
     Setting,
     UnreadableRecord,
@@ -38,6 +39,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
     stable_id,
+    unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
@@ -206,6 +208,12 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
         yield from answered.setting.turns(place, host_turn, moment(message.create_time), [by(role, content)])
     else:
         yield nothing_said(place)
+    parts = (message.content or _Body()).parts or []
+    yield from unread(place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _is_read(part)))
+
+
+def _is_read(part: _Part | None) -> bool:
+    return part is None or bool(part.text or part.asset_pointer)
 
 
 def _unsaid(message: _Message) -> str:

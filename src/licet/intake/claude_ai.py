@@ -7,7 +7,7 @@ with its ``chat_messages``, of which `human` is the person.
   with a placeholder where a block could not be shown, so it is not taken for what was said.
 * A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with origin `tool`, be it
   a search, a connector's answer or a file: what follows in the same message is another turn of the assistant.
-* Thinking is dropped: it was not part of the answer that was shown. A block of an unknown type is Skipped.
+* Thinking is Skipped: it was not part of the answer that was shown. So is each block of an unknown type.
 * Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn of its own behind the
   words that it came with, an upload of whoever sent it.
 * Messages name their parents in newer exports. Then a conversation is the branch up from
@@ -29,6 +29,8 @@ from licet.intake.lines import Source, has_several
 from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
+    THINKING,
+    UNKNOWN_PART,
     Pass,
     Recent,
     RecordedPart,
@@ -43,6 +45,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
     stable_id,
+    unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
@@ -50,7 +53,8 @@ from licet.vault.content import Content, ToolCall
 name = "claude-ai"
 
 _ROLES = {"human": TurnRole.user, "user": TurnRole.user, "assistant": TurnRole.assistant}
-_DROPPED = frozenset({"thinking", "redacted_thinking", "token_budget", "flag"})
+_THINKING = frozenset({"thinking", "redacted_thinking"})
+_STATES = frozenset({"token_budget", "flag"})  # marks of the client, without a word
 _OWNER = re.compile(rb'"account"\s*:\s*\{\s*"uuid"\s*:\s*"([^"\\]{1,200})"')
 
 
@@ -181,8 +185,7 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
     yield from reading.setting.turns(
         place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
     )
-    if any(not _is_known(block) for block in message.content or []):
-        yield SkippedRecord(place=place, reason="a block of a type that is not known")
+    yield from unread(place, (why for block in message.content or [] for why in _passed_over(block)))
 
 
 def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
@@ -226,9 +229,16 @@ def _answer(reading: _Reading, block: _Block) -> Content:
     return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named)
 
 
-def _is_known(block: _Block) -> bool:
-    known = block.type or ""
-    return known in _DROPPED or known in ("text", "voice_note") or known.endswith(("tool_use", "tool_result"))
+def _passed_over(block: _Block) -> Iterator[str]:
+    """Why a block, or a part of what a tool gave, is no turn's."""
+    kind = block.type or ""
+    if kind.endswith("tool_result"):
+        result = decode_or(bytes(block.content) or b"null", _result, None)
+        yield from (UNKNOWN_PART for part in result or () if isinstance(part, _Block) and not _given([part]))
+    elif kind in _THINKING:
+        yield THINKING
+    elif kind not in ("text", "voice_note") and kind not in _STATES and not kind.endswith("tool_use"):
+        yield UNKNOWN_PART
 
 
 def _text(blocks: list[_Block]) -> str:

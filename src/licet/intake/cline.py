@@ -9,10 +9,10 @@ blocks in the shape of Anthropic's messages. The second is that list of messages
   ``<user_message>`` is the person's, up to the end of that tag: the rest cannot be told from the client's, and in
   doubt nobody spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except where
   the tool is one that asks the person.
-* A file that the person named with ``@`` is an attachment by its path; what was read from it is not taken in.
+* A file that the person named with ``@`` is an attachment by its path; what was read from it is Skipped.
 * ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written by the assistant,
   and is Role.assistant, in a thread of that agent.
-* Thinking is dropped. ``system_prompt`` is not a turn. A block of an unknown type is Skipped.
+* Thinking is Skipped, and so is each block of an unknown type. ``system_prompt`` is not a turn.
 * A message without an id is named by its number; a task is named by its folder.
 
 Recordings of the client's network traffic (its test fixtures) hold no message of a person, and are not read.
@@ -31,6 +31,8 @@ from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     CALLS_MAX,
+    THINKING,
+    UNKNOWN_PART,
     Pass,
     Recent,
     RecordedPart,
@@ -42,6 +44,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
@@ -167,8 +170,7 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
     blocks = [_Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content or []
     said = _said(reading, message, blocks)
     yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
-    if any(not _is_known(block) for block in blocks):
-        yield SkippedRecord(place=place, reason="a block of a type that is not known")
+    yield from unread(place, (why for block in blocks for why in _passed_over(block)))
 
 
 def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterator[RecordedPart]:
@@ -205,8 +207,9 @@ def _of_task(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
         found = None if is_tools else _TYPED_IN_TASK.match(text)
         if found:
             typed.append(_Block(type="text", text=found[2]))
-        client.append(_Block(type="text", text=text[found.end() :] if found else text))
-        head = _RESULT_HEAD.match(text)
+            text = text[: found.start(1) - 1] + text[found.end() :]
+        client.append(_Block(type="text", text=text))
+        head = _RESULT_HEAD.match(text) if not found else None
     return typed, client
 
 
@@ -239,8 +242,18 @@ def _attachment(block: _Block) -> str:
     return block.path or block.title or (block.source or _Source()).media_type or block.type or ""
 
 
-def _is_known(block: _Block) -> bool:
-    return block.type in (*_DROPPED, "text", "tool_use", "tool_result", "file", "image", "document")
+def _passed_over(block: _Block) -> Iterator[str]:
+    """Why a block, or a part of what a tool gave, is no turn's."""
+    if block.type in _DROPPED:
+        yield THINKING
+    elif block.type == "tool_result":
+        result = decode_or(bytes(block.content) or b"null", _result, None)
+        parts = result if isinstance(result, list) and all(part.type for part in result) else []
+        yield from (UNKNOWN_PART for part in parts if part.type != "text")
+    elif block.type == "file" and bytes(block.content) not in (b"", b"null", b'""'):
+        yield "what was read from a file that was named"
+    elif block.type not in ("text", "tool_use", "file", "image", "document"):
+        yield UNKNOWN_PART
 
 
 def _text(blocks: list[_Block]) -> str:

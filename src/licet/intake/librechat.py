@@ -8,7 +8,8 @@ long; it is flattened here without recursion.
   the branch is the one of the last child of the last child, from the last root; the others are Skipped.
 * ``isCreatedByUser`` says who speaks. A message marked ``error`` is the client's word and is Skipped.
 * Parts of an answer (``content``) come before its ``text``. A tool's call and its output are in one part: the call is
-  the assistant's, the output a turn of its own, Role.tool with origin `tool`. Reasoning (``think``) is dropped.
+  the assistant's, the output a turn of its own, Role.tool with origin `tool`. Reasoning (``think``) is Skipped, and so
+  is each part of a type that is not known.
 * The place of a message counts all messages in the order of the document, however deep they lie.
 * A conversation with ``isTemporary`` or ``expiredAt`` is kept out whole: its owner asked for that.
 """
@@ -24,6 +25,8 @@ from licet.intake import json_stream
 from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
+    THINKING,
+    UNKNOWN_PART,
     Pass,
     RecordedPart,
     Setting,
@@ -37,6 +40,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
     stable_id,
+    unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content, ToolCall
@@ -100,7 +104,8 @@ _text_json: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 class _Frame:
     """An open bracket of the document: a message, or the list of messages that a message or the document holds.
 
-    ``begin`` is where what is not yet in ``pieces`` begins. ``number`` is that of the message, -1 for the document.
+    ``begin`` is where what is not yet in ``pieces`` begins, in a list where its last message ends.
+    ``number`` is that of the message, -1 for the document.
     """
 
     is_list: bool
@@ -146,17 +151,22 @@ def _read_conversation(place: str, conversation: _Conversation, flat: _Flat, raw
             yield from _read_message(here, setting, number, flat.messages[number])
         else:
             yield elsewhere(here)
-    if not flat.messages:
+    for _ in range(flat.odd):
+        yield BrokenRecord(place=place, message="a message that is no object")
+    if not flat.messages and not flat.odd:
         yield nothing_said(place)
 
 
 @dataclass(slots=True)
 class _Flat:
-    """The document without its messages, each message without its children, and the message that it lies in."""
+    """The document without its messages, each message without its children, and the message that it lies in; ``odd``:
+    in how many places something stands among the messages that is none.
+    """
 
     document: bytes = b""
     messages: dict[int, bytes] = field(default_factory=dict)
     inside: dict[int, int] = field(default_factory=dict)
+    odd: int = 0
 
 
 def _flattened(raw: bytes) -> _Flat:
@@ -170,19 +180,28 @@ def _flattened(raw: bytes) -> _Flat:
         top = stack[-1] if stack else None
         if byte == b"{" and (not stack or (top and top.is_list)):
             number, parent = (count, top.parent) if top else (-1, -1)
-            count += top is not None
+            if top:
+                count += 1
+                flat.odd += _is_odd(raw[top.begin : token.start()])
             stack.append(_Frame(False, number, parent, token.start()))
         elif byte == b"[" and top and not top.is_list and key == (b"messages" if top.number < 0 else b"children"):
             top.pieces.append(raw[top.begin : token.start()] + b"[]")
-            stack.append(_Frame(True, -1, top.number, 0))
+            stack.append(_Frame(True, -1, top.number, token.end()))
         elif byte in b"[{":
             stack.append(None)
         elif stack and (closed := stack.pop()) and not closed.is_list:
             _close(flat, closed, raw[closed.begin : token.end()])
+            if stack and (holder := stack[-1]):
+                holder.begin = token.end()
         elif closed and stack and (holder := stack[-1]):
+            flat.odd += _is_odd(raw[closed.begin : token.start()])
             holder.begin = token.end()
         key = b""
     return flat
+
+
+def _is_odd(between: bytes) -> bool:
+    return bool(between.strip(b" \t\r\n,"))
 
 
 def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
@@ -224,6 +243,7 @@ def _read_message(place: str, setting: Setting, number: int, raw: bytes) -> Iter
     else:
         said = _said(message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant)
         yield from setting.turns(place, message.messageId or str(number), moment(message.createdAt), said)
+        yield from unread(place, map(_passed_over, message.content or []))
 
 
 def _said(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
@@ -248,6 +268,13 @@ def _text(part: _Part) -> str:
     if part.type != "text":
         return ""
     return (part.text.value if isinstance(part.text, _Value) else part.text) or ""
+
+
+def _passed_over(part: _Part) -> str:
+    """Why a part is no turn's; empty where it is."""
+    if part.type == "think":
+        return THINKING
+    return "" if part.type == "text" or (part.type == "tool_call" and part.tool_call is not None) else UNKNOWN_PART
 
 
 def _joined(texts: list[str]) -> str:

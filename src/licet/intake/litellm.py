@@ -71,7 +71,7 @@ class _Call(msgspec.Struct):
 
 _call = msgspec.json.Decoder(_Call)
 _list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
-_response = msgspec.json.Decoder(_Response)
+_response: msgspec.json.Decoder[_Response | None] = msgspec.json.Decoder(_Response | None)
 _identity = msgspec.json.Encoder(order="deterministic")
 
 
@@ -119,7 +119,7 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         yield SkippedRecord(place=place, reason="a call that is no dialogue")
         return
     response = decode(bytes(call.response) or b"null", _response)
-    answer = _Response() if isinstance(response, UnreadableRecord) else response
+    answer = response if isinstance(response, _Response) else _Response()
     dialogue = Dialogue(
         Setting(
             _session(call) or stable_id(raw), kind=ConversationKind.chat, surface="api", host_account=_account(call)
@@ -131,13 +131,21 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
     said = [(f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)]
     said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
     times: Counter[str] = Counter()
+    if isinstance(response, UnreadableRecord):
+        yield _unread_answer(place, bytes(call.response), response)
     for here, message in said:
         for item in read_message(here, dialogue, "", message):
             yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
-    if not said:
+    if not said and not isinstance(response, UnreadableRecord):
         yield nothing_said(place)
+
+
+def _unread_answer(place: str, raw: bytes, why: UnreadableRecord) -> Read:
+    if raw.startswith(b"{"):
+        return BrokenRecord(place=place, message=why.message)
+    return SkippedRecord(place=place, reason="an answer that is no message")
 
 
 def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:

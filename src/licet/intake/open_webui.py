@@ -7,10 +7,10 @@ without asking, so what is shared is the rating, unless the rating's own ``data.
 * A conversation is the branch from ``history.currentId`` up to the root; without that, from the last message. The
   answers of other models and those that were regenerated lie beside it and are Skipped.
 * Newer answers carry ``output``, in the shape of OpenAI's responses: that is read, item by item. A call is the
-  assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is dropped.
+  assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is Skipped.
 * Older answers have all of that in ``content``, as ``<details type="..">``. Reasoning in it is cut out; what a tool or
   an interpreter gave becomes a turn of Role.tool. One that is not closed reaches to the end: in doubt it is a tool's.
-* What a search or a document gave to an answer (``sources``) is not read. Files are named, and not taken in.
+* What a search or a document gave to an answer (``sources``) is Skipped. Files are named, and not taken in.
 * An administrator's export holds the chats of several users; then each conversation carries its ``user_id``.
 """
 
@@ -26,6 +26,8 @@ from licet.intake import json_stream
 from licet.intake.lines import Source, has_several
 from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
 from licet.intake.records import (
+    THINKING,
+    UNKNOWN_PART,
     Pass,
     RecordedPart,
     Setting,
@@ -39,6 +41,7 @@ from licet.intake.records import (
     moment,
     nothing_said,
     stable_id,
+    unread,
 )
 from licet.policy.state import ConversationKind, Share, TurnRole
 from licet.vault.content import Content, ToolCall
@@ -86,6 +89,7 @@ class _Message(msgspec.Struct):
     model: str | None = None
     files: list[_File] | None = None
     output: list[_Item] | None = None
+    sources: list[msgspec.Raw] | None = None
 
 
 class _Place(msgspec.Struct):
@@ -217,6 +221,21 @@ def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> 
         yield SkippedRecord(place=place, reason="an author that is not known")
     else:
         yield from setting.turns(place, message_id, moment(message.timestamp), _said(message))
+        yield from unread(place, _passed_over(message))
+
+
+def _passed_over(message: _Message) -> Iterator[str]:
+    """Why each part of a message that is no turn's is none."""
+    for item in message.output or []:
+        if item.type == "reasoning":
+            yield THINKING
+        for part in item.content if isinstance(item.content, list) else ():
+            yield "" if part.text or item.type == "reasoning" else UNKNOWN_PART
+        for part in item.output if isinstance(item.output, list) else ():
+            yield "" if part.text else UNKNOWN_PART
+    if message.role == "assistant" and not message.output:
+        yield from (THINKING for block in _DETAILS.finditer(message.content or "") if block["type"] == "reasoning")
+    yield from ("what was looked up for an answer" for _ in message.sources or [])
 
 
 def _said(message: _Message) -> Iterator[RecordedPart]:

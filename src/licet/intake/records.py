@@ -242,6 +242,15 @@ def nothing_said(place: str) -> SkippedRecord:
     return SkippedRecord(place=place, reason="nothing is said in it")
 
 
+THINKING = "thinking, which was not part of the answer that was shown"
+UNKNOWN_PART = "a block of a type that is not known"
+
+
+def unread(place: str, reasons: Iterable[str]) -> Iterator[SkippedRecord]:
+    """What of a record is not handed on beside what is: one item for each part that has a reason."""
+    return (SkippedRecord(place=place, reason=reason) for reason in reasons if reason)
+
+
 def _utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 

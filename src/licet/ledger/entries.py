@@ -90,6 +90,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
     EntryKind.release_purged: frozenset({"release", "number", "rows", "sha256"}),
     EntryKind.certificate: frozenset({"sha256"}),
+    EntryKind.document_made: frozenset({"kind", "sha256"}),
     EntryKind.restored: frozenset({"life", "entries"}),
     EntryKind.carried: frozenset({"from"}),
 }

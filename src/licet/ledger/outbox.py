@@ -57,6 +57,7 @@ class EntryKind(StrEnum):
     release_signed = "release_signed"
     release_purged = "release_purged"
     certificate = "certificate"
+    document_made = "document_made"
     restored = "restored"  # written by a restore: the database is older than the entries before
     carried = "carried"  # written only by the sequencer: a pseudonym of an earlier year continues under a new one
 

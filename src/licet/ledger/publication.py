@@ -43,9 +43,10 @@ class PublishedLog:
         self._check_index(index)
         return next(read_entries(self._read, index, index + 1, self.checkpoint.size))
 
-    def entries(self) -> Iterator[bytes]:
-        """Every entry, from the bundles."""
-        return read_entries(self._read, 0, self.checkpoint.size, self.checkpoint.size)
+    def entries(self, size: int | None = None) -> Iterator[bytes]:
+        """Every entry, or the first ``size`` of them, from the bundles."""
+        whole = self.checkpoint.size
+        return read_entries(self._read, 0, whole if size is None else size, whole)
 
     def prove(self, index: int) -> InclusionProof:
         """The proof that the checkpoint contains an entry, checked."""

@@ -29,6 +29,7 @@ from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import LogPlace, Sequencer
 from licet.ledger.storage import TMP, Durable, Folder
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
+from licet.proof import legal_documents
 from licet.proof.receipt import Issuer, Receipt, page
 from licet.store.connect import transaction
 from licet.vault import policy_versions
@@ -184,7 +185,7 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(here: Installation, target: Path) -> PublishResult:
-    """Copies the logs to ``target`` for any web server, with the keys, policies, notices and the verifier.
+    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public papers and the verifier.
 
     Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses a target that is
     ahead of the log, because it was made from another log. Asks the witnesses first, and does not wait for one that cannot
@@ -220,8 +221,12 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     """The files published beside the logs, so that anybody can open everything that a leaf or a receipt refers to."""
     with transaction(here.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts(tx)
+        seed = here.keyring.log_seed(tx)
+        papers = [one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)]
+        made = {one.sha256: legal_documents.file_of(tx, place(here), seed, one) for one in papers}
     files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()}
     files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()}
+    files |= {f"documents/{sha256}.json": file for sha256, file in made.items()}
     files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
     files["verifier.py"] = bundle.source()
     own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]

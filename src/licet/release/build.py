@@ -35,7 +35,21 @@ from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies, Policy
-from licet.release import card, croissant, draft, manifest, merkle, purge, registry, resume, row_counts, sketch_source
+from licet.policy.state import TurnRole
+from licet.release import (
+    card,
+    contents,
+    croissant,
+    draft,
+    manifest,
+    merkle,
+    purge,
+    registry,
+    resume,
+    row_counts,
+    sketch_source,
+)
+from licet.release.contents import RowFigures
 from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
@@ -63,7 +77,7 @@ from licet.release.proofs import Proofs
 from licet.release.registry import Release, RowSource, RowSources
 from licet.release.resume import ResumedBuild
 from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage
+from licet.release.rows import ROW_BYTES_MAX, Labels, ReleaseRow, RowMessage
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
@@ -312,6 +326,7 @@ class Builder:
         came_to = KeptPage(
             candidates=page.turns, dropped=dropped, replaced=replaced, splits=self._tally.splits[first:],
             candidate_lines=proofs.candidate_lines, row_lines=proofs.row_lines,
+            figures=tuple(self._tally.contents.rows_from(first)),
         )  # fmt: skip
         return [sealed for sealed, _ in rows], came_to
 
@@ -384,6 +399,7 @@ class Builder:
         if self._curation.duplicates is not None:
             self._curation.duplicates.enter(made.ordinal, curated.sketch)
         self._tally.splits.append(curated.labels.split if curated.labels else "")
+        self._tally.contents.add(_figures(row, thread, messages, curated.labels))
         self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
         sources = tuple(
             RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items()
@@ -561,8 +577,29 @@ class Builder:
             ),
             licet=order.software,
             curation=CurationPin(plan=plan, splits=self._tally.runs()) if plan else msgspec.UNSET,
+            contents=self._tally.contents.contents(self._tally.gone),
             proof=proof,
         )
+
+
+def _figures(
+    row: ConversationRow, thread: Sequence[Said], messages: Sequence[RowMessage], labels: Labels | None
+) -> RowFigures:
+    """What a row adds to the contents of the release."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
+    for opened, turn, _ in thread:
+        stamp = row.state.segments[turn.segment].stamp
+        counts["origins"][turn.origin] += 1
+        counts["surfaces"][stamp.surface] += 1
+        counts["plans"][stamp.plan] += 1
+        if turn.role is TurnRole.assistant:
+            counts["models"][contents.model_named(opened.content.model)] += 1
+    by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
+    months = [contents.month(turn.occurred_at) for _, turn, _ in thread]
+    return RowFigures(
+        contents.account_mark(row.account_id), min(months), max(months), sum(map(_text_bytes, messages)),
+        contents.profile_of({**by_row, **counts}),
+    )  # fmt: skip
 
 
 def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:
@@ -600,6 +637,11 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
 
 def _size(message: RowMessage) -> int:
     """A lower bound of the bytes of the message in a row."""
-    calls = sum(len(c.id.encode()) + len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
-    names = len(message.name.encode()) + len(message.tool_call_id.encode())
-    return len(message.content.encode()) + names + calls + MESSAGE_BYTES * (1 + len(message.tool_calls))
+    ids = sum(len(c.id.encode()) for c in message.tool_calls) + len(message.tool_call_id.encode())
+    return _text_bytes(message) + ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
+
+
+def _text_bytes(message: RowMessage) -> int:
+    """The bytes of what was said: the text, and the names and arguments of tools."""
+    calls = sum(len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
+    return len(message.content.encode()) + len(message.name.encode()) + calls

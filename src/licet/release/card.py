@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from licet.release import manifest as manifests
-from licet.release.manifest import Deidentification, ReleaseManifest
+from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseManifest
 from licet.release.part import replacing
 from licet.release.review import StatedReview, sentence
 from licet.vault.ids import Prefix, shown
@@ -44,7 +44,7 @@ against it.
 
 One row holds the turns of one conversation that may be used: `messages`, in order, in the shape of OpenAI's chat
 format and TRL.
-
+{contents}
 ## The rows are sealed
 
 The parts hold no readable text. Each row is sealed with AES-256-GCM under a key of its own, which can be made only
@@ -122,6 +122,7 @@ def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
         version=_escaped(manifest.policy.version),
         journal=manifest.journal,
         counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
+        contents=_contents(manifest),
         release=shown(Prefix.release, UUID(hex=manifest.release)),
         rules=_escaped(manifest.deidentification.rules),
         names=_names(manifest.deidentification),
@@ -134,6 +135,49 @@ def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
         reviewed=_reviewed(stated) if stated else "",
     )
     return f"---\n{_front_matter(manifest)}---\n\n{body}"
+
+
+_CONTENTS = """
+## What the rows contain
+
+{accounts}, in turns from {first} to {last}: {bytes:,} bytes of text in UTF-8, {tokens:,} tokens. {unit}
+
+| by | | count |
+|---|---|---:|
+{breakdowns}
+
+{rule}
+"""
+# The same words stand in docs/release.md.
+UNIT = "A token is four bytes of UTF-8, rounded up once for the release: a unit that needs no tokenizer."
+RULE = (
+    f"A value is named only if rows of at least {ACCOUNTS_MIN} accounts have it. All others are counted together as "
+    f"`{OTHER}`, and a release of fewer than {ACCOUNTS_MIN} accounts does not say how many."
+)
+_OF = {
+    "kinds": "rows, kind", "languages": "rows, language", "origins": "turns, origin", "surfaces": "turns, surface",
+    "plans": "turns, plan", "models": "turns of the assistant, model",
+}  # fmt: skip
+
+
+def _contents(manifest: ReleaseManifest) -> str:
+    """What the rows contain, as a table; empty for a manifest of before it was counted, and for one without rows."""
+    told = manifest.contents
+    if told is msgspec.UNSET or not manifest.rows:
+        return ""
+    counts = {name: getattr(told, name) for name in _OF}
+    lines = [
+        f"| {_OF[name]} | `{value}` | {count:,} |"
+        for name, values in counts.items() if values is not msgspec.UNSET
+        for value, count in _by_count(values)
+    ]  # fmt: skip
+    if told.languages is msgspec.UNSET:
+        lines.append("| rows, language | not looked for | |")
+    accounts = f"Fewer than {ACCOUNTS_MIN} accounts" if told.accounts is None else f"{told.accounts:,} accounts"
+    return _CONTENTS.format(
+        accounts=accounts, first=told.first_month, last=told.last_month, bytes=told.bytes, tokens=told.tokens,
+        unit=UNIT, breakdowns="\n".join(lines), rule=RULE,
+    )  # fmt: skip
 
 
 _DOUBTS = {

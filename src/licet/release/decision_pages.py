@@ -24,7 +24,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
 from licet.vault.content import Content, ToolCall
-from licet.vault.conversation_pages import Place, turns_with_content
+from licet.vault.conversation_pages import Place, StoredTurn, turns_with_content
 from licet.vault.permit import OpenedTurn, Permit, content_bytes
 from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
@@ -33,7 +33,7 @@ PAGE_BYTES_MAX = 64 * 2**20
 EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
-Said: TypeAlias = tuple[OpenedTurn, TurnState, datetime]  # a turn, opened, and when its use ends
+Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and when its use ends
 Thread: TypeAlias = tuple[ConversationRow, Sequence[Said], Document]
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
 
@@ -54,7 +54,7 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
-        self._chosen: list[tuple[ConversationRow, list[tuple[Permit, TurnState, datetime]]]] = []
+        self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
         for _, conversation in places:
             here, mine = self.seen[conversation], []
             for turn in self.candidates.get(conversation, ()):

@@ -21,6 +21,7 @@ import zstandard
 from licet.errors import BrokenError
 from licet.keys.keyring import Keyring, forget_build_key
 from licet.keys.material import KeyMaterial, Random, seal, unseal
+from licet.release.contents import RowFigures
 from licet.release.part import PartPromise
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, transaction
@@ -47,7 +48,9 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A page: turns decided and excluded, replacements, the splits of its rows, and the lines of its proofs."""
+    """A page: turns decided and excluded, replacements, the splits and figures of its rows, and the lines of its
+    proofs.
+    """
 
     candidates: int
     dropped: Mapping[str, int]
@@ -55,6 +58,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     splits: Sequence[str]
     candidate_lines: Sequence[bytes]
     row_lines: Sequence[bytes]
+    figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):

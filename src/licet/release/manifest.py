@@ -31,11 +31,16 @@ FILE = "manifest.json"
 REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed separately
 MANIFEST_BYTES_MAX = 64 * 2**20
 NAME_CHARS_MAX = 200
+ACCOUNTS_MIN = 10  # rows of so many accounts must have a value before `contents` names it
+BYTES_PER_TOKEN = 4
+OTHER = "other"
 
 Count = Annotated[int, Meta(ge=0)]
 PROOF_FOLDER = "proof"
 _ID = re.compile(rf"[0-9a-f]{{{2 * RELEASE_ID_BYTES}}}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
+_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,63}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 _AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _FIELD = re.compile(r"field `(?P<field>[^`]*)`")
@@ -130,9 +135,30 @@ class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     splits: Mapping[str, tuple[tuple[Count, Count], ...]]
 
 
+class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the rows contain (`release.contents`): rows by ``kinds`` and ``languages``, turns by ``origins``, ``surfaces``
+    and ``plans``, the assistant's turns by the ``models`` that generated them.
+
+    A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are counted as ``other``.
+    ``accounts`` is null below that number, the months where there is no row; ``languages`` is absent if nobody looked.
+    """
+
+    accounts: Count | None
+    first_month: str | None
+    last_month: str | None
+    bytes: Count
+    tokens: Count
+    kinds: Mapping[str, Count]
+    languages: Mapping[str, Count] | msgspec.UnsetType = msgspec.UNSET
+    origins: Mapping[str, Count]
+    surfaces: Mapping[str, Count]
+    plans: Mapping[str, Count]
+    models: Mapping[str, Count]
+
+
 class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal that it
-    includes.
+    includes; ``contents`` is absent in releases of before it was counted.
     """
 
     format: Literal["licet-release-1"] = "licet-release-1"
@@ -150,6 +176,7 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     licet: str
     proof: ProofPins
     curation: CurationPin | msgspec.UnsetType = msgspec.UNSET
+    contents: ReleaseContents | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         _check_forms(self)
@@ -158,6 +185,8 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         _check_deidentification(self.deidentification)
         if self.curation is not msgspec.UNSET:
             _check_curation(self.curation)
+        if self.contents is not msgspec.UNSET:
+            _check_contents(self.contents, self)
 
     @property
     def release_id(self) -> bytes:
@@ -289,6 +318,27 @@ def _check_curation(curation: CurationPin) -> None:
     runs = sorted(run for runs in curation.splits.values() for run in runs)
     if any(first > last for first, last in runs) or any(one[1] >= other[0] for one, other in pairwise(runs)):
         raise BrokenError("the manifest's splits overlap")
+
+
+def _check_contents(contents: ReleaseContents, manifest: ReleaseManifest) -> None:
+    rows, turns = manifest.rows, manifest.counts.included
+    languages = {} if contents.languages is msgspec.UNSET else contents.languages
+    by_row = [contents.kinds] if contents.languages is msgspec.UNSET else [contents.kinds, languages]
+    by_turn = [contents.origins, contents.surfaces, contents.plans]
+    for counts, total in [*((one, rows) for one in by_row), *((one, turns) for one in by_turn)]:
+        if sum(counts.values()) != total:
+            raise BrokenError(
+                f"the manifest's contents do not reconcile: they count `{sum(counts.values())}` of `{total}`"
+            )
+    if sum(contents.models.values()) > turns or contents.tokens != -(-contents.bytes // BYTES_PER_TOKEN):
+        raise BrokenError("the manifest's contents do not reconcile")
+    for value in (one for counts in (*by_row, *by_turn, contents.models) for one in counts):
+        if not _VALUE.fullmatch(value):
+            raise BrokenError("the manifest's contents name what is not a name")
+    months = [one for one in (contents.first_month, contents.last_month) if one is not None]
+    is_period = len(months) == 2 and months == sorted(months) and all(map(_MONTH.fullmatch, months))
+    if is_period != (rows > 0) or (contents.accounts is not None and not ACCOUNTS_MIN <= contents.accounts <= rows):
+        raise BrokenError("the manifest's contents do not reconcile: their months or accounts cannot be")
 
 
 def _input_error(message: str, file: str) -> InputError:

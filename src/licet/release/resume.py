@@ -101,6 +101,8 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
     for page in taken.draft.pages(pool):
         tally.count(page.candidates, page.dropped, page.replaced)
         tally.splits += page.splits
+        for figures in page.figures:
+            tally.contents.add(figures)
         proofs.kept(page.candidate_lines, page.row_lines)
     year = taken.release.begun_at.year
     with transaction(pool) as tx:
@@ -112,7 +114,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
                 tally.take_out(one.ordinal, one.reasons)
                 proofs.gone(one.ordinal, one.account, one.reasons)
                 out.discard(one.ordinal)
-    if out or len(tally.splits) != tally.rows or len(proofs) != tally.rows:
+    if out or {len(tally.splits), len(tally.contents), len(proofs)} != {tally.rows}:
         raise BrokenError("the stored state of the unfinished build is inconsistent", "build it with `--afresh`")
 
 

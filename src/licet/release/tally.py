@@ -1,6 +1,6 @@
 """The counts of a build: its rows by ordinal, and turns included and excluded.
 
-Invariant: candidates = included + dropped, after every page and every removed row. Memory: some 50 bytes per row; no
+Invariant: candidates = included + dropped, after every page and every removed row. Memory: some 90 bytes per row; no
 content.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from licet.release import merkle
+from licet.release.contents import ContentTally
 from licet.release.part import EPOCH
 
 _NEVER = 2**63 - 1
@@ -25,6 +26,7 @@ class Tally:
         self.dropped: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
         self.splits: list[str] = []  # of each row
+        self.contents = ContentTally()
         self.gone: set[int] = set()
         self._leaves = bytearray()
         self._untils = array("q")

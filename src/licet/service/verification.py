@@ -46,7 +46,7 @@ def verify(
     path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
     quorum: bytes | None = None, release: Path | None = None,
 ) -> CheckResult:  # fmt: skip
-    """Checks a log, a published folder, a receipt, a proof, or the folder of a release or a model.
+    """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or a model.
 
     Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. The files of
     a release are checked against its manifest, and the manifest against the leaf of ``log``; without a log nothing of
@@ -57,7 +57,18 @@ def verify(
     if path.is_dir() and (path / MODEL_STATEMENT).is_file():
         return _verify_model(path, vkeys, release)
     trusted = _trusted(vkeys, quorum)
+    if path.is_file() and entry is None and path.read_bytes().startswith(b'{"document":'):
+        return _verify_document(path, trusted, log, release)
     return _checked(_reports(path, trusted, entry))
+
+
+def _verify_document(path: Path, trusted: list[verifier.Trust], log: Path | None, releases: Path | None) -> CheckResult:
+    """A paper: without the logs and the manifests that it counts, its numbers are not proved."""
+    if not trusted:
+        raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
+    logs = verifier.read_logs([verifier.FolderFiles(log)], trusted) if log is not None else []
+    folders = [verifier.FolderFiles(releases)] if releases is not None else []
+    return _checked([verifier.check_document(path.read_bytes(), logs, folders, trusted, str(path))])
 
 
 def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:

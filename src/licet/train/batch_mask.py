@@ -18,7 +18,7 @@ from typing import Any
 
 from licet.errors import BrokenError, UsageError
 from licet.train.dataset import ORDINAL, drawn
-from licet.train.gate import HandOff, TrainingGate, Used
+from licet.train.gate import HandOff, RowGate, Used
 
 MASKED = -100
 NOBODYS = -1
@@ -32,7 +32,7 @@ class MaskedBatches:
     """
 
     def __init__(
-        self, loader: Iterable[Any], gate: TrainingGate, *, used: Used | None = None, step: int = 0, pad: int = 0,
+        self, loader: Iterable[Any], gate: RowGate, *, used: Used | None = None, step: int = 0, pad: int = 0,
         ordinal: str = ORDINAL,
     ) -> None:  # fmt: skip
         self.loader, self.step = loader, step

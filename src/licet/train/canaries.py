@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from licet.errors import UsageError
 from licet.release.reader import LoadedRow
 from licet.train import recipe
 
@@ -145,7 +146,8 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
             "row_id": "", "ordinal": 0,
         }  # fmt: skip
         example = recipe.example(tokenizer, row, TOKENS_MAX)
-        assert example is not None, "an answer has words"
+        if not isinstance(example, recipe.TokenizedRow):
+            raise UsageError(f"the model cannot be asked for an answer: {example.value}", "take another chat template")
         examples.append(example)
     model.eval()
     told: list[float] = []

@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from pyroaring import FrozenBitMap
+from pyroaring import AbstractBitMap, FrozenBitMap
 
 from licet.errors import BrokenError, DeniedError
 from licet.release.reader import Leases, LoadedRow
@@ -49,16 +49,19 @@ class RowDataset(Sequence[LoadedRow]):
     """The rows of the release in ``folder`` by position, as a PyTorch data set. It can be pickled into workers.
 
     ``leases`` provides the row keys, and must work in any process that it is pickled into. ``split``: only its
-    positions. ``at`` is the clock.
+    positions. ``chosen``: only those of the rows with these ordinals. ``at`` is the clock.
     """
 
     def __init__(
-        self, folder: Path, gate: TrainingGate, leases: Leases, *, at: Callable[[], datetime], split: str = ""
-    ) -> None:
+        self, folder: Path, gate: TrainingGate, leases: Leases, *, at: Callable[[], datetime], split: str = "",
+        chosen: AbstractBitMap | None = None,
+    ) -> None:  # fmt: skip
         self.gate = gate
         self._opening = Opening(folder, gate, leases, at)
         self.manifest = self._opening.manifest
         self.ordinals = self._opening.positions(split)
+        if chosen is not None:
+            self.narrow(chosen)
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -74,6 +77,19 @@ class RowDataset(Sequence[LoadedRow]):
         withdrawn = self.gate.glance()
         found = self._opening.read({o for place in places if (o := self.ordinals[place]) not in withdrawn})
         return [found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places]
+
+    def narrow(self, chosen: AbstractBitMap) -> None:
+        """From now on only the positions of the rows with these ordinals; BrokenError for one that is not promised."""
+        self.ordinals = array("L", (ordinal for ordinal in self.ordinals if ordinal in chosen))
+        if len(self.ordinals) != len(chosen):
+            raise BrokenError(f"release `{self.manifest.name}` does not promise all of the `{len(chosen)}` rows chosen")
+
+    def readable(self, places: Sequence[int]) -> list[LoadedRow]:
+        """Those of the rows at ``places`` that may be used now, in order; nothing stands in for another."""
+        withdrawn = self.gate.glance()
+        asked = [o for place in _checked(places, len(self)) if (o := self.ordinals[place]) not in withdrawn]
+        found = self._opening.read(asked)
+        return [found[ordinal] for ordinal in asked if ordinal in found]
 
     def __iter__(self) -> Iterator[LoadedRow]:
         """All of them, in order."""

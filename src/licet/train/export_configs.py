@@ -1,11 +1,12 @@
 """The configuration files beside an export, and its README.
 
-A script or a file per kind of line, ready to run with the libraries installed; the user fills in the base model.
+A script or a file per kind of line, ready to run with the libraries installed; the user fills in the base model. The
+scripts write no cache of the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import yaml
@@ -29,8 +30,8 @@ and is registered as their copy: `{export}`. Nothing here is sealed, so no withd
 {files}
 
 {left_out}
-Tools: an assistant's calls are kept in `tool_calls`; what a tool gave never counts and is not here, and no description of
-a tool is recorded. Run `{run}`.
+Person and assistant alternate. The use of a tool is here as a whole, with its results, or not at all: where results may not
+be used, the conversation ends before the call. No description of a tool and no system prompt is recorded. {run}.
 """
 
 _SCRIPT = '''\
@@ -50,31 +51,115 @@ rows = [json.loads(line) for line in (Path(__file__).parent / "{file}").open(enc
 for row in rows:
     row.pop("ordinal")
     row.pop("row_labels", None)
+data = datasets.Dataset.from_list(rows, on_mixed_types="use_json")  # each call of a tool keeps its own arguments alone
 has_gpu = torch.cuda.is_available()
 config = {trainer}Config(output_dir=out, report_to=[], save_only_model=True, bf16=has_gpu, use_cpu=not has_gpu{more})
-trainer = {trainer}Trainer(model=base, args=config, train_dataset=datasets.Dataset.from_list(rows))
+trainer = {trainer}Trainer(model=base, args=config, train_dataset=data)
 trainer.train()
 trainer.save_model(out)
 '''
 
+_UNSLOTH = '''\
+"""{trainer} on {file} with Unsloth, as LoRA; with nothing of it cached on the disk.
+
+Usage: python {script} BASE_MODEL OUT{usage}
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from unsloth import FastLanguageModel, PatchDPOTrainer  # before TRL, which it changes
+
+import datasets
+from trl import {trainer}Config, {trainer}Trainer
+
+{arguments} = sys.argv[1:]
+datasets.disable_caching()
+rows = [json.loads(line) for line in (Path(__file__).parent / "{file}").open(encoding="utf-8")]
+for row in rows:
+    row.pop("ordinal")
+    row.pop("row_labels", None)
+PatchDPOTrainer()
+model, tokenizer = FastLanguageModel.from_pretrained(base, max_seq_length=2048, load_in_4bit=True)
+model = FastLanguageModel.get_peft_model(model, r=16, lora_alpha=16)
+{data}
+config = {trainer}Config(output_dir=out, report_to=[], save_only_model=True{more})
+trainer = {trainer}Trainer(model=model, processing_class=tokenizer, args=config, train_dataset=data)
+{answers}trainer.train()
+model.save_pretrained(out)
+tokenizer.save_pretrained(out)
+'''
+
+_VERL = """\
+#!/bin/sh
+# SFT on sft.parquet with verl. Usage: sh train_sft.sh BASE_MODEL OUT [GPUS]
+set -eu
+cd "$(dirname -- "$0")"
+exec torchrun --standalone --nproc_per_node="${3:-1}" -m verl.trainer.sft_trainer \\
+    data.train_files=sft.parquet data.val_files=null data.messages_key=messages \\
+    data.max_length=2048 data.truncation=right model.path="$1" \\
+    trainer.default_local_dir="$2" trainer.logger=console
+"""
+
 
 def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
-    """The files with which ``to`` reads what was written, for kinds that have a line; and the command to type."""
+    """The files with which ``to`` reads what was written, for kinds that have a line; and what its user does then."""
     found = [kind for kind in ExportKind if lines.get(kind)]
     match to:
         case Format.trl:
-            return {f"train_{kind}.py": _script(kind).encode() for kind in found}, "python train_sft.py BASE_MODEL OUT"
+            return {f"train_{kind}.py": _script(kind).encode() for kind in found}, _run(
+                "python train_sft.py BASE_MODEL OUT"
+            )
+        case Format.unsloth:
+            made = {f"train_{kind}.py": _unsloth(kind).encode() for kind in found}
+            return made, "Run `python train_sft.py BASE_MODEL OUT INSTRUCTION_PART RESPONSE_PART`"
         case Format.axolotl:
-            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, "axolotl train sft.yaml"
+            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, _run("axolotl train sft.yaml")
         case Format.openai:
             jobs = {f"job_{kind}.json": _job(kind) for kind in found}
-            return jobs, "a job with `job_sft.json`, after its file was uploaded"
+            return jobs, "Run a job with `job_sft.json`, after its file was uploaded"
+        case Format.llama_factory:
+            made = {f"{kind}.yaml": _llama_factory(kind) for kind in found}
+            return {"dataset_info.json": _dataset_table(found), **made}, _run("llamafactory-cli train sft.yaml")
+        case Format.torchtune:
+            made = {f"{kind}.yaml": _torchtune(kind) for kind in found}
+            return made, "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and run `tune run RECIPE`"
+        case Format.verl:
+            return {"train_sft.sh": _VERL.encode()} if found else {}, _run("sh train_sft.sh BASE_MODEL OUT")
+        case Format.nemo:
+            made = {f"{kind}.yaml": _nemo(kind) for kind in found}
+            return made, "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`"
+
+
+def _run(command: str) -> str:
+    return f"Run `{command}`"
 
 
 def _script(kind: ExportKind) -> str:
     trainer = kind.value.upper()
     more = ", assistant_only_loss=True" if kind is ExportKind.sft else ""
     return _SCRIPT.format(trainer=trainer, file=f"{kind}.jsonl", script=f"train_{kind}.py", more=more)
+
+
+def _unsloth(kind: ExportKind) -> str:
+    data = 'data = datasets.Dataset.from_list(rows, on_mixed_types="use_json")'
+    arguments, usage, more, answers = "base, out", "", "", ""
+    if kind is ExportKind.sft:
+        arguments = "base, out, instruction_part, response_part"
+        usage = (
+            " INSTRUCTION_PART RESPONSE_PART\n\nThe parts are how the model's template begins a message of each side"
+        )
+        data = 'texts = [tokenizer.apply_chat_template(row["messages"], tokenize=False) for row in rows]\n'
+        data += 'data = datasets.Dataset.from_dict({"text": texts})'
+        more = ', dataset_text_field="text"'
+        answers = "from unsloth.chat_templates import train_on_responses_only  # the loss counts answers alone\n\n"
+        answers += "parts = [part.encode().decode('unicode_escape') for part in (instruction_part, response_part)]\n"
+        answers += "trainer = train_on_responses_only(trainer, instruction_part=parts[0], response_part=parts[1])\n"
+    return _UNSLOTH.format(
+        trainer=kind.value.upper(), file=f"{kind}.jsonl", script=f"train_{kind}.py", usage=usage, arguments=arguments,
+        data=data, more=more, answers=answers,
+    )  # fmt: skip
 
 
 def _axolotl(kind: ExportKind) -> bytes:
@@ -100,10 +185,69 @@ def _axolotl(kind: ExportKind) -> bytes:
         "datasets": [data], "sequence_len": 2048, "micro_batch_size": 1, "gradient_accumulation_steps": 8,
         "num_epochs": 1, "learning_rate": 2e-5, "optimizer": "adamw_torch", "lr_scheduler": "cosine",
     }  # fmt: skip
-    return yaml.safe_dump(made, sort_keys=False).encode()
+    return _yaml(made)
 
 
 def _job(kind: ExportKind) -> bytes:
     method = {ExportKind.sft: "supervised", ExportKind.dpo: "dpo"}[kind]
     job = {"model": "BASE_MODEL", "training_file": f"{kind}.jsonl", "method": {"type": method}}
-    return msgspec.json.format(msgspec.json.encode(job), indent=1) + b"\n"
+    return _json(job)
+
+
+def _dataset_table(kinds: Sequence[ExportKind]) -> bytes:
+    """What LLaMA-Factory reads of a folder: each file, its columns, and how roles are told."""
+    tags = {
+        "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
+        "observation_tag": "tool", "function_tag": "function_call", "system_tag": "system",
+    }  # fmt: skip
+    made: dict[str, object] = {}
+    for kind in kinds:
+        columns = {"messages": "messages"}
+        described: dict[str, object] = {"file_name": f"{kind}.jsonl", "formatting": "sharegpt"}
+        if kind is ExportKind.dpo:
+            described["ranking"] = True
+            columns |= {"chosen": "chosen", "rejected": "rejected"}
+        elif kind is ExportKind.kto:
+            columns["kto_tag"] = "label"
+        made[f"licet_{kind}"] = described | {"columns": columns, "tags": tags}
+    return _json(made)
+
+
+def _llama_factory(kind: ExportKind) -> bytes:
+    return _yaml({
+        "model_name_or_path": "BASE_MODEL", "stage": kind.value, "do_train": True, "finetuning_type": "lora",
+        "dataset_dir": ".", "dataset": f"licet_{kind}", "cutoff_len": 2048, "overwrite_cache": True,
+        "output_dir": "./out", "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8,
+        "num_train_epochs": 1.0, "learning_rate": 2e-5, "lr_scheduler_type": "cosine",
+    })  # fmt: skip
+
+
+def _torchtune(kind: ExportKind) -> bytes:
+    component = "chat_dataset" if kind is ExportKind.sft else "preference_dataset"
+    data: dict[str, object] = {
+        "_component_": f"torchtune.datasets.{component}", "source": "json", "data_files": f"{kind}.jsonl", "split": "train",
+        "train_on_input": False,
+    }  # fmt: skip
+    if kind is ExportKind.sft:
+        data |= {"conversation_column": "messages", "conversation_style": "openai"}
+    return _yaml({"dataset": data})
+
+
+def _nemo(kind: ExportKind) -> bytes:
+    data: dict[str, object] = {"data_path": f"{kind}.jsonl"}
+    if kind is ExportKind.sft:
+        data |= {"dataset_name": "openai_format", "chat_key": "messages", "use_preserving_dataset": True}
+    else:
+        data["dataset_name"] = "PreferenceDataset"
+    return _yaml({
+        "defaults": f"NEMO_RL/examples/configs/{kind}.yaml", "policy": {"model_name": "BASE_MODEL"},
+        "data": {"train": data, "validation": None},
+    })  # fmt: skip
+
+
+def _yaml(made: Mapping[str, object]) -> bytes:
+    return yaml.safe_dump(dict(made), sort_keys=False).encode()
+
+
+def _json(made: Mapping[str, object]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"

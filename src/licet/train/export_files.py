@@ -13,11 +13,11 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -33,7 +33,7 @@ from licet.release.reader import LoadedRow, runs_of
 from licet.release.rows import ROWS_MAX
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.train import export_configs, gate_files, withdrawn_rows
+from licet.train import export_configs, gate_files, line_files, withdrawn_rows
 from licet.train.bitmap import packed
 from licet.train.exports import ExportKind, Format, shaped
 from licet.vault import copies
@@ -110,7 +110,8 @@ def export(
     with _whole(out) as unfinished:
         count, lines, left_out = _write(unfinished, rows, to)
         made, run = export_configs.ready(to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)})
-        readme = _readme(called, recipient, promised, here.clock(), run, lines, left_out)
+        said = {file_of(*one, to): count for one, count in lines.items() if count}
+        readme = _readme(called, recipient, promised, here.clock(), run, said, left_out)
         for file, data in {**made, README_FILE: readme}.items():
             (unfinished / file).write_bytes(data)
     return _exported(called, out, recipient, count, lines, left_out)
@@ -175,9 +176,10 @@ def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitM
     return found
 
 
-def file_of(kind: ExportKind, split: str) -> str:
+def file_of(kind: ExportKind, split: str, to: Format) -> str:
     """The name of a file of lines. The training split has the plain name, which the configurations beside it read."""
-    return f"{kind}.jsonl" if split in ("", TRAIN) else f"{kind}.{split}.jsonl"
+    ending = line_files.ending(to)
+    return f"{kind}.{ending}" if split in ("", TRAIN) else f"{kind}.{split}.{ending}"
 
 
 def _register(here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap) -> UUID:
@@ -202,7 +204,7 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int
     left_out: Counter[str] = Counter()
     count = 0
     with ExitStack() as open_files:
-        files: dict[Written, TextIO] = {}
+        files: dict[Written, line_files.LineFile] = {}
         for row in rows:
             count += 1
             made = shaped(row, _thumbs(row), to)
@@ -213,20 +215,20 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int
                 if out is None or not some:
                     continue
                 if (kind, split) not in files:
-                    path = out / file_of(kind, split)
-                    files[kind, split] = open_files.enter_context(path.open("x", encoding="utf-8"))
-                files[kind, split].writelines(msgspec.json.encode(line).decode() + "\n" for line in some)
+                    opened = line_files.opened(out / file_of(kind, split, to), to)
+                    files[kind, split] = open_files.enter_context(closing(opened))
+                files[kind, split].write(some)
     return count, dict(lines), left_out
 
 
 def _readme(
-    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, run: str, lines: Mapping[Written, int],
+    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, run: str, files: Mapping[str, int],
     left_out: Mapping[str, int],
 ) -> bytes:  # fmt: skip
     said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
     return export_configs.README.format(
         release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
-        files="\n".join(f"| `{file_of(*one)}` | {count:,} |" for one, count in lines.items() if count),
+        files="\n".join(f"| `{file}` | {count:,} |" for file, count in files.items()),
         left_out=f"Left out: {said}.\n" if said else "", run=run,
     ).encode()  # fmt: skip
 

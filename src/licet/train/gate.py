@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from pyroaring import FrozenBitMap
@@ -52,6 +52,19 @@ class WhenStale(StrEnum):
 
     pause = "pause"
     stop = "stop"
+
+
+class RowGate(Protocol):
+    """What is asked before a step: the gate of a release, or those of several (`mix.MixGate`)."""
+
+    def check(self, ordinals: Sequence[int]) -> list[int]:
+        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative is no row."""
+        ...
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of the bitmap of each release that the last answer came from; -1 before the first."""
+        ...
 
 
 class TrainingGate:
@@ -100,6 +113,10 @@ class TrainingGate:
     def number(self) -> int:
         """The number of the file that the last answer came from; -1 before the first."""
         return -1 if self._known is None else self._known.head.number
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return (self.number,)
 
     def held(self) -> bytes:
         """The file that the last answer came from, to be kept beside a checkpoint; reads it if there was none yet."""
@@ -240,7 +257,7 @@ class HandOff:
     The check reads the gate's file itself, whatever was looked up when the batch was read.
     """
 
-    def __init__(self, gate: TrainingGate, used: Used | None = None) -> None:
+    def __init__(self, gate: RowGate, used: Used | None = None) -> None:
         self.gate, self._used = gate, used
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:

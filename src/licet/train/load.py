@@ -16,20 +16,35 @@ from licet.vault.installation import Clock, installation, utc_now
 if TYPE_CHECKING:
     from licet.train.dataset import RowDataset
     from licet.train.gate import TrainingGate
+    from licet.train.label_filter import LabelFilter
 
 
 class Loading(Iterator[LoadedRow]):
-    """The rows of a release that may be used now, in order; closes its installation when it ends."""
+    """The rows of a release that may be used now, in order; closes its installation when it ends.
 
-    def __init__(self, rows: LoadedRows, closing: ExitStack) -> None:
-        self._rows, self._closing = rows, closing
+    ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as yielded by the release.
+    """
+
+    def __init__(self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None) -> None:
+        self._rows, self._closing, self._where = rows, closing, where
+        self.passed_over = 0
 
     def __next__(self) -> LoadedRow:
         try:
-            return next(self._rows)
+            while True:
+                row = next(self._rows)
+                if self._where is None or self._matches(row):
+                    return row
+                self.passed_over += 1
         except BaseException:
             self.close()
             raise
+
+    def _matches(self, row: LoadedRow) -> bool:
+        assert self._where is not None
+        if "labels" not in row:
+            raise UsageError(f"release `{self._rows.manifest.name}` has no labels to filter by", "build it again")
+        return self._where(row["labels"])
 
     @property
     def yielded(self) -> int:
@@ -55,27 +70,28 @@ class Loading(Iterator[LoadedRow]):
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
     clock: Clock = utc_now, gate: None = None, leases: None = None,
 ) -> Loading: ...  # fmt: skip
 
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
     clock: Clock = utc_now, gate: TrainingGate, leases: Leases | None = None,
 ) -> RowDataset: ...  # fmt: skip
 
 
 def load(
-    release: str | Path, *, split: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
     clock: Clock = utc_now, gate: TrainingGate | None = None, leases: Leases | None = None,
 ) -> Loading | RowDataset:  # fmt: skip
     """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
-    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is read; a
-    row that was withdrawn, deleted or has expired does not come out, from any copy of the files.
+    ``where``: only the rows whose labels match (`train.label_filter`); by position, `licet.mix` filters.
+    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
+    read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
 
     With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as the manifest promises, each row
     that may not be used replaced by another, in any worker of a data loader. ``leases`` provides the row keys if the
@@ -84,6 +100,11 @@ def load(
     import os  # the environment is read here, at the edge, and nowhere below
 
     if gate is not None:
+        if where:
+            raise UsageError(
+                "positions of rows that were filtered are those of a state",
+                "`licet.mix` filters by position, and keeps it",
+            )
         from licet.train import gate_files  # here, so that no other command has to import it
 
         chosen = config or Configuration.of(os.environ, data)
@@ -91,7 +112,12 @@ def load(
         return gate_files.rows(gate_files.folder_of(release, chosen), gate, given, at=clock, split=split)
     if leases is not None:
         raise UsageError("`leases` need a `gate`", "open one with `licet.gate`")
+    filtered = None
+    if where:
+        from licet.train.label_filter import LabelFilter
+
+        filtered = LabelFilter(where)
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
         rows = catalog.open_release(here, str(release), split)
-        return Loading(rows, stack.pop_all())
+        return Loading(rows, stack.pop_all(), filtered)

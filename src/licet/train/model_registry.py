@@ -79,6 +79,12 @@ def every(tx: Transaction) -> list[RecordedModel]:
     return _read(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
 
 
+def recorded_until(tx: Transaction, at: datetime) -> list[RecordedModel]:
+    """The models that were on record at a moment, the oldest first; retired ones included, as if they were not."""
+    found = _read(tx, tx.execute(f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [at]).fetchall())
+    return [msgspec.structs.replace(one, retired_at=None) for one in found]
+
+
 def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
     releases = registry.names(tx, [row[2] for row in rows])
     return [

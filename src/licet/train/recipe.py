@@ -6,16 +6,19 @@ learnt from the training rows. The base model is any folder of a causal model, a
 
 Invariants: the gate is asked about the rows of a batch just before the step that trains on them, and ``used`` is called
 with these rows before the step. A row that the gate refuses keeps its place with every token masked: it is neither
-trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers the assistant's
-words alone. Text and tokens are in memory only; what is written is the model.
+trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers the assistant's words
+alone. A row is read as a conversation (`conversations`); one that the model's chat template rejects is left out and
+counted. Text and tokens are in memory only; what is written is the model.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,9 +26,9 @@ from typing import Any
 
 import msgspec
 
-from licet.errors import BrokenError, DeniedError, NotInstalledError, UsageError
+from licet.errors import DeniedError, NotInstalledError, UsageError
 from licet.release.reader import LoadedRow
-from licet.release.rows import MessageShape
+from licet.train.conversations import conversation, with_objects
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, TrainingGate, Used
 from licet.train.trainers import gated
@@ -38,7 +41,8 @@ _SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|tool|>")
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message.role + '|>' }}"
     "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}"
-    "{% for call in message.tool_calls or [] %}{{ '\n' + call.function.name + ' ' + call.function.arguments }}{% endfor %}"
+    "{% for call in message.tool_calls or [] %}{{ '\n' + call.function.name + ' ' }}"
+    "{{ call.function.arguments | tojson }}{% endfor %}"
     "{{ '<|end|>' }}{% endgeneration %}{% else %}{{ message.content + '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
@@ -71,16 +75,26 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a run. The losses are means over the assistant's tokens, in nats; None if nobody is held out.
 
-    ``unfit`` rows had no word of the assistant's within ``tokens_max``.
+    ``unfit`` rows taught nothing: no answer was left by the rule of `conversations`, or none within ``tokens_max``, or, as
+    ``refused`` of them, the model's chat template does not take the row.
     """
 
     parameters: int
     steps: int
     rows: int
     unfit: int
+    refused: int
     held_out_rows: int
     held_out_before: float | None
     held_out_after: float | None
+
+
+class UnfitRow(StrEnum):
+    """Why a row teaches nothing."""
+
+    silent = "no answer of the assistant's is in the conversation"
+    long = "no word of the assistant's is within the tokens"
+    template = "the model's chat template does not take it"
 
 
 class TokenizedRow(msgspec.Struct, frozen=True):
@@ -115,10 +129,10 @@ def sft(
         if base is None:  # for a model of this size, synchronising threads costs more than they gain
             torch.set_num_threads(1)
         model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*_opened(base), rows)
-        examples = [made for row in known if (made := example(tokenizer, row, chosen.tokens_max)) is not None]
-        measured = [made for row in held_out if (made := example(tokenizer, row, chosen.tokens_max)) is not None]
+        examples, unfit = tokenized(tokenizer, known, chosen.tokens_max)
+        measured, _ = tokenized(tokenizer, held_out, chosen.tokens_max)
         if not examples:
-            raise UsageError("no row has a word of the assistant's within the tokens", "give a larger --tokens")
+            raise _nothing_fits(unfit)
         before = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
         _trainer((model, tokenizer), examples, gate, used, chosen, is_large=base is not None).train()
         after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
@@ -126,7 +140,8 @@ def sft(
         tokenizer.save_pretrained(out)
     return TrainingResult(
         parameters=sum(one.numel() for one in model.parameters()), steps=chosen.steps, rows=len(examples),
-        unfit=len(known) - len(examples), held_out_rows=len(measured), held_out_before=before, held_out_after=after,
+        unfit=unfit.total(), refused=unfit[UnfitRow.template], held_out_rows=len(measured), held_out_before=before,
+        held_out_after=after,
     )  # fmt: skip
 
 
@@ -201,41 +216,99 @@ def _opened(base: Path) -> tuple[Any, Any]:
 # Rows
 
 
-def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | None:  # noqa: ANN401 it has no type here
-    """A row's first ``tokens_max`` tokens; None if no word of the assistant's is among them.
+def tokenized(
+    tokenizer: Any,  # noqa: ANN401 it has no type here
+    rows: Sequence[LoadedRow],
+    tokens_max: int,
+) -> tuple[list[TokenizedRow], Counter[UnfitRow]]:
+    """The rows as tokens, and how many of them teach nothing, by why."""
+    made = [example(tokenizer, row, tokens_max) for row in rows]
+    return (
+        [one for one in made if isinstance(one, TokenizedRow)],
+        Counter(one for one in made if isinstance(one, UnfitRow)),
+    )
 
-    The loss counts from the end of the prompt of an answer to the end of that answer, whatever the template: the tokens
-    of the messages so far must be a prefix of those with one message more; BrokenError if they are not.
+
+def _nothing_fits(unfit: Counter[UnfitRow]) -> UsageError:
+    ((why, _),) = unfit.most_common(1)
+    hints = {
+        UnfitRow.silent: "`licet release stats` says what its rows are",
+        UnfitRow.long: "give a larger --tokens",
+        UnfitRow.template: "take a model whose chat template takes conversations",
+    }
+    return UsageError(f"no row can be learnt from; of most, {why.value}", hints[why])
+
+
+def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | UnfitRow:  # noqa: ANN401 it has no type here
+    """The first ``tokens_max`` tokens of a row's conversation, or why it teaches nothing.
+
+    The loss counts from the end of what prompts an answer to the end of that answer, whatever the template. Where a
+    template writes an earlier message otherwise once another follows, as those of models that think do, only the last
+    answer is learnt from.
     """
     import torch
 
-    messages, spans = row["messages"], []
-    tokens: list[int] = []
-    for place, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        prompt = _tokens(tokenizer, messages[:place], prompting=True)
-        so_far = _tokens(tokenizer, messages[: place + 1], prompting=False)
-        if so_far[: len(prompt)] != prompt or so_far[: len(tokens)] != tokens:
-            raise BrokenError("the chat template changes an earlier message when another follows")
-        tokens = so_far
-        spans.append((len(prompt), len(so_far)))
-        if len(tokens) >= tokens_max:
-            break
+    messages = with_objects(conversation(row["messages"]).messages)
+    if not messages:
+        return UnfitRow.silent
+    tokens, spans = _spans(tokenizer, messages, tokens_max)
+    if tokens is None:
+        return UnfitRow.template
     tokens = tokens[:tokens_max]
     labels = [MASKED] * len(tokens)
     for first, end in spans:
         labels[first:end] = tokens[first:end]
     if all(label == MASKED for label in labels[1:]):
-        return None
+        return UnfitRow.long
     return TokenizedRow(row["ordinal"], torch.tensor(tokens), torch.tensor(labels))
 
 
-def _tokens(tokenizer: Any, messages: Sequence[MessageShape], *, prompting: bool) -> list[int]:  # noqa: ANN401 it has no type here
-    shaped = [dict(message) for message in messages]
-    if not shaped:
+def _spans(
+    tokenizer: Any,  # noqa: ANN401 it has no type here
+    messages: Sequence[dict[str, Any]],
+    tokens_max: int,
+) -> tuple[list[int] | None, list[tuple[int, int]]]:
+    """The tokens of a conversation, and where in them answers are; None where the template does not take it."""
+    spans: list[tuple[int, int]] = []
+    tokens: list[int] = []
+    for place, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        asked = _tokens(tokenizer, messages[:place], prompting=True)
+        so_far = _tokens(tokenizer, messages[: place + 1], prompting=False)
+        if asked is None or so_far is None:
+            return None, []
+        if so_far[: len(asked)] != asked or so_far[: len(tokens)] != tokens:
+            return _last_span(tokenizer, messages)
+        tokens = so_far
+        spans.append((len(asked), len(so_far)))
+        if len(tokens) >= tokens_max:
+            break
+    return tokens, spans
+
+
+def _last_span(tokenizer: Any, messages: Sequence[dict[str, Any]]) -> tuple[list[int] | None, list[tuple[int, int]]]:  # noqa: ANN401 it has no type here
+    asked = _tokens(tokenizer, messages[:-1], prompting=True)
+    whole = _tokens(tokenizer, messages, prompting=False)
+    if asked is None or whole is None or whole[: len(asked)] != asked:
+        return None, []
+    return whole, [(len(asked), len(whole))]
+
+
+# What a template of somebody else's may raise: it says so itself, or does to a message what cannot be done to it.
+_REFUSALS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+
+
+def _tokens(tokenizer: Any, messages: Sequence[dict[str, Any]], *, prompting: bool) -> list[int] | None:  # noqa: ANN401 it has no type here
+    """The tokens that the chat template makes of ``messages``; None where it refuses them."""
+    from jinja2 import TemplateError
+
+    if not messages:
         return []
-    text = tokenizer.apply_chat_template(shaped, tokenize=False, add_generation_prompt=prompting)
+    try:
+        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting)
+    except (TemplateError, *_REFUSALS):
+        return None
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

@@ -239,6 +239,13 @@ _SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM ha
          OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id AND l.recipient = h.recipient))"""
 
 
+def given_until(tx: Transaction, at: datetime) -> list[tuple[str, str]]:
+    """Which recipients had been given which releases at a moment, each once, in order."""
+    rows = tx.execute("SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [at]).fetchall()
+    names = registry.names(tx, [release for _, release in rows])
+    return sorted({(recipient, names[release]) for recipient, release in rows})
+
+
 def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> dict[UUID, list[_Ask]]:
     """What was recalled for the account, by export or, for an erasure, by handout."""
     found: dict[UUID, list[_Ask]] = {}

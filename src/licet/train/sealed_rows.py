@@ -1,8 +1,9 @@
 """The sealed rows of a release by ordinal, opened under leases: the source of `dataset.RowDataset`.
 
 Invariants: a part is compared with the manifest or its chain of purges, each signed by the log, before a row of it is
-opened; a row is opened only under a lease that is valid now, and before its own end. Keys are in memory, for at most
-`GROUPS_MAX` row groups, and never passed to another process: each process opens parts and requests leases of its own.
+opened; a row is opened only under a lease that is valid, and before its own end, by a clock that is read once for the rows
+of a group that are read together. Keys are in memory, for at most `GROUPS_MAX` row groups, and never passed to another
+process: each process opens parts and requests leases of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ import msgspec
 
 from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
-from licet.release.part import PartPromise, PartReader, RowGroup, moment
+from licet.release.part import EPOCH, PartPromise, PartReader, RowGroup, moment
 from licet.release.purge import Chain
 from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
 from licet.release.row_keys import open_row
 from licet.train.gate import TrainingGate
 
+_MICROSECOND = timedelta(microseconds=1)
 GROUPS_MAX = 24
 PARTS_OPEN_MAX = 16
-GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: only its own rows are leased
+GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: its own rows are leased, at first
 
 
 class _Opened(msgspec.Struct, kw_only=True):
@@ -133,28 +135,38 @@ class Opening:
         for ordinal in ordinals:
             by_group.setdefault(bisect_right(held.firsts, ordinal) - 1, []).append(ordinal)
         by_group.pop(-1, None)
-        whole = len(by_group) <= GROUPS_LEASED_WHOLE
+        # A group that is read again while it is held will be read to its end, as by a shuffled order of some blocks at a
+        # time: leased whole it is asked for once, and not with every batch.
+        few = len(by_group) <= GROUPS_LEASED_WHOLE
+        whole = {number for number in by_group if few or (part.file, number) in self._groups}
+        scattered = [ordinal for number, some in by_group.items() if number not in whole for ordinal in some]
         lease: Lease | None = None
         for number, some in by_group.items():
             opened = self._group(part, held, number)
-            for ordinal in some:
-                lease = opened.lease if whole else lease
-                if lease is None or lease.expires <= self._moment():
-                    lease = self._lease(part, opened.group.ordinals if whole else ordinals)
-                    opened.lease = lease if whole else None
-                if row := self._open(opened.group, lease, ordinal):
-                    yield ordinal, row
+            own, now = opened.lease if number in whole else lease, self._moment()
+            if own is None or own.expires <= now:
+                own = self._lease(part, opened.group.ordinals if number in whole else scattered)
+                now = self._now
+                if number in whole:
+                    opened.lease = own
+                else:
+                    lease = own
+            yield from self._open(opened.group, own, some, now)
 
-    def _open(self, group: RowGroup, lease: Lease, ordinal: int) -> LoadedRow | None:
-        place = bisect_left(group.ordinals, ordinal)
-        if place == len(group.ordinals) or group.ordinals[place] != ordinal:
-            return None
-        key = lease.keys.get(ordinal)
-        if key is None or self._now >= moment(group.until_us[place]):
-            return None
-        row_id = group.row_ids[place]
-        payload = open_row(group.sealed[place], key, self.manifest.release_id, row_id)
-        return loaded(payload, row_id, ordinal, lease)
+    def _open(
+        self, group: RowGroup, lease: Lease, ordinals: Sequence[int], now: datetime
+    ) -> Iterator[tuple[int, LoadedRow]]:
+        """Those of the ``ordinals`` of a group that the lease has, and whose end is after ``now``."""
+        known, key_of, release_id = group.ordinals, lease.keys.get, self.manifest.release_id
+        now_us = (now - EPOCH) // _MICROSECOND
+        for ordinal in ordinals:
+            place = bisect_left(known, ordinal)
+            if place == len(known) or known[place] != ordinal or group.until_us[place] <= now_us:
+                continue
+            if (key := key_of(ordinal)) is not None:
+                row_id = group.row_ids[place]
+                payload = open_row(group.sealed[place], key, release_id, row_id)
+                yield ordinal, loaded(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:
         """Now; setting a clock back extends no lease."""

@@ -19,7 +19,7 @@ from typing import Any
 from licet.errors import UsageError
 from licet.train.batch_mask import NOBODYS, handed_off
 from licet.train.dataset import ORDINAL
-from licet.train.gate import HandOff, TrainingGate, Used
+from licet.train.gate import HandOff, RowGate, Used
 
 PACKING = "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
 
@@ -60,7 +60,7 @@ class Collator:
 class GateMixin:
     """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate`` and calls ``used``."""
 
-    def __init__(self, *args: Any, gate: TrainingGate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
+    def __init__(self, *args: Any, gate: RowGate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
         for one in (*args, *more.values()):
             prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
             if getattr(one, "packing", False) is True and not prepared:

@@ -7,6 +7,7 @@ transaction that is REPEATABLE READ.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -19,6 +20,12 @@ TURN_BYTES = 512  # the memory of a turn without its content
 
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
+
+
+class StoredTurn(TurnState, frozen=True, kw_only=True):
+    """A turn whose content is stored, and when it was said."""
+
+    occurred_at: datetime
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
@@ -46,12 +53,12 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
     return page
 
 
-def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnState]]:
+def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[StoredTurn]]:
     """The turns of these conversations whose content is stored, in order."""
-    result: dict[UUID, list[TurnState]] = {}
-    for conversation, number, segment, role, origin in tx.execute(
+    result: dict[UUID, list[StoredTurn]] = {}
+    for conversation, number, segment, role, origin, occurred_at in tx.execute(
         """
-        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin FROM turns t
+        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
           JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
             USING (account_id, conversation_id)
          WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
@@ -63,6 +70,6 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
     ):
         result.setdefault(conversation, []).append(
-            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
+            StoredTurn(number=number, segment=segment, role=TurnRole(role), origin=origin, occurred_at=occurred_at)
         )
     return result

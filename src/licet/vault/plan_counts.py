@@ -56,7 +56,7 @@ class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
     kept_after: dict[str, int]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change of policy at a moment. ``since`` is the version that every account with a grant has been brought to."""
 
     known: Policies
@@ -93,7 +93,7 @@ class _Ending(NamedTuple):
     under: _Side
 
 
-def count(tx: Transaction, change: Change, horizons: Sequence[tuple[str, datetime]]) -> PlannedCounts:
+def count(tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]) -> PlannedCounts:
     """Both statements; the caller plans them for many rows (`population.for_many`)."""
     asked = statements(change, [at for _, at in horizons])
     whole = asked["segments"]
@@ -124,7 +124,7 @@ def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedR
     }
 
 
-def statements(change: Change, horizons: Sequence[datetime]) -> dict[str, SqlStatement]:
+def statements(change: PlannedChange, horizons: Sequence[datetime]) -> dict[str, SqlStatement]:
     """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row."""
     before = _Side("b", change.known, change.at, change.purposes)
     after = _Side("n", change.after, change.at, change.purposes)
@@ -305,7 +305,7 @@ _HELD = "(SELECT account_id, conversation_id, array_agg(placed_at) AS placed FRO
 
 
 def _segments(
-    change: Change, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int
+    change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int
 ) -> str:  # fmt: skip
     """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by horizon, before and after.
 
@@ -340,7 +340,7 @@ def _segments(
         ON is_here AND (b.account_id, b.conversation_id, b.segment) = (f.account_id, f.conversation_id, f.segment)"""
 
 
-def _of_segment(change: Change, before: _Side, after: _Side, endings: dict[str, list[_Ending]]) -> str:
+def _of_segment(change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]) -> str:
     """The dates of a segment of `d`, whether it would be shortened, and by purpose whether it counts before and after.
 
     It is shortened as `policy_plan` does it: never before the version's first instant, and never out of a hold.
@@ -370,7 +370,7 @@ def _segment_sums(place: int, purpose: str) -> str:
     )
 
 
-def _turns(change: Change, before: _Side, after: _Side, sides: Sequence[_Side]) -> str:
+def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side]) -> str:
     """Rows by purpose, of the segments whose turns differ."""
     rows = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
     return f"""

@@ -25,7 +25,7 @@ from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
-from licet.vault.plan_counts import Change, PlannedRows, SqlStatement
+from licet.vault.plan_counts import PlannedChange, PlannedRows, SqlStatement
 from licet.vault.population import USEFUL_OF_FEW, for_many, parameters
 
 PLAN_DAYS_MAX = 7
@@ -80,7 +80,7 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
     stays = known.versions[:-1] if new.version == newest.version else known.versions
     after = Policies([*stays, new])
     people = _accounts(tx, known, after, at)
-    changed, change = diff.diff(newest, new), Change(known=known, after=after, new=new, at=at, since=_behind(tx))
+    changed, change = diff.diff(newest, new), PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx))
     counts = plan_counts.count(tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS])
     return PolicyPlan(
         policy=new.policy,

@@ -7,6 +7,8 @@
     python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
                                                                     what a release holds of one conversation
     python verifier.py text FILE.. --log FOLDER --key VKEY          policies and notices that the log names
+    python verifier.py document FILE --log FOLDER --release FOLDER --key VKEY
+                                                                    a paper of the law, its numbers counted again
     python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
@@ -38,6 +40,7 @@ from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
 from licet.verifier.conversation import check_conversation, check_conversation_in, prove_conversation, read_shown
 from licet.verifier.decision import Decider
+from licet.verifier.document import check_document
 from licet.verifier.entries import KINDS, pseudonym_of, story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
@@ -70,6 +73,7 @@ __all__ = [
     "check_checkpoints",
     "check_conversation",
     "check_conversation_in",
+    "check_document",
     "check_log",
     "check_proof",
     "check_receipt",

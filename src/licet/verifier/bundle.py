@@ -22,8 +22,8 @@ from importlib.resources import files
 PACKAGE = "licet.verifier"
 PARTS = (
     "answer", "forms", "tree", "keys", "note", "files", "grants", "permissions", "entries", "log", "year_logs", "proof",
-    "statement", "receipt", "certificate", "manifest", "terms", "decision", "rows", "addenda", "release", "line_index",
-    "conversation", "command",
+    "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "addenda", "release",
+    "line_index", "conversation", "document", "command",
 )  # fmt: skip
 WIDTH = 120
 _HEAD = '''#!/usr/bin/env python3

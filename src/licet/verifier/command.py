@@ -15,6 +15,7 @@ from typing import NoReturn
 from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
 from licet.verifier.certificate import check_certificate
 from licet.verifier.conversation import check_conversation_in, read_shown
+from licet.verifier.document import check_document
 from licet.verifier.entries import story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
@@ -93,6 +94,10 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
         case "text":
             logs = read_logs([_files(place) for place in call.log], keys, call.origin)
             return check_texts([(str(path), path.read_bytes()) for path in call.files], logs)
+        case "document":
+            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            releases = [_files(place) for place in call.release]
+            return check_document(call.file.read_bytes(), logs, releases, keys, str(call.file))
         case "certificate":
             raw = call.file.read_bytes()
             return check_certificate(raw, meant(raw, keys), str(call.file))
@@ -185,6 +190,12 @@ def _arguments() -> argparse.ArgumentParser:
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
     receipt.add_argument("file", type=Path)
+    paper = commands.add_parser("document", help="a paper of the law, its numbers counted again")
+    paper.add_argument("file", type=Path)
+    paper.add_argument(
+        "--log", action="append", default=[], help="the published folder, or the log of a year; repeatable"
+    )
+    paper.add_argument("--release", action="append", default=[], help="a release's folder, or one that holds several")
     proof = commands.add_parser("proof", help="one entry under one checkpoint")
     proof.add_argument("file", type=Path)
     proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
@@ -194,7 +205,7 @@ def _arguments() -> argparse.ArgumentParser:
     by = pair.add_mutually_exclusive_group()
     by.add_argument("--log", help="the log's folder or URL")
     by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
-    for command in (log, release, chat, text, receipt, certificate, proof, pair):
+    for command in (log, release, chat, text, receipt, certificate, paper, proof, pair):
         command.add_argument("--key", action="append", default=[], help="the log's vkey")
         command.add_argument("--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned")
         command.add_argument("--origin", help="the log's origin, where it is not the key's name")

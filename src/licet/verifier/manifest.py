@@ -44,6 +44,11 @@ MANIFEST_SHAPE = {
     "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}}, "rows": "int", "parts": [PART],
     "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"}, "...": None},
     "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
+    "contents?": {
+        "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
+        "kinds": {"*": "pos"}, "languages?": {"*": "pos"}, "origins": {"*": "pos"}, "surfaces": {"*": "pos"},
+        "plans": {"*": "pos"}, "models": {"*": "pos"},
+    },
     "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from licet.verifier.addenda import PURGE, PURGE_FILE, REVIEW_FILE, REVIEW_SHAPE, purged_part, review_follows
 from licet.verifier.answer import ArtefactPart, ContradictionError, Verdict, VerifierReport
+from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
 from licet.verifier.entries import story_of
 from licet.verifier.files import Files
@@ -53,7 +54,7 @@ def check_release(
     held.addenda()
     later: tuple[tuple[str, str, Callable[[], object]], ...] = (
         ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
-        ("counts", "every candidate is in, or left out for a reason", lambda: check_sums(held.manifest)),
+        ("counts", "every candidate is in, or left out for a reason", held.counts),
         ("policies", "they are the texts that the log tells of", held.read_policies),
         ("rows and candidates", "each was decided again, and there is no other", held.rows),
     )  # fmt: skip
@@ -227,6 +228,10 @@ class _ReleaseCheck:
                     else "the manifest"
                 )
                 raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+
+    def counts(self) -> None:
+        check_sums(self.manifest)
+        check_contents(self.manifest)
 
     def read_policies(self) -> None:
         self.policies = read_policies(self.files, self.manifest, self.told, self.report)

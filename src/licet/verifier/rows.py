@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from licet.verifier.answer import MISREAD, ContradictionError, VerifierReport
+from licet.verifier.contents import RowContents
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
 from licet.verifier.forms import HEX, fits_kind, read_json, shaped
@@ -37,7 +38,8 @@ CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"
 def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport) -> list[int]:
     """Checks each candidate with its rows, as both files are in the order of the handles; returns the ordinals."""
     leaves: list[tuple[int, bytes]] = []
-    rows = _rows(files, manifest, decider, report, leaves)
+    contents = RowContents()
+    rows = _rows(files, manifest, decider, report, leaves, contents)
     row = next(rows, None)
     included = left_out = hidden = 0
     reasons: dict[str, int] = {}
@@ -67,11 +69,12 @@ def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report:
         )
     _check_counts(manifest, included, left_out, hidden, reasons)
     _check_root(manifest, leaves)
+    contents.check(manifest)
     return [ordinal for ordinal, _ in leaves]
 
 
 def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport,
-          leaves: list[tuple[int, bytes]]) -> Iterator[tuple[str, int, str]]:  # fmt: skip
+          leaves: list[tuple[int, bytes]], contents: RowContents) -> Iterator[tuple[str, int, str]]:  # fmt: skip
     """Each row decided again: its conversation, how many turns it holds, and its place."""
     before, of = ("", -1), ""
     for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
@@ -89,6 +92,7 @@ def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Veri
             report.found(contradiction.finding.place, contradiction.finding.promise)
         except MISREAD:
             raise ContradictionError(f"row {row['ordinal']}", "it has the fields of a row") from None
+        contents.take(row)
         leaves.append((row["ordinal"], leaf_of_row(row)))
         yield row["conversation"], sum(sum(source["turns"].values()) for source in row["sources"]), place
 

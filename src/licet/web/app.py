@@ -28,6 +28,7 @@ from licet.web.api import (
     accounts,
     choices,
     conversations,
+    documents,
     erasures,
     events,
     feedback,
@@ -63,6 +64,7 @@ API = [
     *leases.ROUTES,
     *events.ROUTES,
     *erasures.ROUTES,
+    *documents.ROUTES,
 ]
 
 

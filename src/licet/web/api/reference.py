@@ -95,6 +95,7 @@ def read(description: bytes) -> Document:
 def described(document: Document, answers: Mapping[str, May]) -> Document:
     """Completes what Litestar generated; ``answers`` says by operation whom it answers. Changes and returns ``document``."""
     known = texts()
+    _name_items(document)
     for operation in _operations(document):
         name = operation["operationId"]
         text = _plain(operation.get("description", ""))
@@ -113,6 +114,19 @@ def described(document: Document, answers: Mapping[str, May]) -> Document:
             if meaning and "description" not in value:
                 value["description"] = meaning
     return document
+
+
+def _name_items(schema: object) -> None:
+    """Litestar takes the ``...`` of ``tuple[X, ...]`` for a second type, which is any: ``oneOf: [X, {}]``. Items are X alone."""
+    if isinstance(schema, list):
+        for one in schema:
+            _name_items(one)
+    elif isinstance(schema, dict):
+        match schema.get("items"):
+            case {"oneOf": [named, {**rest}]} if not rest:
+                schema["items"] = named
+        for one in schema.values():
+            _name_items(one)
 
 
 def shown(document: Document) -> dict[str, list[OperationShown]]:

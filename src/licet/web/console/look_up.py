@@ -39,7 +39,7 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import chart, holds, lists, review
+from licet.web.console import chart, holds, lists, papers, review
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -253,7 +253,7 @@ ROUTES = (
         path="/",
         route_handlers=[
             overview, look_up, find, account, conversation, read, *lists.ROUTES, *review.ROUTES,
-            *holds.ROUTES,
+            *holds.ROUTES, *papers.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

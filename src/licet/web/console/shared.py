@@ -53,6 +53,7 @@ SECTIONS = (
     Section(path="/console/readings", label="Readings", may=OFFICE),
     Section(path="/console/releases", label="Releases", may=STAFF),
     Section(path="/console/log", label="Log", may=STAFF),
+    Section(path="/console/documents", label="Papers", may=OFFICE),
     Section(path="/console/access", label="Keys and staff", may=OWNS),
 )
 

@@ -1,0 +1,315 @@
+"""The numbers of a paper: what the published log and the manifests of its releases say at a position of the log.
+
+A position is a year and how many entries of that year's log count; the logs of earlier years count whole, as long as
+their retention keeps them. Nothing is asked of the database: so the same position gives the same numbers for ever, and
+a stranger with the published log and the manifests counts the same (`verifier.document`).
+
+A release counts from its leaf on. Its manifest is believed if its hash is the one in the leaf; where the manifest is not
+there, or is of before contents were counted, the release is listed and adds nothing to those totals (`uncounted`).
+A conversation may be in several releases: totals count it once in each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from licet.errors import InputError, RefusedError, UsageError
+from licet.ledger.publication import PublishedLog
+from licet.proof import documents
+from licet.release import manifest as manifests
+from licet.release.contents import BREAKDOWNS
+from licet.release.manifest import ReleaseManifest
+from licet.vault.installation import Installation
+
+_POSITION = re.compile(r"(?:(?P<year>[0-9]{4})/)?(?P<size>[0-9]{1,15})", re.ASCII)
+FindManifest = Callable[[str, str], ReleaseManifest | None]
+"""The manifest of a release by its id and its hash, both in hexadecimal; None where it is not there."""
+
+# The bins of the Commission's template for text, in tokens.
+BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
+TOP_BIN = "more than 10 trillion tokens"
+
+
+class LogPosition(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """The first ``size`` entries of the log of ``year``."""
+
+    year: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.year}/{self.size}"
+
+
+class CountedLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that counts, up to ``size`` entries."""
+
+    origin: str
+    size: int
+
+
+class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """A release as its leaf and its manifest say it; what the manifest says is null where it is not there."""
+
+    release: str
+    manifest_sha256: str
+    purpose: str
+    sealed_at: str
+    rows: int
+    name: str | None = None
+    candidates: int | None = None
+    turns: int | None = None
+    dropped: dict[str, int] | None = None
+    replaced: dict[str, int] | None = None
+    names_looked_for: bool | None = None
+    contents: dict[str, Any] | None = None
+    purged_rows: int = 0
+    reviewed_rows: int = 0
+    findings: int = 0
+
+
+class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums over the releases of a paper; the months are null where nothing was counted."""
+
+    releases: int
+    uncounted: int
+    rows: int
+    user_data: bool
+    turns: int
+    bytes: int
+    tokens: int
+    size_bin: str
+    first_month: str | None
+    last_month: str | None
+    dropped: dict[str, int]
+    replaced: dict[str, int]
+    kinds: dict[str, int]
+    languages: dict[str, int]
+    origins: dict[str, int]
+    surfaces: dict[str, int]
+    plans: dict[str, int]
+    models: dict[str, int]
+    purged_rows: int
+    reviewed_rows: int
+    findings: int
+
+
+class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the log tells of each act; reads of content by the stated reason, keys by why they were destroyed."""
+
+    entries: int
+    answers_yes: int
+    answers_no: int
+    withdrawals: int
+    kept_out: int
+    deletions: int
+    closures: int
+    certificates: int
+    feedback: int
+    flags: int
+    holds: int
+    restores: int
+    policies: int
+    notices: int
+    content_reads: dict[str, int]
+    keys_destroyed: dict[str, int]
+
+
+class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """All numbers of a paper."""
+
+    log: LogFigures
+    totals: TotalFigures
+    releases: tuple[ReleaseFigures, ...]
+
+
+class LogReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read up to a position: ``time`` is when its last entry was logged, ``policy`` the version then in force."""
+
+    position: LogPosition
+    time: str
+    logs: tuple[CountedLog, ...]
+    policy: tuple[int, str]
+    figures: PaperFigures
+
+
+class LoggedEntry(msgspec.Struct, frozen=True):
+    """An entry as it lies in the log, as far as a paper reads it."""
+
+    t: str
+    at: str
+    logged: str
+    facts: dict[str, Any]
+
+
+read_entry = msgspec.json.Decoder(LoggedEntry).decode
+
+
+def position_of(here: Installation, text: str | None) -> LogPosition:
+    """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest log."""
+    known = documents.years(here)
+    if not known:
+        raise RefusedError("there is no log yet", "`licet ledger append` begins it", because="no_log")
+    if text is None:
+        year = int(known[-1])
+        return LogPosition(year=year, size=_published(here, year).checkpoint.size)
+    found = _POSITION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"`{text}` is not a position of the log", "give the number of entries, for example 2026/1234")
+    position = LogPosition(year=int(found["year"] or known[-1]), size=int(found["size"]))
+    size = _published(here, position.year).checkpoint.size if str(position.year) in known else 0
+    if not 1 <= position.size <= size:
+        raise UsageError(
+            f"the log of {position.year} has {size} entries, not `{position.size}`", "give one up to its size"
+        )
+    return position
+
+
+def read(here: Installation, position: LogPosition, only: Sequence[str] | None = None) -> LogReading:
+    """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is about."""
+    tally, logs = LogTally(), []
+    for year in (int(one) for one in documents.years(here) if int(one) <= position.year):
+        log = _published(here, year)
+        size = position.size if year == position.year else log.checkpoint.size
+        logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
+        for entry in log.entries(size):
+            tally.take(read_entry(entry))
+    if tally.policy is None:
+        raise RefusedError("the log names no policy up to there", "give a later position", because="no_policy")
+    found = _finder(here)
+    releases = tuple(tally.releases(found, only))
+    figures = PaperFigures(log=tally.figures(), totals=totals(releases), releases=releases)
+    return LogReading(position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures)
+
+
+def _published(here: Installation, year: int) -> PublishedLog:
+    return PublishedLog(documents.place(here).folder / str(year), documents.key(here, year))
+
+
+def _finder(here: Installation) -> FindManifest:
+    """Finds a manifest among the folders of the installation's releases."""
+    folders: dict[str, Path] = {}
+    for file in sorted(here.config.releases.glob(f"*/{manifests.FILE}")):
+        try:
+            folders[manifests.read(file.parent)[1]] = file.parent
+        except InputError:  # `licet release verify` tells what is wrong with it
+            continue
+
+    def find(_release: str, sha256: str) -> ReleaseManifest | None:
+        return manifests.read(folders[sha256])[0] if sha256 in folders else None
+
+    return find
+
+
+class LogTally:
+    """Counts entries in the order of the log."""
+
+    def __init__(self) -> None:
+        self.logged = ""
+        self.policy: tuple[int, str] | None = None
+        self._kinds, self._choices = Counter[str](), Counter[str]()
+        self._reads, self._keys = Counter[str](), Counter[str]()
+        self._sealed: dict[str, LoggedEntry] = {}
+        self._purged, self._reviewed, self._findings = Counter[str](), Counter[str](), Counter[str]()
+
+    def take(self, entry: LoggedEntry) -> None:
+        facts = entry.facts
+        self.logged = entry.logged
+        self._kinds[entry.t] += 1
+        match entry.t:
+            case "choice":
+                self._choices["yes" if facts["allow"] else "no"] += 1
+                self._choices["withdrew"] += facts["effect"] == "withdrew"
+            case "content_read":
+                self._reads[facts["reason"]] += 1
+            case "key_destroyed":
+                self._keys[facts["because"]] += 1
+            case "policy_applied" | "policy_stands":
+                if self.policy is None or entry.t == "policy_applied" or facts["number"] > self.policy[0]:
+                    self.policy = facts["number"], facts["sha256"]
+            case "release_sealed":
+                self._sealed[facts["release"]] = entry
+            case "release_purged":
+                self._purged[facts["release"]] += facts["rows"]
+            case "release_reviewed":
+                self._reviewed[facts["release"]] += facts["rows"]
+                self._findings[facts["release"]] += facts["findings"]
+
+    def figures(self) -> LogFigures:
+        of, said = self._kinds, self._choices
+        return LogFigures(
+            entries=sum(of.values()), answers_yes=said["yes"], answers_no=said["no"], withdrawals=said["withdrew"],
+            kept_out=of["narrowed"] + of["project_kept_out"], deletions=of["deleted"], closures=of["closed"],
+            certificates=of["certificate"], feedback=of["feedback"], flags=of["flagged"], holds=of["held"],
+            restores=of["restored"], policies=of["policy_applied"], notices=of["notice_published"],
+            content_reads=dict(self._reads), keys_destroyed=dict(self._keys),
+        )  # fmt: skip
+
+    def releases(self, find: FindManifest, only: Sequence[str] | None) -> Iterator[ReleaseFigures]:
+        """The sealed releases, or those of them that are asked for, in the order of the log."""
+        if missing := set(only or ()) - self._sealed.keys():
+            raise RefusedError(
+                f"the log does not tell of release `{min(missing)}` up to there", "give a later position",
+                because="not_sealed",
+            )  # fmt: skip
+        for release, entry in self._sealed.items():
+            if only is None or release in only:
+                facts = entry.facts
+                told = ReleaseFigures(
+                    release=release, manifest_sha256=facts["manifest_sha256"], purpose=facts["purpose"],
+                    sealed_at=entry.at, rows=facts["rows"], purged_rows=self._purged[release],
+                    reviewed_rows=self._reviewed[release], findings=self._findings[release],
+                )  # fmt: skip
+                yield with_manifest(told, find(release, told.manifest_sha256))
+
+
+def with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
+    if promised is None:
+        return told
+    return msgspec.structs.replace(
+        told,
+        name=promised.name,
+        candidates=promised.counts.candidates,
+        turns=promised.counts.included,
+        dropped=dict(promised.counts.dropped),
+        replaced=dict(promised.deidentification.counts),
+        names_looked_for=promised.looked_for_names,
+        contents=None if promised.contents is msgspec.UNSET else msgspec.to_builtins(promised.contents),
+    )
+
+
+def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
+    """The sums over some releases."""
+    counted = [one.contents for one in releases if one.contents is not None]
+    tokens = sum(one["tokens"] for one in counted)
+    months = sorted(one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None)
+    return TotalFigures(
+        releases=len(releases),
+        uncounted=len(releases) - len(counted),
+        rows=sum(one.rows for one in releases),
+        user_data=any(one.rows for one in releases),
+        turns=sum(one.turns or 0 for one in releases),
+        bytes=sum(one["bytes"] for one in counted),
+        tokens=tokens,
+        size_bin=next((name for end, name in BINS if tokens < end), TOP_BIN),
+        first_month=months[0] if months else None,
+        last_month=months[-1] if months else None,
+        dropped=_summed(one.dropped or {} for one in releases),
+        replaced=_summed(one.replaced or {} for one in releases),
+        **{name: _summed(one.get(name, {}) for one in counted) for name in BREAKDOWNS},
+        purged_rows=sum(one.purged_rows for one in releases),
+        reviewed_rows=sum(one.reviewed_rows for one in releases),
+        findings=sum(one.findings for one in releases),
+    )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total = Counter[str]()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))

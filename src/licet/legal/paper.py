@@ -1,0 +1,85 @@
+"""A paper: sections of lines, each a question of the law and its answer, over the values that the answers name.
+
+An answer is text with places in braces, as `{figures.totals.rows}`. Each place names a value of the payload: of the
+log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of what the operator ``stated``. So a text
+holds no number of its own, and whoever checks the figures has checked what the paper says. `paper_pages` fills them in.
+
+Payload (canonical JSON, signed): {"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
+"number","sha256"},"recorded":..,"scope":[release ids] or null,"sections":[{"lines":[{"asks","says"}],"number","rows",
+"title"}],"stated":..,"title","type":"licet-document","v":1}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from licet.consent import operator_answers
+from licet.consent.controller import Controller
+
+VERSION, TYPE, JWS_TYPE = 1, "licet-document", "licet-document+jws"
+
+
+class PaperKind(StrEnum):
+    """The papers, by the word of the command."""
+
+    ropa = "ropa"
+    training_summary = "training-summary"
+    ab2013 = "ab2013"
+    risk_assessment = "risk-assessment"
+
+
+class PaperLine(msgspec.Struct, frozen=True):
+    """What the law asks, and what is answered."""
+
+    asks: str
+    says: str
+
+
+class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
+    """A numbered part of a paper. ``rows`` names a list of values that is shown as a table below the lines."""
+
+    number: str
+    title: str
+    lines: tuple[PaperLine, ...]
+    rows: str | None = None
+
+
+class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A paper without its values: the law it follows, and its sections in the order of the law or its template."""
+
+    kind: PaperKind
+    title: str
+    law: str
+    sections: tuple[PaperSection, ...]
+
+
+def section(number: str, title: str, *lines: tuple[str, str], rows: str | None = None) -> PaperSection:
+    return PaperSection(number=number, title=title, lines=tuple(PaperLine(*one) for one in lines), rows=rows)
+
+
+def stated_by(controller: Controller) -> dict[str, Any]:
+    """Everything that the operator states, each key with its answer or null."""
+    own: dict[str, Any] = {
+        key: value if value or value is False else None
+        for key, value in msgspec.to_builtins(controller).items() if key != "papers"
+    }  # fmt: skip
+    return own | {key: controller.papers.get(key) for key in operator_answers.ASKED}
+
+
+def names_in(text: str) -> list[str]:
+    """The values that an answer names."""
+    return [part.partition("}")[0] for part in text.split("{")[1:]]
+
+
+def value_of(payload: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 a value of JSON
+    """The value of a payload by its dotted name; KeyError where there is none."""
+    value: Any = payload
+    for key in name.split("."):
+        if not isinstance(value, Mapping):
+            raise KeyError(name)
+        value = value[key]
+    return value

@@ -1,0 +1,244 @@
+"""The verbs of the papers: make one at a position of the log, list them, compare two, and hand one out as a file.
+
+The same position, answers and version of Licet give the same bytes: a paper holds no time of its own but that of the
+last entry that counts, and its signature is deterministic. What is made is kept with its leaf in one transaction; made
+again, it is found and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from licet.consent import controller as controllers
+from licet.errors import NotFoundError, RefusedError
+from licet.ledger import jws
+from licet.legal import ab2013, figures, paper_pages, risk_assessment, ropa, training_summary
+from licet.legal.figures import LogPosition, LogReading
+from licet.legal.paper import JWS_TYPE, TYPE, VERSION, PaperForm, PaperKind, names_in, stated_by, value_of
+from licet.policy.period import instant, written
+from licet.proof import documents, legal_documents
+from licet.proof.legal_documents import KeptDocument
+from licet.release import registry
+from licet.store.connect import Transaction, transaction
+from licet.train import model_registry, recipients
+from licet.vault import policy_versions
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation
+
+FORMS: Mapping[PaperKind, Callable[[], PaperForm]] = {
+    PaperKind.ropa: ropa.form,
+    PaperKind.training_summary: training_summary.form,
+    PaperKind.ab2013: ab2013.form,
+    PaperKind.risk_assessment: risk_assessment.form,
+}
+
+
+class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
+    """A paper: its hash, which the log names, where it stands in the log, and what is still to be provided in it.
+
+    ``kept`` is false for a dry run; ``again`` says that the same one was there already.
+    """
+
+    kind: str
+    position: str
+    sha256: str
+    to_be_provided: tuple[str, ...]
+    releases: int
+    kept: bool
+    again: bool
+    document: str
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return payload_of(self.document)
+
+
+class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
+    """A paper as a list shows it."""
+
+    kind: str
+    position: str
+    sha256: str
+    made_at: str
+    made_by: str
+
+
+class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that differs between two papers, by its place in them; None where one of them lacks it."""
+
+    place: str
+    before: str | None
+    after: str | None
+
+
+class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed from one paper to another of the same kind."""
+
+    kind: str
+    before: str
+    after: str
+    changes: tuple[PaperChange, ...]
+
+
+def make(
+    here: Installation, kind: PaperKind, *, by: str, at: str | None = None, releases: Sequence[str] = (),
+    dry_run: bool = False,
+) -> MadePaper:  # fmt: skip
+    """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the named ones."""
+    position = figures.position_of(here, at)
+    scope = tuple(_release_id(here, name) for name in releases) or None
+    read = figures.read(here, position, scope)
+    with transaction(here.pool) as tx:
+        said = payload(here, tx, FORMS[kind](), read, scope)
+        document = jws.sign(said, here.keyring.log_seed(tx), JWS_TYPE)
+        kept = KeptDocument(
+            sha256=legal_documents.hash_of(document), kind=kind.value, log_year=position.year, entries=position.size,
+            made_at=here.clock(), made_by=by, document=document,
+        )  # fmt: skip
+        is_new = not dry_run and legal_documents.keep(tx, kept)
+    return MadePaper(
+        kind=kind.value, position=str(position), sha256=kept.sha256, to_be_provided=tuple(_open_questions(said)),
+        releases=len(read.figures.releases), kept=not dry_run, again=not dry_run and not is_new, document=document,
+    )  # fmt: skip
+
+
+def payload(
+    here: Installation, tx: Transaction, form: PaperForm, read: LogReading, scope: Sequence[str] | None
+) -> dict[str, Any]:
+    """What is signed: the form with all values that its answers name."""
+    number, sha256 = read.policy
+    text = policy_versions.texts(tx, [bytes.fromhex(sha256)]).get(bytes.fromhex(sha256))
+    if text is None:
+        raise RefusedError(
+            f"policy version `{number}`, which the log names, is not in the database",
+            "give a later position: the database was restored from before it", because="no_policy",
+        )  # fmt: skip
+    policy = msgspec.json.decode(text)
+    return {
+        "v": VERSION, "type": TYPE, "kind": form.kind.value, "title": form.title, "law": form.law,
+        "at": {"log": read.logs[-1].origin, "entries": read.position.size, "time": read.time},
+        "logs": msgspec.to_builtins(read.logs), "scope": list(scope) if scope else None,
+        "policy": {"number": number, "sha256": sha256, "purposes": _purposes(policy), "document": policy},
+        "figures": msgspec.to_builtins(read.figures), "recorded": _recorded(tx, read),
+        "stated": stated_by(controllers.read(here.config.controller)),
+        "sections": msgspec.to_builtins(form.sections),
+    }  # fmt: skip
+
+
+def _purposes(policy: Mapping[str, Any]) -> list[str]:
+    asked = policy["choice"] if isinstance(policy["choice"], list) else [policy["choice"]]
+    return sorted({purpose for one in asked for purpose in one["covers"]})
+
+
+def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
+    """What the database had on record when the last entry was logged: no log proves it."""
+    at = instant(read.time)
+    within = {one.name for one in read.figures.releases}
+    models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
+    given = [
+        f"{recipient}: release {release}" for recipient, release in recipients.given_until(tx, at) if release in within
+    ]
+    return {
+        "models": [f"{one.name} ({one.recipe}, {one.rows} rows of release {one.release})" for one in models],
+        "first_used": min((written(one.started_at)[:10] for one in models), default=None),
+        "recipients": given,
+    }
+
+
+def _release_id(here: Installation, name: str) -> str:
+    with transaction(here.pool) as tx:
+        known = registry.find(tx, name)
+    if known is None and name.startswith("rel_"):
+        return parse(Prefix.release, name).hex
+    if known is None:
+        raise NotFoundError(f"no release `{name}`", "`licet status` lists the releases")
+    return known.release_id.hex
+
+
+def _open_questions(said: Mapping[str, Any]) -> Iterator[str]:
+    """The answers of the operator that the paper names and that nobody has given, in its order."""
+    names = [name for one in said["sections"] for line in one["lines"] for name in names_in(line["says"])]
+    for name in dict.fromkeys(names):
+        if name.startswith("stated.") and value_of(said, name) is None:
+            yield name.removeprefix("stated.")
+
+
+def payload_of(document: str) -> dict[str, Any]:
+    """What a paper says; its signature is not checked."""
+    said: dict[str, Any] = msgspec.json.decode(jws.payload_of(document))
+    return said
+
+
+def written_as(here: Installation, made: MadePaper, form: str) -> bytes:
+    """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document` takes."""
+    if form == "json":
+        return file_of(here, made.sha256)
+    text = paper_pages.markdown if form == "markdown" else paper_pages.html
+    return text(made.payload, made.sha256).encode()
+
+
+def kept_as(here: Installation, sha256: str, form: str) -> bytes:
+    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this hash."""
+    if form == "json":
+        return file_of(here, sha256)
+    with transaction(here.pool) as tx:
+        kept = legal_documents.get(tx, sha256)
+    text = paper_pages.markdown if form == "markdown" else paper_pages.html
+    return text(payload_of(kept.document), kept.sha256).encode()
+
+
+def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
+    """The papers that were made, the newest first."""
+    with transaction(here.pool) as tx:
+        found = legal_documents.newest(tx, kind.value if kind else None)
+    return [
+        ListedPaper(
+            kind=one.kind, position=str(LogPosition(year=one.log_year, size=one.entries)), sha256=one.sha256,
+            made_at=written(one.made_at), made_by=one.made_by,
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def file_of(here: Installation, sha256: str) -> bytes:
+    """The file of a paper, with its proof once its leaf is in the log; a hash may be shortened."""
+    with transaction(here.pool) as tx:
+        kept, seed = legal_documents.get(tx, sha256), here.keyring.log_seed(tx)
+        return legal_documents.file_of(tx, documents.place(here), seed, kept)
+
+
+def diff(here: Installation, kind: PaperKind, before: str | None = None, after: str | None = None) -> PaperDiff:
+    """What changed between two papers of a kind, by their hashes: by default from the one before to the newest."""
+    with transaction(here.pool) as tx:
+        newest = legal_documents.newest(tx, kind.value, 2)
+        if (before is None or after is None) and len(newest) < 2:
+            raise NotFoundError(
+                f"there are not two papers `{kind.value}` to compare", f"`licet document {kind.value}` makes one"
+            )
+        old = legal_documents.get(tx, before) if before else newest[1]
+        new = legal_documents.get(tx, after) if after else newest[0]
+    for one in (old, new):
+        if one.kind != kind.value:
+            raise RefusedError(f"`{one.sha256[:12]}` is a paper `{one.kind}`", "compare two of a kind", because="kind")
+    sides = [dict(_flat(payload_of(one.document))) for one in (old, new)]
+    changes = [
+        PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
+        for place in sorted({*sides[0], *sides[1]}) if sides[0].get(place) != sides[1].get(place)
+    ]  # fmt: skip
+    return PaperDiff(kind=kind.value, before=old.sha256, after=new.sha256, changes=tuple(changes))
+
+
+def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
+    """Each simple value with its place; a section by its number, so that a new one moves no other."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{at}.{key}" if at else key)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            name = (inner.get("number") or inner.get("release") or number) if isinstance(inner, dict) else number
+            yield from _flat(inner, f"{at}[{name}]")
+    else:
+        yield at, paper_pages.written_value(value, at)

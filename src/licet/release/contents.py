@@ -1,0 +1,140 @@
+"""What a release contains, in numbers: counted row by row while it is built, and never by a second reading.
+
+Each row leaves its figures with the tally: 8 bytes that tell its account from others, the months of its first and last
+turn, the bytes of its text, and its profile: rows by kind and language, turns by origin, surface, plan and generating
+model. Rows with equal profiles share one. A row that is removed before the seal is left out of the sums.
+
+Bytes are those of the text in UTF-8 as the release has it, surrogates included, without the names of fields. A token is
+four of these bytes, rounded up once for the whole release: a unit that needs no tokenizer and that anybody can repeat.
+
+Rule of small numbers: a value (a language, a surface, a model, ..) is named only if rows of at least `ACCOUNTS_MIN`
+accounts have it. All others are counted together as ``other``. A release of fewer accounts does not say how many.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from licet.release.manifest import ACCOUNTS_MIN, BYTES_PER_TOKEN, OTHER, ReleaseContents
+
+UNSTATED = "not_stated"
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,63}", re.ASCII)
+
+Profile: TypeAlias = tuple[tuple[str, str, int], ...]  # (breakdown, value, rows or turns), in order
+
+
+class RowFigures(msgspec.Struct, frozen=True, array_like=True):
+    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count from the year 0."""
+
+    account: int
+    first: int
+    last: int
+    text_bytes: int
+    profile: Profile
+
+
+class ContentTally:
+    """The figures of the rows by ordinal. Memory: some 30 bytes a row, and each profile once."""
+
+    def __init__(self) -> None:
+        self._accounts = array("Q")
+        self._firsts, self._lasts, self._profiles = array("l"), array("l"), array("l")
+        self._bytes = array("q")
+        self._numbers: dict[Profile, int] = {}
+        self._known: list[Profile] = []
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def add(self, row: RowFigures) -> None:
+        """The figures of the next row."""
+        number = self._numbers.setdefault(row.profile, len(self._known))
+        if number == len(self._known):
+            self._known.append(row.profile)
+        self._accounts.append(row.account)
+        self._firsts.append(row.first)
+        self._lasts.append(row.last)
+        self._bytes.append(row.text_bytes)
+        self._profiles.append(number)
+
+    def rows_from(self, first: int) -> Iterator[RowFigures]:
+        """The figures of the rows from the ordinal ``first`` on, as they were added."""
+        for n in range(first, len(self)):
+            profile = self._known[self._profiles[n]]
+            yield RowFigures(self._accounts[n], self._firsts[n], self._lasts[n], self._bytes[n], profile)
+
+    def contents(self, gone: Collection[int]) -> ReleaseContents:
+        """The sums over all rows that are not ``gone``."""
+        left = [n for n in range(len(self)) if n not in gone]
+        total = sum(self._bytes[n] for n in left)
+        accounts = len({self._accounts[n] for n in left})
+        named = self._named(left)
+        return ReleaseContents(
+            accounts=accounts if accounts >= ACCOUNTS_MIN else None,
+            first_month=_written_month(min(self._firsts[n] for n in left)) if left else None,
+            last_month=_written_month(max(self._lasts[n] for n in left)) if left else None,
+            bytes=total,
+            tokens=-(-total // BYTES_PER_TOKEN),
+            kinds=named["kinds"],
+            languages=named["languages"] if self._has_languages() else msgspec.UNSET,
+            origins=named["origins"],
+            surfaces=named["surfaces"],
+            plans=named["plans"],
+            models=named["models"],
+        )
+
+    def _has_languages(self) -> bool:
+        """Whether rows were labelled: without curation nobody looked for languages."""
+        return any(breakdown == "languages" for profile in self._known for breakdown, _, _ in profile)
+
+    def _named(self, left: Iterable[int]) -> dict[str, dict[str, int]]:
+        """Each breakdown with its values by the rule of small numbers."""
+        counts: dict[tuple[str, str], int] = Counter()
+        accounts: dict[tuple[str, str], set[int]] = {}
+        for n in left:
+            for breakdown, value, count in self._known[self._profiles[n]]:
+                counts[breakdown, value] += count
+                seen = accounts.setdefault((breakdown, value), set())
+                if len(seen) < ACCOUNTS_MIN:
+                    seen.add(self._accounts[n])
+        named: dict[str, Counter[str]] = {name: Counter() for name in BREAKDOWNS}
+        for (breakdown, value), count in counts.items():
+            is_common = len(accounts[breakdown, value]) >= ACCOUNTS_MIN
+            named[breakdown][value if is_common else OTHER] += count
+        return {name: dict(sorted(values.items())) for name, values in named.items()}
+
+
+BREAKDOWNS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
+
+
+def profile_of(breakdowns: Mapping[str, Mapping[str, int]]) -> Profile:
+    """The profile of a row from its counts."""
+    return tuple(
+        (name, value, count) for name in BREAKDOWNS for value, count in sorted(breakdowns.get(name, {}).items())
+    )
+
+
+def model_named(stated: str) -> str:
+    """The generating model as the manifest may name it: what a host writes there is a name only if it looks like one."""
+    return stated if _MODEL.fullmatch(stated) else OTHER if stated else UNSTATED
+
+
+def account_mark(account: UUID) -> int:
+    """8 bytes of an account's id, the random ones."""
+    return account.int & (2**64 - 1)
+
+
+def month(at: datetime) -> int:
+    return at.year * 12 + at.month - 1
+
+
+def _written_month(number: int) -> str:
+    return f"{number // 12:04}-{number % 12 + 1:02}"

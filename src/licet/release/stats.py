@@ -1,0 +1,195 @@
+"""What is in a release, in figures: rows, turns, tokens, languages, topics, quality, what was left out, and the drift.
+
+Counted over the rows that may be used now, each read under a lease like any other; the result has numbers and closed words
+alone. Tokens are estimated from bytes, as nobody knows the vocabulary yet.
+
+Drift is between the rows of two releases. For words it is the total variation distance: the share of rows that would have
+to be of another word for the two to be alike. For numbers it is the Kolmogorov-Smirnov distance: the largest difference
+between the shares of rows below any value. Both are from 0, the same, to 1, nothing in common.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from licet.errors import RefusedError, UsageError
+from licet.release.catalog import find_release, open_release, releases
+from licet.release.manifest import FILE, ReleaseManifest, read
+from licet.release.reader import LoadedRow
+from licet.vault.installation import Installation
+
+BYTES_A_TOKEN = 4
+NONE = "none"
+SHARES = (5, 25, 50, 75, 95)
+TURNS, TOKENS = "turns", "tokens"
+
+Progress = Callable[[int], None]
+
+
+class StatsSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a split, a language or a topic, their turns and their estimated tokens."""
+
+    rows: int
+    turns: int
+    tokens: int
+
+
+class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the rows are from those of the release ``against``: a distance from 0 to 1 for each property."""
+
+    against: str
+    rows: int
+    distances: dict[str, float]
+
+
+class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
+    """``rows`` may be used now, of ``promised``. ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
+    of a row: its turns, its tokens, its quality signals, its scores. ``left_out`` counts turns, duplicates among them.
+    """
+
+    release: str
+    promised: int
+    rows: int
+    turns: dict[str, int]
+    tokens: int
+    splits: dict[str, StatsSlice]
+    languages: dict[str, StatsSlice]
+    topics: dict[str, StatsSlice]
+    spread: dict[str, tuple[float, ...]]
+    candidates: int
+    left_out: dict[str, int]
+    drift: ReleaseDrift | None
+
+
+def estimated_tokens(row: LoadedRow) -> int:
+    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
+    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_A_TOKEN)
+
+
+def stats(
+    here: Installation, name: str, *, against: str | None = None, progress: Progress = lambda _rows: None
+) -> ReleaseStats:
+    """The figures of a release, and its drift from the one ``against``, by default the last before it of its purpose.
+
+    ``progress`` hears of rows as they are read. UsageError for a release against itself.
+    """
+    promised, counted = _counted(here, name, progress)
+    other = against or _before(here, promised)
+    drift = None
+    if other is not None:
+        theirs, old = _counted(here, other, progress)
+        if theirs.release == promised.release:
+            raise UsageError(f"release `{promised.name}` does not drift from itself", "name another one")
+        drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
+    return ReleaseStats(
+        release=promised.name, promised=promised.rows, rows=counted.rows, turns=dict(sorted(counted.turns.items())),
+        tokens=int(sum(counted.numbers[TOKENS])), splits=counted.slices("split"), languages=counted.slices("language"),
+        topics=counted.slices("topic"),
+        spread={what: spread(values) for what, values in counted.numbers.items() if values},
+        candidates=promised.counts.candidates,
+        left_out=dict(sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0]))), drift=drift,
+    )  # fmt: skip
+
+
+class _Counts:
+    """What was counted of the rows of a release: closed words, and numbers."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.turns: Counter[str] = Counter()
+        self.words: dict[str, dict[str, Counter[str]]] = {}
+        self.numbers: dict[str, array[float]] = {TURNS: array("d"), TOKENS: array("d")}
+
+    def add(self, row: LoadedRow) -> None:
+        tokens, turns = estimated_tokens(row), len(row["messages"])
+        self.rows += 1
+        self.turns.update(message["role"] for message in row["messages"])
+        self._number(TURNS, turns)
+        self._number(TOKENS, tokens)
+        labels = row.get("labels")
+        said = {"split": NONE, "language": NONE, "topic": NONE}
+        if labels is not None:
+            said = {"split": labels["split"], "language": labels["language"], "topic": labels["topic"] or NONE}
+            numbers: Mapping[str, float] = msgspec.convert(labels["quality"], dict[str, float])
+            for signal, value in numbers.items():
+                self._number(f"quality.{signal}", value)
+            for scorer, value in labels["scores"].items():
+                self._number(f"scores.{scorer}", value)
+        for what, word in said.items():
+            of = self.words.setdefault(what, {}).setdefault(word, Counter())
+            of.update({"rows": 1, "turns": turns, "tokens": tokens})
+
+    def _number(self, what: str, value: float) -> None:
+        self.numbers.setdefault(what, array("d")).append(value)
+
+    def slices(self, what: str) -> dict[str, StatsSlice]:
+        found = {word: StatsSlice(**counts) for word, counts in self.words.get(what, {}).items()}
+        return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
+
+
+def _counted(here: Installation, name: str, progress: Progress) -> tuple[ReleaseManifest, _Counts]:
+    folder, known = find_release(here, name)
+    if known.state != "sealed":
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    counts = _Counts()
+    for row in open_release(here, name):
+        counts.add(row)
+        progress(1)
+    return read(folder)[0], counts
+
+
+def rows_to_read(here: Installation, name: str, against: str | None) -> int:
+    """How many rows `stats` reads at most, for whoever shows its progress."""
+    promised = read(find_release(here, name)[0])[0]
+    other = against or _before(here, promised)
+    return promised.rows + (read(find_release(here, other)[0])[0].rows if other else 0)
+
+
+def _before(here: Installation, promised: ReleaseManifest) -> str | None:
+    """The last release of the same purpose that was sealed before, and whose folder is here."""
+    earlier = [
+        one.name
+        for one in releases(here)
+        if one.state == "sealed" and one.purpose == promised.purpose and one.release_id.hex != promised.release
+        and one.begun_at < promised.built_at and (here.config.releases / one.name / FILE).is_file()
+    ]  # fmt: skip
+    return earlier[-1] if earlier else None
+
+
+# Figures
+
+
+def spread(values: Sequence[float]) -> tuple[float, ...]:
+    """The percentiles `SHARES` of ``values``, of which there is one at least, by the nearest rank."""
+    ordered = sorted(values)
+    return tuple(round(ordered[max(0, -(-share * len(ordered) // 100) - 1)], 4) for share in SHARES)
+
+
+def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if not old.rows or not new.rows:
+        return found
+    for what in ("language", "topic"):
+        one, other = ({word: c["rows"] for word, c in of.words.get(what, {}).items()} for of in (old, new))
+        found[what] = total_variation(one, other)
+    for what, values in new.numbers.items():
+        if values and old.numbers.get(what):
+            found[what] = kolmogorov_smirnov(old.numbers[what], values)
+    return {what: round(distance, 4) for what, distance in found.items()}
+
+
+def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
+    """Half the sum of the differences between the shares of each word."""
+    rows, others = sum(one.values()), sum(other.values())
+    return sum(abs(one.get(word, 0) / rows - other.get(word, 0) / others) for word in {*one, *other}) / 2
+
+
+def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
+    """The largest difference between the shares of values up to any value."""
+    a, b = sorted(one), sorted(other)
+    return max(abs(bisect_right(a, value) / len(a) - bisect_right(b, value) / len(b)) for value in {*a, *b})

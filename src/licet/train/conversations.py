@@ -1,0 +1,176 @@
+"""A row as a conversation that a model can be trained on: the two sides take turns, and tool use is whole or absent.
+
+The rule, applied in this order to the messages of a row:
+
+    1. Of several answers to the same words, the one that stayed is kept (`standing`).
+    2. What comes before the person's first words is left out: it answers something that is not in the row.
+    3. Messages of the same side that follow one another are merged, with an empty line between them.
+    4. The row ends before what cannot be read whole: a call of a tool unless its arguments are an object, each result is
+       there with words in it and an answer follows; a result without its call; an empty message of the person's.
+    5. The row ends with its last answer.
+
+Invariants of what comes out: it begins with the person; person and assistant alternate, and the steps of a tool, each a
+call with all of its results, stand between a person's message and the answer to it; the last message is an answer in
+words. Nothing is invented, and no text is changed but by rule 3. The output of tools never leaves the vault under the
+policies that are shipped, so that rule 4 ends nearly every row before its first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from licet.release.rows import MessageShape
+
+BETWEEN = "\n\n"
+
+
+class ConversationCut(StrEnum):
+    """Why a row ends before its recorded end."""
+
+    tools = "it ends before a tool whose use is not whole"
+    empty = "it ends before an empty message"
+
+
+class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``messages`` that the rule leaves, none where no answer is left, and where the row ended early, why."""
+
+    messages: Sequence[MessageShape]
+    cut: ConversationCut | None = None
+
+    def __repr__(self) -> str:
+        return f"RowConversation(sealed, {len(self.messages)} messages)"
+
+
+def conversation(
+    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, tools: bool = True
+) -> RowConversation:
+    """The conversation in the ``messages`` of a row, which are not changed; ``ratings`` are thumbs by place.
+
+    ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first call.
+    """
+    made, cut = _taking_turns(standing(messages, ratings or {}), tools=tools)
+    while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
+        made.pop()
+    return RowConversation(messages=made, cut=cut)
+
+
+def prompt(
+    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, tools: bool = True
+) -> list[MessageShape] | None:
+    """All of ``messages`` as what an answer follows; None where the rule ends them early, or nobody is to be answered."""
+    made, cut = _taking_turns(standing(messages, ratings or {}), tools=tools, answered=False)
+    return made if cut is None and made and made[-1]["role"] != "assistant" else None
+
+
+# Answers to the same words
+
+
+def alternatives(messages: Sequence[MessageShape]) -> Iterator[range]:
+    """The places of answers to the same words: two or more of the assistant's in a row, none with a call of a tool."""
+    first = None
+    for place in range(len(messages) + 1):
+        is_answer = place < len(messages) and answers(messages[place])
+        if is_answer and first is None and place > 0 and messages[place - 1]["role"] == "user":
+            first = place
+        elif not is_answer and first is not None:
+            ends = place == len(messages) or messages[place]["role"] == "user"
+            if ends and place - first > 1:
+                yield range(first, place)
+            first = None
+
+
+def answers(message: MessageShape) -> bool:
+    """Whether it is an answer in words, and no step of a tool."""
+    return message["role"] == "assistant" and not message.get("tool_calls") and bool(message["content"].strip())
+
+
+def stayed(places: range, ratings: Mapping[int, bool]) -> int:
+    """The answer that stayed: the last that was rated up, or else the last."""
+    return max((place for place in places if ratings.get(place)), default=places[-1])
+
+
+def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> list[MessageShape]:
+    """The conversation without the answers that were asked for again."""
+    gone = {place for places in alternatives(messages) for place in places if place != stayed(places, ratings)}
+    return [message for place, message in enumerate(messages) if place not in gone]
+
+
+def arguments(text: str) -> dict[str, Any] | None:
+    """The arguments of a call, from the text that was recorded; None where they are no object."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
+
+
+def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
+    """The messages of a conversation with the arguments of calls as objects, which chat templates write out."""
+    made: list[dict[str, Any]] = []
+    for message in messages:
+        shown: dict[str, Any] = dict(message)
+        if calls := message.get("tool_calls"):
+            shown["tool_calls"] = [
+                {**call, "function": {**call["function"], "arguments": arguments(call["function"]["arguments"])}}
+                for call in calls
+            ]
+        made.append(shown)
+    return made
+
+
+# Rules 2 to 4
+
+
+def _taking_turns(
+    messages: Sequence[MessageShape], *, tools: bool, answered: bool = True
+) -> tuple[list[MessageShape], ConversationCut | None]:
+    made: list[MessageShape] = []
+    place = 0
+    while place < len(messages):
+        message = messages[place]
+        if message["role"] == "tool" or message.get("tool_calls"):
+            if not made:
+                place += 1
+                continue
+            end = _whole(messages, place, answered=answered) if tools and made[-1]["role"] != "assistant" else None
+            if end is None:
+                return made, ConversationCut.tools
+            made += messages[place:end]
+            place = end
+            continue
+        place += 1
+        if not message["content"].strip():
+            if message["role"] == "user":
+                return made, ConversationCut.empty
+        elif message["role"] == "user" or made:
+            _add(made, message)
+    return made, None
+
+
+def _add(made: list[MessageShape], message: MessageShape) -> None:
+    if made and made[-1]["role"] == message["role"]:
+        made[-1] = {"role": message["role"], "content": made[-1]["content"] + BETWEEN + message["content"]}
+    else:
+        made.append({"role": message["role"], "content": message["content"]})
+
+
+def _whole(messages: Sequence[MessageShape], place: int, *, answered: bool) -> int | None:
+    """The end of the steps of tools that begin at ``place``; None where one of them is not whole, or nothing follows.
+
+    Without ``answered`` the steps may be the end of what is given, as what comes next is the answer.
+    """
+    while place < len(messages) and (calls := messages[place].get("tool_calls")):
+        if any(arguments(call["function"]["arguments"]) is None for call in calls):
+            return None
+        results = messages[place + 1 : place + 1 + len(calls)]
+        asked = [call["id"] for call in calls]
+        told = [one.get("tool_call_id") for one in results if one["role"] == "tool" and one["content"].strip()]
+        if "" in asked or len(set(asked)) < len(asked) or sorted(asked) != sorted(one or "" for one in told):
+            return None
+        place += 1 + len(calls)
+    if place == len(messages):
+        return None if answered else place
+    return place if answers(messages[place]) else None

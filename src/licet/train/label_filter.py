@@ -1,0 +1,217 @@
+"""`where`: which rows are read, by their labels, in a small language that looks like SQL's and runs nothing.
+
+    language = 'de' and quality > 0.6
+    topic in ('code', 'maths') and not (words < 20 or repeated_lines > 0.3)
+    misuse is null or misuse < 0.1
+
+    filter     = either { "or" either }
+    either     = each { "and" each }
+    each       = "not" each | "(" filter ")" | test
+    test       = NAME ( "=" | "!=" | "<>" | "<" | "<=" | ">" | ">=" ) VALUE
+               | NAME [ "not" ] "in" "(" VALUE { "," VALUE } ")"
+               | NAME "is" [ "not" ] "null"
+    NAME       = split | language | topic | [ "quality." ] SIGNAL | [ "scores." ] SCORE
+    VALUE      = 'text', in which '' is a quote | number
+
+Invariants: a row is read only where the filter is true of it. A test of a score that the row does not have is neither true
+nor false, as in SQL, so that such a row is read by neither `misuse < 0.5` nor its opposite. Words are of any case, names
+are not. What does not parse is a UsageError that says where.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, NamedTuple
+
+from licet.errors import UsageError
+from licet.release.rows import LabelsShape, Quality
+
+FILTER_CHARACTERS_MAX = 4_096
+DEPTH_MAX = 32
+TEXTS = ("split", "language", "topic")
+SIGNALS = Quality.__struct_fields__
+_QUALITY, _SCORES = "quality.", "scores."
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": eq, "!=": ne, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge,
+}  # fmt: skip
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)"
+    r"|(?P<sign><=|>=|<>|!=|[=<>(),]))",
+    re.ASCII,
+)
+_WORDS = ("and", "or", "not", "in", "is", "null")
+
+Test = Callable[[LabelsShape], bool | None]
+"""True, false, or None where the row does not have what is asked for."""
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    at: int
+
+
+class LabelFilter:
+    """A filter, parsed. ``scores`` are the names of scores that it asks for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        parser = _Parser(text)
+        self._test = parser.whole()
+        self.scores = frozenset(parser.scores)
+
+    def __call__(self, labels: LabelsShape) -> bool:
+        """Whether a row with these labels is read."""
+        return self._test(labels) is True
+
+    def __repr__(self) -> str:
+        return f"LabelFilter({self.text!r})"
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        if len(text) > FILTER_CHARACTERS_MAX:
+            raise UsageError(f"a filter has at most `{FILTER_CHARACTERS_MAX}` characters, not `{len(text)}`")
+        self._tokens, self._place, self._depth = _tokens(text), 0, 0
+        self.scores: set[str] = set()
+
+    def whole(self) -> Test:
+        made = self._either()
+        if self._seen.kind != "end":
+            raise _wrong(self._seen, "`and`, `or` or the end of the filter")
+        return made
+
+    @property
+    def _seen(self) -> _Token:
+        return self._tokens[self._place]
+
+    def _is(self, *texts: str) -> bool:
+        """Whether the next tokens are these words or signs, which are then behind us."""
+        found = self._tokens[self._place : self._place + len(texts)]
+        if len(found) < len(texts) or any(
+            token.kind not in ("word", "sign") or token.text != text for token, text in zip(found, texts, strict=True)
+        ):
+            return False
+        self._place += len(texts)
+        return True
+
+    def _either(self) -> Test:
+        made = [self._each()]
+        while self._is("or"):
+            made.append(self._each())
+        return made[0] if len(made) == 1 else lambda labels: _any(test(labels) for test in made)
+
+    def _each(self) -> Test:
+        made = [self._one()]
+        while self._is("and"):
+            made.append(self._one())
+        return made[0] if len(made) == 1 else lambda labels: _all(test(labels) for test in made)
+
+    def _one(self) -> Test:
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise UsageError(f"a filter has at most `{DEPTH_MAX}` parts inside one another")
+        try:
+            if self._is("not"):
+                return _opposite(self._one())
+            if not self._is("("):
+                return self._compared()
+            made = self._either()
+            if not self._is(")"):
+                raise _wrong(self._seen, "`)`")
+            return made
+        finally:
+            self._depth -= 1
+
+    def _compared(self) -> Test:
+        name = self._seen
+        if name.kind != "name":
+            raise _wrong(name, "a label, `not` or `(`")
+        self._place += 1
+        read, is_text = self._read(name)
+        if self._is("is", "not", "null"):
+            return lambda labels: read(labels) is not None
+        if self._is("is", "null"):
+            return lambda labels: read(labels) is None
+        if self._is("not", "in"):
+            return _opposite(self._listed(read, name.text, is_text=is_text))
+        if self._is("in"):
+            return self._listed(read, name.text, is_text=is_text)
+        sign = self._seen
+        if sign.kind != "sign" or sign.text not in _COMPARED:
+            raise _wrong(sign, "a comparison, `in` or `is`")
+        self._place += 1
+        compare, value = _COMPARED[sign.text], self._value(name.text, is_text=is_text)
+        return lambda labels: None if (found := read(labels)) is None else compare(found, value)
+
+    def _listed(self, read: Callable[[LabelsShape], Any], name: str, *, is_text: bool) -> Test:
+        if not self._is("("):
+            raise _wrong(self._seen, "`(`")
+        values = {self._value(name, is_text=is_text)}
+        while self._is(","):
+            values.add(self._value(name, is_text=is_text))
+        if not self._is(")"):
+            raise _wrong(self._seen, "`,` or `)`")
+        return lambda labels: None if (found := read(labels)) is None else found in values
+
+    def _value(self, name: str, *, is_text: bool) -> str | float:
+        token = self._seen
+        if token.kind != ("text" if is_text else "number"):
+            texts = ", ".join(f"`{each}`" for each in TEXTS)
+            raise _wrong(
+                token, f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of text are {texts})"
+            )
+        self._place += 1
+        return token.text[1:-1].replace("''", "'") if is_text else float(token.text)
+
+    def _read(self, token: _Token) -> tuple[Callable[[LabelsShape], Any], bool]:
+        """What reads a label of a row, and whether that is text."""
+        name = token.text
+        if name in TEXTS:
+            return lambda labels: labels[name], True
+        signal = name.removeprefix(_QUALITY)
+        if signal in SIGNALS:
+            return lambda labels: labels["quality"][signal], False
+        if name.startswith(_QUALITY):
+            raise _wrong(token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`")
+        score = name.removeprefix(_SCORES)
+        self.scores.add(score)
+        return lambda labels: labels["scores"].get(score), False
+
+
+def _tokens(text: str) -> list[_Token]:
+    found: list[_Token] = []
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            rest = text[at:].lstrip()
+            raise _wrong(_Token("", rest[:1], len(text) - len(rest)), "a label, a value or a sign")
+        assert match.lastgroup is not None
+        kind, said = match.lastgroup, match[match.lastgroup]
+        if kind == "name" and said.lower() in _WORDS:
+            kind, said = "word", said.lower()
+        found.append(_Token(kind, said, match.start(match.lastgroup)))
+        at = match.end()
+    return [*found, _Token("end", "", len(text))]
+
+
+def _wrong(token: _Token, wanted: str) -> UsageError:
+    said = f"`{token.text}`" if token.text else "its end"
+    return UsageError(f"the filter does not read at character `{token.at + 1}`: {said}", f"there belongs {wanted}")
+
+
+def _opposite(test: Test) -> Test:
+    return lambda labels: None if (found := test(labels)) is None else not found
+
+
+def _all(found: Any) -> bool | None:  # noqa: ANN401 an iterator of what tests answer
+    answers = set(found)
+    return False if False in answers else None if None in answers else True
+
+
+def _any(found: Any) -> bool | None:  # noqa: ANN401 an iterator of what tests answer
+    answers = set(found)
+    return True if True in answers else None if None in answers else False

@@ -1,0 +1,157 @@
+"""The plan of a mix: what it is made of, kept as its state, and which row stands at each position.
+
+The plan depends on the state alone. Interleaving: each position goes to the source that is furthest behind its share, so
+that after any number of rows each source is within a row of it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64decode, b64encode
+from typing import Literal
+
+import msgspec
+from pyroaring import BitMap
+
+from licet.errors import InputError, UsageError
+from licet.train.dataset import shuffled
+
+SOURCES_MAX = 256
+ROWS_MAX = 2**31
+SOURCE_BITS = 32
+
+
+class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A source in the state of a mix: the rows that were ``chosen``, a bitmap in base64, and their ``tokens``.
+
+    ``held`` is the file of withdrawn rows that its gate last believed, in base64.
+    """
+
+    name: str
+    weight: float
+    release: str
+    manifest_sha256: str
+    chosen: str
+    tokens: int
+    held: str = ""
+
+    def __repr__(self) -> str:
+        return f"MixedSource({self.name}, {self.weight})"
+
+    @property
+    def ordinals(self) -> BitMap:
+        return BitMap.deserialize(b64decode(self.chosen))
+
+    @staticmethod
+    def written(ordinals: BitMap) -> str:
+        """A bitmap as ``chosen`` has it."""
+        return b64encode(ordinals.serialize()).decode()
+
+
+class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a mix is, and the ``position`` that a run came to: enough to go on, on any number of ranks."""
+
+    format: Literal["licet-mix-1"] = "licet-mix-1"
+    split: str
+    where: str
+    seed: int
+    tokens: int | None
+    epochs: float
+    sources: tuple[MixedSource, ...]
+    position: int = 0
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> MixState:
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError as error:
+            raise InputError(
+                f"the state of a mix does not read: {error}", "give what `state` of a mix returned"
+            ) from None
+
+
+def of_same(known: MixState, asked: MixState) -> MixState:
+    """``known``, to go on from; UsageError where it is the state of another mix than is ``asked`` for."""
+    for name in ("split", "where", "seed", "tokens", "epochs"):
+        if (kept := getattr(known, name)) != (given := getattr(asked, name)):
+            raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
+    kept, given = ([(source.name, source.weight) for source in one.sources] for one in (known, asked))
+    if kept != given:
+        said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
+        raise UsageError("the state is that of a mix of other sources", f"it was of {said}, in this order")
+    return known
+
+
+def check(state: MixState) -> None:
+    """UsageError where a mix of this state cannot be made."""
+    if not 1 <= len(state.sources) <= SOURCES_MAX:
+        raise UsageError(f"a mix has 1 to `{SOURCES_MAX}` sources, not `{len(state.sources)}`")
+    if state.epochs <= 0 or (state.tokens is not None and state.tokens < 1):
+        raise UsageError("`tokens` and `epochs` of a mix are above zero")
+    if len({source.release for source in state.sources}) < len(state.sources):
+        raise UsageError("a release is twice in the mix", "give its two weights as one")
+    for source in state.sources:
+        if not 0 < source.weight < float("inf"):
+            raise UsageError(f"the weight of `{source.name}` is `{source.weight}`", "give one above zero")
+        if not source.tokens:
+            raise UsageError(
+                f"no row of `{source.name}` may be used and matches `{state.where}`"
+                if state.where else f"no row of `{source.name}` may be used in the split `{state.split}`",
+                "leave the source out",
+            )  # fmt: skip
+    whole = _budget(state)
+    for source in state.sources:
+        needed = _share(state, source) * whole / source.tokens
+        if needed > state.epochs * (1 + 1e-9):
+            raise UsageError(
+                f"`{source.name}` has `{source.tokens}` tokens, and its share of `{state.tokens}` takes "
+                f"`{needed:.2f}` passes over it", f"allow them with `epochs={needed:.2f}`, or lower its weight",
+            )  # fmt: skip
+    if sum(rows_of(state)) > ROWS_MAX:
+        raise UsageError(f"a mix has at most `{ROWS_MAX}` rows", "lower `tokens` or `epochs`")
+
+
+def _share(state: MixState, source: MixedSource) -> float:
+    return source.weight / sum(each.weight for each in state.sources)
+
+
+def _budget(state: MixState) -> float:
+    """The tokens of the mix: those asked for, or as many as keep to the weights within the epochs."""
+    if state.tokens is not None:
+        return float(state.tokens)
+    return min(state.epochs * source.tokens / _share(state, source) for source in state.sources)
+
+
+def rows_of(state: MixState) -> list[int]:
+    whole = _budget(state)
+    counts = []
+    for source in state.sources:
+        share = _share(state, source) * whole / source.tokens  # of a pass
+        counts.append(round(share * len(source.ordinals)))
+    return counts
+
+
+def order(state: MixState) -> array[int]:
+    """For each position its source, and the place in that source's rows: the source's place times 2**32, plus it."""
+    counts = rows_of(state)
+    places = [_passes(source, state.seed, count) for source, count in zip(state.sources, counts, strict=True)]
+    taken, made = [0] * len(counts), array("Q")
+    for _ in range(sum(counts)):
+        # the source that is furthest behind its share: after any number of rows each is within one of it
+        source = min(
+            (n for n, count in enumerate(counts) if taken[n] < count), key=lambda n: ((taken[n] + 0.5) / counts[n], n)
+        )
+        made.append(source << SOURCE_BITS | places[source][taken[source]])
+        taken[source] += 1
+    return made
+
+
+def _passes(source: MixedSource, seed: int, count: int) -> array[int]:
+    rows, found, epoch = len(source.ordinals), array("L"), 0
+    while len(found) < count:
+        found.extend(shuffled(rows, f"{source.release} {seed} {epoch}"))
+        epoch += 1
+    return found[:count]

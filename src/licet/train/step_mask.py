@@ -1,0 +1,149 @@
+"""Masking for a whole step of several ranks, whose gradients are accumulated over several batches.
+
+    for step in MaskedSteps(loader, gate, accumulate=4, ranks=TorchRanks()):
+        for attempt in step:
+            optimizer.zero_grad()
+            for batch in attempt:
+                loss(batch).backward()
+        optimizer.step()
+
+`batch_mask` checks each batch just before it is used. That leaves open what is withdrawn later, while gradients of its rows
+are already accumulated, or on one rank before its check and on another after it. Here all batches of a step are checked
+together, by one and the same bitmap on every rank, and once more before the step is taken: where a row of any rank was
+withdrawn meanwhile, every rank makes another attempt, in which that row is masked.
+
+Invariants: in a step that is taken, no rank used a row that was withdrawn by the bitmap that all of them last agreed on;
+every rank makes the same number of attempts, of the same number of batches. A withdrawal that is published after this
+agreement holds from the next step on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+from licet.errors import BusyError, UsageError
+from licet.train.batch_mask import handed_off
+from licet.train.dataset import ORDINAL
+from licet.train.gate import HandOff, RowGate, Used
+
+AGREE_SECONDS_MAX = 600.0
+AGREE_PAUSE_SECONDS = 0.05
+
+
+class Ranks(Protocol):
+    """The ranks of a run, each of which calls this at the same place of its program."""
+
+    def highest(self, numbers: Sequence[int]) -> list[int]:
+        """The highest that any rank gave at each place."""
+        ...
+
+
+class OneRank:
+    """A run of one process."""
+
+    def highest(self, numbers: Sequence[int]) -> list[int]:
+        return list(numbers)
+
+
+class TorchRanks:
+    """The ranks of `torch.distributed`, or of a ``group`` of it."""
+
+    def __init__(self, group: Any = None) -> None:  # noqa: ANN401 torch's own
+        self._group = group
+
+    def highest(self, numbers: Sequence[int]) -> list[int]:
+        import torch
+        import torch.distributed as dist
+
+        device = "cuda" if dist.get_backend(self._group) == "nccl" else "cpu"
+        given = torch.tensor(list(numbers), dtype=torch.int64, device=device)
+        dist.all_reduce(given, op=dist.ReduceOp.MAX, group=self._group)
+        return [int(each) for each in given.tolist()]
+
+
+class MaskedSteps:
+    """A loader's batches, ``accumulate`` of them a step, checked for the whole step on all ``ranks``.
+
+    ``used`` hears before each attempt what goes into it. Steps count from ``step``. Batches at the end that fill no step
+    are not handed out.
+    """
+
+    def __init__(
+        self, loader: Iterable[Any], gate: RowGate, *, accumulate: int = 1, ranks: Ranks | None = None,
+        used: Used | None = None, step: int = 0, pad: int = 0, ordinal: str = ORDINAL,
+    ) -> None:  # fmt: skip
+        if accumulate < 1:
+            raise UsageError(f"a step has at least one batch, not `{accumulate}`")
+        self.loader, self.step, self._accumulate = loader, step, accumulate
+        self._gate, self.ranks, self.used = gate, ranks or OneRank(), used
+        self._pad, self._ordinal = pad, ordinal
+
+    def __iter__(self) -> Iterator[MaskedStep]:
+        batches = iter(self.loader)
+        while len(found := list(islice(batches, self._accumulate))) == self._accumulate:
+            yield MaskedStep(found, self, self.step)
+            self.step += 1
+
+    def masked(self, batches: list[Any], step: int) -> tuple[list[Any], list[int], int]:
+        """The batches as every rank may use them now, the ordinals in them here, and how many rows this masked anywhere."""
+        started, gone = time.monotonic(), 0
+        while True:
+            before = self._gate.numbers
+            check = _Heard(self._gate)
+            batches = [handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal)[0] for one in batches]
+            gone += check.gone
+            if self._agreed(before, started):
+                return batches, sorted(check.heard), self.ranks.highest([gone])[0]
+
+    def _agreed(self, before: Sequence[int], started: float) -> bool:
+        """Whether this call checked by one bitmap, the same on every rank; otherwise waits until this rank has the highest."""
+        now = self._gate.numbers
+        *highest, any_moved = self.ranks.highest([*now, int(before != now)])
+        lowest = [-number for number in self.ranks.highest([-number for number in now])]
+        if highest == lowest and not any_moved:
+            return True
+        while any(mine < theirs for mine, theirs in zip(self._gate.numbers, highest, strict=True)):
+            if time.monotonic() - started > AGREE_SECONDS_MAX:
+                raise BusyError(
+                    f"this rank is still at bitmap `{now}`, another at `{highest}`",
+                    "is `licet train gate` running here?",
+                )
+            time.sleep(AGREE_PAUSE_SECONDS)
+            self._gate.check([])
+        return False
+
+
+class MaskedStep:
+    """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts those that were made."""
+
+    def __init__(self, batches: list[Any], steps: MaskedSteps, number: int) -> None:
+        self._batches, self._steps, self.number = batches, steps, number
+        self.attempts = 0
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        self._batches, heard, _ = self._steps.masked(self._batches, self.number)
+        again = True
+        while again:
+            self.attempts += 1
+            if self._steps.used is not None:
+                self._steps.used(self.number, heard)
+            yield list(self._batches)
+            self._batches, heard, gone = self._steps.masked(self._batches, self.number)
+            again = gone > 0
+
+
+class _Heard(HandOff):
+    """A hand-off that counts the rows that it refused, and notes those that it let through."""
+
+    def __init__(self, gate: RowGate) -> None:
+        self.heard: set[int] = set()
+        self.gone = 0
+        super().__init__(gate, lambda _step, ordinals: self.heard.update(ordinals))
+
+    def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
+        gone = super().__call__(step, ordinals)
+        self.gone += len(gone)
+        return gone

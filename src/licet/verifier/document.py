@@ -1,0 +1,369 @@
+"""A paper of the law: signed, told to the log, and its numbers counted again from the log and the manifests of releases.
+
+Counted again is everything under `figures`: what the entries up to the paper's position tell, what the manifests of the
+releases say whose hashes the entries name, and the sums. The policy must be the newest that the log names there. What
+the operator states, and what only its database has on record, is signed and no more: a note says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, UnreadableError, VerifierFinding, VerifierReport
+from licet.verifier.contents import check_contents
+from licet.verifier.entries import Story, read_entry, story_of
+from licet.verifier.files import Files
+from licet.verifier.forms import Null, misfit, read_json, read_time, shaped
+from licet.verifier.keys import Trust
+from licet.verifier.log import check_log
+from licet.verifier.manifest import MANIFEST, check_sums, read_manifest
+from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
+
+DOCUMENT_BYTES_MAX = 1 << 25
+PAPERS = frozenset({"ropa", "training-summary", "ab2013", "risk-assessment"})
+DOCUMENT_FILE = {"v": "one", "document": "text", "entry": "text?", "proof": "text?"}
+DOCUMENT = {
+    "v": "one", "type": frozenset({"licet-document"}), "kind": PAPERS, "title": "text", "law": "text",
+    "at": {"log": "text", "entries": "pos", "time": "time"}, "logs": [{"origin": "text", "size": "pos"}],
+    "scope": Null(["id"]),
+    "policy": {"number": "int", "sha256": "hash", "purposes": ["text"], "document": {"...": None}},
+    "figures": {"log": {"...": None}, "totals": {"...": None}, "releases": [{"...": None}]},
+    "recorded": {"...": None}, "stated": {"...": None},
+    "sections": [{"number": "text", "title": "text", "lines": [{"asks": "text", "says": "text"}], "rows": "text?"}],
+}  # fmt: skip
+COUNTED_OF_ROWS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
+SIZE_BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
+TOP_SIZE_BIN = "more than 10 trillion tokens"
+OF_A_MANIFEST = ("name", "candidates", "turns", "dropped", "replaced", "names_looked_for", "contents")
+_PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
+
+
+class EntryCounts:
+    """What entries tell, counted in the order of the logs."""
+
+    def __init__(self) -> None:
+        self.entries, self.logged = 0, ""
+        self.policy: tuple[int, str] | None = None  # the newest that was applied, or that a release names as standing
+        self.kinds: dict[str, int] = {}
+        self.said: dict[str, int] = {}
+        self.reads: dict[str, int] = {}
+        self.keys: dict[str, int] = {}
+        self.sealed: list[dict[str, Any]] = []
+        self.since: dict[str, list[dict[str, Any]]] = {}  # by release: its purges and reviews
+
+    def take(self, entry: dict[str, Any]) -> None:
+        kind, facts = entry["t"], entry["facts"]
+        self.entries, self.logged = self.entries + 1, entry["logged"]
+        _count_in(self.kinds, kind)
+        if kind == "choice":
+            _count_in(self.said, "yes" if facts["allow"] else "no")
+            _count_in(self.said, facts["effect"])
+        elif kind == "content_read":
+            _count_in(self.reads, facts["reason"])
+        elif kind == "key_destroyed":
+            _count_in(self.keys, facts["because"])
+        elif kind == "policy_applied" or (
+            kind == "policy_stands" and (self.policy is None or facts["number"] > self.policy[0])
+        ):
+            self.policy = facts["number"], facts["sha256"]
+        elif kind == "release_sealed":
+            self.sealed.append(entry)
+        elif kind in ("release_purged", "release_reviewed"):
+            self.since.setdefault(facts["release"], []).append(entry)
+
+    def figures(self) -> dict[str, Any]:
+        """How often the entries tell of each act."""
+        simple = {
+            "deletions": "deleted", "closures": "closed", "certificates": "certificate", "feedback": "feedback",
+            "flags": "flagged", "holds": "held", "restores": "restored", "policies": "policy_applied",
+            "notices": "notice_published",
+        }  # fmt: skip
+        return {
+            "entries": self.entries, "answers_yes": self.said.get("yes", 0), "answers_no": self.said.get("no", 0),
+            "withdrawals": self.said.get("withdrew", 0), "content_reads": self.reads, "keys_destroyed": self.keys,
+            "kept_out": self.kinds.get("narrowed", 0) + self.kinds.get("project_kept_out", 0),
+            **{name: self.kinds.get(kind, 0) for name, kind in simple.items()},
+        }  # fmt: skip
+
+    def releases(self, scope: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        """What the entries tell of each release, in the order of its leaf."""
+        for entry in self.sealed:
+            facts = entry["facts"]
+            if scope is None or facts["release"] in scope:
+                later = self.since.get(facts["release"], [])
+                reviews = [other["facts"] for other in later if other["t"] == "release_reviewed"]
+                yield {
+                    "release": facts["release"], "manifest_sha256": facts["manifest_sha256"],
+                    "purpose": facts["purpose"], "sealed_at": entry["at"], "rows": facts["rows"],
+                    "purged_rows": sum(other["facts"]["rows"] for other in later if other["t"] == "release_purged"),
+                    "reviewed_rows": sum(review["rows"] for review in reviews),
+                    "findings": sum(review["findings"] for review in reviews),
+                }  # fmt: skip
+
+
+def _count_in(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1
+
+
+class DocumentStory(Story):
+    """A log's story, whose first entries are counted for a paper."""
+
+    def __init__(self, year: int, size: int, counts: EntryCounts) -> None:
+        super().__init__(year)
+        self.size, self.counts, self.counted = size, counts, 0
+
+    def take(self, index: int, raw: bytes) -> list[VerifierFinding]:
+        """What the next entry contradicts; it counts if it is among the first."""
+        found = super().take(index, raw)
+        if index < self.size and not found:
+            self.counts.take(read_entry(raw, f"entry {index}"))
+            self.counted += 1
+        return found
+
+
+def check_document(
+    raw: bytes, logs: Sequence[tuple[Trust, Files]], releases: Sequence[Files] = (), keys: Sequence[Trust] = (),
+    place: str = "document",
+) -> VerifierReport:  # fmt: skip
+    """Hold a paper: signed, told to the log, and with the logs and manifests given every number counted again."""
+    trusted = _trusted_of(raw, [*(own for own, _ in logs), *keys])
+    report = VerifierReport("document", origin=trusted.origin, files=1)
+    held = _DocumentCheck(report, logs, place)
+    report.steps((
+        ("file", "a paper of version 1", partial(held.open, raw)),
+        ("signature", f"the log's key `{trusted.key.name}` signed what it says", partial(held.sign, trusted)),
+        ("statement", "each answer names a value that is there, and its policy is the one that it names", held.stand),
+        ("entry", "the log was told of this very paper", partial(held.tell, trusted)),
+        ("the log", "its signed entries, up to the position of the paper", held.count),
+        ("figures", "every number was counted again", partial(held.figures, releases)),
+    ))  # fmt: skip
+    if not report.findings and held.said:
+        stated = sum(value is not None for value in held.said["stated"].values())
+        report.notes.append(
+            f"not looked at: {stated} answers of the operator and what the database has on record: they are signed"
+        )
+    return report
+
+
+def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
+    """The key that must have signed: the same key signs the log of every year."""
+    if not keys:
+        raise ValueError("a paper needs the key of a log")
+    return next((key for key in keys if key.origin.encode() in raw), keys[0])
+
+
+class _DocumentCheck:
+    """One paper as it is checked, step by step."""
+
+    def __init__(self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str) -> None:
+        self.report, self.logs, self.place = report, logs, place
+        self.file, self.said = dict[str, Any](), dict[str, Any]()
+        self.counts: EntryCounts | None = None
+
+    def open(self, raw: bytes) -> None:
+        if raw[-1:] != b"\n" or len(raw) > DOCUMENT_BYTES_MAX:
+            raise UnreadableError(self.place, "it is canonical JSON and a newline")
+        self.file = read_json(raw[:-1], self.place, UnreadableError)
+        if misfit(self.file, DOCUMENT_FILE):
+            raise UnreadableError(self.place, "it is a paper of version 1")
+
+    def sign(self, trusted: Trust) -> None:
+        self.said = open_jws(self.file["document"], trusted.key, self.place, "licet-document+jws")
+
+    def stand(self) -> None:
+        shaped(self.said, DOCUMENT, self.place, "a paper")
+        policy, at, logs = self.said["policy"], self.said["at"], self.said["logs"]
+        if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:
+            raise ContradictionError(self.place, "its policy has the hash that it names")
+        choice = policy["document"]["choice"]
+        asked = choice if isinstance(choice, list) else [choice]
+        if policy["purposes"] != sorted({purpose for one in asked for purpose in one["covers"]}):
+            raise ContradictionError(self.place, "its purposes are those of its policy")
+        if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
+            raise ContradictionError(self.place, "the last log that counts is the one of its position")
+        if len({one["origin"] for one in logs}) != len(logs):
+            raise ContradictionError(self.place, "each log counts once")
+        for part in self.said["sections"]:
+            for name in [part["rows"]] if part["rows"] else []:
+                _named_value(self.said, name, self.place)
+            for line in part["lines"]:
+                for name in _PLACE.findall(line["says"]):
+                    _named_value(self.said, name, self.place)
+
+    def tell(self, trusted: Trust) -> None:
+        if (self.file["entry"], self.file["proof"]) == (None, None):
+            self.report.lacking(self.place, UNLOGGED, "fetch it again once the log has taken it")
+            return
+        told, _ = logged_entry(self.file, self.place, _of_proof(self.file["proof"], trusted, self.logs), self.report)
+        facts = {"kind": self.said["kind"], "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest()}
+        if told["t"] != "document_made" or told["facts"] != facts:
+            raise ContradictionError(self.place, "its entry tells this paper")
+
+    def count(self) -> None:
+        """Reads the logs that count; the paper says how many entries of each."""
+        given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
+        counts = EntryCounts()
+        for one in self.said["logs"]:
+            if one["origin"] not in given:
+                self.report.lacking(
+                    one["origin"], "its numbers come from a log that was not given", "the published folder does: --log"
+                )
+                return
+            trusted, log = given[one["origin"]]
+            story = DocumentStory(story_of(trusted.origin).year, one["size"], counts)
+            checked = check_log(log, trusted, (), story)
+            self.report.joined(checked)
+            if checked.findings:
+                return
+            if story.counted < one["size"]:
+                self.report.lacking(
+                    one["origin"], f"it has fewer than {one['size']} entries as given", "a newer copy of the log does"
+                )
+                return
+        at = self.said["at"]
+        if read_time(counts.logged, self.place, "logged") != read_time(at["time"], self.place, "time"):
+            raise ContradictionError(self.place, "its time is that of the last entry that counts")
+        self.counts = counts
+
+    def figures(self, releases: Sequence[Files]) -> None:
+        if self.counts is None:
+            self.report.lacking(self.place, "no number was counted again", "the logs that it names do")
+            return
+        policy = self.said["policy"]
+        if (policy["number"], policy["sha256"]) != self.counts.policy:
+            raise ContradictionError(self.place, "its policy is the newest that the log names up to there")
+        said = self.said["figures"]
+        listed = list(self.counts.releases(self.said["scope"]))
+        if [one.get("release") for one in said["releases"]] != [one["release"] for one in listed]:
+            raise ContradictionError(
+                self.place, "it lists each release that the log tells of up to there, and no other"
+            )
+        manifests = dict(_manifests_in(releases))
+        counted = [self._release(one, told, manifests) for one, told in zip(said["releases"], listed, strict=True)]
+        right = {"log": self.counts.figures(), "releases": counted, "totals": _total_figures(counted)}
+        for where, value in _flat_values(right):
+            if (found := _at_place(said, where)) != value or type(found) is not type(value):
+                name = f"{self.place}, figures.{'.'.join(map(str, where))}"
+                raise ContradictionError(name, f"it is as counted from the log and the manifests: {value}")
+        if _canonical_text(right) != _canonical_text(said):
+            raise ContradictionError(f"{self.place}, figures", "it holds what is counted, and nothing else")
+
+    def _release(self, said: dict[str, Any], told: dict[str, Any], manifests: Mapping[str, bytes]) -> dict[str, Any]:
+        """The figures of one release, by its manifest; as they are said where none was given."""
+        name, raw = f"release {told['release'][:12]}", manifests.get(told["manifest_sha256"])
+        if raw is None:
+            shaped({key: said.get(key) for key in OF_A_MANIFEST}, SAID_OF_A_MANIFEST, self.place, "a release")
+            if said.get("name") is None:
+                self.report.lacking(name, "the paper does not count its manifest", "nothing: it was made without it")
+            else:
+                self.report.lacking(name, "its manifest was not given", "the folder of the release does: --release")
+            return told | {key: said.get(key) for key in OF_A_MANIFEST}
+        if said.get("name") is None:
+            self.report.lacking(name, "the paper does not count its manifest", "a paper that is made again with it")
+            return told | dict.fromkeys(OF_A_MANIFEST)
+        manifest = read_manifest(raw)
+        check_sums(manifest)
+        check_contents(manifest)
+        if (manifest["release"], manifest["rows"], manifest["purpose"]) != (
+            told["release"],
+            told["rows"],
+            told["purpose"],
+        ):
+            raise ContradictionError(name, "its manifest is the one that its leaf names")
+        return told | {
+            "name": manifest["name"], "candidates": manifest["counts"]["candidates"], "turns": manifest["counts"]["included"],
+            "dropped": manifest["counts"]["dropped"], "replaced": manifest["deidentification"]["counts"],
+            "names_looked_for": "names" in manifest["deidentification"], "contents": manifest.get("contents"),
+        }  # fmt: skip
+
+
+COUNTS = {"*": "int"}
+SAID_OF_A_MANIFEST = {
+    "name": "text?", "candidates": "int?", "turns": "int?", "dropped": Null(COUNTS), "replaced": Null(COUNTS),
+    "names_looked_for": "bool?",
+    "contents": Null({
+        "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
+        "kinds": COUNTS, "languages?": COUNTS, "origins": COUNTS, "surfaces": COUNTS, "plans": COUNTS, "models": COUNTS,
+    }),
+}  # fmt: skip
+
+
+def _of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
+    """The key of the log that a proof names: a paper may be told to the log of the year after its position."""
+    named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
+    return named[0] if named else trusted
+
+
+def _canonical_text(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _named_value(said: object, name: str, place: str) -> object:
+    """The value that an answer names."""
+    value = said
+    for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise ContradictionError(place, f"each answer names a value that is there: `{name}`")
+        value = value[key]
+    if name.partition(".")[0] not in ("figures", "policy", "recorded", "stated"):
+        raise ContradictionError(place, f"an answer names a figure, the policy, a record or a statement: `{name}`")
+    return value
+
+
+def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The sums over the releases."""
+    counted = [one["contents"] for one in releases if one["contents"] is not None]
+    months = sorted(one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None)
+    tokens = sum(one["tokens"] for one in counted)
+    return {
+        "releases": len(releases), "uncounted": len(releases) - len(counted), "rows": sum(one["rows"] for one in releases),
+        "user_data": any(one["rows"] for one in releases),
+        "turns": sum(one["turns"] or 0 for one in releases), "bytes": sum(one["bytes"] for one in counted), "tokens": tokens,
+        "size_bin": next((name for end, name in SIZE_BINS if tokens < end), TOP_SIZE_BIN),
+        "first_month": months[0] if months else None, "last_month": months[-1] if months else None,
+        "dropped": _summed_counts([one["dropped"] or {} for one in releases]),
+        "replaced": _summed_counts([one["replaced"] or {} for one in releases]),
+        **{name: _summed_counts([one.get(name) or {} for one in counted]) for name in COUNTED_OF_ROWS},
+        **{name: sum(one[name] for one in releases) for name in ("purged_rows", "reviewed_rows", "findings")},
+    }  # fmt: skip
+
+
+def _summed_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _manifests_in(releases: Sequence[Files]) -> Iterator[tuple[str, bytes]]:
+    """Each manifest by its hash, in folders of a release or of several."""
+    for files in releases:
+        for path in files.paths():
+            if path == MANIFEST or (path.endswith(f"/{MANIFEST}") and path.count("/") == 1):
+                raw = files.read(path)
+                if raw is not None and len(raw) <= DOCUMENT_BYTES_MAX:
+                    yield hashlib.sha256(raw).hexdigest(), raw
+
+
+def _flat_values(value: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Each simple value with the way to it."""
+    if isinstance(value, dict | list):
+        inners: Any = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in inners:
+            yield from _flat_values(inner, (*at, key))
+    else:
+        yield at, value
+
+
+def _at_place(said: object, way: tuple[str | int, ...]) -> object:
+    value: Any = said
+    for key in way:
+        is_there = key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
+        value = value[key] if is_there else None
+    return value

@@ -1,0 +1,62 @@
+"""The papers that the law asks for, for staff: made, listed, and handed out as files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from litestar import Response, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+
+from licet.access.roles import Staff, StaffRole, may
+from licet.legal import papers
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.references import site_of
+from licet.web.api.shared import AnyRequest
+
+SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+MAKES = may(staff=(StaffRole.privacy_officer,))
+TAG = ["staff"]
+PaperFormat: TypeAlias = Literal["json", "markdown", "html"]
+TYPES: dict[PaperFormat, str] = {"json": "application/json", "markdown": "text/markdown", "html": "text/html"}
+
+DocumentRef = Annotated[
+    str, PathParameter(description="The SHA-256 of the paper, in hexadecimal.", min_length=64, max_length=64)
+]
+AsFormat = Annotated[
+    PaperFormat,
+    QueryParameter(name="format", description="The signed file (json), or a text to read (markdown, html)."),
+]
+
+
+@get("/v1/documents", may=SEES, responses=shell.refusals(), tags=TAG)
+async def list_documents(request: AnyRequest) -> schema.Documents:
+    """The papers that were made, the newest first: at most a thousand."""
+    site = site_of(request)
+    return schema.Documents(items=tuple(await site.calling(lambda: papers.listed(site.here))))
+
+
+@post("/v1/documents", may=MAKES, responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG)
+async def make_document(request: AnyRequest, data: JSONBody[schema.NewDocument]) -> schema.DocumentMade:
+    """Makes a paper at a position of the log, by default its end. Made again, the same one is found."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+    made = await site.calling(
+        lambda: papers.make(site.here, data.kind, by=f"staff:{caller.email}", at=data.position, releases=data.releases)
+    )
+    return schema.DocumentMade(
+        kind=made.kind, position=made.position, sha256=made.sha256, again=made.again, to_be_provided=made.to_be_provided
+    )
+
+
+@get(
+    "/v1/documents/{sha256:str}", may=SEES, responses=shell.refusals(404), tags=TAG, media_type="application/json",
+)  # fmt: skip
+async def get_document(request: AnyRequest, sha256: DocumentRef, form: AsFormat = "json") -> Response[bytes]:
+    """A paper as a file: signed, with its proof once the log has its leaf, or to read."""
+    site = site_of(request)
+    file = await site.calling(lambda: papers.kept_as(site.here, sha256, form))
+    return Response(file, media_type=TYPES[form])
+
+
+ROUTES = [list_documents, make_document, get_document]

@@ -1,0 +1,135 @@
+"""Rows as conversations: the rule, and that real chat templates take whatever it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from licet.train.conversations import ConversationCut, conversation, prompt, with_objects
+
+from .test_plain_exports import answer, tool, user
+
+STRICT, TOOLS = ("gemma", "gemma3"), ("qwen3", "llama3_1", "qwen2_5", "glm4moe", "deepseekv3")
+
+
+def told(*messages: Any, **more: Any) -> list[tuple[str, str]]:
+    return [(one["role"], one["content"]) for one in conversation(messages, **more).messages]
+
+
+def test_messages_of_one_side_are_merged_and_the_row_ends_with_its_last_answer() -> None:
+    said = (answer("hello"), user("a"), user("b"), answer("c"), user("d"))
+    assert told(*said) == [("user", "a\n\nb"), ("assistant", "c")]
+    assert told(answer("hello"), user("a")) == []
+    assert told(user("a"), answer("  "), answer("b")) == [("user", "a"), ("assistant", "b")]
+    assert said[1] == user("a"), "what was given is not changed"
+
+
+def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
+    whole = (user("q"), answer("wait", "1", "2"), tool("x", "2"), tool("y", "1"), answer("end"))
+    assert [m["role"] for m in conversation(whole).messages] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert conversation(whole).messages[1]["tool_calls"] == whole[1]["tool_calls"]
+    before = (user("p"), answer("o"))
+    for broken in (
+        (user("q"), answer("", "1"), answer("end")),
+        (user("q"), answer("", "1"), tool("  ", "1"), answer("end")),
+        (user("q"), answer("", "1", "2"), tool("x", "1"), answer("end")),
+        (user("q"), answer("", "1"), tool("x", "2"), answer("end")),
+        (user("q"), answer("", "1"), tool("x", "1"), user("more"), answer("end")),
+        (user("q"), answer("", "1"), tool("x", "1")),
+        (user("q"), tool("x", "1"), answer("end")),
+        (
+            user("q"),
+            {
+                **answer(""),
+                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "[1"}}],
+            },
+            tool("x", "1"),
+            answer("end"),
+        ),
+        (user("q"), answer("", "1", "1"), tool("x", "1"), tool("y", "1"), answer("end")),
+    ):
+        made = conversation((*before, *broken))
+        assert (list(made.messages), made.cut) == (list(before), ConversationCut.tools), broken
+        assert conversation(broken).messages == []
+    assert told(*before, *whole, tools=False) == [("user", "p"), ("assistant", "o")]
+
+
+def test_an_empty_message_of_the_persons_ends_the_row_for_its_answer_says_what_nobody_asked() -> None:
+    made = conversation((user("a"), answer("b"), user(" "), answer("c")))
+    assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.empty)
+
+
+def test_a_prompt_is_all_that_comes_before_an_answer_or_nothing() -> None:
+    assert prompt((user("a"), answer("b"), user("c"))) == [user("a"), answer("b"), user("c")]
+    steps = (user("a"), answer("", "1"), tool("x", "1"))
+    assert prompt(steps) == list(steps)
+    assert prompt(steps, tools=False) is None
+    assert prompt((user("a"), answer("", "1"))) is None
+    assert prompt((user("a"), answer("b"))) is None
+    assert prompt(()) is None
+
+
+TEXTS = st.sampled_from(["", " ", "yes", "a <think> b", "</think> so", "def f():\n  pass", "{{ x }} {% y %}", "null"])
+IDS = st.sampled_from(["c1", "c2", ""])
+WHOLE = (
+    user("look"),
+    answer("", "c1", "c2"),
+    tool("x", "c1"),
+    tool("y", "c2"),
+    answer("", "c3"),
+    tool("z", "c3"),
+    answer("so"),
+)
+MESSAGES = st.one_of(
+    st.builds(user, TEXTS),
+    st.builds(lambda text, calls: answer(text, *calls), TEXTS, st.lists(IDS, max_size=2)),
+    st.builds(tool, TEXTS, IDS),
+)
+
+
+@pytest.fixture(scope="module")
+def templates() -> dict[str, str]:
+    trl = pytest.importorskip("trl")
+    folder = Path(trl.__file__).parent / "chat_templates"
+    return {name: (folder / f"{name}.jinja").read_text("utf-8") for name in (*STRICT, *TOOLS)}
+
+
+def rendered(template: str, messages: list[Any], **more: Any) -> str:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    texts, _ = render_jinja_template([messages], chat_template=template, bos_token="<s>", eos_token="</s>", **more)
+    return str(texts[0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(said=st.one_of(st.lists(MESSAGES, max_size=9), st.lists(MESSAGES, max_size=4).map(lambda more: [*WHOLE, *more])))
+def test_what_the_rule_leaves_alternates_and_chat_templates_take_it(templates: dict[str, str], said: list[Any]) -> None:
+    """Gemma's templates raise where roles do not alternate, Qwen3's thinks, Llama 3.1's takes one call at a time."""
+    for tools in (True, False):
+        made = list(conversation(said, tools=tools).messages)
+        if not made:
+            continue
+        spoken = [one["role"] for one in made if one["role"] != "tool" and not one.get("tool_calls")]
+        assert spoken == ["user", "assistant"] * (len(spoken) // 2)
+        assert all(one["content"].strip() for one in made if not one.get("tool_calls"))
+        parallel = any(len(one.get("tool_calls") or ()) > 1 for one in made)
+        uses = any(one["role"] == "tool" for one in made)
+        for name, template in templates.items():
+            if (uses and name in STRICT) or (parallel and name == "llama3_1"):
+                continue  # they raise, and rows that a template does not take are counted: test_recipe
+            strings = name == "deepseekv3"  # the only one that takes the arguments of a call as text
+            assert rendered(template, made if strings else with_objects(made)), name
+
+
+def test_without_the_rule_these_templates_raise(templates: dict[str, str]) -> None:
+    import jinja2
+
+    for said in ([user("a"), user("b"), answer("c")], [answer("a")]):
+        with pytest.raises(jinja2.TemplateError, match="must alternate"):
+            rendered(templates["gemma"], said)
+        made = list(conversation(said).messages)
+        assert not made or rendered(templates["gemma"], made)

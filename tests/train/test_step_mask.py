@@ -1,0 +1,149 @@
+"""Steps of several ranks: what is withdrawn before a step is taken is in it on no rank, wherever in the step it lands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from licet.errors import BusyError, UsageError
+from licet.train import step_mask
+from licet.train.gate import WhenStale
+from licet.train.step_mask import MaskedSteps, OneRank
+
+from ..release.world import build
+from .publishing import ROWS, Office, World
+
+BATCH, ACCUMULATE, POSITIONS = 2, 3, 96
+STEP = BATCH * ACCUMULATE * 2  # positions of a step of two ranks
+DIES_AT = 4
+
+
+def ranks(folder: Path, gates: Path, count: int, part: str) -> list[tuple[int, str, str]]:
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.train.rank_steps", str(folder), str(gates), str(rank), str(count), part],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=root, text=True,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    said = [one.communicate(timeout=600) for one in started]
+    return [(one.returncode, *words) for one, words in zip(started, said, strict=True)]
+
+
+def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_killed_rank_costs_no_row(
+    tmp_path: Path,
+) -> None:
+    """The gradient of each step says, bit by bit, whose rows are in it: over two ranks, and on one after a kill -9."""
+    pytest.importorskip("torch")
+    folder = tmp_path / "autumn"
+    build(folder, ROWS, rows_per_part=150)
+    world = World(folder, tmp_path, time.time)
+    first, other = ranks(folder, tmp_path, 2, "first")
+    assert other[0] == -signal.SIGKILL, other[2][-2_000:]
+    assert first[0] > 0, "a rank that is left alone stops"
+    kept = json.loads((tmp_path / "checkpoint.json").read_text())
+    taken = {position: (set(rows), attempts) for position, rows, attempts in kept["taken"]}
+    everybody = set(range(12))
+    assert taken == {
+        0: (everybody - {1, 2}, 1),  # withdrawn between read and step
+        12: (everybody, 1),
+        24: (everybody - {0, 3}, 2),  # withdrawn in the accumulation: made again without them, on both ranks
+        36: (everybody, 1),
+    }
+    assert kept["position"] == DIES_AT * STEP
+
+    world.office.ordinals, world.office.number = {1, 2, 24, 27}, 2
+    world.office.withdraw(50, 95)
+    (alone,) = ranks(folder, tmp_path, 1, "again")
+    assert alone[0] == 0, alone[2][-2_000:]
+    again = json.loads(alone[1].splitlines()[-1])
+    assert [position for position, _, _ in again] == list(range(DIES_AT * STEP, POSITIONS, BATCH * ACCUMULATE))
+    used = [position + place for position, rows, _ in kept["taken"] for place in rows]
+    for position, rows, attempts in again:
+        assert attempts == 1
+        half = position // 6 % 2 * 6
+        assert set(rows) >= {place + half for place in range(6)} - {50 % 12, 95 % 12}
+        used += [position - position % 12 + place for place in rows if half <= place < half + 6]
+    assert not set(used) & {1, 2, 24, 27}
+    assert len(used) == len(set(used)), "no row is in two steps"
+    assert set(range(POSITIONS)) - set(used) <= {1, 2, 24, 27, 50, 95}, (
+        "and none is left out but those that were withdrawn"
+    )
+
+
+# One process, and what cannot be
+
+
+def steps(office: Office, **more: Any) -> tuple[MaskedSteps, list[tuple[int, list[int]]]]:
+    heard: list[tuple[int, list[int]]] = []
+    batches = [[{"ordinal": n, "messages": []} for n in (start, start + 1)] for start in range(0, 9, 2)]
+    made = MaskedSteps(
+        batches,
+        office.gate(WhenStale.stop),
+        accumulate=2,
+        used=lambda step, found: heard.append((step, list(found))),
+        **more,
+    )
+    return made, heard
+
+
+def test_an_attempt_is_made_again_until_nothing_of_it_was_withdrawn_meanwhile(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    made, heard = steps(office, step=7)
+    seen = []
+    for step in made:
+        for attempt in step:
+            seen.append((step.number, [row["ordinal"] for batch in attempt for row in batch]))
+            if step.number == 7 and step.attempts < 3:
+                office.withdraw(step.attempts)
+            if step.number == 8 and step.attempts == 1:
+                office.withdraw(0)
+    assert seen == [(7, [0, 1, 2, 3]), (7, [0, 0, 2, 3]), (7, [0, 0, 3, 3]), (8, [4, 5, 6, 7])]
+    assert heard == [(7, [0, 1, 2, 3]), (7, [0, 2, 3]), (7, [0, 3]), (8, [4, 5, 6, 7])]
+    assert made.step == 9, "the batch that fills no step is not handed out"
+
+
+class Ahead(OneRank):
+    """Another rank, which has read a later bitmap already."""
+
+    def __init__(self, office: Office, number: int, arrives: int = 2) -> None:
+        self.office, self.number, self.asked, self.arrives = office, number, 0, arrives
+
+    def highest(self, numbers: Sequence[int]) -> list[int]:
+        self.asked += 1
+        assert self.asked < 40, "they never agree"
+        if self.asked == self.arrives:
+            self.office.withdraw(1)  # what the other has read comes to this machine too
+        if len(numbers) == 2:  # the bitmap's number, and whether it moved
+            return [max(numbers[0], self.number), numbers[1]]
+        return [max(numbers[0], -self.number)] if numbers[0] <= 0 and self.asked > 1 else list(numbers)
+
+
+def test_a_rank_that_is_behind_waits_for_the_bitmap_of_the_others_before_it_hands_out(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    made, heard = steps(office, ranks=Ahead(office, 1))
+    (attempt,) = next(iter(made))
+    assert [row["ordinal"] for batch in attempt for row in batch] == [0, 0, 2, 3]
+    assert heard == [(0, [0, 2, 3])]
+
+
+def test_a_rank_that_never_hears_what_the_others_know_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_mask, "AGREE_SECONDS_MAX", 0.0)
+    office = Office(tmp_path)
+    made, heard = steps(office, ranks=Ahead(office, 99))
+    with pytest.raises(BusyError, match="still at bitmap"):
+        next(iter(next(iter(made))))
+    assert heard == []
+    with pytest.raises(UsageError, match="at least one batch"):
+        MaskedSteps([], office.gate(), accumulate=0)
