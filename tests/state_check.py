@@ -168,6 +168,19 @@ INVARIANTS = {
             = (r.account_id, r.conversation_id, r.segment))
           OR r.place = 'safety' AND NOT EXISTS (SELECT FROM safety_bodies b WHERE (b.account_id, b.conversation_id, b.segment)
             = (r.account_id, r.conversation_id, r.segment)))""",
+    "a request's steps are numbered without a gap, from its receipt": """
+        SELECT r.request_id::text FROM rights_requests r LEFT JOIN rights_steps s USING (request_id)
+         GROUP BY r.request_id HAVING (count(s.step_no), min(s.step_no), max(s.step_no)) IS DISTINCT FROM
+           (max(s.step_no) + 1, 0, max(s.step_no)) OR bool_or((s.step = 'received') <> (s.step_no = 0))""",
+    "a request ended with the step that says so": """
+        SELECT r.request_id::text FROM rights_requests r WHERE (r.ended_at IS NOT NULL) <> EXISTS (SELECT FROM rights_steps s
+         WHERE s.request_id = r.request_id AND s.step = r.state AND s.at = r.ended_at)""",
+    "what was written without an account has its key until it is forgotten": """
+        SELECT r.request_id::text FROM rights_requests r WHERE r.account_id IS NULL
+           AND EXISTS (SELECT FROM rights_steps s WHERE s.request_id = r.request_id AND s.words IS NOT NULL)
+           <> EXISTS (SELECT FROM secrets WHERE name = 'request_' || replace(r.request_id::text, '-', ''))
+         UNION ALL SELECT name FROM secrets WHERE name LIKE 'request\\_%%' AND NOT EXISTS (SELECT FROM rights_requests r
+         WHERE name = 'request_' || replace(r.request_id::text, '-', '') AND r.account_id IS NULL AND r.forgotten_at IS NULL)""",
     "the log's leaves are numbered without a gap": """
         SELECT l.log_year::text FROM logs l LEFT JOIN outbox o USING (log_year) GROUP BY l.log_year
         HAVING (count(o.index), coalesce(max(o.index) + 1, 0)) <> (l.size, l.size)""",

@@ -18,6 +18,8 @@ from click.testing import CliRunner
 from licet.cli.command import main
 from licet.cli.terminal import folded
 from licet.config import Configuration
+from licet.consent import rights_requests
+from licet.consent.rights import RequestState
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SketchKernel
@@ -27,6 +29,7 @@ from licet.demo.files import play_files
 from licet.demo.people import Townsperson
 from licet.demo.stage import DemoPromise, DemoReport
 from licet.demo.town import play_town
+from licet.demo.town_requests import REQUESTS
 from licet.errors import UsageError
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
@@ -82,6 +85,16 @@ def test_a_small_town_keeps_every_promise(played: Played) -> None:
     assert len(played.report.promises) == 11
     assert broken(list(played.report.promises)) == []
     assert any("11 promises checked, 0 broken" in line for line in played.lines)
+
+
+def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Played) -> None:
+    found = rights_requests.listed(played.here, states=list(RequestState))
+    assert len(found) == len(REQUESTS) + 1
+    assert {one.state.value for one in found} == {"open", "paused", "answered", "refused"}
+    assert sum(one.overdue for one in found) == 1
+    assert sum(one.extended_at is not None for one in found) == 1
+    assert sum(one.account is None for one in found) == 1
+    assert len({one.region for one in found}) > 8
 
 
 def test_the_same_seed_tells_the_same_story_with_the_same_figures(played: Played, tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest
 from licet.keys.restriction_journal import Journal
 from licet.policy.state import Share, TurnRole
 from licet.proof import documents
@@ -57,6 +60,9 @@ BREAKS = {
     "what a hold keeps is not erased": "UPDATE segments SET (erased_at, key_slot) = ('2026-01-01', NULL)",
     "every copy is registered": "UPDATE copies SET ended_at = now()",
     "every registered copy is there": "DELETE FROM bodies",
+    "a request's steps are numbered without a gap, from its receipt": "DELETE FROM rights_steps WHERE step_no = 0",
+    "a request ended with the step that says so": "UPDATE rights_requests SET (state, ended_at) = ('answered', now())",
+    "what was written without an account has its key until it is forgotten": "DELETE FROM secrets WHERE name LIKE 'request%'",
     "the log's leaves are numbered without a gap": "UPDATE logs SET size = size + 1",
 }
 
@@ -78,7 +84,7 @@ def sound(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def lived_in(pool: Pool, folder: Path) -> House:
     """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew, and allowed a
-    project; a release and a log."""
+    project; a request with an account and one without; a release and a log."""
     made = House(pool, folder)
     made.open("ana", allow=True)
     made.open("bo", allow=True)
@@ -95,6 +101,9 @@ def lived_in(pool: Pool, folder: Path) -> House:
     made.about(do.Delete, "ana", "plums")
     made.choose("bo", False)
     made.tell(do.Choose(account=made.accounts["bo"], at=made.now, allow=True, scope=PROJECT))
+    for account in (made.accounts["ana"], None):
+        asked = EnteredRequest(kind=RightKind.access, words="everything", identity="a passport", account=account)
+        rights_requests.enter(made.here, asked, "staff:ada@example.org")
     documents.append(made.here)
     return made
 

@@ -16,7 +16,7 @@ from importlib.metadata import version
 import msgspec
 
 from licet.backup import wal_receiver
-from licet.consent import controller
+from licet.consent import controller, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
@@ -63,6 +63,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _notices,
             _overdue,
             _holds,
+            _requests,
             _archive,
             _orphans,
             _bodies_without_key,
@@ -248,6 +249,17 @@ def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
         yield _warning("holds", seen, "`licet hold list`, then end them or place them again with a later day")
     else:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
+
+
+def _requests(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    standing = request_register.open_requests(tx, here.clock())
+    if standing.overdue:
+        seen = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
+        yield _warning("requests", seen, "`licet request list` shows them first: answer them, or confirm their receipt")
+    elif standing.next_due is not None:
+        yield _well(
+            "requests", f"{standing.open:,} open requests of people, the next due on {written(standing.next_due)}"
+        )
 
 
 def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:

@@ -24,6 +24,10 @@ from licet.access.roles import Scope
 from licet.backup import archives, backup_manifest, dump, postgres_programs
 from licet.cli.command import main
 from licet.config import Configuration
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights import ReceivedVia
+from licet.consent.rights_requests import EnteredRequest, SendRequest
 from licet.curate import release_build
 from licet.erasure import certificates, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation
@@ -46,6 +50,7 @@ from licet.vault import commands as do
 from licet.vault.commands import HoldReason
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
+from licet.vault.requests import Write, WriteBatch
 
 from ..installed import BEGIN, House
 
@@ -682,6 +687,37 @@ def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
     assert archives.restore(place.config, folder, place.clock).applied == {"held": 2}
     with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).query(asked) == held
+
+
+def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a_no(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    by, sentence = "staff:officer", "the kettle whistles at noon"
+    with installation.installation(place.config, place.clock) as here:
+        home = Home(here, place)
+        home.open("ana", allow=True)
+        home.talk("ana", "ana-chat")
+        entered = [
+            EnteredRequest(
+                kind=RightKind.complaint, words=sentence, identity="a passport", account=account, region="DE"
+            )
+            for account in (home.accounts["ana"], None)
+        ]
+        names = [rights_requests.enter(here, one, by).shown_id for one in entered]
+        kept = [rights_requests.find(here, name) for name in names]
+        folder = archives.back_up(here, place.backups).folder
+        place.now += DAY
+        objects = SendRequest(
+            account=home.accounts["ana"], at=place.now, keyring=here.keyring, kind=RightKind.objection, via=ReceivedVia.page
+        )  # fmt: skip
+        with transaction(here.pool) as tx:
+            WriteBatch(here.keyring, place.clock).apply(tx, [Write(command=objects)])
+        assert home.decided("ana-chat") is DecisionReason.withdrawn
+    archives.restore(place.config, folder, place.clock)
+    place.now -= DAY
+    with installation.installation(place.config, place.clock) as here:
+        assert [rights_requests.find(here, name) for name in names] == kept
+        assert kept[1].steps[0].words == sentence
+        assert Home(here, place, home).decided("ana-chat") is DecisionReason.withdrawn
 
 
 def test_a_life_is_never_begun_twice(place: Place) -> None:

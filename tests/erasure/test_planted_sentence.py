@@ -45,6 +45,9 @@ import json, os, sys
 from pathlib import Path
 from licet.vault import installation
 from licet.config import Configuration
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.policy.state import Share, TurnRole
 from licet.vault.verbs import tell
 from licet.vault import commands as do
@@ -73,10 +76,16 @@ with installation.installation(Configuration.of(os.environ, Path(sys.argv[1]))) 
                         comment=encode(Content(text=say["staff comment"]))),
         do.Unhold(account=account, at=at, conversation=about, matter=say["matter"]),
     ])
+    asked = EnteredRequest(
+        kind=RightKind.complaint, words=say["complaint"], identity=say["identity"], account=account,
+    )
+    name, by = rights_requests.enter(here, asked, "staff:ada@example.org").shown_id, "staff:ada@example.org"
+    rights_requests.act(here, name, StaffAct.answer, by, words=say["reply"])
 """
 FIELDS = (
     "tool text", "tool name", "arguments", "call id", "thread", "attachment", "model", "path", "branch", "host chat",
     "host turn", "transcript title", "evidence", "matter", "staff comment",
+    "complaint", "identity", "reply",
 )  # fmt: skip
 
 

@@ -16,6 +16,9 @@ from litestar import Litestar
 from licet.access import sessions
 from licet.access.roles import StaffRole
 from licet.config import Configuration, Web
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.file import preset as policy_of
@@ -70,6 +73,18 @@ class Town:
         self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
         self.accounts[name] = account
         return account
+
+    def ask(self, name: str, words: str = "What do you keep of me?") -> str:
+        """A request of the person's that waits for them; returns its id."""
+        asked = EnteredRequest(
+            kind=RightKind.access, words=words, identity="a passport", account=self.accounts[name], region="DE"
+        )  # fmt: skip
+        by = "staff:ada@example.org"
+        found = rights_requests.enter(self.here, asked, by)
+        rights_requests.act(
+            self.here, found.shown_id, StaffAct.pause, by, reason="clarification", words="Of which year?"
+        )
+        return found.shown_id
 
     def say(self, name: str, chat: str, text: str = "How do I plant a pear tree?", **more: Any) -> UUID:
         """A turn of the person and its answer; returns the conversation."""

@@ -23,9 +23,11 @@ from licet.curate import release_build
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind
 from licet.proof import documents
-from licet.service import oversight
+from licet.release import catalog
+from licet.service import oversight, staff_tables
 from licet.store import embedded
 from licet.store.connect import Pool, opened, transaction
+from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
 
@@ -103,12 +105,20 @@ def receipt_of(town: Town, account: UUID) -> str:
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
-    lists = ("look-up", "holds", "policy", "requests", "readings", "releases", "log", "access")
-    (flag,) = oversight.flags(town.here).items
+    lists = (
+        "inbox", "look-up", "accounts", "conversations", "erasures", "recalls", "holds", "suggestions", "flags", "readings",
+        "releases", "policy", "log", "work", "access",
+    )  # fmt: skip
+    (flag,) = oversight.standing_flags(town.here)
+    (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows
+    (release,) = catalog.releases(town.here)
     return {
         "console": "/console", **{f"console-{name}": f"/console/{name}" for name in lists},
         "console-account": f"/console/accounts/{flag.account}",
         "console-conversation": f"/console/conversations/{flag.conversation}",
+        "console-erasure": f"/console/erasures/{erasure[0].value}",
+        "console-models": "/console/models",
+        "console-release": f"/console/releases/{release.release_id.hex}",
     }  # fmt: skip
 
 

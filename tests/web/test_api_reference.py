@@ -129,6 +129,11 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("read_conversation", staff)
     send("place_hold", staff)
     send("end_hold", staff)
+    send("set_region", service)
+    asked = send("send_request", {**world.person("ada")})["id"]
+    send("act_on_request", staff, request_id=asked)
+    send("reply_to_request", world.person("ada"), request_id=asked)
+    send("enter_request", staff)
     assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
 
 

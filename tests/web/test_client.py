@@ -18,6 +18,7 @@ from licet import client
 from licet.access.roles import Scope
 from licet.agent.api_transport import ApiTransport
 from licet.client import AsyncClient, Client, ConversationTurn
+from licet.consent import rights_requests
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.plugins.gates import Gates
 from licet.policy.file import preset
@@ -125,6 +126,15 @@ def test_a_day_in_the_life_of_an_assistant(world, licet) -> None:
     assert licet.send(client.set_plan("host:ana", "max")).outcome == "done"
     assert licet.send(client.set_age("host:ana", 31)).outcome == "done"
     assert licet.send(client.get_account("host:ana")).plan == "max"
+    assert licet.send(client.set_region("host:ana", "DE")).outcome == "done"
+    assert licet.send(client.set_region("host:ana", "DE")).outcome == "unchanged"
+    assert licet.send(client.get_account("host:ana")).region == "DE"
+    (access, *_) = licet.send(client.rights("host:ana")).rights
+    assert (access.kind, access.laws) == ("access", ("GDPR",))
+    asked = licet.send(client.send_request("complaint", "You asked twice.", "host:ana"))
+    assert (asked.state, asked.region, asked.steps[0].words) == ("open", "DE", "")
+    assert [one.id for one in licet.send(client.requests("host:ana")).items] == [asked.id]
+    assert licet.send(client.get_request(asked.id, "host:ana")) == asked
     assert licet.send(client.close_account("host:ana")).outcome == "done"
     with pytest.raises(RefusedError) as closed:
         licet.send(client.say("host:ana", "hello"))
@@ -147,6 +157,23 @@ def test_a_person_exports_with_a_token_that_is_made_anew(world, url) -> None:
     world.say("ana", "Pears", "plant them in November")
     with Client(url, lambda: world.token("ana")) as me:
         assert b"plant them in November" in me.send(client.export())
+
+
+def test_a_person_asks_answers_and_takes_back_with_a_client_of_their_own(world, url) -> None:
+    world.open("ana", allow=True)
+    with Client(url, lambda: world.token("ana")) as licet:
+        asked = licet.send(client.send_request("access", "What do you have of me?"))
+        assert [one.words for one in asked.steps] == ["What do you have of me?"]
+        rights_requests.act(
+            world.here, asked.id, rights_requests.StaffAct.pause, "staff:ada@example.org", reason="clarification",
+            words="Of which year?",
+        )  # fmt: skip
+        replied = licet.send(client.reply_to_request(asked.id, "Of this one."))
+        assert [one.words for one in replied.steps[1:]] == ["Of which year?", "Of this one."]
+        assert licet.send(client.withdraw_request(asked.id)).state == "withdrawn"
+        with pytest.raises(RefusedError) as ended:
+            licet.send(client.withdraw_request(asked.id))
+        assert ended.value.because == "ended"
 
 
 def test_after_503_it_tries_again_and_the_choice_is_made_once(world) -> None:
@@ -352,6 +379,8 @@ ANSWERS = {
     client.ChoiceResult: schema.ChosenAnswer, client.TurnResult: schema.TurnTakenAnswer,
     client.BulkItem: schema.BulkItemAnswer, client.FeedbackResult: schema.GivenFeedbackAnswer,
     client.SharedTurn: schema.SharedTurnAnswer, client.KeptFeedback: schema.KeptFeedbackAnswer,
+    client.SentRequest: rights_requests.SeenRequest, client.SentRequestStep: rights_requests.SeenStep,
+    client.SentRequests: schema.RequestPage, client.RightTime: schema.RightAnswer, client.RightTimes: schema.RightsAnswer,
     client.FeedbackPage: schema.FeedbackPageAnswer, client.BadgeRun: schema.BadgeRunAnswer,
     client.Badge: schema.BadgeAnswer, client.Conversation: schema.ConversationAnswer,
     client.Conversations: schema.ConversationPage, client.NoticeResult: schema.NoticeAnswer,

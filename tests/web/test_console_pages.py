@@ -16,6 +16,7 @@ from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.proof import documents
 from licet.vault.commands import Delete, Flag, Hold
+from licet.web.console.shared import SECTIONS
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 
@@ -23,8 +24,7 @@ __all__ = ["browser", "site"]
 
 EVERY = tuple(StaffRole)
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-PATHS = ("/console", "/console/look-up", "/console/holds", "/console/policy", "/console/requests", "/console/readings",
-         "/console/releases", "/console/log", "/console/documents", "/console/access")  # fmt: skip
+PATHS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
 def lived_in(site: Site) -> UUID:
@@ -50,6 +50,7 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
     from axe_playwright_python.sync_playwright import Axe
 
     flagged, axe, found = lived_in(site), Axe(), []
+    asked = site.town.ask("ana")
     account = site.town.accounts["ana"].hex
     for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
         page = site.visit_as(EVERY, "/console", viewport=size, color_scheme=scheme)
@@ -60,7 +61,12 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
             wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{name} is {wide} px too wide"
 
-        for path in (*PATHS, f"/console/accounts/acc_{account}", f"/console/conversations/conv_{flagged.hex}"):
+        for path in (
+            *PATHS,
+            f"/console/rights/{asked}",
+            f"/console/accounts/acc_{account}",
+            f"/console/conversations/conv_{flagged.hex}",
+        ):
             page.goto(site.url + path)
             assert "That did not work" not in text(page), path
             look(page, path)

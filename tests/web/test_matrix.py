@@ -19,6 +19,9 @@ from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import NOBODY, May, Scope, StaffRole
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.policy.state import Share
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
@@ -28,6 +31,7 @@ from .served import NOTICE, World
 
 GOLDEN = Path(__file__).parent / "matrix.csv"
 UNKNOWN = "0" * 31 + "1"
+ENTERS = "POST /console/rights/enter"
 OBJECTS = ("own", "other", "unknown", "deleted")
 CALLERS = ("nobody", "person", "browser", *(s.value for s in Scope), *(r.value for r in StaffRole))
 
@@ -36,6 +40,12 @@ BODIES: dict[str, Any] = {
     "POST /v1/accounts": {"host": "zoe", "plan": "pro", "age": 30},
     "PUT /v1/accounts/{account:str}/plan": {"plan": "pro"},
     "PUT /v1/accounts/{account:str}/age": {"age": 30},
+    "PUT /v1/accounts/{account:str}/region": {"region": "DE"},
+    "POST /v1/accounts/{account:str}/requests": {"kind": "access", "words": "all of it"},
+    "POST /v1/accounts/{account:str}/requests/{request_id:str}/reply": {"words": "here it is"},
+    "POST /v1/accounts/{account:str}/requests/{request_id:str}/withdraw": None,
+    "POST /v1/requests": {"account": "{account}", "kind": "access", "words": "all of it", "identity": "a passport"},
+    "POST /v1/requests/{request_id:str}/steps": {"act": "answer", "words": "here it is"},
     "POST /v1/accounts/{account:str}/close": None,
     "POST /v1/accounts/{account:str}/choices": {"allow": False},
     "POST /v1/accounts/{account:str}/projects/{project:str}/keep-out": {"title": "Work"},
@@ -52,6 +62,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
+    "POST /v1/conversations/{conversation:str}/misuse": {"decision": "dismiss"},
+    "POST /v1/erasures/{erasure:str}/run": {"dry_run": True},
+    "POST /v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge": None,
+    "POST /v1/sweep/approve": {"due": 1},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/documents": {"kind": "ropa"},
@@ -67,7 +81,9 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
-    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}",
+    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/sweep",
+    "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
+    "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
 )  # fmt: skip
 # The console, whose forms are sent as a browser sends them.
@@ -76,19 +92,41 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/conversations/{conversation:str}/read": {"reason": "person_request", "ticket": "REQ-1"},
     "POST /console/conversations/{conversation:str}/hold": {"matter": "Smith v. Acme", "reason": "litigation"},
     "POST /console/conversations/{conversation:str}/end-hold": {"matter": "Smith v. Acme"},
+    "POST /console/conversations/act": {"act": "hold", "chosen": "{conversation}"},
+    "POST /console/erasures/act": {"act": "run", "chosen": "{erasure}"},
+    "POST /console/holds/act": {"act": "end", "chosen": "{conversation}"},
+    "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
+    "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
+    "POST /console/work/approve": {},
+    ENTERS: {
+        "account": "{account}",
+        "kind": "access",
+        "words": "all of it",
+        "identity": "a passport",
+        "region": "DE",
+    },
+    "POST /console/rights/{request_id:str}/step": {"act": "answer", "words": "here it is"},
     "POST /console/releases/{release:str}/sample": {},
     "POST /console/releases/{release:str}/close": {},
     "POST /console/releases/{release:str}/row": {},
     "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
     "POST /console/releases/{release:str}/sign": {},
     "POST /console/documents": {"kind": "ropa"},
-    "POST /console/access/keys/{name:str}/revoke": {},
-    "POST /console/access/staff/{staff:str}/revoke": {},
+    "POST /console/access/keys": {"name": "assistant", "scope": "gate:read"},
+    "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes"},
+    "POST /console/access/staff": {"email": "new@example.org", "role": "auditor"},
+    "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
+    "POST /console/models/{model:str}/retire": {"confirmed": "yes"},
 }
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
-    "/console/holds", "/console/policy", "/console/requests", "/console/readings", "/console/releases", "/console/log",
-    "/console/access", "/console/releases/{release:str}", "/console/documents", "/console/documents/{sha256:str}/{form:str}",
+    "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
+    "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
+    "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/work",
+    "/console/access", "/console/models", "/console/releases/{release:str}",
+    "/console/releases/{release:str}/against/{other:str}",
+    "/console/documents", "/console/documents/{sha256:str}/{form:str}",
+    "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
@@ -98,7 +136,7 @@ OPEN = (
 )  # fmt: skip
 PAGES = (
     "/notice", "/signup", "/settings", "/preview", "/projects", "/chats", "/selection", "/timeline", "/everything",
-    "/account/close", "/erasures", "/feedback", "/takeout.zip", "/static", "/sign-in/link",
+    "/account/close", "/erasures", "/feedback", "/rights", "/takeout.zip", "/static", "/sign-in/link",
     "/sign-out",
 )  # fmt: skip
 API_ROUTES = {*BODIES, *FORMS, *(f"GET {path}" for path in (*READS, *CONSOLE))}
@@ -153,6 +191,8 @@ class Cell:
         )
         given = [f"fb_{answer.feedback.hex}" for answer in answers if answer.feedback is not None]
         self.feedback = {"own": given[0], "other": given[1], "unknown": f"fb_{UNKNOWN}"}
+        sent = [asked_and_paused(world, who) for who in (self.me, other)]
+        self.requests = {"own": sent[0], "other": sent[1], "unknown": f"req_{UNKNOWN}"}
         deleted = world.say(self.me, "c")
         gone = [(self.me, deleted), (other, world.say(other, "d"))]
         told = world.tell(
@@ -179,13 +219,26 @@ class Cell:
             .replace("{showing:str}", UNKNOWN)
             .replace("{erasure:str}", self.erasures.get(what, ""))
             .replace("{feedback_id:str}", self.feedback.get(what, ""))
+            .replace("{request_id:str}", self.requests.get(what, ""))
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
             .replace("{sha256:str}", "0" * 64)
             .replace("{form:str}", "md")
+            .replace("{other:str}", UNKNOWN)
+            .replace("{handout:str}", f"hand_{UNKNOWN}")
+            .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", self.staff)
         )
+
+
+def asked_and_paused(world: World, who: str) -> str:
+    """A request of somebody's that waits for them."""
+    asked = EnteredRequest(kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who])
+    found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
+    return rights_requests.act(
+        world.here, found.shown_id, StaffAct.pause, "staff:ada@example.org", reason="identity", words="Who are you?"
+    ).shown_id
 
 
 def uuid_of(shown: str) -> Any:
@@ -214,8 +267,14 @@ class Callers:
 def objects_of(key: str) -> tuple[str, ...]:
     if "{conversation" in key or "{turn" in key:
         return OBJECTS
-    without = ("POST /v1/turns", "POST /v1/turns:bulk", "POST /console/look-up")
-    if "{account" in key or "{erasure" in key or key in without:
+    without = (
+        "POST /v1/turns",
+        "POST /v1/turns:bulk",
+        "POST /console/look-up",
+        "POST /v1/requests",
+        "POST /console/rights/enter",
+    )
+    if "{account" in key or "{erasure" in key or "{request_id" in key or key in without:
         return OBJECTS[:3]
     return ("-",)
 

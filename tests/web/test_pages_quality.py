@@ -45,7 +45,10 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     town.tell(rated)
     gone = town.say("ana", "Old plans")
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
+    asked = town.ask("ana")
     return {
+        "rights": ("ana", "/rights"), "right": ("ana", "/rights/complaint"),
+        "request": ("ana", f"/rights/requests/{asked}"), "withdraw": ("ana", f"/rights/requests/{asked}/withdraw"),
         "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
         "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
         "preview": ("ana", "/preview"),
@@ -63,7 +66,7 @@ def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls
     for name, (who, path) in lived_in(site).items():
         for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
             page = site.visit(who, path, viewport=size, color_scheme=scheme)
-            if name in ("notice", "signup"):
+            if name in ("notice", "signup", "right", "request"):
                 page.locator("main").get_by_role("button").first.click()
                 assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
             results = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})

@@ -137,7 +137,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
             "index.html", "feedback.html", "safety_copies.html", "licet.json",
             "accounts.csv", "choices.csv", "projects.csv", "suggestions.csv",
             "recipients.csv", "messages.jsonl",
-            "feedback.jsonl", "safety_copies.jsonl", "learnt.csv",
+            "feedback.jsonl", "safety_copies.jsonl", "learnt.csv", "requests.jsonl",
         }  # fmt: skip
         assert b"Bees" in archive.read("messages.jsonl")
     page.get_by_role("link", name="Delete: Bees").click()

@@ -107,7 +107,8 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
         "accounts.csv", "choices.csv", "feedback.html", "feedback.jsonl", "index.html", "learnt.csv", "licet.json",
-        "messages.jsonl", "projects.csv", "recipients.csv", "safety_copies.html", "safety_copies.jsonl", "suggestions.csv",
+        "messages.jsonl", "projects.csv", "recipients.csv", "requests.jsonl",
+        "safety_copies.html", "safety_copies.jsonl", "suggestions.csv",
     ]  # fmt: skip
 
 

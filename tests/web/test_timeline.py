@@ -228,7 +228,7 @@ def test_terms_that_shorten_have_their_line(ana: World, api: Any) -> None:
 
 
 def test_each_empty_topic_says_that_there_is_nothing(ana: World, api: Any) -> None:
-    for topic in ("chats", "training", "readings", "safety", "feedback", "erasure"):
+    for topic in ("chats", "training", "readings", "safety", "feedback", "erasure", "requests"):
         assert WORDS.say(f"timeline.none.{topic}") in page(ana, api, f"/timeline?about={topic}")
 
 

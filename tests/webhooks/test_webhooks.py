@@ -30,6 +30,9 @@ from msgspec.structs import replace
 from licet.backup import archives
 from licet.cli.command import main
 from licet.config import Configuration, Webhooks
+from licet.consent import rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.curate import release_build
 from licet.erasure import certificates, sweeper
 from licet.erasure import epochs as chain
@@ -1122,3 +1125,28 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
             assert receiver.attempts == []
     finally:
         embedded.stop(folder / "postgres")
+
+
+def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) -> None:
+    pull(house)
+    house.open("ana", allow=True)
+    account = house.accounts["ana"]
+
+    def asked(account_id: Any) -> str:
+        entered = EnteredRequest(
+            kind=RightKind.access, words="the planted words", identity="a passport", account=account_id, region="DE"
+        )  # fmt: skip
+        return rights_requests.enter(house.here, entered, "staff:ada@example.org").shown_id
+
+    asked(None)  # of somebody without an account there is nobody to tell
+    request = asked(account)
+    rights_requests.act(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
+    rights_requests.act(house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer")
+    told = [one for one in heard(house) if one.type in (EventKind.request_received, EventKind.request_ended)]
+    shown_account = shown(Prefix.account, account)
+    assert [(one.type, one.data) for one in told] == [
+        (EventKind.request_received, {
+            "account": shown_account, "request": request, "right": "access", "due": "2025-10-01T00:00:00Z",
+        }),
+        (EventKind.request_ended, {"account": shown_account, "request": request, "right": "access", "state": "answered"}),
+    ]  # fmt: skip

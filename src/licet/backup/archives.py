@@ -203,6 +203,30 @@ def backups(here: Installation, target: Path) -> list[KeptBackup]:
     return [_kept(path, here.clock(), days) for path in found[:BACKUPS_MAX]]
 
 
+class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup as the database knows it, wherever its folder lies. ``base``: one of the whole server."""
+
+    backup: str
+    made_at: datetime
+    expires_at: datetime
+    pruned_at: datetime | None
+    base: bool
+
+
+def registered(here: Installation, most: int) -> list[RegisteredBackup]:
+    """The newest ``most`` backups that were begun, those included that were pruned since."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            "SELECT backup_id, made_at, expires_at, pruned_at, base FROM backups ORDER BY made_at DESC LIMIT %s", [most]
+        ).fetchall()
+    return [
+        RegisteredBackup(
+            backup=shown(Prefix.backup, backup), made_at=made_at, expires_at=expires_at, pruned_at=pruned_at, base=base
+        )
+        for backup, made_at, expires_at, pruned_at, base in rows
+    ]
+
+
 class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
     """What was removed: backups, and the number of WAL segments that no backup needs any more."""
 

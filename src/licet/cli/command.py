@@ -35,6 +35,7 @@ COMMANDS = {
     "preview": ("preview",),
     "proof": ("ledger", "receipt", "verify"),
     "release": ("release",),
+    "requests": ("request",),
     "review": ("review",),
     "safety": ("flag",),
     "serve": ("api-key", "serve", "staff"),

@@ -121,7 +121,22 @@ from licet.client.answers import (
     QuestionStanding as QuestionStanding,
 )
 from licet.client.answers import (
+    RightTime as RightTime,
+)
+from licet.client.answers import (
+    RightTimes as RightTimes,
+)
+from licet.client.answers import (
     Said as Said,
+)
+from licet.client.answers import (
+    SentRequest as SentRequest,
+)
+from licet.client.answers import (
+    SentRequests as SentRequests,
+)
+from licet.client.answers import (
+    SentRequestStep as SentRequestStep,
 )
 from licet.client.answers import (
     SharedTurn as SharedTurn,
@@ -246,6 +261,11 @@ def set_plan(account: str, plan: str) -> ApiRequest[ChangeResult]:
 
 def set_age(account: str, age: int | None) -> ApiRequest[ChangeResult]:
     return _changing("PUT", f"{_account(account)}/age", ChangeResult, {"age": age})
+
+
+def set_region(account: str, region: str | None) -> ApiRequest[ChangeResult]:
+    """Where the person lives, as `DE` or `US-CA`: whose clock holds for their later requests."""
+    return _changing("PUT", f"{_account(account)}/region", ChangeResult, {"region": region})
 
 
 def close_account(account: str) -> ApiRequest[ChangeResult]:
@@ -390,6 +410,36 @@ def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[Feedb
 def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[FeedbackResult]:
     """Takes one feedback back: nothing uses it from now on."""
     return _changing("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", FeedbackResult)
+
+
+def rights(account: str = "me") -> ApiRequest[RightTimes]:
+    """By when each right would be answered if it were asked for now, and by which law."""
+    return _reading(f"{_account(account)}/rights", RightTimes)
+
+
+def send_request(kind: str, words: str = "", account: str = "me") -> ApiRequest[SentRequest]:
+    """Sends a request of a person; an objection, or a request to restrict, is also the account's no."""
+    return _changing("POST", f"{_account(account)}/requests", SentRequest, {"kind": kind, "words": words})
+
+
+def requests(account: str = "me", cursor: str | None = None) -> ApiRequest[SentRequests]:
+    """The requests of an account, newest first."""
+    return _reading(f"{_account(account)}/requests", SentRequests, _at(cursor))
+
+
+def get_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
+    """A request with its steps."""
+    return _reading(f"{_account(account)}/requests/{quote(request)}", SentRequest)
+
+
+def reply_to_request(request: str, words: str, account: str = "me") -> ApiRequest[SentRequest]:
+    """Answers what staff asked, while the request waits."""
+    return _changing("POST", f"{_account(account)}/requests/{quote(request)}/reply", SentRequest, {"words": words})
+
+
+def withdraw_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
+    """Takes a request back."""
+    return _changing("POST", f"{_account(account)}/requests/{quote(request)}/withdraw", SentRequest)
 
 
 def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> ApiRequest[Events]:

@@ -52,6 +52,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     gate: str
     questions: tuple[QuestionStanding, ...]
+    region: str | None = None  # a server from before this said none
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +277,65 @@ class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
 class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[KeptFeedback, ...]
     next: str | None
+
+
+class SentRequestStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a request. ``words`` is for its own person alone."""
+
+    step: str
+    at: datetime
+    by: str
+    reason: str
+    words: str
+
+
+class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a person under the law: `open`, `paused`, `answered`, `refused` or `withdrawn`, and by when it is due."""
+
+    id: str
+    account: str | None
+    kind: str
+    via: str
+    region: str | None
+    laws: tuple[str, ...]
+    authority: str | None
+    state: str
+    received_at: datetime
+    due_at: datetime
+    overdue: bool
+    acknowledge_by: datetime | None
+    acknowledged_at: datetime | None
+    extended_at: datetime | None
+    extends_to: datetime | None
+    paused_at: datetime | None
+    clock_stops: bool
+    ended_at: datetime | None
+    readable: bool | None = None
+    steps: tuple[SentRequestStep, ...] = ()
+
+
+class SentRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of requests, newest first, without their steps."""
+
+    items: tuple[SentRequest, ...]
+    next: str | None
+
+
+class RightTime(msgspec.Struct, frozen=True, kw_only=True):
+    """By when a right would be answered if it were asked for now."""
+
+    kind: str
+    due_at: datetime
+    extends_to: datetime | None
+    acknowledge_by: datetime | None
+    laws: tuple[str, ...]
+    sources: tuple[str, ...]
+    authority: str | None
+
+
+class RightTimes(msgspec.Struct, frozen=True, kw_only=True):
+    region: str | None
+    rights: tuple[RightTime, ...]
 
 
 class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,9 @@
     feedback.jsonl   every feedback that is kept, with what it shares
     learnt.csv       which models were trained on which conversations
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
+    requests.jsonl   every request under the law, with its dates, its steps and what was written in it
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
-    licet.json       what the zip is
+    licet.json       what the zip is, and where the person lives, if that was told
     index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
@@ -34,10 +35,11 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import feedback, history, takeout_pages
+from licet.consent import feedback, history, request_register, rights_requests, takeout_pages
 from licet.consent.catalogue import Catalogue, catalogue
 from licet.consent.choices import Evidence
 from licet.consent.history import ChoiceMade, OwnProject
+from licet.consent.rights_requests import SeenRequest
 from licet.consent.takeout_pages import IndexFacts
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
@@ -45,7 +47,7 @@ from licet.policy.file import Policies
 from licet.policy.period import written
 from licet.policy.state import TurnRole, TurnState
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_region, account_view
 from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.permit import Permit
@@ -70,6 +72,7 @@ class Takeout(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     taken_at: str
     policy: str
+    region: str | None = None
 
 
 class _Out(io.RawIOBase):
@@ -106,16 +109,11 @@ def takeout(
             raise NotFoundError("no such account")
         choices = history.recorded(tx, keyring, account).choices
         within = history.projects(tx, keyring, account)
+        region = account_region.of_accounts(tx, [account])[account]
         suggested = _suggested(tx, account)
-        learnt = [
-            [
-                one.model, written(one.finished_at), one.release, one.purpose,
-                shown(Prefix.conversation, one.conversation), one.rows,
-            ]
-            for one in history.consumed(tx, account)
-        ]  # fmt: skip
-    name = shown(Prefix.account, account)
-    about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=policies.in_force(at).version)
+        learnt = _learnt(tx, account)
+    name, version = shown(Prefix.account, account), policies.in_force(at).version
+    about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=version, region=region)
     accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
     files = [
         (ABOUT, msgspec.json.encode(about)),
@@ -131,17 +129,29 @@ def takeout(
         (MESSAGES, lines(*given)),
         ("safety_copies.jsonl", safety_copies(*given)),
         (FEEDBACK, feedback_lines(*given)),
+        ("requests.jsonl", request_lines(*given)),
         (takeout_pages.FEEDBACK, takeout_pages.feedback(words, feedback_lines(*given))),
         (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
     ]
     facts = IndexFacts(
-        taken_at=at, plan=row.state.plan, files=(*(name for name, _ in files), *(name for name, _ in streams[:3])),
+        taken_at=at, plan=row.state.plan, files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
         lines={
             "settings.record": tuple(_said(words, one) for one in choices),
+            "rights.requests": tuple(_asked(words, request_lines(*given))),
             "learnt.title": tuple(f"{model}, {release}, {when}" for model, when, release, *_ in learnt),
         },
     )  # fmt: skip
     return _pieces(files, streams, _pages(words, facts, lines(*given)))
+
+
+def _learnt(tx: Transaction, account: UUID) -> list[list[Any]]:
+    return [
+        [
+            one.model, written(one.finished_at), one.release, one.purpose, shown(Prefix.conversation, one.conversation),
+            one.rows,
+        ]
+        for one in history.consumed(tx, account)
+    ]  # fmt: skip
 
 
 def _said(words: Catalogue, made: ChoiceMade) -> str:
@@ -384,3 +394,28 @@ def feedback_lines(
         if page.next is None:
             return
         before = page.next
+
+
+def request_lines(
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Iterator[bytes]:
+    """One line a request under the law, newest first, with its steps and what was written in it."""
+    before: UUID | None = None
+    while True:
+        with transactions() as tx:
+            rows = request_register.of_account(tx, account, BATCH_CONVERSATIONS_MAX, before=before)
+            found = [rights_requests.opened(tx, keyring, row) for row in rows]
+        for one in found:
+            yield msgspec.json.encode(rights_requests.seen_whole(one, at, for_staff=False)) + b"\n"
+        if len(rows) < BATCH_CONVERSATIONS_MAX:
+            return
+        before = rows[-1].request
+
+
+def _asked(words: Catalogue, found: Iterator[bytes]) -> Iterator[str]:
+    """Each request as the index says it: what it asked for, on which day, and all that was written."""
+    for line in found:
+        request = msgspec.json.decode(line, type=SeenRequest)
+        right = words.say(f"rights.kind.{request.kind.value}")
+        written_in = [one.words for one in request.steps if one.words]
+        yield ": ".join([words.say("request.of", right=right, day=words.day(request.received_at)), *written_in])

@@ -174,6 +174,6 @@ def _about(words: Catalogue, name: str) -> str:
 
 INDEX, FEEDBACK, COPIES = "index.html", "feedback.html", "safety_copies.html"
 FILES_KNOWN = frozenset({
-    "licet", "accounts", "choices", "projects", "suggestions", "learnt", "recipients", "messages", "feedback",
+    "licet", "accounts", "choices", "projects", "suggestions", "learnt", "recipients", "messages", "feedback", "requests",
     "safety_copies", "receipts", "notices", "policies", "vkeys", "verifier.py",
 })  # fmt: skip

@@ -79,6 +79,15 @@ def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
     return _detect(texts, rules.ours(), prefilter=True)
 
 
+def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
+    """What our own rules find in each text, in order, and whether it is a value that belongs to nobody."""
+    found = _resolved(texts, rules.ours(), prefilter=True)
+    return [
+        [(span, surrogates.reserved(span.kind, _plain(text[span.start : span.end]))) for span in own]
+        for text, own in zip(texts, found, strict=True)
+    ]
+
+
 def deidentify(
     texts: Sequence[str],
     key: bytes,

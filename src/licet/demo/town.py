@@ -26,6 +26,7 @@ from licet.demo.chats import BegunChat, ChatSort
 from licet.demo.checks import check_all
 from licet.demo.people import Town, Townsperson, populate
 from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, dated, plot, show_promises, silent, stage
+from licet.demo.town_requests import TownRequests
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
@@ -118,6 +119,7 @@ class _Play:
         self.planted = False
         self.to_read: list[tuple[ReaderRole, ReadReason, Townsperson, UUID]] = []
         self.readings = 0
+        self.requests = TownRequests(here)
 
     def story(self, population: int) -> Iterator[BuildResult]:
         """The town from its first day to its last; yields each release."""
@@ -145,6 +147,8 @@ class _Play:
         self._tell(f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked before every step")
         yield self._release("december-safety", "safety_classifiers")
         self._until(END)
+        self._ask()
+        self.requests.letter()
         recipients.recall_ended(self.here)
 
     def _tell(self, said: str, *more: str) -> None:
@@ -328,6 +332,11 @@ class _Play:
             ticket = f"T-{self.readings + 101}"
             self.readings += scenes.read(self.here, role, reason, ticket, person.id, conversation)
         self.to_read.clear()
+        self._ask()
+
+    def _ask(self) -> None:
+        """What people ask for under the law by now, and what is done about it."""
+        self.requests.play([one.id for one in self.town.people if one.account is not None and not one.closed])
 
     def _open(self, person: Townsperson) -> None:
         at = person.opens_at
@@ -502,7 +511,7 @@ class _Play:
         )
         self.say(
             f"  staff      {o['Flag']:,} flags, {o['Unflag']:,} taken back; {o['Hold']:,} holds, {o['Unhold']:,} ended; "
-            f"{self.readings:,} readings"
+            f"{self.readings:,} readings; {self.requests.count:,} requests of people"
         )
         self.say(
             f"  sweeps     erased {self.swept.turns:,} turns in {self.swept.segments:,} segments, and "

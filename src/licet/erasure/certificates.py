@@ -22,6 +22,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -41,9 +42,10 @@ from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_name
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, named, parse, shown, uuid7
 from licet.vault.installation import Installation
 from licet.vault.tables import lock_accounts
 from licet.webhooks import acknowledgements
@@ -454,6 +456,31 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
     return shown(Prefix.handout, row[0])
 
 
+class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of a release: how many recalls they have not acknowledged, and how many of those are overdue."""
+
+    recipient: str
+    handed_at: datetime
+    recalls: int
+    open: int
+    overdue: int
+
+
+def handouts_of(tx: Transaction, release_id: UUID, at: datetime) -> list[HandoutSeen]:
+    """Who was given a release, in order, and what was recalled from them for erasures."""
+    rows = tx.execute(
+        """SELECT h.recipient, h.handed_at, count(r.handout_id), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
+                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s)
+             FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
+            GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
+        [at, release_id],
+    )
+    return [
+        HandoutSeen(recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue)
+        for recipient, handed_at, recalls, open_, overdue in rows
+    ]
+
+
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
     """Asks every recipient of a release with rows of the erased content to take them out of use, once per handout."""
     recalled = tx.execute(
@@ -513,6 +540,46 @@ def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) 
         )
         for erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at in rows
     ]  # fmt: skip
+
+
+_DUE = (
+    KeyColumn("t.due_at", KeyType.timestamptz), KeyColumn("t.erasure_id", KeyType.uuid),
+    KeyColumn("t.handout_id", KeyType.uuid),
+)  # fmt: skip
+RECALLS = Listing(
+    columns="""t.erasure_id, t.handout_id, h.recipient, h.release_id, t.recalled_at, t.due_at, t.acknowledged_at,
+        t.acknowledged_at IS NULL AND t.due_at <= %(at)s, t.account_id""",
+    source="FROM recalls t",
+    joins="JOIN handouts h USING (handout_id)",
+    orders={
+        "due": ListOrder(label="due first", columns=_DUE),
+        "last": ListOrder(label="due last", columns=_DUE, descending=True),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="not acknowledged", looked="t.acknowledged_at IS NULL"),
+                "overdue": ListChoice(label="overdue", looked="t.acknowledged_at IS NULL AND t.due_at <= %(at)s"),
+                "acknowledged": ListChoice(label="acknowledged", kept="t.acknowledged_at IS NOT NULL"),
+            },
+        ),
+        "recipient": ListFilter(label="Recipient", sql="h.recipient = %(value)s", read=read_name, hint="lab-one"),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
+
+
+def recalls_overdue(here: Installation) -> tuple[int, datetime | None]:
+    """How many recalls nobody has acknowledged in time, and by when the first of them was due."""
+    with transaction(here.pool) as tx:
+        row = tx.execute(
+            "SELECT count(*), min(due_at) FROM recalls WHERE acknowledged_at IS NULL AND due_at <= %s", [here.clock()]
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
 
 
 def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:

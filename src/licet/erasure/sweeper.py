@@ -15,6 +15,7 @@ from datetime import datetime
 
 import msgspec
 
+from licet.consent import request_register
 from licet.erasure import certificates, sweep_batches
 from licet.erasure.sweep_batches import SweepResult
 from licet.errors import RefusedError
@@ -92,6 +93,7 @@ def sweep(
         if left < 0:
             left = _allowed(here, at)
     with transaction(here.pool) as tx:
+        request_register.forget(tx, at)
         tx.execute(
             """INSERT INTO sweeping (ended_at) VALUES (%s)
                ON CONFLICT (singleton) DO UPDATE SET ended_at = EXCLUDED.ended_at, waits_since = NULL, due = NULL,

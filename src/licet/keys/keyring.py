@@ -94,6 +94,10 @@ class Keyring:
         """The key for the stored state of a release while it is built; created on first use."""
         return self._secret(tx, _build_key(release_id))
 
+    def request_key(self, tx: Transaction, request: UUID) -> KeyMaterial:
+        """The key of what a person without an account wrote; made on first use, so never ask for one that was forgotten."""
+        return self._secret(tx, _request_key(request))
+
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
         """The seed that signs the log, as it is stored: a backup uses it to prove that its provider is the right one."""
         self.log_seed(tx)
@@ -242,4 +246,21 @@ def _build_key(release_id: UUID) -> str:
     return f"build_{release_id.hex}"
 
 
-__all__ = ["BUCKETS", "CACHE_SECONDS_MAX", "EPOCHS_LOCK", "Keyring", "bucket_of", "forget_build_key"]
+def forget_request_keys(tx: Transaction, requests: Collection[UUID]) -> None:
+    """Forgets what `Keyring.request_key` made."""
+    chain.forget_secrets(tx, [_request_key(request) for request in requests])
+
+
+def _request_key(request: UUID) -> str:
+    return f"request_{request.hex}"
+
+
+__all__ = [
+    "BUCKETS",
+    "CACHE_SECONDS_MAX",
+    "EPOCHS_LOCK",
+    "Keyring",
+    "bucket_of",
+    "forget_build_key",
+    "forget_request_keys",
+]

@@ -149,6 +149,11 @@ def account_place(account: UUID) -> bytes:
     return b"a1" + account.bytes
 
 
+def request_place(request: UUID, step: int) -> bytes:
+    """The associated data of what was written with a step of a person's request."""
+    return b"r1" + request.bytes + step.to_bytes(4, "big")
+
+
 def account_keys_place(account: UUID) -> bytes:
     return b"a2" + account.bytes
 

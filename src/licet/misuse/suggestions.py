@@ -13,22 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
-from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Model
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.vault import account_view, staff_reads, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, named, parse, shown
 from licet.vault.installation import Installation, policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+if TYPE_CHECKING:  # whoever only lists or decides does not wait for what scores
+    from licet.misuse.classifier import Model
 
 READERS = frozenset({"privacy_officer"})
 DECIDERS = frozenset({"privacy_officer", "reviewer"})
@@ -62,12 +66,16 @@ class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def suggest(
     here: Installation, model: Model, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
-    false_alarms: float = FALSE_ALARMS[TOLD_AT],
+    false_alarms: float | None = None,
 ) -> ScreeningResult:  # fmt: skip
     """Reads up to ``limit`` conversations, the newest first, and suggests those that score above an operating point.
 
-    ``false_alarms``: the false positive rate of the point, one of `classifier.FALSE_ALARMS`.
+    ``false_alarms``: the false positive rate of the point, one of `classifier.FALSE_ALARMS`; that of `classifier.TOLD_AT` by
+    default.
     """
+    from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT
+
+    false_alarms = FALSE_ALARMS[TOLD_AT] if false_alarms is None else false_alarms
     if not by.roles & READERS:
         raise DeniedError(
             f"`{by.email}` may not read conversations", "a privacy officer may: `licet staff add` gives the role"
@@ -117,32 +125,43 @@ def decide(
         raise DeniedError(
             f"`{by.email}` may not decide on suggestions", f"deciders have the role {' or '.join(sorted(DECIDERS))}"
         )
-    named, known = parse(Prefix.conversation, conversation), policies(here)
+    asked, known = parse(Prefix.conversation, conversation), policies(here)
     with transaction(here.pool) as tx:
-        account = account_view.owner(tx, named)
+        account = account_view.owner(tx, asked)
         if account is None:
             raise NotFoundError(f"no conversation `{conversation}`")
         at = here.clock()
         open_ = tx.execute(
             """SELECT score FROM suggestions WHERE account_id = %s AND conversation_id = %s AND decided_at IS NULL
                   FOR UPDATE""",
-            [account, named],
+            [account, asked],
         ).fetchone()
         if dismiss and open_ is None:
             raise RefusedError(f"there is no suggestion for `{conversation}`", because="nothing")
         if not dismiss:
             score = open_[0] if open_ is not None else None
             command = (
-                Unflag(account=account, at=at, conversation=named)
+                Unflag(account=account, at=at, conversation=asked)
                 if overturn
-                else Flag(account=account, at=at, conversation=named, score=score)
+                else Flag(account=account, at=at, conversation=asked, score=score)
             )
             (answer,) = verbs.tell_in(tx, here.keyring, known, [command])
             if answer.outcome is not Outcome.done:
                 what = "there is no flag to overturn on" if overturn else "there is nothing left to flag in"
                 raise RefusedError(f"{what} `{conversation}`", because=answer.because or answer.outcome.value)
-        _decided(tx, account, named, "dismissed" if dismiss else "overturned" if overturn else "flagged", at, by)
-        return _one(tx, account, named)
+        _decided(tx, account, asked, "dismissed" if dismiss else "overturned" if overturn else "flagged", at, by)
+        return _of(tx, account, asked)[0]
+
+
+def of_conversation(here: Installation, conversation: str) -> Suggestion:
+    """What was suggested of a conversation, and decided; NotFoundError where nothing was."""
+    asked = parse(Prefix.conversation, conversation)
+    with transaction(here.pool) as tx:
+        account = account_view.owner(tx, asked)
+        found = _of(tx, account, asked) if account is not None else []
+    if not found:
+        raise NotFoundError(f"nothing is suggested of `{conversation}`")
+    return found[0]
 
 
 # Reading
@@ -235,6 +254,53 @@ _SELECT = """SELECT g.account_id, g.conversation_id, g.score, g.suggested_at, g.
     g.decided_by FROM suggestions g"""
 
 
+_SCORED = (
+    KeyColumn("coalesce(t.score, -1)::float8", KeyType.real), KeyColumn("t.conversation_id", KeyType.uuid),
+)  # fmt: skip
+_SUGGESTED = (
+    KeyColumn("t.suggested_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+)  # fmt: skip
+# Of a conversation that is deleted, or of which nothing is kept, nothing is to be decided.
+_ALIVE = """EXISTS (SELECT FROM conversations c JOIN segments s USING (account_id, conversation_id)
+    WHERE c.account_id = t.account_id AND c.conversation_id = t.conversation_id AND c.deleted_at IS NULL
+      AND s.keep_until > %(at)s)"""
+LISTING = Listing(
+    columns="""t.conversation_id, t.score, t.suggested_at, t.suggested_by, coalesce(t.decision, 'open'), t.decided_at,
+        t.decided_by, t.account_id""",
+    source="FROM suggestions t",
+    orders={
+        "score": ListOrder(label="highest score first", columns=_SCORED, descending=True),
+        "newest": ListOrder(label="newest first", columns=_SUGGESTED, descending=True),
+        "oldest": ListOrder(label="oldest first", columns=_SUGGESTED),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="to be decided", looked="t.decided_at IS NULL", kept=_ALIVE),
+                "flagged": ListChoice(label="flagged", kept="t.decision = 'flagged'"),
+                "dismissed": ListChoice(label="dismissed", kept="t.decision = 'dismissed'"),
+                "overturned": ListChoice(label="overturned", kept="t.decision = 'overturned'"),
+            },
+        ),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
+
+
+def open_count(here: Installation) -> tuple[int, datetime | None]:
+    """How many suggestions nobody has decided, and since when the first of them waits."""
+    with transaction(here.pool) as tx:
+        row = tx.execute(
+            f"SELECT count(*), min(t.suggested_at) FROM suggestions t WHERE t.decided_at IS NULL AND {_ALIVE}",
+            {"at": here.clock()},
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
+
+
 def _listed(tx: Transaction, at: datetime) -> list[Suggestion]:
     rows = tx.execute(
         f"""{_SELECT} JOIN conversations c USING (account_id, conversation_id)
@@ -247,11 +313,11 @@ def _listed(tx: Transaction, at: datetime) -> list[Suggestion]:
     return _shown(tx, rows)
 
 
-def _one(tx: Transaction, account: UUID, conversation: UUID) -> Suggestion:
+def _of(tx: Transaction, account: UUID, conversation: UUID) -> list[Suggestion]:
     rows = tx.execute(
         f"{_SELECT} WHERE g.account_id = %s AND g.conversation_id = %s", [account, conversation]
     ).fetchall()
-    return _shown(tx, rows)[0]
+    return _shown(tx, rows)
 
 
 def _shown(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[Suggestion]:

@@ -162,12 +162,45 @@ def risk(messages: Sequence[MessageShape]) -> float:
     return sum(weight * sum(1 for _ in shape.finditer(text)) for shape, weight in _SHAPES)
 
 
+def shapes(text: str) -> Iterator[tuple[int, int]]:
+    """Where a text has what `risk` counts, what weighs most first."""
+    for shape, _ in sorted(_SHAPES, key=lambda one: -one[1]):
+        for found in shape.finditer(text[:SCANNED_CHARACTERS_MAX]):
+            yield found.span()
+
+
 # The bound
 
 
 def bound(found: int, rows: int) -> LeakBound:
     """The bound for all rows from ``found`` in ``rows`` randomly drawn ones, at 95 %, rounded up."""
     return LeakBound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
+
+
+def exact_ppm(found: int, rows: int) -> int:
+    """The exact one-sided bound of Clopper and Pearson at 95 %, in a million, rounded up; all of it for no row.
+
+    For no finding it is `1 - 0.05 ** (1 / rows)`, which the rule of three rounds up a little.
+    """
+    if not rows or found >= rows:
+        return MILLION
+    return math.ceil((1 - (1 - CONFIDENCE_PERCENT / 100) ** (1 / rows)) * MILLION) if found == 0 else _ppm(found, rows)
+
+
+def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Krippendorff's alpha of two findings a row, for words without an order; None where all of them are the same.
+
+    1 is agreement, 0 is what chance alone gives. It asks of no reader that they read every row, as Cohen's kappa does
+    (Krippendorff, Content Analysis, 4th edition 2019, chapter 12; Hayes and Krippendorff, Communication Methods and
+    Measures 1:77, 2007).
+    """
+    counts = Counter(word for pair in pairs for word in pair)
+    values = counts.total()
+    apart = values * (values - 1) - sum(count * (count - 1) for count in counts.values())
+    if not apart:
+        return None
+    differ = sum(one != other for one, other in pairs)
+    return 1 - (2 * differ * (values - 1)) / apart
 
 
 def _ppm(found: int, rows: int) -> int:

@@ -64,10 +64,29 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a sample. ``second`` is what another reader found, and who that was; None where nobody read it again."""
+
     ordinal: int
     drawn_by: DrawnBy
     finding: ReviewFinding | None
     staff: UUID | None
+    second: ReviewFinding | None
+    second_staff: UUID | None
+
+    @property
+    def pair(self) -> tuple[ReviewFinding, ReviewFinding] | None:
+        """Both findings, where two people have read it."""
+        away = (None, ReviewFinding.out_of_reach)
+        if self.finding is None or self.second is None or self.finding in away or self.second in away:
+            return None
+        return self.finding, self.second
+
+    @property
+    def stated(self) -> ReviewFinding | None:
+        """What is stated of it: what either reader found counts, and of two kinds the first reader's."""
+        if self.pair is not None and self.finding is ReviewFinding.nothing:
+            return self.second
+        return self.finding
 
 
 class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,43 +208,91 @@ def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
     return Review(**dict(zip(Review.__struct_fields__, row, strict=True))) if row else None
 
 
+class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed release that too few people have signed. ``left`` rows of an open sample have no finding, None without one;
+    ``closed`` says that a sample was closed, and ``signatures`` are those under its newest statement.
+    """
+
+    release_id: UUID
+    name: str
+    sealed_at: datetime
+    left: int | None
+    closed: bool
+    signatures: int
+
+
+def unsigned(tx: Transaction, needed: int, most: int) -> list[UnsignedRelease]:
+    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the newest first."""
+    rows = tx.execute(
+        """SELECT r.release_id, r.name, r.sealed_at, o.left_rows, c.statement_sha256 IS NOT NULL, coalesce(s.count, 0)
+             FROM releases r
+             LEFT JOIN LATERAL (
+                 SELECT (SELECT count(*) FROM review_rows w WHERE w.review_id = v.review_id AND w.finding IS NULL) AS left_rows
+                   FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NULL) o ON true
+             LEFT JOIN LATERAL (
+                 SELECT v.statement_sha256 FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NOT NULL
+                  ORDER BY v.drawn_at DESC, v.review_id DESC LIMIT 1) c ON true
+             LEFT JOIN LATERAL (
+                 SELECT count(*) FROM sign_offs f
+                  WHERE f.release_id = r.release_id AND f.statement_sha256 = c.statement_sha256) s ON true
+            WHERE r.state = 'sealed' AND (o.left_rows IS NOT NULL OR coalesce(s.count, 0) < %(needed)s)
+            ORDER BY r.sealed_at DESC, r.release_id LIMIT %(most)s""",
+        {"needed": needed, "most": most},
+    )
+    return [UnsignedRelease(**dict(zip(UnsignedRelease.__struct_fields__, row, strict=True))) for row in rows]
+
+
 def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     rows = tx.execute(
-        "SELECT ordinal, drawn_by, finding, staff_id FROM review_rows WHERE review_id = %s ORDER BY ordinal",
+        """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, s.finding, s.staff_id
+             FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
+            WHERE r.review_id = %s ORDER BY r.ordinal""",
         [review.review_id],
     )
     return [
         SampleRow(
-            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=ReviewFinding(finding) if finding else None, staff=staff
+            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=ReviewFinding(finding) if finding else None, staff=staff,
+            second=ReviewFinding(second) if second else None, second_staff=second_staff,
         )
-        for ordinal, drawn_by, finding, staff in rows
+        for ordinal, drawn_by, finding, staff, second, second_staff in rows
     ]  # fmt: skip
+
+
+_FIRST = """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND finding IS NULL
+    ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal LIMIT 1 FOR UPDATE SKIP LOCKED"""
+# Of rows that somebody else judged first: what this reader opened, then what nobody read a second time.
+_SECOND = """SELECT r.ordinal FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
+   WHERE r.review_id = %(review)s AND r.finding <> 'out_of_reach' AND r.staff_id <> %(staff)s
+     AND (s.ordinal IS NULL OR (s.finding IS NULL AND s.staff_id = %(staff)s))
+   ORDER BY s.ordinal IS NULL, r.ordinal LIMIT 1 FOR UPDATE OF r SKIP LOCKED"""
+_JUDGED = {
+    False: """UPDATE review_rows SET (finding, staff_id, read_at) = (%(finding)s, %(staff)s, %(at)s)
+               WHERE review_id = %(review)s AND ordinal = %(ordinal)s""",
+    True: """INSERT INTO second_findings (review_id, ordinal, staff_id, finding, read_at)
+             VALUES (%(review)s, %(ordinal)s, coalesce(%(staff)s, %(reader)s), %(finding)s, %(at)s)
+             ON CONFLICT (review_id, ordinal) DO UPDATE
+                SET (staff_id, finding, read_at) = (EXCLUDED.staff_id, EXCLUDED.finding, EXCLUDED.read_at)""",
+}  # fmt: skip
 
 
 def read_next(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, review: Review, policies: Policies, at: datetime, *,
-    staff: UUID, role: ReaderRole, random: Callable[[int], bytes],
+    staff: UUID, role: ReaderRole, random: Callable[[int], bytes], second: bool = False,
 ) -> RowRead | None:  # fmt: skip
     """The next row for a reader, recorded and opened: first one that they opened and did not judge, then one that
     nobody opened, then one that somebody else left. None if every row has its finding or is out of reach.
+
+    ``second``: the next one that somebody else judged, to be judged again.
     """
+    asked: dict[str, object] = {"review": review.review_id, "staff": staff, "reader": staff, "at": at}
     while True:
-        row = tx.execute(
-            """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND finding IS NULL
-                ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal
-                LIMIT 1 FOR UPDATE SKIP LOCKED""",
-            {"review": review.review_id, "staff": staff},
-        ).fetchone()
+        row = tx.execute(_SECOND if second else _FIRST, asked).fetchone()
         if row is None:
             return None
         ordinal = int(row[0])
         keys = leased(tx, keyring, of.known, [ordinal], policies, at)
         if not keys:
-            tx.execute(
-                """UPDATE review_rows SET (finding, staff_id, read_at) = ('out_of_reach', NULL, %s)
-                    WHERE review_id = %s AND ordinal = %s""",
-                [at, review.review_id, ordinal],
-            )
+            tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": "out_of_reach", "staff": None})
             continue
         (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
         note = ReadNoted(
@@ -233,22 +300,46 @@ def read_next(
             ticket=f"review-{review.review_id.hex}", turns=sum(each.count for each in source.sources), at=at,
         )  # fmt: skip
         staff_reads.record(tx, note, random)
-        tx.execute(
-            "UPDATE review_rows SET (staff_id, read_at) = (%s, %s) WHERE review_id = %s AND ordinal = %s",
-            [staff, at, review.review_id, ordinal],
-        )
+        tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
         ((_, payload),) = opened(of, keys)
         return RowRead(ordinal=ordinal, payload=payload)
 
 
-def found(tx: Transaction, review: Review, ordinal: int, finding: ReviewFinding, staff: UUID) -> bool:
+_FOUND = {
+    False: """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
+                 AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
+    True: """UPDATE second_findings SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
+                AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
+}
+_UNDONE = {
+    False: """UPDATE review_rows SET finding = NULL WHERE review_id = %(review)s AND ordinal = (
+                  SELECT r.ordinal FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
+                   WHERE r.review_id = %(review)s AND r.staff_id = %(staff)s AND r.finding <> 'out_of_reach'
+                     AND s.ordinal IS NULL ORDER BY r.read_at DESC, r.ordinal DESC LIMIT 1)
+              RETURNING ordinal""",
+    True: """UPDATE second_findings SET finding = NULL WHERE review_id = %(review)s AND ordinal = (
+                 SELECT s.ordinal FROM second_findings s
+                  WHERE s.review_id = %(review)s AND s.staff_id = %(staff)s AND s.finding <> 'out_of_reach'
+                  ORDER BY s.read_at DESC, s.ordinal DESC LIMIT 1)
+             RETURNING ordinal""",
+}
+
+
+def found(
+    tx: Transaction, review: Review, ordinal: int, finding: ReviewFinding, staff: UUID, *, second: bool = False
+) -> bool:  # fmt: skip
     """Records the finding of the row that the reader opened last; False if they did not open it."""
-    row = tx.execute(
-        """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
-              AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
-        [finding.value, review.review_id, ordinal, staff],
-    ).fetchone()
+    row = tx.execute(_FOUND[second], [finding.value, review.review_id, ordinal, staff]).fetchone()
     return row is not None
+
+
+def undo(tx: Transaction, review: Review, staff: UUID, *, second: bool = False) -> int | None:
+    """Takes the newest finding of a reader back, so that its row is their next one; its ordinal, None where there is none.
+
+    A row that a second reader has opened since keeps its first finding: theirs is given beside it.
+    """
+    row = tx.execute(_UNDONE[second], {"review": review.review_id, "staff": staff}).fetchone()
+    return int(row[0]) if row is not None else None
 
 
 def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -> None:

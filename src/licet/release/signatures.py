@@ -9,6 +9,7 @@ newest statement, so that its builder never signs it off alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -19,9 +20,9 @@ from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
 from licet.release import card, manifest, purge, purge_rows, review, sample
 from licet.release.catalog import find_release, log_key, verify_release
-from licet.release.review import ReviewFinding, ReviewStatement, StatedReview
+from licet.release.review import DrawnBy, LeakBound, ReviewFinding, ReviewStatement, StatedReview
 from licet.release.rows import MessageShape
-from licet.release.sample import ReleaseCopy, Review, ReviewSignature
+from licet.release.sample import ReleaseCopy, Review, ReviewSignature, SampleRow, UnsignedRelease
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import staff_address
 from licet.vault.installation import Installation, policies
@@ -43,12 +44,37 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
     via: str
 
 
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of which two readers said different things."""
+
+    row: int
+    first: ReviewFinding
+    second: ReviewFinding
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """How far two readers agree, over the ``rows`` that both have read. ``alpha`` is Krippendorff's, for whether a row holds
+    something at all; None where every finding is the same.
+    """
+
+    rows: int
+    alpha: float | None
+    apart: tuple[Disagreement, ...]
+
+
 class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of an open sample: rows drawn, rows with a finding, and rows left."""
+    """The state of an open sample: rows drawn, rows with a finding, and rows left.
+
+    ``bound`` is that of the rows drawn by chance and read so far; ``worst_ppm`` is the exact one as if every row of them that
+    nobody has read, or can read any more, held something.
+    """
 
     drawn: int
     done: int
     left: int
+    bound: LeakBound
+    worst_ppm: int
+    agreement: Agreement
 
 
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +132,12 @@ def place(here: Installation, name: str) -> ReleaseCopy:
     )
 
 
+def unsigned(here: Installation, most: int) -> list[UnsignedRelease]:
+    """The newest ``most`` sealed releases that are not signed off."""
+    with transaction(here.pool) as tx:
+        return sample.unsigned(tx, SIGNATURES_NEEDED, most)
+
+
 # Reviewing
 
 
@@ -126,21 +158,59 @@ def draw(
     return standing(here, name)
 
 
-def read_next(here: Installation, name: str, reader: StaffMember) -> RowShown | None:
-    """Opens the next row of the open sample for a reader, and records that; None if none is left."""
+def read_next(here: Installation, name: str, reader: StaffMember, *, second: bool = False) -> RowShown | None:
+    """Opens the next row of the open sample for a reader, and records that; None if none is left.
+
+    ``second``: the next row that somebody else judged and nobody twice. What they found is not told.
+    """
     role = _reader(reader)
     of, known = place(here, name), policies(here)
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(
             tx, here.keyring, of, drawn, known, here.clock(), staff=reader.staff_id, role=role,
-            random=here.keyring.random,
+            random=here.keyring.random, second=second,
         )  # fmt: skip
-        left = sum(row.finding is None for row in sample.rows_of(tx, drawn))
+        rows = sample.rows_of(tx, drawn)
+    left = seconds_left(rows, reader) if second else sum(row.finding is None for row in rows)
     return RowShown(ordinal=read.ordinal, left=left, messages=read.payload.messages) if read else None
 
 
-def found(here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding) -> SampleSeen:
+def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
+    """How many rows this reader may judge as the second one."""
+    away = (None, ReviewFinding.out_of_reach)
+    return sum(
+        row.finding not in away and row.staff != reader.staff_id
+        and row.second is None and row.second_staff in (None, reader.staff_id)
+        for row in rows
+    )  # fmt: skip
+
+
+def rows_for_second(here: Installation, name: str, reader: StaffMember) -> int:
+    """How many rows of the open sample this reader may judge as the second one; 0 where none is open."""
+    of = place(here, name)
+    with transaction(here.pool) as tx:
+        drawn = sample.newest(tx, of.known.release_id, closed=False)
+        return seconds_left(sample.rows_of(tx, drawn), reader) if drawn is not None else 0
+
+
+def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = False) -> int:
+    """Takes the newest finding of a reader back, and returns its row, which is the next that they are given.
+
+    RefusedError where there is none to take back.
+    """
+    _reader(reader)
+    of = place(here, name)
+    with transaction(here.pool) as tx:
+        row = sample.undo(tx, _open(tx, of), reader.staff_id, second=second)
+    if row is None:
+        raise RefusedError("there is no finding of yours to take back", because="nothing")
+    return row
+
+
+def found(
+    here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding, *, second: bool = False
+) -> SampleSeen:  # fmt: skip
     """Records the finding of a row that the reader opened; RefusedError for one that they did not open."""
     _reader(reader)
     if finding is ReviewFinding.out_of_reach:
@@ -148,7 +218,7 @@ def found(here: Installation, name: str, reader: StaffMember, ordinal: int, find
     of = place(here, name)
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
-        if not sample.found(tx, drawn, ordinal, finding, reader.staff_id):
+        if not sample.found(tx, drawn, ordinal, finding, reader.staff_id, second=second):
             raise RefusedError(
                 f"row `{ordinal}` is not the one that `{reader.email}` opened last", "open it first", because="not_read"
             )
@@ -178,12 +248,13 @@ def close(here: Installation, name: str) -> ReleaseStanding:
 
 def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) -> None:
     rows, at = sample.rows_of(tx, drawn), max(here.clock(), drawn.drawn_at)
-    results = [(row.drawn_by, row.finding) for row in rows if row.finding is not None]
+    results = [(row.drawn_by, row.stated) for row in rows if row.stated is not None]
     if left := len(rows) - len(results):
         raise RefusedError(f"`{left}` rows of the sample have no finding yet", "read them first", because="open")
+    readers = len({staff for row in rows for staff in _readers_of(row)} - {None})
     said = review.state(
         release=of.manifest.release, manifest_sha256=drawn.manifest_sha256.hex(), review=drawn.review_id.hex,
-        drawn_at=drawn.drawn_at, closed_at=at, rows=results, readers=len({row.staff for row in rows} - {None}),
+        drawn_at=drawn.drawn_at, closed_at=at, rows=results, readers=readers,
     )  # fmt: skip
     jws = signed(said.payload(), here.keyring.log_seed(tx), review.TYP)
     sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
@@ -205,10 +276,28 @@ def _open(tx: Transaction, of: ReleaseCopy) -> Review:
     return drawn
 
 
+def _readers_of(row: SampleRow) -> tuple[UUID | None, UUID | None]:
+    """Who found something, or nothing, in a row."""
+    return row.staff, row.second_staff if row.pair is not None else None
+
+
 def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
     rows = sample.rows_of(tx, drawn)
     done = sum(row.finding is not None for row in rows)
-    return SampleSeen(drawn=len(rows), done=done, left=len(rows) - done)
+    chance = [row.stated for row in rows if row.drawn_by is DrawnBy.chance]
+    read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
+    holds = sum(found is not ReviewFinding.nothing for found in read)
+    return SampleSeen(
+        drawn=len(rows), done=done, left=len(rows) - done, bound=review.bound(holds, len(read)),
+        worst_ppm=review.exact_ppm(holds + len(chance) - len(read), len(chance)), agreement=_agreement(rows),
+    )  # fmt: skip
+
+
+def _agreement(rows: Sequence[SampleRow]) -> Agreement:
+    pairs = [(row.ordinal, *row.pair) for row in rows if row.pair is not None]
+    words = [tuple("nothing" if one is ReviewFinding.nothing else "something" for one in pair) for _, *pair in pairs]
+    apart = (Disagreement(row=row, first=one, second=other) for row, one, other in pairs if one is not other)
+    return Agreement(rows=len(pairs), alpha=review.alpha([(one, other) for one, other in words]), apart=tuple(apart))
 
 
 # Signing off

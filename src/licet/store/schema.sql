@@ -55,6 +55,7 @@ CREATE TABLE accounts (
     closed_at   timestamptz,
     granted     integer NOT NULL DEFAULT 0,
     in_force    integer NOT NULL DEFAULT 0,
+    region      text CONSTRAINT region_is_of_iso_3166 CHECK (region ~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$'),
     CONSTRAINT grants_in_force_were_given CHECK (in_force BETWEEN 0 AND granted),
     CONSTRAINT closed_ends_the_grants CHECK (closed_at IS NULL OR in_force = 0)
 );
@@ -270,6 +271,7 @@ CREATE TABLE flags (
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
 );
 CREATE INDEX flags_score_due ON flags (score_until);
+CREATE INDEX flags_by_time ON flags (flagged_at, conversation_id, seq);
 
 CREATE TABLE holds (
     account_id      uuid NOT NULL,
@@ -498,6 +500,7 @@ CREATE TABLE staff_reads (
     PRIMARY KEY (account_id, read_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
 );
+CREATE UNIQUE INDEX staff_reads_by_id ON staff_reads (read_id);
 
 -- Who was shown what. Apart from what was answered: nothing here makes anything usable.
 
@@ -614,7 +617,8 @@ CREATE TABLE erasures (
 );
 CREATE UNIQUE INDEX erasures_by_id ON erasures (erasure_id);
 CREATE INDEX outbox_certificates ON outbox (payload) WHERE entry = 'certificate';
-CREATE INDEX erasures_open ON erasures (requested_at) WHERE state <> 'verified';
+CREATE INDEX erasures_by_request ON erasures (requested_at, erasure_id);
+CREATE INDEX erasures_open ON erasures (requested_at, erasure_id) WHERE state <> 'verified';
 
 -- A release's files in somebody's hands. Names of recipients are names, not sentences.
 CREATE TABLE handouts (
@@ -638,6 +642,7 @@ CREATE TABLE recalls (
     CONSTRAINT acknowledged_after_it_was_recalled CHECK (acknowledged_at >= recalled_at)
 );
 CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
+CREATE INDEX recalls_due ON recalls (due_at, erasure_id, handout_id) WHERE acknowledged_at IS NULL;
 
 -- Backups hold everything that was kept when they were made, until they are pruned or their day has come. A base backup
 -- copies pages, on which what was erased before it may still lie: a certificate names it all the same.
@@ -714,6 +719,19 @@ CREATE TABLE review_rows (
     PRIMARY KEY (review_id, ordinal),
     CONSTRAINT a_finding_has_its_time CHECK (finding IS NULL OR read_at IS NOT NULL),
     CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
+);
+
+-- What a second reader found in a row of a sample, without knowing what the first one had found. `finding` is null while the
+-- row is open before them.
+CREATE TABLE second_findings (
+    review_id uuid NOT NULL,
+    ordinal   integer NOT NULL,
+    staff_id  uuid NOT NULL REFERENCES staff,
+    finding   text CONSTRAINT second_finding_is_known CHECK (finding IN (
+                  'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
+    read_at   timestamptz NOT NULL,
+    PRIMARY KEY (review_id, ordinal),
+    FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
 );
 
 -- Signatures under one release: of two people, each under the manifest and the review that they had before them.
@@ -815,7 +833,7 @@ CREATE TABLE events (
     number         bigint,
     kind           text NOT NULL CONSTRAINT event_kind_is_known CHECK (kind IN (
                        'choice.changed', 'conversation.must_leave', 'conversation.erased', 'account.erased',
-                       'release.recalled')),
+                       'release.recalled', 'request.received', 'request.ended')),
     occurred_at    timestamptz NOT NULL,
     erasure_id     uuid,
     acknowledge_by timestamptz,
@@ -918,6 +936,57 @@ CREATE TABLE export_recalls (
 );
 CREATE INDEX export_recalls_by_export ON export_recalls (export_id);
 CREATE INDEX export_recalls_by_account ON export_recalls (account_id);
+
+-- Requests of people under the law (access, erasure, objection ..): by when each is to be answered, and what happened to it.
+-- Somebody who has no account here is entered by staff; what they wrote is under a secret of the request's own, `request_..`.
+
+-- `region`: whose clock holds, as it was at receipt. `paused_at`: since when it waits for its person; `stops`: whether its
+-- clock stands still meanwhile, and `stopped` how long it did before.
+CREATE TABLE rights_requests (
+    request_id      uuid PRIMARY KEY,
+    account_id      uuid REFERENCES accounts,
+    kind            text NOT NULL CONSTRAINT right_is_known CHECK (kind IN
+                    ('access', 'portability', 'rectification', 'erasure', 'restriction', 'objection', 'complaint')),
+    via             text NOT NULL CONSTRAINT a_request_came_by_a_known_way CHECK (via IN ('page', 'api', 'staff')),
+    region          text CONSTRAINT a_request_has_a_region_of_iso_3166 CHECK (region ~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$'),
+    received_at     timestamptz NOT NULL,
+    due_at          timestamptz NOT NULL,
+    acknowledge_by  timestamptz,
+    acknowledged_at timestamptz,
+    extended_at     timestamptz,
+    paused_at       timestamptz,
+    stops           boolean NOT NULL DEFAULT false,
+    stopped         interval NOT NULL DEFAULT '0',
+    state           text NOT NULL CONSTRAINT request_state_is_known
+                    CHECK (state IN ('open', 'paused', 'answered', 'refused', 'withdrawn')),
+    ended_at        timestamptz,
+    forgotten_at    timestamptz,
+    CONSTRAINT without_an_account_staff_entered_it CHECK (account_id IS NOT NULL OR via = 'staff'),
+    CONSTRAINT a_request_is_due_after_its_receipt CHECK (due_at > received_at),
+    CONSTRAINT what_waits_is_paused CHECK ((state = 'paused') = (paused_at IS NOT NULL)),
+    CONSTRAINT what_ended_has_its_end CHECK ((state IN ('open', 'paused')) = (ended_at IS NULL)),
+    CONSTRAINT only_what_waits_stops CHECK (NOT stops OR paused_at IS NOT NULL),
+    CONSTRAINT what_is_forgotten_ended CHECK (forgotten_at IS NULL OR ended_at IS NOT NULL)
+);
+CREATE INDEX rights_requests_due ON rights_requests (due_at, request_id) WHERE ended_at IS NULL;
+CREATE INDEX rights_requests_by_date ON rights_requests (due_at, request_id);
+CREATE INDEX rights_requests_by_account ON rights_requests (account_id, request_id);
+CREATE INDEX rights_requests_to_forget ON rights_requests (ended_at) WHERE account_id IS NULL AND forgotten_at IS NULL;
+
+-- Each step, in order; `words` is what was written with it, sealed. Rows are only ever added, and their words taken away.
+CREATE TABLE rights_steps (
+    request_id uuid NOT NULL REFERENCES rights_requests,
+    step_no    integer NOT NULL,
+    step       text NOT NULL CONSTRAINT request_step_is_known CHECK (step IN
+               ('received', 'identified', 'no_recorded', 'acknowledged', 'paused', 'replied', 'resumed', 'extended',
+                'answered', 'refused', 'withdrawn')),
+    at         timestamptz NOT NULL,
+    by         text NOT NULL CONSTRAINT who_took_a_step_is_named
+               CHECK (by ~ '^(person|licet|(host|staff|user):[^[:space:]]{1,254})$'),
+    reason     text NOT NULL DEFAULT '' CONSTRAINT a_step_s_reason_is_a_name CHECK (reason ~ '^[a-z_]{0,32}$'),
+    words      bytea,
+    PRIMARY KEY (request_id, step_no)
+);
 
 -- What staff decide about misuse, and what a classifier suggested to them.
 

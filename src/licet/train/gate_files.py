@@ -31,7 +31,7 @@ from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX, Database
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import Lease, Leases, RatedMessage
 from licet.release.registry import Release
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.train.dataset import RowDataset
@@ -200,6 +200,28 @@ def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
         )  # fmt: skip
     if known.purpose == SAFETY:
         raise RefusedError("a release for the safety classifiers is handed to nobody", because="purpose")
+
+
+class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """The leases of one recipient of a release: how many, of how many row keys, and the newest."""
+
+    recipient: str
+    leases: int
+    keys: int
+    newest_at: datetime
+
+
+def leases_of(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
+    """Who was given row keys of a release, the newest first."""
+    rows = tx.execute(
+        """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases WHERE release_id = %s
+            GROUP BY recipient ORDER BY max(given_at) DESC""",
+        [release_id],
+    )
+    return [
+        LeasesGiven(recipient=recipient, leases=leases, keys=keys, newest_at=newest_at)
+        for recipient, leases, keys, newest_at in rows
+    ]
 
 
 def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -18,7 +19,19 @@ from licet.policy.decide import Decision, Gate, decide, gate, unanswered
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
 from licet.store.connect import Transaction
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    ListOrder,
+    read_day,
+    read_last_day,
+    read_name,
+)
 from licet.vault import cold_tier, policy_versions, tables
+from licet.vault.ids import Prefix, first_of, named
 from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
@@ -105,25 +118,80 @@ def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
     return dict(rows.fetchall())
 
 
-class StoredConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation without its title or turns."""
-
-    conversation: UUID
-    kind: str
-    begun_at: datetime
-    deleted_at: datetime | None
-    narrowed: bool
-    incognito: bool
+def _begins(text: str) -> UUID:
+    """The first id of a day: what has a time in its id is found by it."""
+    return first_of(read_day(text))
 
 
-def newest_conversations(tx: Transaction, account: UUID, most: int) -> list[StoredConversation]:
-    """The newest ``most`` conversations of an account, deleted and erased ones included."""
-    rows = tx.execute(
-        """SELECT conversation_id, kind, begun_at, deleted_at, narrowed, incognito FROM conversations
-            WHERE account_id = %s ORDER BY conversation_id DESC LIMIT %s""",
-        [account, most],
-    )
-    return [StoredConversation(**dict(zip(StoredConversation.__struct_fields__, row, strict=True))) for row in rows]
+def _ends(text: str) -> UUID:
+    return first_of(read_last_day(text))
+
+
+CONVERSATIONS = Listing(
+    columns="""t.conversation_id, t.kind, t.begun_at, t.incognito, t.narrowed, t.deleted_at,
+        EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id AND h.conversation_id = t.conversation_id),
+        t.safety_until, t.account_id""",
+    source="FROM conversations t",
+    orders={
+        "newest": ListOrder(
+            label="newest first", columns=(KeyColumn("t.conversation_id", KeyType.uuid),), descending=True
+        ),
+        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.conversation_id", KeyType.uuid),)),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "listed": ListChoice(label="not deleted", kept="t.deleted_at IS NULL"),
+                "deleted": ListChoice(label="deleted", kept="t.deleted_at IS NOT NULL"),
+                "kept_out": ListChoice(label="kept out", kept="t.narrowed"),
+                "incognito": ListChoice(label="incognito", kept="t.incognito"),
+                "flagged": ListChoice(label="with a safety copy", kept="t.safety_until > %(at)s"),
+                "held": ListChoice(
+                    label="under a hold",
+                    kept="""EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id
+                                       AND h.conversation_id = t.conversation_id)""",
+                ),
+            },
+        ),
+        "kind": ListFilter(
+            label="Kind",
+            choices={one: ListChoice(label=one, kept=f"t.kind = '{one}'") for one in ("chat", "code")},
+        ),
+        "from": ListFilter(
+            label="Begun from", sql="t.conversation_id >= %(value)s", read=_begins, indexed=True, hint="2026-06-01"
+        ),
+        "to": ListFilter(
+            label="to", sql="t.conversation_id < %(value)s", read=_ends, indexed=True, hint="2026-06-30"
+        ),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
+ACCOUNTS = Listing(
+    columns="t.account_id, t.plan, t.opened_at, t.closed_at, t.in_force > 0, t.last_at",
+    source="FROM accounts t",
+    orders={
+        "newest": ListOrder(label="newest first", columns=(KeyColumn("t.account_id", KeyType.uuid),), descending=True),
+        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.account_id", KeyType.uuid),)),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="open", kept="t.closed_at IS NULL"),
+                "closed": ListChoice(label="closed", kept="t.closed_at IS NOT NULL"),
+                "granted": ListChoice(label="with a grant in force", kept="t.in_force > 0"),
+            },
+        ),
+        "plan": ListFilter(label="Plan", sql="t.plan = %(value)s", read=read_name, hint="pro"),
+        "from": ListFilter(
+            label="Opened from", sql="t.opened_at >= %(value)s", read=read_day, hint="2026-06-01"
+        ),
+        "to": ListFilter(label="to", sql="t.opened_at < %(value)s", read=read_last_day, hint="2026-06-30"),
+    },
+)  # fmt: skip
 
 
 def conversation_count(tx: Transaction, account: UUID | None = None) -> int:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,11 +30,21 @@ from licet.keys.keyring import Keyring
 from licet.ledger.entries import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    ListOrder,
+    read_day,
+    read_last_day,
+)
 from licet.store.rows import insert
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.ids import Prefix, named, shown, uuid7
 
 VERSION = 1
 SALT_BYTES = 32
@@ -160,15 +171,73 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     return _read(row)
 
 
-def newest_requests(tx: Transaction, most: int) -> list[ErasureRecord]:
-    """The newest ``most`` erasures, by the time of the request."""
-    rows = tx.execute(f"SELECT {_COLUMNS} FROM erasures ORDER BY requested_at DESC, erasure_id DESC LIMIT %s", [most])
-    return [_read(row) for row in rows]
+# By when all of it is to be gone, and whether a hold keeps any of it.
+_DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified' THEN NULL WHEN t.cause = 'hold_released' THEN t.requested_at
+    WHEN t.conversation_id IS NULL THEN greatest(t.requested_at,
+        (SELECT max(s.keep_until) FROM segments s WHERE s.account_id = t.account_id),
+        (SELECT max(f.keep_until) FROM feedback f WHERE f.account_id = t.account_id))
+    ELSE greatest(t.requested_at,
+        (SELECT max(s.keep_until) FROM segments s
+          WHERE s.account_id = t.account_id AND s.conversation_id = t.conversation_id),
+        (SELECT max(f.keep_until) FROM feedback f
+          WHERE f.account_id = t.account_id AND f.conversation_id = t.conversation_id))
+    END AS due_at) d
+    CROSS JOIN LATERAL (SELECT t.state <> 'verified' AND CASE WHEN t.conversation_id IS NULL
+        THEN EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id)
+        ELSE EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id AND h.conversation_id = t.conversation_id)
+    END AS held) k"""
+_REQUESTED = (KeyColumn("t.requested_at", KeyType.timestamptz), KeyColumn("t.erasure_id", KeyType.uuid))
+_OPEN = "t.state <> 'verified'"
+OVERDUE_DAYS = 2  # a sweep a day, and a day for whoever must approve it
+_OLD = f"t.requested_at <= %(at)s - interval '{OVERDUE_DAYS} days'"
+_LATE = f"d.due_at <= %(at)s - interval '{OVERDUE_DAYS} days' AND NOT k.held"
+
+LISTING = Listing(
+    columns=f"""t.erasure_id, t.cause, t.state, t.requested_at, d.due_at, k.held, coalesce({_LATE}, false), t.verified_at,
+        t.conversation_id, t.account_id""",
+    source="FROM erasures t",
+    joins=_DUE,
+    orders={
+        "newest": ListOrder(label="newest first", columns=_REQUESTED, descending=True),
+        "oldest": ListOrder(label="oldest first", columns=_REQUESTED),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="not finished", looked=_OPEN),
+                "overdue": ListChoice(label="overdue", looked=f"{_OPEN} AND {_OLD}", kept=_LATE, scanned_max=4_000),
+                "held": ListChoice(label="kept by a hold", looked=_OPEN, kept="k.held", scanned_max=4_000),
+                **{one.value: ListChoice(label=one.value, kept=f"t.state = '{one.value}'") for one in ErasureState},
+            },
+        ),
+        "cause": ListFilter(
+            label="After",
+            choices={
+                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.cause = '{one.value}'")
+                for one in ErasureCause
+            },
+        ),
+        "from": ListFilter(
+            label="Asked for from", sql="t.requested_at >= %(value)s", read=read_day, indexed=True, hint="2026-06-01"
+        ),
+        "to": ListFilter(
+            label="to", sql="t.requested_at < %(value)s", read=read_last_day, indexed=True, hint="2026-06-30"
+        ),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
 
 
-def request_count(tx: Transaction) -> int:
-    row = tx.execute("SELECT count(*) FROM erasures").fetchone()
-    return int(row[0]) if row else 0
+def overdue_count(tx: Transaction, at: datetime) -> tuple[int, datetime | None]:
+    """How many erasures should have been finished for `OVERDUE_DAYS`, and by when the first of them."""
+    row = tx.execute(
+        f"SELECT count(*), min(d.due_at) FROM erasures t {_DUE} WHERE {_OPEN} AND {_OLD} AND {_LATE}", {"at": at}
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:

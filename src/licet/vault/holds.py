@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +20,11 @@ import msgspec
 
 from licet.errors import NotFoundError, UsageError
 from licet.store.connect import Transaction, transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.vault import commands
 from licet.vault.account_view import owner
 from licet.vault.commands import HOLD_REVIEW, Command, Hold, HoldReason, Outcome, Unhold
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, named, parse, shown
 from licet.vault.installation import Installation
 from licet.vault.verbs import tell
 
@@ -126,6 +128,45 @@ def by_review(tx: Transaction, most: int) -> list[StoredHold]:
     return [_stored(row) for row in rows]
 
 
+_REVIEWED = (
+    KeyColumn("t.review_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.matter_hmac", KeyType.bytea),
+)  # fmt: skip
+_PLACED = (
+    KeyColumn("t.placed_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.matter_hmac", KeyType.bytea),
+)  # fmt: skip
+LISTING = Listing(
+    columns="""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, t.review_at,
+        t.review_at <= %(at)s,
+        t.account_id""",
+    source="FROM holds t",
+    orders={
+        "review": ListOrder(label="to be reviewed first", columns=_REVIEWED),
+        "newest": ListOrder(label="placed last", columns=_PLACED, descending=True),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "due": ListChoice(label="review is due", looked="t.review_at <= %(at)s"),
+                "untold": ListChoice(label="the person is not told", kept="NOT t.is_told"),
+            },
+        ),
+        "reason": ListFilter(
+            label="Reason",
+            choices={
+                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.reason = '{one.value}'")
+                for one in HoldReason
+            },
+        ),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
+
+
 def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
     """The holds on these conversations of an account that its person may be told about, oldest first."""
     rows = tx.execute(
@@ -165,13 +206,13 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
         raise UsageError(f"`{len(conversations)}` conversations at once", f"name {CONVERSATIONS_MAX} at most")
     found: list[tuple[UUID, UUID]] = []
     for text in dict.fromkeys(conversations):
-        named = parse(Prefix.conversation, text)
-        account = owner(tx, named)
+        conversation = parse(Prefix.conversation, text)
+        account = owner(tx, conversation)
         if account is None:
             raise NotFoundError(
                 f"no conversation `{text}`", "ids begin with conv_; `licet explain ACCOUNT` helps to find them"
             )
-        found.append((account, named))
+        found.append((account, conversation))
     return found
 
 

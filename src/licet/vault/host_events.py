@@ -47,6 +47,8 @@ class EventKind(StrEnum):
     conversation_erased = "conversation.erased"
     account_erased = "account.erased"
     release_recalled = "release.recalled"
+    request_received = "request.received"
+    request_ended = "request.ended"
 
 
 class LeaveReason(StrEnum):
@@ -161,6 +163,18 @@ def rows_recalled(
         "export": shown(Prefix.export, export), "rows": _runs(ordinals), "due": written(due_at),
     }  # fmt: skip
     return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts)
+
+
+def request_received(account: UUID, at: datetime, request: UUID, *, right: str, due_at: datetime) -> NewHostEvent:
+    """A person's request was received, and is to be answered by ``due_at``."""
+    facts: dict[str, Fact] = {"request": shown(Prefix.request, request), "right": right, "due": written(due_at)}
+    return NewHostEvent(account=account, kind=EventKind.request_received, at=at, facts=facts)
+
+
+def request_ended(account: UUID, at: datetime, request: UUID, *, right: str, state: str) -> NewHostEvent:
+    """A person's request was answered, refused or withdrawn: its page says what staff wrote."""
+    facts: dict[str, Fact] = {"request": shown(Prefix.request, request), "right": right, "state": state}
+    return NewHostEvent(account=account, kind=EventKind.request_ended, at=at, facts=facts)
 
 
 def _runs(ordinals: Sequence[int]) -> list[list[int]]:

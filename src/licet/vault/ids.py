@@ -30,6 +30,7 @@ class Prefix(StrEnum):
     model = "model"
     export = "exp"
     event = "evt"
+    request = "req"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:
@@ -58,6 +59,21 @@ def parse(prefix: Prefix, text: str) -> UUID:
         except ValueError:
             pass
     raise NotFoundError(f"no {prefix.name} `{text}`")
+
+
+def named(prefix: Prefix, text: str) -> UUID:
+    """The id that somebody wrote into a form or a filter; UsageError for what can be none."""
+    try:
+        return parse(prefix, text.strip())
+    except NotFoundError:
+        raise UsageError(
+            f"`{text[:40]}` is no id of the kind `{prefix.name}`", f"it begins with {prefix.value}_"
+        ) from None
+
+
+def first_of(at: datetime) -> UUID:
+    """The smallest id that is made at ``at``: an index by id then serves a filter by time."""
+    return uuid7(at, bytes(10))
 
 
 def parse_turn(text: str) -> tuple[UUID, int]:

@@ -7,15 +7,16 @@ the feedback's period. Both end with their own key, never with the segment's.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
-
-import msgspec
 
 from licet.keys.material import seal, turn_place, unseal
 from licet.policy.state import Share
 from licet.store.connect import Transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_day, read_last_day
 from licet.vault import cold_tier
 from licet.vault.copies import NO_REFERENCE, CopyPlace
+from licet.vault.ids import Prefix, named
 from licet.vault.tables import AccountRow, ConversationRow
 from licet.vault.writes import Writes
 
@@ -56,38 +57,36 @@ def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]
     return {row[0] for row in rows}
 
 
-class StoredFlag(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag; ``copy_until`` is the end of its conversation's safety copy, if there is one."""
-
-    account: UUID
-    conversation: UUID
-    flagged_at: datetime
-    score: float | None
-    score_until: datetime
-    overturned_at: datetime | None
-    copy_until: datetime | None
-
-
-def newest_flags(tx: Transaction, most: int) -> list[StoredFlag]:
-    """The newest ``most`` flags, overturned ones included."""
-    rows = tx.execute(
-        """SELECT account_id, conversation_id, f.flagged_at, f.score, f.score_until, f.overturned_at, c.safety_until
-             FROM flags f JOIN conversations c USING (account_id, conversation_id)
-            ORDER BY f.flagged_at DESC LIMIT %s""",
-        [most],
-    )
-    return [
-        StoredFlag(
-            account=account, conversation=conversation, flagged_at=at, score=score, score_until=until,
-            overturned_at=overturned, copy_until=copy_until,
-        )
-        for account, conversation, at, score, until, overturned, copy_until in rows
-    ]  # fmt: skip
-
-
-def flag_count(tx: Transaction) -> int:
-    row = tx.execute("SELECT count(*) FROM flags").fetchone()
-    return int(row[0]) if row else 0
+_FLAGGED = (
+    KeyColumn("t.flagged_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.seq", KeyType.bigint),
+)  # fmt: skip
+FLAGS = Listing(
+    columns="""t.conversation_id, t.flagged_at, t.score, t.overturned_at, c.safety_until, t.score_until, t.account_id""",
+    source="FROM flags t",
+    joins="JOIN conversations c ON c.account_id = t.account_id AND c.conversation_id = t.conversation_id",
+    orders={
+        "newest": ListOrder(label="newest first", columns=_FLAGGED, descending=True),
+        "oldest": ListOrder(label="oldest first", columns=_FLAGGED),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "stands": ListChoice(label="stands", kept="t.overturned_at IS NULL"),
+                "copied": ListChoice(
+                    label="stands, with a safety copy", kept="t.overturned_at IS NULL AND c.safety_until > %(at)s"
+                ),
+                "overturned": ListChoice(label="overturned", kept="t.overturned_at IS NOT NULL"),
+            },
+        ),
+        "from": ListFilter(label="Flagged from", sql="t.flagged_at >= %(value)s", read=read_day, indexed=True, hint="2026-06-01"),
+        "to": ListFilter(label="to", sql="t.flagged_at < %(value)s", read=read_last_day, indexed=True, hint="2026-06-30"),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip
 
 
 def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID, UUID, datetime, datetime]]:
@@ -98,6 +97,19 @@ def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID,
             WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
         [at, most],
     ).fetchall()
+
+
+def flags_before(tx: Transaction, flagged: datetime, at: datetime) -> tuple[int, datetime | None]:
+    """How many conversations stand flagged at ``at``, last before ``flagged``, and the first of these moments."""
+    row = tx.execute(
+        """SELECT count(*), min(last) FROM (
+               SELECT max(f.flagged_at) AS last FROM flags f JOIN conversations c USING (account_id, conversation_id)
+                WHERE f.overturned_at IS NULL AND c.safety_until > %(at)s GROUP BY f.account_id, f.conversation_id
+           ) standing WHERE last <= %(flagged)s""",
+        {"at": at, "flagged": flagged},
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
 
 
 def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:

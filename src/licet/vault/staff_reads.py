@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -21,9 +22,20 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.state import TurnState
 from licet.store.connect import Transaction
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    ListOrder,
+    read_day,
+    read_last_day,
+    read_name,
+)
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import uuid7
+from licet.vault.ids import Prefix, first_of, named, uuid7
 from licet.vault.permit import OpenedTurn, Permit
 from licet.vault.permit import open as open_content
 
@@ -151,7 +163,38 @@ def newest(
     return [StaffRead(**dict(zip(StaffRead.__struct_fields__, row, strict=True))) for row in rows]
 
 
-def read_count(tx: Transaction) -> int:
-    """The number of readings of all content."""
-    row = tx.execute("SELECT count(*) FROM staff_reads").fetchone()
-    return int(row[0]) if row else 0
+LISTING = Listing(
+    columns="t.read_at, t.staff_id, t.role, t.reason, t.ticket, t.turns, t.conversation_id, t.account_id",
+    source="FROM staff_reads t",
+    orders={
+        "newest": ListOrder(label="newest first", columns=(KeyColumn("t.read_id", KeyType.uuid),), descending=True),
+        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.read_id", KeyType.uuid),)),
+    },
+    filters={
+        "reason": ListFilter(
+            label="Reason",
+            choices={
+                one: ListChoice(label=one.replace("_", " "), kept=f"t.reason = '{one}'")
+                for one in (*(reason.value for reason in ReadReason), RELEASE_REVIEW)
+            },
+        ),
+        "role": ListFilter(
+            label="Role",
+            choices={
+                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.role = '{one.value}'") for one in ReaderRole
+            },
+        ),
+        "ticket": ListFilter(label="Ticket", sql="t.ticket = %(value)s", read=read_name, hint="REQ-17"),
+        "from": ListFilter(
+            label="Read from", sql="t.read_id >= %(value)s", read=lambda text: first_of(read_day(text)), indexed=True,
+            hint="2026-06-01",
+        ),
+        "to": ListFilter(
+            label="to", sql="t.read_id < %(value)s", read=lambda text: first_of(read_last_day(text)), indexed=True,
+            hint="2026-06-30",
+        ),
+        "account": ListFilter(
+            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        ),
+    },
+)  # fmt: skip

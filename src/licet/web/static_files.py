@@ -25,7 +25,7 @@ STYLESHEETS = ("licet.css", "console.css", "design.css")
 MODULES = (
     "badge.js", "data.js", "element.js", "fragment.js", "index.js", "notice.js", "receipt.js", "settings.js", "sheets.js",
 )  # fmt: skip
-EXAMPLES = "examples.js"
+SCRIPTS = ("examples.js", "review.js")
 ENTRY = "licet.js"
 FOREVER, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 
@@ -48,7 +48,7 @@ def compact_css(text: str) -> str:
 
 @cache
 def body(name: str) -> bytes:
-    """A file as it is served: a stylesheet, the script of the examples, or `elements/NAME.js`."""
+    """A file as it is served: a stylesheet, a page's own script, or `elements/NAME.js`."""
     text = (files("licet.web") / "static" / name).read_text("utf-8")
     return (compact_css(text) if name.endswith(".css") else compact(text)).encode()
 
@@ -78,7 +78,7 @@ def response(request: Request[Any, Any, Any], name: str, version: str = "") -> R
     ``version`` is the hash in its path, if there is one; an old one answers with the file of now, kept for minutes.
     """
     stylesheet, module = name in STYLESHEETS, name.removeprefix("elements/") in MODULES and name.startswith("elements/")
-    if not (stylesheet or module or (name == ENTRY and not version) or name == EXAMPLES):
+    if not (stylesheet or module or (name == ENTRY and not version) or name in SCRIPTS):
         raise NotFoundError("no such file")
     fixed = bool(version) and path(name) == f"/static/{version}/{name}"
     served = name if version or not module else f"entry {name}"

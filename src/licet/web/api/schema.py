@@ -6,15 +6,17 @@ Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or th
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from licet.consent.acts import ActKind
+from licet.consent.deadlines import REGION, RightKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
-from licet.erasure.certificates import ErasureStatus
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
+from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
 from licet.masked import Masked
@@ -25,6 +27,7 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.rows import ROWS_MAX
+from licet.service.inbox import InboxItem
 from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
@@ -55,6 +58,7 @@ Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["train
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
+Written = Annotated[str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")]
 
 
 class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +92,48 @@ class NewPlan(_In, frozen=True, kw_only=True):
 
 class NewAge(_In, frozen=True, kw_only=True):
     age: Age | None
+
+
+class NewRegion(_In, frozen=True, kw_only=True):
+    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not known."""
+
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None
+
+
+class NewRequest(_In, frozen=True, kw_only=True):
+    """A request of a person; ``words`` are theirs, sealed, and may be left out."""
+
+    kind: RightKind
+    words: Written = ""
+
+
+class NewReply(_In, frozen=True, kw_only=True):
+    words: Written
+
+
+class NewEnteredRequest(_In, frozen=True, kw_only=True):
+    """A request that reached staff another way. ``identity`` says how its sender was identified; both texts are sealed.
+
+    ``account`` is left out for somebody who has none here; the account's own region goes before ``region``. ``received_at``
+    is when it came, by default now.
+    """
+
+    kind: RightKind
+    words: Written
+    identity: Written
+    account: Ref | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None = None
+    received_at: datetime | None = None
+
+
+class NewRequestAct(_In, frozen=True, kw_only=True):
+    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`), an extension
+    (`complexity`, `number`) or a refusal; ``words`` reach the person.
+    """
+
+    act: StaffAct
+    reason: Short = ""
+    words: Written = ""
 
 
 class NewScope(_In, frozen=True, kw_only=True):
@@ -223,6 +269,7 @@ class AccountAnswer(_Out, frozen=True, kw_only=True):
     closed_at: datetime | None
     gate: Gate
     questions: tuple[QuestionAnswer, ...]
+    region: str | None
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
@@ -640,6 +687,62 @@ class DocumentMade(_Out, frozen=True, kw_only=True):
 
 class Documents(_Out, frozen=True, kw_only=True):
     items: tuple[ListedPaper, ...]
+
+
+class Inbox(_Out, frozen=True, kw_only=True):
+    items: tuple[InboxItem, ...]
+
+
+class RunErasure(_In, frozen=True, kw_only=True):
+    """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
+
+    at_once: bool = False
+    dry_run: bool = False
+
+
+class ErasureMoved(_Out, frozen=True, kw_only=True):
+    """What was to be done, and how the erasure stands now."""
+
+    forecast: ErasureForecast
+    erasure: ErasureStatus
+
+
+class MisuseDecision(_In, frozen=True, kw_only=True):
+    decision: Literal["flag", "dismiss", "overturn"]
+
+
+class SweepApproval(_In, frozen=True, kw_only=True):
+    """``due`` is the amount that the waiting sweep announced."""
+
+    due: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class RightAnswer(_Out, frozen=True, kw_only=True):
+    """By when a right would be answered if it were asked for now; ``extends_to`` if it were extended, which is told before.
+
+    ``laws`` are those whose clocks are counted: several where the region is not known, of which the strictest holds.
+    ``authority`` is whom to complain to, null where that depends on the country.
+    """
+
+    kind: RightKind
+    due_at: datetime
+    extends_to: datetime | None
+    acknowledge_by: datetime | None
+    laws: tuple[str, ...]
+    sources: tuple[str, ...]
+    authority: str | None
+
+
+class RightsAnswer(_Out, frozen=True, kw_only=True):
+    region: str | None
+    rights: tuple[RightAnswer, ...]
+
+
+class RequestPage(_Out, frozen=True, kw_only=True):
+    """Requests without their steps, and without what was written."""
+
+    items: tuple[SeenRequest, ...]
+    next: str | None
 
 
 class Erasures(_Out, frozen=True, kw_only=True):

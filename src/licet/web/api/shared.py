@@ -57,6 +57,9 @@ AccountRef = Annotated[
 ConversationRef = Annotated[
     str, PathParameter(description="`conv_..`, or `host:` and the host's own id.", min_length=1, max_length=600)
 ]
+HandoutRef = Annotated[
+    str, PathParameter(description="`hand_..`, as the recalls of an erasure have it.", min_length=1, max_length=64)
+]
 OfAccount = Annotated[
     str | None,
     QueryParameter(

@@ -45,7 +45,7 @@ class HoldForm(msgspec.Struct, frozen=True, kw_only=True):
 def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]) -> Response[Any]:
     """Places a hold, after the confirmation."""
     visit = shell.opened(request)
-    review_at, faults = _read(visit, data)
+    review_at, faults = read(visit, data)
     if faults:
         return _asking(visit, conversation, data, "place", faults=faults)
     (act,) = holds.place(
@@ -71,7 +71,7 @@ def end(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[H
     return seen_other(f"/console/conversations/{conversation}?said=freed")
 
 
-def _read(visit: Visit, data: HoldForm) -> tuple[datetime | None, Faults]:
+def read(visit: Visit, data: HoldForm) -> tuple[datetime | None, Faults]:
     faults = []
     if not data.matter.strip() or len(data.matter) > MATTER_CHARACTERS_MAX:
         faults.append(

@@ -1,130 +1,328 @@
-"""The lists of the console: holds and flags, policy, requests, readings, releases, the log; keys and staff, which can
-be revoked.
+"""The tables of the console and what can be done in them, one after another.
+
+Each is a `ConsoleTable`: its sentences, the views that many ask for, and its acts. The page, the file and the acts themselves
+are in `tables`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from litestar import Response, get, post
-from litestar.params import FromPath
 
-from licet.access import service_keys, sessions
-from licet.errors import NotFoundError
-from licet.proof import documents
-from licet.release import catalog
-from licet.service import oversight
-from licet.store.connect import transaction
-from licet.vault import installation
-from licet.web.console import shared as shell
-from licet.web.console.shared import LOOKS, OFFICE, OWNS, STAFF
-from licet.web.pages.shared import AnyRequest, seen_other
+from licet.erasure import certificates
+from licet.errors import NotFoundError, RefusedError
+from licet.misuse import suggestions
+from licet.service import staff_tables
+from licet.vault import holds as vault_holds
+from licet.vault.commands import HoldReason, Outcome
+from licet.web.api.office import member_of
+from licet.web.console import holds as hold_forms
+from licet.web.console import tables
+from licet.web.console.holds import HoldForm
+from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, Visit
+from licet.web.console.tables import ConsoleTable, Fields, SavedView, TableAct
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
+
+# Erasures
+
+
+def _would_run(visit: Visit, names: Sequence[str], at_once: bool) -> str:
+    status = certificates.status(visit.here, names[0])
+    if status.verified_at is not None:
+        return "Done already: its certificate is signed."
+    seen = certificates.forecast(visit.here, only=names[0], at_once=at_once)
+    if seen.held:
+        return "Stays: a legal hold keeps it."
+    if seen.later:
+        return f"Nothing yet: its period ends on {status.due_at:%Y-%m-%d}." if status.due_at else "Nothing yet."
+    return f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that goes."
+
+
+def _ran(visit: Visit, names: Sequence[str], at_once: bool) -> str:
+    (state,) = certificates.run(visit.here, only=names[0], at_once=at_once).states
+    return f"It is {state}." if state == "verified" else f"It is {state}: the rest follows by itself."
+
+
+ERASURES = ConsoleTable(
+    table=staff_tables.ERASURES, title="Erasures", may=OFFICE,
+    about="What people asked to have erased, from the request to the certificate. One is overdue two days after the last of"
+    " it should have been gone, unless a legal hold keeps it.",
+    views=(
+        SavedView("All", ""), SavedView("Overdue", "state=overdue&order=oldest"),
+        SavedView("Not finished", "state=open&order=oldest"), SavedView("Kept by a hold", "state=held&order=oldest"),
+    ),
+    acts=(
+        TableAct(
+            name="run", label="Move on now", may=HOLDS,
+            means="What is due of them is erased and certified now, as the next sweep would do.",
+            forecast=lambda visit, names, _: _would_run(visit, names, False),
+            apply=lambda visit, names, _: _ran(visit, names, False),
+        ),
+        TableAct(
+            name="at-once", label="Erase without waiting", may=HOLDS, destroys=True,
+            means="Their keys are destroyed now, before the period ends. Nobody can bring it back, the person included.",
+            forecast=lambda visit, names, _: _would_run(visit, names, True),
+            apply=lambda visit, names, _: _ran(visit, names, True),
+        ),
+    ),
+)  # fmt: skip
+
+
+@get("/console/erasures", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def erasures(request: AnyRequest) -> Response[Any]:
+    """What people asked to have erased, and the progress."""
+    return tables.show(request, ERASURES)
+
+
+@post("/console/erasures/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
+def act_on_erasures(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Moves the chosen erasures on, after the confirmation."""
+    return tables.act(request, ERASURES, data)
+
+
+# What recipients have to delete
+
+
+def _recall(visit: Visit, names: Sequence[str]) -> certificates.Recall:
+    erasure, handout = (*names, "", "")[:2]
+    found = [one for one in certificates.status(visit.here, erasure).recalls if one.handout == handout]
+    if not found:
+        raise NotFoundError("nothing was recalled there")
+    return found[0]
+
+
+def _would_acknowledge(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
+    one = _recall(visit, names)
+    return (
+        "On record already."
+        if one.acknowledged_at
+        else f"{one.recipient} has deleted what was recalled of {one.release}."
+    )
+
+
+def _acknowledged(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
+    one = certificates.acknowledge(visit.here, *(*names, "", "")[:2])
+    return f"On record: {one.recipient} has deleted it."
+
+
+RECALLS = ConsoleTable(
+    table=staff_tables.RECALLS, title="Recalls", may=OFFICE,
+    about="What recipients of releases were asked to take out of use, for which erasure, and by which day. An acknowledgement"
+    " is theirs: record it when they have said so.",
+    views=(
+        SavedView("All", ""), SavedView("Overdue", "state=overdue"), SavedView("Not acknowledged", "state=open"),
+    ),
+    acts=(
+        TableAct(
+            name="acknowledge", label="Record the acknowledgement", may=HOLDS,
+            means="It goes on record that the recipient took these rows out of use. The person sees it.",
+            forecast=_would_acknowledge, apply=_acknowledged,
+        ),
+    ),
+)  # fmt: skip
+
+
+@get("/console/recalls", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def recalls(request: AnyRequest) -> Response[Any]:
+    """What recipients were asked to delete, and what they answered."""
+    return tables.show(request, RECALLS)
+
+
+@post("/console/recalls/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
+def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Records what recipients acknowledged, after the confirmation."""
+    return tables.act(request, RECALLS, data)
+
+
+# Misuse
+
+
+def _would_decide(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
+    found = suggestions.of_conversation(visit.here, names[0])
+    if found.decided_at is not None:
+        raise RefusedError(f"it was {found.decision} already, by {found.decided_by}", because="decided")
+    return f"Suggested with {found.score:.2f}." if found.score is not None else "Suggested without a score."
+
+
+def _decided(visit: Visit, names: Sequence[str], dismiss: bool) -> str:
+    found = suggestions.of_conversation(visit.here, names[0])
+    if found.decided_at is not None:
+        raise RefusedError(f"it was {found.decision} already, by {found.decided_by}", because="decided")
+    done = suggestions.decide(visit.here, names[0], member_of(visit.staff), dismiss=dismiss)
+    return f"On record: {done.decision} by {done.decided_by}."
+
+
+SUGGESTIONS = ConsoleTable(
+    table=staff_tables.SUGGESTIONS, title="Suggestions of misuse", may=LOOKS,
+    about="What the misuse classifier suggests for somebody to look at. A model decides nothing: read a conversation on its"
+    " page, with a reason, and decide.",
+    views=(SavedView("All", ""), SavedView("To be decided", "state=open"), SavedView("Flagged", "state=flagged")),
+    acts=(
+        TableAct(
+            name="flag", label="Flag as misuse", may=READS,
+            means="A safety copy of what is flagged is kept for the period of the policy. The person sees the flag.",
+            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, False),
+        ),
+        TableAct(
+            name="dismiss", label="Dismiss", may=READS, means="They are no misuse. Nothing of them changes.",
+            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, True),
+        ),
+    ),
+)  # fmt: skip
+
+
+@get("/console/suggestions", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def misuse(request: AnyRequest) -> Response[Any]:
+    """What the classifier suggested, and what people decided."""
+    return tables.show(request, SUGGESTIONS)
+
+
+@post("/console/suggestions/act", may=READS, sync_to_thread=True, include_in_schema=False)
+def decide_misuse(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Flags or dismisses the chosen conversations, after the confirmation."""
+    return tables.act(request, SUGGESTIONS, data)
+
+
+FLAGS = ConsoleTable(
+    table=staff_tables.FLAGS, title="Flags", may=LOOKS,
+    about="What was flagged as misuse, how long its safety copy is kept, and how long its score.",
+    views=(
+        SavedView("All", ""), SavedView("With a safety copy", "state=copied&order=oldest"),
+        SavedView("Overturned", "state=overturned"),
+    ),
+)  # fmt: skip
+
+
+@get("/console/flags", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def flags(request: AnyRequest) -> Response[Any]:
+    """The flags, with the ends of their copies and scores."""
+    return tables.show(request, FLAGS)
+
+
+# Legal holds
+
+
+def _hold_form(data: Mapping[str, Any]) -> HoldForm:
+    return HoldForm(**{name: str(data.get(name, "")) for name in ("matter", "reason", "review", "untold")})
+
+
+def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
+    form = _hold_form(data)
+    review_at, _ = hold_forms.read(visit, form)
+    (done,) = vault_holds.place(
+        visit.here, names[:1], matter=form.matter, reason=HoldReason(form.reason), review_at=review_at,
+        is_told=not form.untold, by=f"staff:{visit.staff.email}", dry_run=dry_run,
+    )  # fmt: skip
+    if done.outcome is Outcome.unchanged:
+        return "Held for this matter already: the reason, the day of review and the telling become these."
+    return (
+        f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
+        if done.keeps
+        else "Nothing of it is kept that a hold would keep."
+    )
+
+
+def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
+    (done,) = vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=dry_run)
+    return (
+        "Stays held for another matter."
+        if done.keeps
+        else "Held for nothing else: what is over its time is erased next."
+    )
+
+
+def _matter(_: Visit, data: Mapping[str, Any]) -> Faults:
+    if str(data.get("matter", "")).strip():
+        return NO_FAULTS
+    return Faults((("end-matter", "hold-matter", "Write the matter as it was written when the hold was placed."),))
+
+
+CONVERSATIONS = ConsoleTable(
+    table=staff_tables.CONVERSATIONS, title="Conversations", may=LOOKS,
+    about="Every conversation by when it began, without its title and its words.",
+    views=(
+        SavedView("All", ""), SavedView("Deleted", "state=deleted"), SavedView("Under a hold", "state=held"),
+        SavedView("With a safety copy", "state=flagged"),
+    ),
+    acts=(
+        TableAct(
+            name="hold", label="Place a legal hold", may=HOLDS, fields="hold",
+            means="What is kept of them now stays, sealed, until the last hold on it ends. A hold makes nothing usable.",
+            check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
+            forecast=lambda visit, names, data: _hold(visit, names, data, dry_run=True),
+            apply=lambda visit, names, data: _hold(visit, names, data, dry_run=False),
+        ),
+    ),
+)  # fmt: skip
+HELD = ConsoleTable(
+    table=staff_tables.HOLDS, title="Legal holds", may=LOOKS,
+    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is for is sealed with its"
+    " conversation. A privacy officer places and ends holds.",
+    views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
+    acts=(
+        TableAct(
+            name="end", label="End a hold", may=HOLDS, fields="matter", destroys=True, check=_matter,
+            means="The hold of one matter ends. What nothing else holds and is over its time is erased by the next sweep.",
+            forecast=lambda visit, names, data: _free(visit, names, data, dry_run=True),
+            apply=lambda visit, names, data: _free(visit, names, data, dry_run=False),
+        ),
+    ),
+)  # fmt: skip
+
+
+@get("/console/conversations", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+def conversations(request: AnyRequest) -> Response[Any]:
+    """Every conversation, without content."""
+    return tables.show(request, CONVERSATIONS)
+
+
+@post("/console/conversations/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
+def hold_conversations(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Places a hold on the chosen conversations, after the confirmation."""
+    return tables.act(request, CONVERSATIONS, data)
 
 
 @get("/console/holds", may=LOOKS, sync_to_thread=True, include_in_schema=False)
 def holds(request: AnyRequest) -> Response[Any]:
-    """The conversations under legal hold, and the flagged ones. The matter of a hold is content, and is not shown."""
-    visit = shell.opened(request)
-    values = {
-        "holds": oversight.holds(visit.here), "flags": oversight.flags(visit.here), "now": visit.here.clock(),
-        "by_account": visit.allows(OFFICE),
-    }  # fmt: skip
-    return shell.page("console_holds.html", visit, title="Holds and flags", section="/console/holds", values=values)
+    """The legal holds. The matter of a hold is content, and is not shown."""
+    return tables.show(request, HELD)
 
 
-@get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def policy(request: AnyRequest) -> Response[Any]:
-    """Every version, and its published notices."""
-    visit = shell.opened(request)
-    values = {
-        "in_force": installation.policies(visit.here).in_force(visit.here.clock()),
-        "versions": oversight.versions(visit.here), "notices": oversight.notices(visit.here),
-    }  # fmt: skip
-    return shell.page("console_policy.html", visit, title="Policy", section="/console/policy", values=values)
+@post("/console/holds/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
+def end_holds(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Ends the holds of one matter on the chosen conversations, after the confirmation."""
+    return tables.act(request, HELD, data)
 
 
-@get("/console/requests", may=OFFICE, sync_to_thread=True, include_in_schema=False)
-def requests(request: AnyRequest) -> Response[Any]:
-    """What people asked to have erased, and the progress."""
-    visit = shell.opened(request)
-    values = {"requests": oversight.requests(visit.here)}
-    return shell.page("console_requests.html", visit, title="Requests", section="/console/requests", values=values)
+# Accounts, and who read what
+
+ACCOUNTS = ConsoleTable(
+    table=staff_tables.ACCOUNTS, title="Accounts", may=OFFICE,
+    about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
+    views=(SavedView("All", ""), SavedView("Closed", "state=closed"), SavedView("With a grant in force", "state=granted")),
+)  # fmt: skip
+READINGS = ConsoleTable(
+    table=staff_tables.READINGS, title="Readings", may=OFFICE,
+    about="Every reading of content by staff, with its reason and the ticket that covers it. The person sees each of theirs.",
+    views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
+)  # fmt: skip
+
+
+@get("/console/accounts", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def accounts(request: AnyRequest) -> Response[Any]:
+    """Every account."""
+    return tables.show(request, ACCOUNTS)
 
 
 @get("/console/readings", may=OFFICE, sync_to_thread=True, include_in_schema=False)
 def readings(request: AnyRequest) -> Response[Any]:
     """Every reading of content by staff."""
-    visit = shell.opened(request)
-    values = {"readings": oversight.readings(visit.here)}
-    return shell.page("console_readings.html", visit, title="Readings", section="/console/readings", values=values)
+    return tables.show(request, READINGS)
 
 
-@get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def releases(request: AnyRequest) -> Response[Any]:
-    """Every release and its counts."""
-    visit = shell.opened(request)
-    known, found = installation.policies(visit.here), catalog.releases(visit.here)
-    values = {"releases": found[::-1], "version_of": {one.release_id: known[one.version].version for one in found}}
-    return shell.page("console_releases.html", visit, title="Releases", section="/console/releases", values=values)
-
-
-@get("/console/log", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def log(request: AnyRequest) -> Response[Any]:
-    """The logs as their readers see them, and the entries that wait to be appended."""
-    visit = shell.opened(request)
-    following = request.app.state.following
-    values = {
-        "ledger": documents.status(visit.here), "fault": following.fault if following is not None else "",
-        "follows": following is not None,
-    }  # fmt: skip
-    return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
-
-
-# Keys and staff
-
-
-@get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def access(request: AnyRequest) -> Response[Any]:
-    """The keys of services, and staff."""
-    visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
-        values = {
-            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()),
-            "saved": _SAID.get(request.query_params.get("said", ""), ""), "own": visit.staff.staff_id,
-        }  # fmt: skip
-    return shell.page("console_access.html", visit, title="Keys and staff", section="/console/access", values=values)
-
-
-_SAID = {
-    "key": "The key is revoked: a server refuses it within a second.",
-    "staff": "Their roles given here are gone, and their sessions have ended.",
-}
-
-
-@post("/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Revokes a key."""
-    visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
-        service_keys.revoke(tx, name, visit.here.clock(), visit.here.keyring.restrictions)
-    return seen_other("/console/access?said=key")
-
-
-@post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_staff(request: AnyRequest, staff: FromPath[str]) -> Response[Any]:
-    """Removes a member's roles that were given here and ends their sessions; RefusedError for an owner."""
-    visit, who = shell.opened(request), _staff_id(staff)
-    with transaction(visit.here.pool) as tx:
-        sessions.revoke_staff(tx, who)
-    return seen_other("/console/access?said=staff")
-
-
-def _staff_id(text: str) -> UUID:
-    try:
-        return UUID(hex=text)
-    except ValueError:
-        raise NotFoundError("no such member of staff") from None
-
-
-ROUTES = (holds, policy, requests, readings, releases, log, access, revoke_key, revoke_staff)
+ROUTES = (
+    erasures, act_on_erasures, recalls, act_on_recalls, misuse, decide_misuse, flags, conversations, hold_conversations,
+    holds, end_holds, accounts, readings,
+)  # fmt: skip

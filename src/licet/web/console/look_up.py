@@ -5,13 +5,19 @@
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
-    /console/holds  policy  requests  readings  releases  log
-                                         lists without content
+    /console/rights  /rights/ID  /enter  requests of people by due date; one with its steps, and acting on it; entering one
+    /console/inbox                       what waits for whoever is signed in
+    /console/erasures  recalls  ..       tables without content: see `tables`
+    /console/erasures/ID                 one erasure, its places and its certificate
+    /console/models                      what learnt from what, and what of it was withdrawn since
+    /console/policy  releases  log       records without content
+    /console/work                        what runs by itself: the sweep, the keys, the backups, who hears of events
     /console/releases/ID                 one release: its sample row by row, and its signatures
-    /console/access                      keys of services, and staff; for the owner
+    /console/access                      keys of services, and staff, made and revoked; for the owner
 
-Every page shows what the routes of the API return for the same roles. Content is shown on one page only, the response
-to a form with a reason, which cannot be loaded again. A host's id is sent in a form's body, never in a URL.
+Every page shows what the routes of the API return for the same roles. A conversation's content is shown on one page only,
+the response to a form with a reason, which cannot be loaded again; what people write to the staff, on the page of their
+request, to a privacy officer. A host's id is sent in a form's body, never in a URL.
 """
 
 from __future__ import annotations
@@ -29,9 +35,10 @@ from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, Refu
 from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
-from licet.service import answers, oversight
+from licet.service import answers, oversight, staff_tables
 from licet.service.answers import AccountSeen, ConversationSeen, Forecast, PopulationStatus
 from licet.store.connect import transaction
+from licet.store.keyset import TableView
 from licet.vault import account_view, staff_reads
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import Prefix, parse
@@ -39,7 +46,20 @@ from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
 from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
-from licet.web.console import chart, holds, lists, papers, review
+from licet.web.console import (
+    access,
+    chart,
+    erasure_page,
+    holds,
+    inbox,
+    lists,
+    models,
+    papers,
+    records,
+    review,
+    rights,
+    work,
+)
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
@@ -158,9 +178,10 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     values = {
         "seen": seen, "meaning": MEANING, "because": DecisionReason, "reads": read,
-        "conversations": oversight.conversations(visit.here, holder),
+        "conversations": staff_tables.read(visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})),
+        "by_account": True,
     }  # fmt: skip
-    return shell.page("console_account.html", visit, title="Account", section="/console/look-up", values=values)
+    return shell.page("console_account.html", visit, title="Account", section="/console/accounts", values=values)
 
 
 @get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
@@ -203,7 +224,7 @@ def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[
         return _conversation(visit, conversation, data, Faults((("reason", "reason", fault),)), status=403)
     values = {"conversation": conversation, "turns": turns, "reason": REASONS[why.reason], "ticket": why.ticket}
     return shell.page(
-        "console_read.html", visit, title="Conversation, opened", section="/console/look-up", values=values
+        "console_read.html", visit, title="Conversation, opened", section="/console/conversations", values=values
     )
 
 
@@ -217,7 +238,7 @@ def _conversation(
         "hold_reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX,
     }  # fmt: skip
     return shell.page(
-        "console_conversation.html", visit, title="Conversation", section="/console/look-up", errors=faults,
+        "console_conversation.html", visit, title="Conversation", section="/console/conversations", errors=faults,
         values=values, status=status if faults else 200,
     )  # fmt: skip
 
@@ -252,8 +273,9 @@ ROUTES = (
     Router(
         path="/",
         route_handlers=[
-            overview, look_up, find, account, conversation, read, *lists.ROUTES, *review.ROUTES,
-            *holds.ROUTES, *papers.ROUTES,
+            overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
+            *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
+            *access.ROUTES, *papers.ROUTES, *rights.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

@@ -1,8 +1,10 @@
 """One release in the console: what was done since its seal, its sample row by row, and both signatures.
 
-    /console/releases/ID                     its state
+    /console/releases/ID                     how it came about, who has it, and its review
+    /console/releases/ID/against/ID          what differs from another
     /console/releases/ID/sample  ../close    draws a sample; states what was found
-    /console/releases/ID/row  ../finding     opens the next row, recorded; stores its finding, and opens the next
+    /console/releases/ID/row                 opens the next row, recorded
+    /console/releases/ID/finding             stores its finding, and opens the next; or takes the last one back
     /console/releases/ID/sign                a signature of the signed-in member of staff
 
 Content is shown only in the responses to two forms, as everywhere in the console, and cannot be loaded again.
@@ -10,7 +12,8 @@ Content is shown only in the responses to two forms, as everywhere in the consol
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Response, get, post
@@ -18,12 +21,18 @@ from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
-from licet.release import registry, signatures
+from licet.masked import Masked
+from licet.release import catalog, registry, signatures
+from licet.release.diff import GONE, NEW
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, StaffMember
+from licet.release.rows import MessageShape
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
+from licet.service import release_view
 from licet.store.connect import transaction
 from licet.web.api import shared
+from licet.web.api.office import member_of
+from licet.web.console import funnel
 from licet.web.console import shared as shell
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.pages.shared import AnyRequest, seen_other
@@ -37,6 +46,10 @@ FINDINGS = {
     ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
     ReviewFinding.other: "Something else that identifies",
 }  # fmt: skip
+
+
+if TYPE_CHECKING:
+    from licet.curate.row_marks import RowMark
 
 
 class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +66,14 @@ class SignForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader found in a row; ``then`` is `stop` if the reader stops for now."""
+    """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they take their last one back.
+    ``second`` is `yes` for whoever judges what another has judged.
+    """
 
     row: str = ""
     finding: str = ""
     then: str = ""
+    second: str = ""
 
 
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -69,8 +85,33 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     values = {
         "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+        "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
+        "names": FINDINGS, **_facts(visit, known, is_here),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
+
+
+def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
+    """What is told of a release beside its review, and the releases that it can be held against."""
+    if not is_here:
+        return {"view": None, "bars": None, "others": []}
+    view = release_view.view(visit.here, known)
+    others = [
+        one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
+    ]
+    return {"view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1]}
+
+
+@get("/console/releases/{release:str}/against/{other:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
+    """What a release has that another has not, and the reverse: settings, counts, and rows by reason."""
+    visit = shell.opened(request)
+    new, old = _known(visit, release), _known(visit, other)
+    found = catalog.diff_releases(visit.here, _folder(visit, old), _folder(visit, new))
+    values = {"new": new, "old": old, "found": found, "why": {NEW: "not there yet", GONE: "not there any more"}}
+    return shell.page(
+        "console_against.html", visit, title=f"{new.name} against {old.name}", section=SECTION, values=values
+    )
 
 
 @post("/console/releases/{release:str}/sample", may=DRAWS, sync_to_thread=True, include_in_schema=False)
@@ -93,23 +134,26 @@ def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 
 
 @post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
-def row(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
-    return _next(visit, _known(visit, release))
+    return _next(visit, _known(visit, release), data.second == "yes")
 
 
 @post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
 def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
-    """Stores the finding of a row, and opens the next one unless the reader stops."""
+    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the last finding back."""
     visit = shell.opened(request)
-    known = _known(visit, release)
+    known, second = _known(visit, release), data.second == "yes"
+    if data.then == "undo":
+        signatures.undo(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
+        return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     signatures.found(
-        visit.here, _folder(visit, known), _member(visit), _count(data.row), ReviewFinding(data.finding)
+        visit.here, _folder(visit, known), member_of(visit.staff), _count(data.row), ReviewFinding(data.finding), second=second
     )  # fmt: skip
-    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known)
+    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
 @post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
@@ -117,16 +161,43 @@ def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignF
     """Signs a release as the signed-in member of staff, after every check."""
     visit = shell.opened(request)
     known = _known(visit, release)
-    signatures.sign(visit.here, _folder(visit, known), _member(visit), names_in=data.names_in == "yes")
+    signatures.sign(visit.here, _folder(visit, known), member_of(visit.staff), names_in=data.names_in == "yes")
     return seen_other(_path(known))
 
 
-def _next(visit: Visit, known: Release) -> Response[Any]:
-    read = signatures.read_next(visit.here, _folder(visit, known), _member(visit))
+def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
+    read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
     if read is None:
         return seen_other(_path(known))
-    values = {"release": known, "read": read, "findings": FINDINGS}
+    of = signatures.standing(visit.here, _folder(visit, known)).sample
+    values = {
+        "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": of.drawn if of is not None else 0,
+        "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
+    }  # fmt: skip
     return shell.page("console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values)
+
+
+class TextPiece(Masked, msgspec.Struct, frozen=True):
+    """A piece of a text, and the mark that it has; none where ``mark`` is empty."""
+
+    text: str
+    mark: str = ""
+    kind: str = ""
+
+
+def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
+    from licet.curate import row_marks  # here, so that no other page waits for the rules to be compiled
+
+    return zip(read.messages, row_marks.marks([message["content"] for message in read.messages]), strict=True)
+
+
+def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
+    """A text cut where its marks begin and end."""
+    found, place = list[TextPiece](), 0
+    for one in marks:
+        found += [TextPiece(text[place : one.start]), TextPiece(text[one.start : one.end], one.mark.value, one.kind)]
+        place = one.end
+    return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 
 
 def _known(visit: Visit, release: str) -> Release:
@@ -147,16 +218,10 @@ def _path(known: Release) -> str:
     return f"/console/releases/{known.release_id.hex}"
 
 
-def _member(visit: Visit) -> StaffMember:
-    staff = visit.staff
-    roles = frozenset(role.value for role in staff.roles)
-    return StaffMember(staff_id=staff.staff_id, email=staff.email, roles=roles, via="console")
-
-
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise UsageError(f"`{text[:20]}` is not a number")
     return int(text)
 
 
-ROUTES = (one, draw, close, row, finding, sign)
+ROUTES = (one, against, draw, close, row, finding, sign)

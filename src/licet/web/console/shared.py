@@ -32,6 +32,7 @@ STAFF = may(staff=tuple(StaffRole))
 OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
 HOLDS = may(staff=(StaffRole.privacy_officer,))
+ANSWERS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 
@@ -45,15 +46,24 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SECTIONS = (
+    Section(path="/console/inbox", label="Inbox", may=STAFF),
     Section(path="/console", label="Overview", may=STAFF),
     Section(path="/console/look-up", label="Look up", may=LOOKS),
-    Section(path="/console/holds", label="Holds and flags", may=LOOKS),
-    Section(path="/console/policy", label="Policy", may=STAFF),
-    Section(path="/console/requests", label="Requests", may=OFFICE),
+    Section(path="/console/accounts", label="Accounts", may=OFFICE),
+    Section(path="/console/conversations", label="Conversations", may=LOOKS),
+    Section(path="/console/rights", label="Requests of people", may=OFFICE),
+    Section(path="/console/erasures", label="Erasures", may=OFFICE),
+    Section(path="/console/recalls", label="Recalls", may=OFFICE),
+    Section(path="/console/holds", label="Holds", may=LOOKS),
+    Section(path="/console/suggestions", label="Misuse", may=LOOKS),
+    Section(path="/console/flags", label="Flags", may=LOOKS),
     Section(path="/console/readings", label="Readings", may=OFFICE),
     Section(path="/console/releases", label="Releases", may=STAFF),
+    Section(path="/console/models", label="Models", may=STAFF),
+    Section(path="/console/policy", label="Policy", may=STAFF),
     Section(path="/console/log", label="Log", may=STAFF),
     Section(path="/console/documents", label="Papers", may=OFFICE),
+    Section(path="/console/work", label="Background work", may=STAFF),
     Section(path="/console/access", label="Keys and staff", may=OWNS),
 )
 
@@ -71,6 +81,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     def allows(self, may: May) -> bool:
         return not may.staff.isdisjoint(self.staff.roles)
+
+    def may_open(self, page: str) -> bool:
+        """Whether the section of a page is open to the reader."""
+        within = [one for one in SECTIONS if page.partition("?")[0].startswith(one.path)]
+        return bool(within) and self.allows(max(within, key=lambda one: len(one.path)).may)
 
 
 def opened(request: AnyRequest) -> Visit:
@@ -90,7 +105,7 @@ def page(
     shown = {
         "csrf": visit.csrf, "sections": [one for one in SECTIONS if visit.allows(one.may)], "place": section,
         "who": visit.staff.email, "roles": ", ".join(roles), "errors": errors.places, "errors_of": errors.of,
-        "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(),
+        "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(), "may_open": visit.may_open,
     }  # fmt: skip
     return _rendered(template, title, status, {**shown, **(values or {})})
 

@@ -7,7 +7,7 @@ A page has `LINES_MAX` lines; the address of the next one names the last line of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,9 +16,10 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 
-from licet.consent import history, own_conversations
+from licet.consent import history, own_conversations, request_register
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ChoiceHistory
+from licet.consent.request_register import RequestRow
 from licet.consent.showings import ShownOn
 from licet.erasure import certificates
 from licet.errors import NotFoundError
@@ -47,6 +48,7 @@ class TimelineTopic(StrEnum):
     safety = "safety"
     feedback = "feedback"
     erasure = "erasure"
+    requests = "requests"
 
 
 class TimelineEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -163,9 +165,23 @@ def _told(
             at=read.at, topic=TimelineTopic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
         )  # fmt: skip
+    yield from _requested(who.words, request_register.of_account(tx, who.account, SOURCE_LINES_MAX))
     on_record = history.recorded(tx, here.keyring, who.account)
     yield from _consented(who, on_record)
     yield from _trained(who.words, on_record)
+
+
+def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[TimelineEvent]:
+    """What was asked for under the law, and what became of it."""
+    for row in rows:
+        name = shown(Prefix.request, row.request)
+        values, href = {"right": words.say(f"rights.kind.{row.clock.kind.value}")}, f"/rights/requests/{name}"
+        moments = [("asked", row.clock.received_at), (f"asked.{row.clock.state.value}", row.clock.ended_at)]
+        for number, (kind, at) in enumerate(moments):
+            if at is not None:
+                yield TimelineEvent(
+                    at=at, topic=TimelineTopic.requests, key=f"q{name}{number}", kind=kind, values=values, href=href
+                )  # fmt: skip
 
 
 def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:

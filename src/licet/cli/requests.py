@@ -1,0 +1,195 @@
+"""The commands of people's requests under the law: list them, show one, enter one, and act on one.
+
+What somebody writes is content: it is read from a file or from standard input, and stands in no history of a shell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from licet.cli.root import EXIT_NO, CommandGroup
+from licet.cli.shell import answer_options, by_option, moment, opened, show, user
+from licet.consent import rights_requests
+from licet.consent.deadlines import PauseReason, RightKind
+from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, EnteredRequest, SeenRequest, StaffAct
+from licet.errors import UsageError
+from licet.policy.period import written
+from licet.proof import documents
+
+LISTED_MAX, NAME_CHARACTERS_MAX = 200, 200
+WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
+words_option = click.option(
+    "--words", required=True, type=click.Path(allow_dash=True, path_type=Path),
+    help="A file with what the person reads; - is standard input.",
+)  # fmt: skip
+kinds = click.Choice([one.value for one in RightKind])
+
+
+@click.group(cls=CommandGroup)
+def request() -> None:
+    """Lists, enters and answers what people ask for under the law. Each request has the clock of its person's region."""
+
+
+@request.command("list")
+@click.option("--kind", type=kinds, help="Only of this kind.")
+@click.option(
+    "--state", type=click.Choice([one.value for one in RequestState]), help="In this state; by default open and paused."
+)
+@click.option("--after", default="", help="Go on behind this request.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, LISTED_MAX), help="How many at most.")
+@answer_options
+def listed(
+    kind: str | None, state: str | None, after: str, limit: int, data: Path | None, at: str | None, as_json: bool
+) -> int:
+    """Lists requests by the day on which they are due, without what was written. Exits 1 if one is overdue.
+
+    \b
+    Example:  licet request list --kind erasure
+    """
+    states = [RequestState(state)] if state else [RequestState.open, RequestState.paused]
+    with opened(data, at) as here:
+        found = rights_requests.listed(
+            here, limit + 1, kinds=[RightKind(kind)] if kind else [], states=states, after=after
+        )  # fmt: skip
+        items, more = found[:limit], len(found) > limit
+        lines = [*map(_line, items), *([f".. more: --after {items[-1].id}"] if more else [])]
+        answer = {"items": items, "next": items[-1].id if more else None}
+        show(answer, as_json, lambda: "\n".join(lines) or "no requests")
+    return EXIT_NO if any(one.overdue for one in items) else 0
+
+
+@request.command("show")
+@click.argument("name", metavar="REQUEST")
+@answer_options
+def shown(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Shows REQUEST with its dates, its steps and what was written.
+
+    \b
+    Example:  licet request show req_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    with opened(data, at) as here:
+        found = rights_requests.find(here, name)
+        show(found, as_json, lambda: "\n".join(_whole(found)))
+
+
+@request.command("enter")
+@click.argument("kind", type=kinds)
+@words_option
+@click.option(
+    "--identity", required=True, type=click.Path(allow_dash=True, path_type=Path),
+    help="A file that says how the sender was identified.",
+)  # fmt: skip
+@click.option("--account", default="", help="The account, by our id or the host's; none for somebody without one.")
+@click.option("--region", help="Where the person lives, as DE or US-CA; an account's own region goes before it.")
+@click.option("--received", help="When it came; by default now.")
+@by_option("enters it")
+@answer_options
+def entered(
+    kind: str, words: Path, identity: Path, account: str, region: str | None, received: str | None, by: str | None,
+    data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Enters a request of KIND that came by letter, mail or telephone.
+
+    Its clock begins with its receipt. Both texts are sealed.
+
+    \b
+    Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR --received 2026-06-01
+    """
+    said, known_by = _read(words), _read(identity)
+    with opened(data, at) as here:
+        asked = EnteredRequest(
+            kind=RightKind(kind), words=said, identity=known_by, region=region,
+            account=documents.account_named(here, account) if account else None,
+            received_at=moment(received) if received else None,
+        )  # fmt: skip
+        found = rights_requests.enter(here, asked, _by(by))
+        seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
+        show(seen, as_json, lambda: _line(seen))
+
+
+def _acting(
+    what: StaffAct, sentence: str, example: str, reasons: Sequence[str] = (), *, has_words: bool = True
+) -> None:
+    """Adds the command of one step to the group."""
+
+    def act(
+        name: str, by: str | None, data: Path | None, at: str | None, as_json: bool, words: Path | None = None,
+        reason: str = "",
+    ) -> None:  # fmt: skip
+        said = _read(words) if words is not None else ""
+        with opened(data, at) as here:
+            found = rights_requests.act(here, name, what, _by(by), reason=reason, words=said)
+            seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
+            show(seen, as_json, lambda: _line(seen))
+
+    act.__doc__ = (
+        f"{sentence}\n\n\b\nExample:  licet request {what.value} req_0190f3a4c2d87b6e9a51c3d4e5f60718{example}"
+    )
+    made: Callable[..., None] = by_option("does it")(answer_options(act))
+    if reasons:
+        made = click.option("--reason", required=True, type=click.Choice(reasons), help="The reason.")(made)
+    made = words_option(made) if has_words else made
+    request.command(what.value)(click.argument("name", metavar="REQUEST")(made))
+
+
+_acting(StaffAct.acknowledge, "Confirms the receipt of REQUEST. The first confirmation stands.", "", has_words=False)
+_acting(
+    StaffAct.pause, "Asks the person of REQUEST something, and waits. The clock stops where the law stops it.",
+    " --reason identity --words question.txt", [one.value for one in PauseReason],
+)  # fmt: skip
+_acting(StaffAct.resume, "Goes on with REQUEST without an answer of its person.", "", has_words=False)
+_acting(
+    StaffAct.extend, "Extends REQUEST by what the law allows. That is possible once, before it is due.",
+    " --reason complexity --words why.txt", [one.value for one in ExtensionReason],
+)  # fmt: skip
+_acting(StaffAct.answer, "Answers REQUEST, which ends it.", " --words answer.txt")
+_acting(
+    StaffAct.refuse, "Refuses REQUEST, which ends it. The person reads the reason, and where to complain.",
+    " --reason unfounded --words why.txt", [one.value for one in RefusalReason],
+)  # fmt: skip
+
+
+def _by(name: str | None) -> str:
+    """Who does it, for the record."""
+    who = user() if name is None else name
+    if not who or len(who) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in who):
+        raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
+    return f"user:{who}"
+
+
+def _read(path: Path) -> str:
+    """What a file holds, or standard input."""
+    try:
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
+            text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"`{path}` is no text in UTF-8, or too long") from None
+    return text.strip()
+
+
+def _line(one: SeenRequest) -> str:
+    overdue = " OVERDUE" if one.overdue else ""
+    when = f"ended {written(one.ended_at)}" if one.ended_at else f"due {written(one.due_at)}{overdue}"
+    stops = ", clock stopped" if one.clock_stops else ""
+    return f"{one.id} {one.kind.value} {one.state.value}, {when}{stops}, {one.account or 'no account'}"
+
+
+def _whole(one: SeenRequest) -> list[str]:
+    laws = f"{', '.join(one.laws)}{'' if len(one.laws) == 1 else ', the strictest'}"
+    lines = [_line(one), f"  region {one.region or 'not known'}; clock of {laws}"]
+    if one.extends_to is not None:
+        lines.append(f"  can be extended to {written(one.extends_to)}")
+    if one.acknowledge_by is not None and one.acknowledged_at is None:
+        lines.append(f"  its receipt is to be confirmed by {written(one.acknowledge_by)}")
+    for step in one.steps:
+        reason = f" ({step.reason})" if step.reason else ""
+        lines.append(f"  {written(step.at)} {step.step.value}{reason} by {step.by}")
+        lines += [f"      {line}" for line in step.words.splitlines()]
+    return lines if one.readable else [*lines, "  what was written is erased"]

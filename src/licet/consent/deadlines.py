@@ -1,0 +1,176 @@
+"""By when a request of a person must be answered: the clocks of regions, read from `deadlines.yaml`.
+
+Promise: a date is never later than the law's. Months are counted from the moment of receipt, where the law counts to the end
+of a day; a business day is Monday to Friday, holidays included. Who has no region, or one of which nothing is known here, has
+the strictest of all clocks: the first date of each, an extension only where every clock has one, and a pause only where every
+clock stops.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+import yaml
+
+from licet.errors import BrokenError, UsageError
+from licet.policy.period import parse_period
+
+REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+_BUSINESS = re.compile(r"(\d{1,3}) business days")
+_WORKDAYS = 5
+
+
+class RightKind(StrEnum):
+    """What a request asks for."""
+
+    access = "access"
+    portability = "portability"
+    rectification = "rectification"
+    erasure = "erasure"
+    restriction = "restriction"
+    objection = "objection"
+    complaint = "complaint"
+
+
+class PauseReason(StrEnum):
+    """What a person is asked for while their request waits."""
+
+    identity = "identity"
+    clarification = "clarification"
+
+
+class AnswerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The times of one right under one law; each is a period (`P1M`) or a number of business days."""
+
+    answer: str
+    source: str
+    extension: str | None = None
+    acknowledge: str | None = None
+    pauses: tuple[PauseReason, ...] = ()
+
+
+class RegionClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One law: where it holds, its times by right, and the authority to complain to, None where that depends on the country."""
+
+    name: str
+    law: str
+    regions: tuple[str, ...]
+    rights: dict[str, AnswerRule]
+    authority: str | None = None
+
+    def rule(self, kind: RightKind) -> AnswerRule:
+        return self.rights.get(kind.value, self.rights["any"])
+
+
+class Deadline(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of a request of one kind: those of one law, or of all laws together for the strictest."""
+
+    rules: tuple[AnswerRule, ...]
+    laws: tuple[str, ...]
+    authority: str | None
+
+    def due_at(self, received_at: datetime) -> datetime:
+        """By when it is answered."""
+        return min(after(rule.answer, received_at) for rule in self.rules)
+
+    def acknowledge_by(self, received_at: datetime) -> datetime | None:
+        """By when its receipt is confirmed, None where no law asks for it."""
+        asked = [after(rule.acknowledge, received_at) for rule in self.rules if rule.acknowledge is not None]
+        return min(asked, default=None)
+
+    def extended_to(self, received_at: datetime) -> datetime | None:
+        """By when it is answered once it was extended, None where it cannot be."""
+        dates = [
+            after(rule.extension, after(rule.answer, received_at)) for rule in self.rules if rule.extension is not None
+        ]
+        return min(dates) if len(dates) == len(self.rules) else None
+
+    def stops_for(self, reason: PauseReason) -> bool:
+        """Whether the clock stops while the person is asked for it."""
+        return all(reason in rule.pauses for rule in self.rules)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(rule.source for rule in self.rules))
+
+
+def after(term: str, at: datetime) -> datetime:
+    """The moment that ``term`` ends, which begins at ``at``."""
+    business = _BUSINESS.fullmatch(term)
+    if business is None:
+        return parse_period(term).after(at)
+    weeks, days = divmod(int(business[1]), _WORKDAYS)
+    at += timedelta(weeks=weeks)
+    while days:
+        at += timedelta(days=1)
+        days -= at.weekday() < _WORKDAYS
+    while at.weekday() >= _WORKDAYS:  # of whole weeks that begin on a weekend: back to its Friday, never later
+        at -= timedelta(days=1)
+    return at
+
+
+@cache
+def clocks() -> tuple[RegionClock, ...]:
+    """Every clock that is known; BrokenError for a file that does not hold."""
+    text = files("licet.consent").joinpath("deadlines.yaml").read_text("utf-8")
+    return read(text)
+
+
+def read(text: str) -> tuple[RegionClock, ...]:
+    """The clocks that a file has; BrokenError where it names a region twice, a right or a term that is none."""
+    try:
+        found = msgspec.convert(yaml.safe_load(text), _File).clocks
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise BrokenError(f"`deadlines.yaml` cannot be read: {error}") from error
+    named = [region for clock in found for region in clock.regions]
+    for region in named:
+        if REGION.fullmatch(region) is None or named.count(region) > 1:
+            raise BrokenError(f"`deadlines.yaml`: region `{region}` is no code of ISO 3166, or named twice")
+    for clock in found:
+        _check(clock)
+    return found
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    clocks: tuple[RegionClock, ...]
+
+
+def _check(clock: RegionClock) -> None:
+    strange = set(clock.rights) - {kind.value for kind in RightKind} - {"any"}
+    if strange or "any" not in clock.rights:
+        raise BrokenError(f"`deadlines.yaml`: clock `{clock.name}` names {sorted(strange)}, or no `any`")
+    for rule in clock.rights.values():
+        for term in (rule.answer, rule.extension, rule.acknowledge):
+            if term is not None and _BUSINESS.fullmatch(term) is None:
+                try:
+                    parse_period(term)
+                except ValueError as error:
+                    raise BrokenError(f"`deadlines.yaml`: clock `{clock.name}`: {error}") from error
+
+
+def clock_of(region: str | None, known: Sequence[RegionClock] | None = None) -> RegionClock | None:
+    """The clock of a region, or of its country; None where none is known."""
+    found = {name: clock for clock in (clocks() if known is None else known) for name in clock.regions}
+    return None if region is None else found.get(region) or found.get(region[:2])
+
+
+def deadline(kind: RightKind, region: str | None) -> Deadline:
+    """The times of a request of ``kind`` by somebody of ``region``; the strictest of all where it has no clock."""
+    clock = clock_of(region)
+    held = clocks() if clock is None else (clock,)
+    return Deadline(
+        rules=tuple(one.rule(kind) for one in held), laws=tuple(one.law for one in held),
+        authority=clock.authority if clock is not None else None,
+    )  # fmt: skip
+
+
+def check_region(region: str | None) -> None:
+    """UsageError for what is no code of ISO 3166-1 alpha-2 or ISO 3166-2."""
+    if region is not None and REGION.fullmatch(region) is None:
+        raise UsageError("`region` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA")

@@ -1,0 +1,237 @@
+"""The rows of people's requests: each with its clock, its steps in order, and what was written with them, sealed.
+
+What somebody writes is content. It is sealed under the own key of their account and dies with it; of somebody without an
+account under a secret of the request's own, which is forgotten `RECORD` after the request ended. A list opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.consent.deadlines import RightKind
+from licet.consent.rights import ReceivedVia, RequestClock, RequestState, RequestStep
+from licet.keys.keyring import Keyring, forget_request_keys
+from licet.keys.material import KeyMaterial, request_place, seal, unseal
+from licet.masked import Masked
+from licet.policy.period import Period, Unit
+from licet.store.connect import Transaction
+from licet.vault.content import Content, decode, encode
+
+RECORD = Period(24, Unit.months)  # 11 CCR 7101(a): records of requests are kept for at least 24 months
+FORGOTTEN_MAX = 1_000
+
+
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A request without a word of it. ``account`` is None for somebody who has none here."""
+
+    request: UUID
+    account: UUID | None
+    via: ReceivedVia
+    clock: RequestClock
+    forgotten_at: datetime | None = None
+
+
+class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A step that is to be written. ``by`` is `person`, `licet`, or who it was: `staff:`, `user:` or `host:` and a name."""
+
+    step: RequestStep
+    at: datetime
+    by: str
+    reason: str = ""
+    words: str = ""
+
+
+class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be opened."""
+
+    step: RequestStep
+    at: datetime
+    by: str
+    reason: str
+    words: str
+
+
+_COLUMNS = """request_id, account_id, via, forgotten_at, kind, region, received_at, due_at, acknowledge_by, acknowledged_at,
+    extended_at, paused_at, stops, stopped, state, ended_at"""
+
+
+def _row(found: Sequence[Any]) -> RequestRow:
+    request, account, via, forgotten_at, kind, region, received_at, due_at, by, confirmed, extended, *rest = found
+    paused, stops, stopped, state, ended = rest
+    clock = RequestClock(
+        kind=RightKind(kind), region=region, received_at=received_at, due_at=due_at, acknowledge_by=by,
+        acknowledged_at=confirmed, extended_at=extended, paused_at=paused, stops=stops, stopped=stopped,
+        state=RequestState(state), ended_at=ended,
+    )  # fmt: skip
+    return RequestRow(
+        request=request, account=account, via=ReceivedVia(via), clock=clock, forgotten_at=forgotten_at
+    )  # fmt: skip
+
+
+def add(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
+    """Puts a request on record with its first steps."""
+    clock = row.clock
+    tx.execute(
+        """INSERT INTO rights_requests (request_id, account_id, via, kind, region, received_at, due_at, acknowledge_by,
+                                        acknowledged_at, state, ended_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            row.request, row.account, row.via.value, clock.kind.value, clock.region, clock.received_at, clock.due_at,
+            clock.acknowledge_by, clock.acknowledged_at, clock.state.value, clock.ended_at,
+        ],
+    )  # fmt: skip
+    _write(tx, keyring, row, steps, 0)
+
+
+def advance(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
+    """Writes where a request stands now, and the steps that brought it there; its row is locked."""
+    clock = row.clock
+    tx.execute(
+        """UPDATE rights_requests
+              SET (due_at, acknowledged_at, extended_at, paused_at, stops, stopped, state, ended_at)
+                = (%s, %s, %s, %s, %s, %s, %s, %s) WHERE request_id = %s""",
+        [
+            clock.due_at, clock.acknowledged_at, clock.extended_at, clock.paused_at, clock.stops, clock.stopped,
+            clock.state.value, clock.ended_at, row.request,
+        ],
+    )  # fmt: skip
+    number = tx.execute("SELECT count(*) FROM rights_steps WHERE request_id = %s", [row.request]).fetchone()
+    _write(tx, keyring, row, steps, int(number[0]) if number else 0)
+
+
+def _write(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep], first: int) -> None:
+    key = _key(tx, keyring, row) if any(step.words for step in steps) else None
+    for number, step in enumerate(steps, first):
+        sealed = None
+        if step.words and key is not None:
+            sealed = seal(key, encode(Content(text=step.words)), request_place(row.request, number), keyring.random)
+        tx.execute(
+            'INSERT INTO rights_steps (request_id, step_no, step, at, "by", reason, words) VALUES (%s, %s, %s, %s, %s, %s, %s)',
+            [row.request, number, step.step.value, step.at, step.by, step.reason, sealed],
+        )
+
+
+def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | None:
+    """What the words of a request are sealed under; None where its account's keys are destroyed, or it is forgotten."""
+    if row.account is None:
+        return keyring.request_key(tx, row.request) if row.forgotten_at is None else None
+    keys = keyring.account_keys(tx, [row.account]).get(row.account)
+    return keys.own if keys is not None else None
+
+
+def is_readable(tx: Transaction, keyring: Keyring, row: RequestRow) -> bool:
+    """Whether the words of a request can still be opened, and others be added."""
+    return _key(tx, keyring, row) is not None
+
+
+def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> list[RequestStepRow]:
+    """Every step, first to last, with its words as far as they can be opened."""
+    found = tx.execute(
+        'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
+        [row.request],
+    ).fetchall()
+    key = _key(tx, keyring, row) if any(words is not None for *_, words in found) else None
+    return [
+        RequestStepRow(
+            step=RequestStep(step), at=at, by=by, reason=reason,
+            words=decode(unseal(key, words, request_place(row.request, number))).text if key and words else "",
+        )
+        for number, step, at, by, reason, words in found
+    ]  # fmt: skip
+
+
+def get(tx: Transaction, request: UUID, *, locks: bool = False) -> RequestRow | None:
+    """A request, None for one that is not there; with ``locks`` until ``tx`` ends."""
+    lock = "FOR NO KEY UPDATE" if locks else ""
+    row = tx.execute(f"SELECT {_COLUMNS} FROM rights_requests WHERE request_id = %s {lock}", [request]).fetchone()
+    return None if row is None else _row(row)
+
+
+def of_account(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[RequestRow]:
+    """The newest ``most`` requests of an account behind ``before``."""
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS} FROM rights_requests
+             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR request_id < %(before)s)
+             ORDER BY request_id DESC LIMIT %(most)s""",
+        {"account": account, "before": before, "most": most},
+    )
+    return [_row(row) for row in rows]
+
+
+def open_count(tx: Transaction, account: UUID) -> int:
+    row = tx.execute(
+        "SELECT count(*) FROM rights_requests WHERE account_id = %s AND ended_at IS NULL", [account]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests are open, how many of them overdue, and when the next of the others is due."""
+
+    open: int
+    overdue: int
+    next_due: datetime | None
+
+
+def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
+    """The open requests of everybody at a moment, counted; overdue as `RequestClock.is_overdue` has it."""
+    row = tx.execute(
+        """SELECT count(*), count(*) FILTER (WHERE late), min(due) FILTER (WHERE NOT late) FROM (
+             SELECT due, due < %(at)s OR (acknowledged_at IS NULL AND acknowledge_by < %(at)s) IS TRUE AS late
+               FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0') ELSE '0' END AS due
+                       FROM rights_requests WHERE ended_at IS NULL) r) o""",
+        {"at": at},
+    ).fetchone()
+    assert row is not None
+    return OpenRequests(open=row[0], overdue=row[1], next_due=row[2])
+
+
+def by_due(
+    tx: Transaction, most: int, *, kinds: Collection[RightKind] = (), states: Collection[RequestState] = (),
+    after: UUID | None = None,
+) -> list[RequestRow]:  # fmt: skip
+    """Requests by the day on which they are due, behind ``after``; of all kinds and states where none is named."""
+    asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
+    is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
+    rows = tx.execute(
+        f"""SELECT {_COLUMNS} FROM rights_requests
+             WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
+               {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
+             ORDER BY due_at, request_id LIMIT %(most)s""",
+        {
+            "states": [one.value for one in asked], "kinds": [one.value for one in kinds or list(RightKind)],
+            "due": start.clock.due_at if start is not None else None, "after": after, "most": most,
+        },
+    )  # fmt: skip
+    return [_row(row) for row in rows]
+
+
+def received_at(tx: Transaction, account: UUID, kind: RightKind, at: datetime) -> RequestRow | None:
+    """The newest request of that kind that an account sent at that very moment."""
+    row = tx.execute(
+        f"""SELECT {_COLUMNS} FROM rights_requests WHERE account_id = %s AND kind = %s AND received_at = %s
+             ORDER BY request_id DESC LIMIT 1""",
+        [account, kind.value, at],
+    ).fetchone()
+    return None if row is None else _row(row)
+
+
+def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
+    """Erases what people without an account wrote, `RECORD` after their request ended; returns of how many requests."""
+    due = tx.execute(
+        """SELECT request_id, ended_at FROM rights_requests
+            WHERE account_id IS NULL AND forgotten_at IS NULL AND ended_at <= %s
+            ORDER BY ended_at LIMIT %s FOR NO KEY UPDATE""",
+        [at, limit],
+    ).fetchall()
+    over = [request for request, ended in due if RECORD.after(ended) <= at]
+    if over:
+        forget_request_keys(tx, over)
+        tx.execute("UPDATE rights_steps SET words = NULL WHERE request_id = ANY(%s)", [over])
+        tx.execute("UPDATE rights_requests SET forgotten_at = %s WHERE request_id = ANY(%s)", [at, over])
+    return len(over)

@@ -1,0 +1,80 @@
+"""What to look at in a row of a release, for whoever reads it: what was made up, and what may still identify somebody.
+
+A row holds surrogates where identifiers stood. They are recognised by their values, which belong to nobody: nothing about a
+row is kept for it. What the rules still find, and no surrogate is, comes first for a reader; then what often identifies
+(`release.review`). Marks help a reader's eye, and are no finding: a name that nothing marks is one all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import chain
+
+import msgspec
+
+from licet.curate import deidentify, made_up_names
+from licet.release import review
+
+# Words that begin with a capital, as names of people, places and organisations do; with what may stand between them.
+_NAMED = re.compile(r"\b[^\W\d_a-z][^\W\d_]*(?:[ '’-](?:(?:de|da|of|van|von|the) )?[^\W\d_a-z][^\W\d_]*){0,5}")
+MARKS_MAX = 5_000  # of a text
+_MADE = (
+    ("person", made_up_names.person_made), ("place", made_up_names.place_made),
+    ("organisation", made_up_names.organisation_made), ("address", made_up_names.address_made),
+)  # fmt: skip
+
+
+class MarkKind(StrEnum):
+    identifier = "identifier"  # the rules find it, and it is none of ours
+    made_up = "made_up"  # a surrogate, or another value that belongs to nobody
+    look = "look"  # it often identifies: a capital in a sentence, digits, the mark of an address
+
+
+class RowMark(msgspec.Struct, frozen=True, order=True):
+    """Characters ``[start, end)`` of a text; ``kind`` is a closed word: of what it is an identifier."""
+
+    start: int
+    end: int
+    mark: MarkKind
+    kind: str
+
+
+def marks(texts: Sequence[str]) -> list[list[RowMark]]:
+    """The marks of each text, in order. None overlaps: what the rules find goes before what only looks so."""
+    found = deidentify.recognised(texts)
+    return [_of(text, own) for text, own in zip(texts, found, strict=True)]
+
+
+def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
+    kept, taken = list[RowMark](), bytearray(len(text))
+    sure = (
+        RowMark(span.start, span.end, MarkKind.made_up if is_nobodys else MarkKind.identifier, span.kind.value)
+        for span, is_nobodys in found
+    )
+    looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
+    for one in chain(sure, _made_up(text), looks):
+        if len(kept) == MARKS_MAX:
+            break
+        if one.start < one.end and not any(taken[one.start : one.end]):
+            taken[one.start : one.end] = b"\x01" * (one.end - one.start)
+            kept.append(one)
+    return sorted(kept)
+
+
+def _made_up(text: str) -> Iterable[RowMark]:
+    """Names that we made up: a run of words with a capital, or else one of them."""
+    for run in _NAMED.finditer(text):
+        whole = _kind(run[0])
+        if whole:
+            yield RowMark(run.start(), run.end(), MarkKind.made_up, whole)
+            continue
+        for word in re.finditer(r"[^\W\d_]+", run[0]):
+            kind = _kind(word[0])
+            if kind:
+                yield RowMark(run.start() + word.start(), run.start() + word.end(), MarkKind.made_up, kind)
+
+
+def _kind(value: str) -> str:
+    return next((kind for kind, is_made in _MADE if is_made(value)), "")

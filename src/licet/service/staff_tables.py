@@ -1,0 +1,224 @@
+"""The tables of staff: what each column of a list means, its pages, and the list as CSV. Never any content.
+
+The owner of a table states the `Listing`, whose SQL is there; here is what its columns are, in the same order, so that a
+page and a file say the same. Ids are shown with their prefix, staff by their address, a release by its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+
+from licet.access import sessions
+from licet.erasure import certificates
+from licet.misuse import suggestions
+from licet.policy.period import written
+from licet.release import registry
+from licet.store import keyset
+from licet.store.connect import Transaction, snapshot, transaction
+from licet.store.keyset import Listing, TablePage, TableView
+from licet.vault import account_view, certificate, holds, safety_copies, staff_reads
+from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation
+
+CSV_ROWS_MAX = 1_000_000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class CellKind(StrEnum):
+    """What a column holds, and so how it is shown."""
+
+    account = "account"
+    conversation = "conversation"
+    erasure = "erasure"
+    handout = "handout"
+    release = "release"
+    staff = "staff"
+    moment = "moment"
+    word = "word"
+    text = "text"
+    number = "number"
+    score = "score"
+    flag = "flag"  # yes or no
+    late = "late"  # whether the day before it has passed
+
+
+class TableColumn(msgspec.Struct, frozen=True):
+    head: str
+    kind: CellKind
+
+
+class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of staff. ``acts_on`` are the columns that name a row to an act, none where nothing can be done to one."""
+
+    name: str
+    listing: Listing
+    columns: tuple[TableColumn, ...]
+    acts_on: tuple[int, ...] = ()
+
+
+class TableCell(msgspec.Struct, frozen=True):
+    """A cell. ``value`` is its text, but for a moment, a number, and what is missing."""
+
+    kind: CellKind
+    value: str | datetime | int | float | bool | None
+
+
+class TableRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a table: its rows, where the next begins, and whether it ended at the bound of rows looked at."""
+
+    rows: tuple[tuple[TableCell, ...], ...]
+    after: str
+    stopped: bool
+
+
+def _columns(**heads: CellKind) -> tuple[TableColumn, ...]:
+    return tuple(TableColumn(head.replace("_", " "), kind) for head, kind in heads.items())
+
+
+K = CellKind
+ERASURES = StaffTable(
+    name="erasures", listing=certificate.LISTING, acts_on=(0,),
+    columns=_columns(
+        Erasure=K.erasure, After=K.word, State=K.word, Asked_for=K.moment, Due=K.moment, Held=K.flag, Overdue=K.late,
+        Verified=K.moment, Conversation=K.conversation, Account=K.account,
+    ),
+)  # fmt: skip
+CONVERSATIONS = StaffTable(
+    name="conversations", listing=account_view.CONVERSATIONS, acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation, Kind=K.word, Begun=K.moment, Incognito=K.flag, Kept_out=K.flag, Deleted=K.moment,
+        Held=K.flag, Safety_copy_until=K.moment, Account=K.account,
+    ),
+)  # fmt: skip
+ACCOUNTS = StaffTable(
+    name="accounts", listing=account_view.ACCOUNTS,
+    columns=_columns(
+        Account=K.account, Plan=K.word, Opened=K.moment, Closed=K.moment, Grant_in_force=K.flag, Last_event=K.moment
+    ),
+)  # fmt: skip
+HOLDS = StaffTable(
+    name="holds", listing=holds.LISTING, acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation, Reason=K.word, Placed=K.moment, By=K.text, Person_sees_it=K.flag, Review=K.moment,
+        Overdue=K.late, Account=K.account,
+    ),
+)  # fmt: skip
+FLAGS = StaffTable(
+    name="flags", listing=safety_copies.FLAGS,
+    columns=_columns(
+        Conversation=K.conversation, Flagged=K.moment, Score=K.score, Overturned=K.moment, Copy_until=K.moment,
+        Score_until=K.moment, Account=K.account,
+    ),
+)  # fmt: skip
+SUGGESTIONS = StaffTable(
+    name="suggestions", listing=suggestions.LISTING, acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation, Score=K.score, Suggested=K.moment, By=K.staff, Decision=K.word, Decided=K.moment,
+        Decided_by=K.staff, Account=K.account,
+    ),
+)  # fmt: skip
+RECALLS = StaffTable(
+    name="recalls", listing=certificates.RECALLS, acts_on=(0, 1),
+    columns=_columns(
+        Erasure=K.erasure, Handout=K.handout, Recipient=K.text, Release=K.release, Recalled=K.moment, Due=K.moment,
+        Acknowledged=K.moment, Overdue=K.late, Account=K.account,
+    ),
+)  # fmt: skip
+READINGS = StaffTable(
+    name="readings", listing=staff_reads.LISTING,
+    columns=_columns(
+        Read=K.moment, By=K.staff, As=K.word, Why=K.word, Ticket=K.text, Messages=K.number, Conversation=K.conversation,
+        Account=K.account,
+    ),
+)  # fmt: skip
+TABLES = {
+    one.name: one for one in (ERASURES, CONVERSATIONS, ACCOUNTS, HOLDS, FLAGS, SUGGESTIONS, RECALLS, READINGS)
+}  # fmt: skip
+_PREFIXES = {
+    K.account: Prefix.account, K.conversation: Prefix.conversation, K.erasure: Prefix.erasure, K.handout: Prefix.handout,
+}  # fmt: skip
+
+
+def read(here: Installation, table: StaffTable, view: TableView) -> TableRead:
+    """One page of a table; UsageError for a filter, an order or a place that it does not have."""
+    at = here.clock()
+    with snapshot(here.pool) as tx:
+        found = keyset.page(tx, table.listing, view, at)
+        rows = _cells(tx, table, found.rows)
+    return TableRead(rows=rows, after=found.after, stopped=found.stopped)
+
+
+def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
+    """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins with an apostrophe.
+
+    Pages are read one after another, so that a row that is changed meanwhile is in the file as it was or as it is. A list
+    longer than `CSV_ROWS_MAX` ends there, and its last line says so.
+    """
+    at = here.clock()
+    yield _line([column.head for column in table.columns])
+
+    def next_page(asked: TableView) -> TablePage:
+        with transaction(here.pool) as tx:
+            found = keyset.page(tx, table.listing, asked, at)
+            cells = _cells(tx, table, found.rows)
+        return TablePage(rows=cells, after=found.after, stopped=found.stopped)
+
+    count = 0
+    for row in keyset.every(next_page, view, CSV_ROWS_MAX):
+        count += 1
+        yield _line([_plain(cell) for cell in row])
+    if count >= CSV_ROWS_MAX:
+        yield _line([f"cut after {CSV_ROWS_MAX} rows: filter more narrowly"])
+
+
+def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) -> tuple[tuple[TableCell, ...], ...]:
+    kinds = [column.kind for column in table.columns]
+    staff = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.staff and v is not None}
+    releases = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.release}
+    names: dict[UUID, str] = {
+        **(sessions.addresses(tx, staff) if staff else {}), **(registry.names(tx, list(releases)) if releases else {})
+    }  # fmt: skip
+    return tuple(tuple(_cell(kind, value, names) for kind, value in zip(kinds, row, strict=True)) for row in rows)
+
+
+def _cell(kind: CellKind, value: Any, names: Mapping[UUID, str]) -> TableCell:  # noqa: ANN401 a value of the database
+    if value is None or value == "":
+        return TableCell(kind, None)
+    match kind:
+        case K.account | K.conversation | K.erasure | K.handout:
+            return TableCell(kind, shown(_PREFIXES[kind], value))
+        case K.staff | K.release:
+            return TableCell(kind, names[value])
+        case K.moment | K.number | K.score | K.flag | K.late | K.text:
+            return TableCell(kind, value)
+        case K.word:
+            return TableCell(kind, str(value).replace("_", " "))
+        case _:
+            assert_never(kind)
+
+
+def _plain(cell: TableCell) -> str:
+    match cell.value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if cell.value else "no"
+        case datetime():
+            return written(cell.value)
+        case _:
+            text = str(cell.value)
+            return f"'{text}" if cell.kind is K.text and text.startswith(_FORMULA) else text
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().encode()

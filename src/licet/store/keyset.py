@@ -1,0 +1,272 @@
+"""Pages of a table by key: filtered, sorted, and bounded in how many rows one page looks at.
+
+The owner of a table states its `Listing`: what it reads, its orders, and its filters, all as SQL of their own; nothing that
+comes from outside is ever SQL, only a value. A page goes on behind the last row of the one before (`after`), so that the
+millionth page costs as much as the first.
+
+A filter that an index serves is `indexed`: it narrows what is looked at. Any other is tried row by row, of
+``scanned_max`` rows a page at most: a page that found too few within them says where the next one goes on. So a page has a
+bound whatever is asked for, and a rare row of a large table is found in several pages instead of never.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import UsageError
+from licet.policy.period import instant, written
+from licet.store.connect import Transaction
+
+SCANNED_MAX = 20_000
+PAGE_ROWS = 50
+PAGE_ROWS_MAX = 1_000
+CURSOR_CHARACTERS_MAX = 500
+TEXT_CHARACTERS_MAX = 200
+
+Row = Sequence[Any]
+
+
+class KeyType(StrEnum):
+    """The type of a column that rows are ordered by, as a cursor carries it."""
+
+    timestamptz = "timestamptz"
+    uuid = "uuid"
+    bytea = "bytea"
+    text = "text"
+    real = "float8"
+    bigint = "int8"
+
+
+class KeyColumn(msgspec.Struct, frozen=True):
+    """A column of an order. It is never null."""
+
+    sql: str
+    type: KeyType
+
+
+class ListOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of a list. Its columns together name one row; all go up, or all go down."""
+
+    label: str
+    columns: tuple[KeyColumn, ...]
+    descending: bool = False
+
+
+class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the values of a filter. ``looked`` is a condition that an index serves, ``kept`` one that is tried row by row,
+    of ``scanned_max`` rows where that costs more than usual; ``%(at)s`` is the moment of the page.
+    """
+
+    label: str
+    looked: str = ""
+    kept: str = ""
+    scanned_max: int = SCANNED_MAX
+
+
+class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter: one of ``choices``, or a value that ``read`` makes of a text for ``sql``, where it is ``%(value)s``.
+
+    ``hint`` is an example of a text, for a form.
+    """
+
+    label: str
+    choices: Mapping[str, ListChoice] = {}
+    sql: str = ""
+    read: Callable[[str], object] | None = None
+    indexed: bool = False
+    hint: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A list that can be paged. ``source`` is its FROM clause with the alias t; ``joins`` are made for rows that are shown
+    or filtered, and neither drop nor double one. The first order is what nobody has to ask for.
+    """
+
+    columns: str
+    source: str
+    joins: str = ""
+    orders: Mapping[str, ListOrder]
+    filters: Mapping[str, ListFilter] = {}
+
+
+class TableView(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks of a list. ``filters`` are texts, by the name of a filter; ``order`` is empty for the first."""
+
+    filters: Mapping[str, str] = {}
+    order: str = ""
+    after: str = ""
+    rows: int = PAGE_ROWS
+
+
+class TablePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped`` says that this one ended at the
+    bound of rows looked at, and not because it was full.
+    """
+
+    rows: tuple[Row, ...]
+    after: str
+    stopped: bool
+
+
+def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> TablePage:
+    """One page of a list; UsageError for a filter, an order or a cursor that it does not have."""
+    order, most = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
+    looked, kept, values, scanned = _conditions(listing, view, at)
+    if view.after:
+        looked.append(_behind(order))
+        values |= _read_cursor(order, view.after)
+    by = _by(order)
+    # The inner statement stops by itself where the outer one has enough.
+    found = tx.execute(
+        f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
+              FROM (SELECT t.* {listing.source} WHERE {_all(looked)} ORDER BY {by} LIMIT %(scanned)s) t
+              {listing.joins} WHERE {_all(kept)} ORDER BY {by} LIMIT %(most)s""",
+        {**values, "scanned": scanned, "most": most + 1},
+    ).fetchall()
+    width = len(order.columns)
+    if len(found) > most:
+        return TablePage(rows=_cut(found[:most], width), after=_cursor(order, found[most - 1][-width:]), stopped=False)
+    last = tx.execute(
+        f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source} WHERE {_all(looked)}
+             ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
+        {**values, "skipped": scanned - 1},
+    ).fetchone()
+    return TablePage(rows=_cut(found, width), after=_cursor(order, last) if last else "", stopped=last is not None)
+
+
+def every(read: Callable[[TableView], TablePage], view: TableView, rows_max: int) -> Iterator[Row]:
+    """The rows of all pages of a view, ``rows_max`` at most, each page read when it is wanted."""
+    count, after = 0, ""
+    while count < rows_max:
+        wanted = min(PAGE_ROWS_MAX, rows_max - count)
+        found = read(msgspec.structs.replace(view, after=after, rows=wanted))
+        yield from found.rows
+        count, after = count + len(found.rows), found.after
+        if not after:
+            return
+
+
+def read_day(text: str) -> datetime:
+    """The beginning of a day, as 2026-06-01, in UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        raise UsageError(f"`{text[:40]}` is no day", "write it as 2026-06-01") from None
+
+
+def read_name(text: str) -> str:
+    """A name, as it stands in a column."""
+    if "\0" in text:
+        raise UsageError("a name has no character 0")
+    return text.strip()
+
+
+def read_last_day(text: str) -> datetime:
+    """The end of a day: the beginning of the next one."""
+    return read_day(text) + timedelta(days=1)
+
+
+def _order(listing: Listing, view: TableView) -> ListOrder:
+    if not view.order:
+        return next(iter(listing.orders.values()))
+    if view.order not in listing.orders:
+        raise UsageError(f"the list has no order `{view.order[:40]}`", f"it has {', '.join(listing.orders)}")
+    return listing.orders[view.order]
+
+
+def _conditions(
+    listing: Listing, view: TableView, at: datetime
+) -> tuple[list[str], list[str], dict[str, object], int]:  # fmt: skip
+    """What narrows the rows that are looked at, what is tried row by row, the values of both, and the bound of rows."""
+    looked, kept, values, scanned = list[str](), list[str](), dict[str, object]({"at": at}), SCANNED_MAX
+    for name, text in view.filters.items():
+        one = listing.filters.get(name)
+        if one is None:
+            raise UsageError(f"the list has no filter `{name[:40]}`", f"it has {', '.join(listing.filters)}")
+        if one.read is not None:
+            if len(text) > TEXT_CHARACTERS_MAX:
+                raise UsageError(f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters")
+            values[f"value_{name}"] = one.read(text)
+            (looked if one.indexed else kept).append(one.sql.replace("%(value)s", f"%(value_{name})s"))
+        elif text in one.choices:
+            chosen = one.choices[text]
+            looked += [chosen.looked] if chosen.looked else []
+            kept += [chosen.kept] if chosen.kept else []
+            scanned = min(scanned, chosen.scanned_max)
+        else:
+            raise UsageError(f"`{text[:40]}` is no value of `{name}`", f"it is one of {', '.join(one.choices)}")
+    return looked, kept, values, scanned
+
+
+def _all(conditions: Sequence[str]) -> str:
+    return " AND ".join(f"({one})" for one in conditions) or "true"
+
+
+def _by(order: ListOrder) -> str:
+    return ", ".join(f"{c.sql}{' DESC' if order.descending else ''}" for c in order.columns)
+
+
+def _behind(order: ListOrder) -> str:
+    columns = ", ".join(c.sql for c in order.columns)
+    given = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
+    return f"({columns}) {'<' if order.descending else '>'} ({given})"
+
+
+def _cut(rows: Sequence[Row], width: int) -> tuple[Row, ...]:
+    return tuple(row[:-width] for row in rows)
+
+
+def _cursor(order: ListOrder, keys: Row) -> str:
+    """The last row's keys, as a text for an address."""
+    parts = [_text(column.type, key) for column, key in zip(order.columns, keys, strict=True)]
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+
+
+def _text(type_: KeyType, key: Any) -> str:  # noqa: ANN401 a value of the database
+    match type_:
+        case KeyType.timestamptz:
+            return written(key)
+        case KeyType.uuid | KeyType.bytea:
+            return str(key.hex() if isinstance(key, bytes) else key.hex)
+        case KeyType.text | KeyType.real | KeyType.bigint:
+            return str(key)
+        case _:
+            assert_never(type_)
+
+
+def _read_cursor(order: ListOrder, text: str) -> dict[str, object]:
+    try:
+        if len(text) > CURSOR_CHARACTERS_MAX:
+            raise ValueError("too long")
+        parts = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[str])
+        pairs = enumerate(zip(order.columns, parts, strict=True))
+        return {f"key_{n}": _value(column.type, part) for n, (column, part) in pairs}
+    except (ValueError, UsageError, msgspec.MsgspecError):
+        raise UsageError("the place to go on from is of another list or order", "begin at its first page") from None
+
+
+def _value(type_: KeyType, text: str) -> object:
+    match type_:
+        case KeyType.timestamptz:
+            return instant(text)
+        case KeyType.uuid:
+            return UUID(hex=text)
+        case KeyType.bytea:
+            return bytes.fromhex(text)
+        case KeyType.text:
+            if "\0" in text:
+                raise ValueError("no text of the database")
+            return text
+        case KeyType.real:
+            return float(text)
+        case KeyType.bigint:
+            return int(text)
+        case _:
+            assert_never(type_)

@@ -1,0 +1,114 @@
+"""What staff do in the console, over the API: the inbox, moving an erasure on, recalls, suggestions of misuse, the sweep."""
+
+from __future__ import annotations
+
+from litestar import get, post
+from litestar.params import JSONBody
+
+from licet.access.roles import Staff, StaffRole, may
+from licet.erasure import certificates, sweeper
+from licet.erasure.certificates import Recall
+from licet.erasure.sweeper import SweepStanding
+from licet.errors import RefusedError
+from licet.misuse import suggestions
+from licet.misuse.suggestions import Suggestion
+from licet.release.signatures import StaffMember
+from licet.service import inbox
+from licet.vault.ids import Prefix, shown
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.erasures import ErasureRef
+from licet.web.api.references import conversation_of, site_of
+from licet.web.api.shared import AnyRequest, ConversationRef, OfAccount
+
+OFFICER = may(staff=(StaffRole.privacy_officer,))
+DECIDES = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
+EVERY = may(staff=tuple(StaffRole))
+APPROVES = may(staff=(StaffRole.owner, StaffRole.privacy_officer))
+TAG = ["staff"]
+ACTS = shell.refusals(404, 409, 413, 422)
+
+
+def member_of(staff: Staff) -> StaffMember:
+    """Who acts, as the verbs of releases and of misuse take it."""
+    return StaffMember(
+        staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console"
+    )
+
+
+@get("/v1/inbox", may=EVERY, responses=shell.refusals(), tags=TAG)
+async def get_inbox(request: AnyRequest) -> schema.Inbox:
+    """What waits for the caller's roles, what is overdue first; an auditor sees what waits for anybody."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+    return schema.Inbox(items=tuple(await site.calling(lambda: inbox.items(site.here, caller.roles))))
+
+
+@post("/v1/erasures/{erasure:str}/run", may=OFFICER, responses=ACTS, status_code=200, tags=TAG)
+async def run_erasure(
+    request: AnyRequest, erasure: ErasureRef, data: JSONBody[schema.RunErasure]
+) -> schema.ErasureMoved:
+    """Moves an erasure as far as it can go now; with ``at_once`` without waiting for the end of its period. A dry run says
+    what would be done.
+    """
+    site = site_of(request)
+
+    def move() -> schema.ErasureMoved:
+        seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
+        if not data.dry_run:
+            certificates.run(site.here, only=erasure, at_once=data.at_once)
+        return schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure))
+
+    return await site.calling(move)
+
+
+@post(
+    "/v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge", may=OFFICER, responses=ACTS, status_code=200, tags=TAG
+)  # fmt: skip
+async def acknowledge_recall(request: AnyRequest, erasure: ErasureRef, handout: shell.HandoutRef) -> Recall:
+    """Records that a recipient took the rows of an erasure out of use. The person sees it."""
+    site = site_of(request)
+    return await site.calling(lambda: certificates.acknowledge(site.here, erasure, handout))
+
+
+@post("/v1/conversations/{conversation:str}/misuse", may=DECIDES, responses=ACTS, status_code=200, tags=TAG)
+async def decide_misuse(
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.MisuseDecision], account: OfAccount = None
+) -> Suggestion:
+    """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as the caller's decision."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+    _, named = await conversation_of(request, conversation, account)
+
+    def decide() -> Suggestion:
+        what = data.decision
+        return suggestions.decide(
+            site.here, shown(Prefix.conversation, named), member_of(caller), dismiss=what == "dismiss",
+            overturn=what == "overturn",
+        )  # fmt: skip
+
+    return await site.calling(decide)
+
+
+@get("/v1/sweep", may=EVERY, responses=shell.refusals(), tags=TAG)
+async def get_sweep(request: AnyRequest) -> SweepStanding:
+    """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
+    site = site_of(request)
+    return await site.calling(lambda: sweeper.standing(site.here))
+
+
+@post("/v1/sweep/approve", may=APPROVES, responses=shell.refusals(409, 413, 422), status_code=200, tags=TAG)
+async def approve_sweep(request: AnyRequest, data: JSONBody[schema.SweepApproval]) -> SweepStanding:
+    """Approves the amount that a waiting sweep announced; 409 where it is another one by now."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+
+    def approve() -> SweepStanding:
+        if sweeper.standing(site.here).due != data.due:
+            raise RefusedError("no sweep waits for that amount", "`GET /v1/sweep` says how it stands", because="amount")
+        return sweeper.approve(site.here, f"staff:{caller.email}")
+
+    return await site.calling(approve)
+
+
+ROUTES = [get_inbox, run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]

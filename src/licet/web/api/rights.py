@@ -1,0 +1,252 @@
+"""Requests of people under the law: sent and followed by their person, entered and answered by staff; the clocks; the region."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post, put
+from litestar.params import JSONBody, PathParameter, QueryParameter
+
+from licet.access.roles import Person, Scope, Service, Staff, StaffRole, may
+from licet.consent import deadlines, request_register, rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.request_register import RequestRow
+from licet.consent.rights import ReceivedVia, RequestState
+from licet.consent.rights_requests import (
+    LISTED_MAX,
+    EnteredRequest,
+    ReplyToRequest,
+    SeenRequest,
+    SendRequest,
+    WithdrawRequest,
+)
+from licet.store.connect import Transaction
+from licet.vault import account_region
+from licet.vault.account_region import SetRegion
+from licet.vault.commands import Outcome
+from licet.vault.ids import Prefix, parse
+from licet.vault.requests import VerbRequest
+from licet.web.api import schema
+from licet.web.api import shared as shell
+from licet.web.api.accounts import OFFICE, SEES
+from licet.web.api.references import account_of, not_found, own, site_of
+from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey
+
+TAG = ["rights"]
+SENDS = may(person=True, scope=Scope.accounts_write)
+OWN = may(person=True)
+LISTS = may(staff=OFFICE)
+ANSWERS = may(staff=(StaffRole.privacy_officer,))
+RequestRef = Annotated[
+    str, PathParameter(description="`req_..`, as sending it answered.", min_length=1, max_length=64)
+]  # fmt: skip
+Kind = Annotated[RightKind | None, QueryParameter(name="kind", required=False, description="Only of this kind.")]
+State = Annotated[
+    RequestState | None,
+    QueryParameter(name="state", required=False, description="Only in this state; without it the open and the paused ones."),
+]  # fmt: skip
+Most = Annotated[
+    int,
+    QueryParameter(
+        name="limit", ge=1, le=LISTED_MAX, required=False, description="How many requests a page has at most."
+    ),
+]
+
+
+@put("/v1/accounts/{account:str}/region", may=may(scope=Scope.accounts_write), responses=WRITES, tags=["accounts"])
+async def set_region(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewRegion], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ChangeAnswer]:
+    """Sets where the person lives: whose clock holds for their later requests. It changes nothing of what may be used."""
+    holder = await account_of(request, account)
+    command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
+    written = await shell.write(request, command, idempotency_key)
+    outcome = Outcome.duplicate if written.replayed else Outcome.done if written.finished else Outcome.unchanged
+    answer = msgspec.structs.replace(written.answer, outcome=outcome)
+    return shell.changed(msgspec.structs.replace(written, answer=answer))
+
+
+@get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
+async def list_rights(request: AnyRequest, account: AccountRef) -> schema.RightsAnswer:
+    """By when each right would be answered, if it were asked for now, and by which law."""
+    site, holder = site_of(request), await account_of(request, account)
+    found = await site.reading(lambda tx: account_region.of_accounts(tx, [holder]))
+    if holder not in found:
+        raise not_found()
+    at, region = site.now(), found[holder]
+    return schema.RightsAnswer(region=region, rights=tuple(_right(kind, region, at) for kind in RightKind))
+
+
+def _right(kind: RightKind, region: str | None, at: datetime) -> schema.RightAnswer:
+    times = deadlines.deadline(kind, region)
+    return schema.RightAnswer(
+        kind=kind, due_at=times.due_at(at), extends_to=times.extended_to(at), acknowledge_by=times.acknowledge_by(at),
+        laws=times.laws, sources=times.sources, authority=times.authority,
+    )  # fmt: skip
+
+
+@post("/v1/accounts/{account:str}/requests", may=SENDS, responses=WRITES, tags=TAG)
+async def send_request(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewRequest], idempotency_key: IdempotencyKey = None
+) -> Response[SeenRequest]:
+    """Puts a request of the person on record. An objection, or a request to restrict, is also the account's no."""
+    site, holder = site_of(request), await account_of(request, account)
+    caller = request.auth
+    asked = SendRequest(
+        account=holder, at=site.now(), keyring=site.here.keyring, kind=data.kind, words=data.words, via=ReceivedVia.api,
+        by=f"host:{caller.name}" if isinstance(caller, Service) else rights_requests.PERSON,
+    )  # fmt: skip
+    written = await shell.write(request, asked, idempotency_key)
+    made = written.finished if isinstance(written.finished, RequestRow) else None
+    if made is None:  # it was sent before, under the same key
+        at = written.answer.at
+        made = await site.reading(lambda tx: request_register.received_at(tx, holder, data.kind, at))
+    if made is None:
+        raise not_found()
+    named = made.request
+    body = await site.reading(lambda tx: _own(tx, request, holder, named))
+    return shell.answered(body, written, 201)
+
+
+@get("/v1/accounts/{account:str}/requests", may=SEES, responses=READS, tags=TAG)
+async def list_own_requests(request: AnyRequest, account: AccountRef, cursor: Cursor = None) -> schema.RequestPage:
+    """The account's requests, newest first, without what was written."""
+    site, holder = site_of(request), await account_of(request, account)
+    before, at = shell.uuid_cursor(cursor), site.now()
+
+    def read(tx: Transaction) -> schema.RequestPage:
+        if holder not in account_region.of_accounts(tx, [holder]):
+            raise not_found()
+        rows = request_register.of_account(tx, holder, shell.LIMIT + 1, before=before)
+        return _page(rows, shell.LIMIT, at)
+
+    return await site.reading(read)
+
+
+def _page(rows: list[RequestRow], limit: int, at: datetime) -> schema.RequestPage:
+    return schema.RequestPage(
+        items=tuple(rights_requests.seen(row, at) for row in rows[:limit]),
+        next=shell.cursor_of(rows[limit - 1].request) if len(rows) > limit else None,
+    )
+
+
+@get("/v1/accounts/{account:str}/requests/{request_id:str}", may=SEES, responses=READS, tags=TAG)
+async def get_own_request(request: AnyRequest, account: AccountRef, request_id: RequestRef) -> SeenRequest:
+    """A request with its steps. What was written is for its own person, and for the staff who answer it."""
+    site, holder = site_of(request), await account_of(request, account)
+    named = parse(Prefix.request, request_id)
+    return await site.reading(lambda tx: _own(tx, request, holder, named))
+
+
+def _own(tx: Transaction, request: AnyRequest, holder: UUID, named: UUID) -> SeenRequest:
+    site, caller = site_of(request), request.auth
+    found = rights_requests.opened(tx, site.here.keyring, rights_requests.own(tx, holder, named))
+    return rights_requests.seen_whole(
+        found, site.now(), for_staff=not isinstance(caller, Person), with_words=own(caller) == holder or _answers(request),
+    )  # fmt: skip
+
+
+def _answers(request: AnyRequest) -> bool:
+    return isinstance(request.auth, Staff) and StaffRole.privacy_officer in request.auth.roles
+
+
+@post(
+    "/v1/accounts/{account:str}/requests/{request_id:str}/reply", may=OWN, responses=WRITES, status_code=200, tags=TAG
+)
+async def reply_to_request(
+    request: AnyRequest, account: AccountRef, request_id: RequestRef, data: JSONBody[schema.NewReply],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[SeenRequest]:  # fmt: skip
+    """Answers what staff asked, while the request waits: it goes on."""
+    site, holder, named = site_of(request), await account_of(request, account), parse(Prefix.request, request_id)
+    verb = ReplyToRequest(
+        account=holder, at=site.now(), keyring=site.here.keyring, request=named, words=data.words
+    )  # fmt: skip
+    return await _moved(request, verb, named, idempotency_key)
+
+
+@post(
+    "/v1/accounts/{account:str}/requests/{request_id:str}/withdraw",
+    may=OWN,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
+)
+async def withdraw_request(
+    request: AnyRequest, account: AccountRef, request_id: RequestRef, idempotency_key: IdempotencyKey = None
+) -> Response[SeenRequest]:
+    """Takes a request back; a no that came with it stays."""
+    site, holder, named = site_of(request), await account_of(request, account), parse(Prefix.request, request_id)
+    verb = WithdrawRequest(account=holder, at=site.now(), keyring=site.here.keyring, request=named)
+    return await _moved(request, verb, named, idempotency_key)
+
+
+async def _moved(request: AnyRequest, verb: VerbRequest, named: UUID, key: str | None) -> Response[SeenRequest]:
+    written = await shell.write(request, verb, key)
+    body = await site_of(request).reading(lambda tx: _own(tx, request, verb.account, named))
+    return shell.answered(body, written, 200)
+
+
+# Staff
+
+
+@get("/v1/requests", may=LISTS, responses=shell.refusals(), tags=TAG)
+async def list_requests(
+    request: AnyRequest, kind: Kind = None, standing: State = None, cursor: Cursor = None, limit: Most = shell.LIMIT
+) -> schema.RequestPage:
+    """Requests by the day on which they are due, without what was written."""
+    site, after = site_of(request), shell.uuid_cursor(cursor)
+    states = (standing,) if standing is not None else (RequestState.open, RequestState.paused)
+    kinds = (kind,) if kind is not None else ()
+    at = site.now()
+
+    def read(tx: Transaction) -> schema.RequestPage:
+        return _page(request_register.by_due(tx, limit + 1, kinds=kinds, states=states, after=after), limit, at)
+
+    return await site.reading(read)
+
+
+@post("/v1/requests", may=ANSWERS, responses=WRITES, tags=TAG)
+async def enter_request(request: AnyRequest, data: JSONBody[schema.NewEnteredRequest]) -> Response[SeenRequest]:
+    """Enters a request that came by letter, mail or telephone, with how its sender was identified."""
+    site, by = site_of(request), _by(request)
+    account = await account_of(request, data.account) if data.account is not None else None
+    entered = EnteredRequest(
+        kind=data.kind, words=data.words, identity=data.identity, account=account, region=data.region,
+        received_at=data.received_at,
+    )  # fmt: skip
+    found = await site.calling(lambda: rights_requests.enter(site.here, entered, by))
+    return Response(rights_requests.seen_whole(found, site.now(), for_staff=True), status_code=201)
+
+
+@get("/v1/requests/{request_id:str}", may=LISTS, responses=READS, tags=TAG)
+async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenRequest:
+    """A request with its steps; a privacy officer sees what was written."""
+    site, with_words = site_of(request), _answers(request)
+    return await site.calling(lambda: rights_requests.find(site.here, request_id, with_words=with_words))
+
+
+@post("/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG)
+async def act_on_request(
+    request: AnyRequest, request_id: RequestRef, data: JSONBody[schema.NewRequestAct]
+) -> Response[SeenRequest]:
+    """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads ``words``."""
+    site, by = site_of(request), _by(request)
+    found = await site.calling(
+        lambda: rights_requests.act(site.here, request_id, data.act, by, reason=data.reason, words=data.words)
+    )
+    return Response(rights_requests.seen_whole(found, site.now(), for_staff=True))
+
+
+def _by(request: AnyRequest) -> str:
+    assert isinstance(request.auth, Staff)
+    return f"staff:{request.auth.email}"
+
+
+ROUTES = [
+    set_region, list_rights, send_request, list_own_requests, get_own_request, reply_to_request, withdraw_request,
+    list_requests, enter_request, get_request, act_on_request,
+]  # fmt: skip

@@ -1,0 +1,159 @@
+"""Keys of services and staff, for the owner: made here, limited, and revoked, each with a confirmation.
+
+    /console/access                          both lists, and the forms that make
+    /console/access/keys  staff              makes one; the secret is in the answer, once, and cannot be shown again
+    ../NAME/revoke                           revokes one: asked first
+
+What makes a secret answers it in the page itself and never redirects to it: a secret is in no address and no history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, URLEncodedBody
+
+from licet.access import service_keys, sessions
+from licet.access.roles import KeyBinding, Scope, StaffRole
+from licet.errors import LicetError, NotFoundError, UsageError
+from licet.store.connect import transaction
+from licet.web.console import shared as shell
+from licet.web.console.shared import OWNS, Visit
+from licet.web.console.tables import Fields
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.webhooks import endpoints
+
+SECTION = "/console/access"
+GIVEN = tuple(role for role in StaffRole if role is not StaffRole.owner)
+_SAID = {
+    "key": "The key is revoked: a server refuses it within a second.",
+    "staff": "Their roles given here are gone, and their sessions have ended.",
+}
+
+
+class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
+    """``confirmed`` is set by the page that says what it means."""
+
+    confirmed: str = ""
+
+
+@get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def access(request: AnyRequest) -> Response[Any]:
+    """The keys of services, and staff."""
+    return _shown(shell.opened(request), said=_SAID.get(request.query_params.get("said", ""), ""))
+
+
+def _shown(
+    visit: Visit, *, said: str = "", secret: tuple[str, str] | None = None, faults: Faults = NO_FAULTS,
+    kept: Mapping[str, str] | None = None,
+) -> Response[Any]:  # fmt: skip
+    """Both lists and both forms; ``secret`` is what was just made, with what it is."""
+    with transaction(visit.here.pool) as tx:
+        values = {
+            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()),
+            "saved": said, "own": visit.staff.staff_id, "secret": secret, "scopes": tuple(Scope), "roles_given": GIVEN,
+            "kept": {"name": "", "recipient": "", "releases": "", "endpoint": "", "email": "", **(kept or {})},
+        }  # fmt: skip
+    values["endpoints"] = [one.endpoint for one in endpoints.every(visit.here)]
+    return shell.page(
+        "console_access.html", visit, title="Keys and staff", section=SECTION, errors=faults, values=values,
+        status=422 if faults else 200,
+    )  # fmt: skip
+
+
+def _many(data: Mapping[str, Any], name: str) -> list[str]:
+    found = data.get(name, [])
+    return [str(one) for one in (found if isinstance(found, list) else [found]) if one]
+
+
+def _refused(visit: Visit, data: Mapping[str, Any], place: str, error: LicetError) -> Response[Any]:
+    """The page again, with what is wrong beside the form that was sent."""
+    fault = f"{error.message[:1].upper()}{error.message[1:]}{f': {error.hint}' if error.hint else ''}.".replace("`", "")
+    kept = {name: str(value) for name, value in data.items() if isinstance(value, str)}
+    return _shown(visit, faults=Faults(((place, place, fault),)), kept=kept)
+
+
+@post("/console/access/keys", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def make_key(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Makes a key, and shows it, once."""
+    visit, name = shell.opened(request), str(data.get("name", "")).strip()
+    try:
+        scopes = _many(data, "scope")
+        if not set(scopes) <= set(Scope):
+            raise UsageError("that is no scope")
+        endpoint = str(data.get("endpoint", "")).strip()
+        with transaction(visit.here.pool) as tx:
+            bound = KeyBinding(
+                recipient=str(data.get("recipient", "")).strip() or None, own=data.get("own") == "yes",
+                releases=tuple(str(data.get("releases", "")).split()),
+                endpoint=endpoints.id_of(tx, endpoint) if endpoint else None,
+            )  # fmt: skip
+            text = service_keys.make(tx, name, map(Scope, scopes), visit.here.clock(), visit.here.keyring.random, bound)
+    except LicetError as error:
+        return _refused(visit, data, "key-name", error)
+    return _shown(visit, secret=(f"The key {name}", text))
+
+
+@post("/console/access/staff", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def add_staff(request: AnyRequest, data: Fields) -> Response[Any]:
+    """Gives somebody roles, and shows the link that signs them in, once."""
+    visit, email = shell.opened(request), str(data.get("email", "")).strip()
+    try:
+        roles = _many(data, "role")
+        if not roles or not set(roles) <= set(StaffRole):
+            raise UsageError("pick a role")
+        with transaction(visit.here.pool) as tx:
+            secret = sessions.add(tx, email, map(StaffRole, roles), visit.site.wall(), visit.here.keyring.random)
+    except LicetError as error:
+        return _refused(visit, data, "staff-email", error)
+    return _shown(visit, secret=(f"The link for {email}", f"{visit.site.settings.url or ''}/sign-in/link/{secret}"))
+
+
+@post("/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def revoke_key(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
+    """Revokes a key, after the confirmation."""
+    visit = shell.opened(request)
+    with transaction(visit.here.pool) as tx:
+        if name not in {one.name for one in service_keys.every(tx)}:
+            raise NotFoundError("no such key")
+        if data.confirmed == "yes":
+            service_keys.revoke(tx, name, visit.here.clock(), visit.here.keyring.restrictions)
+            return seen_other("/console/access?said=key")
+    about = "Whoever has it is refused within a second. It cannot be taken back: another key has another secret."
+    return _asks(visit, f"Revoke the key {name}", about, f"{SECTION}/keys/{name}/revoke")
+
+
+@post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def revoke_staff(request: AnyRequest, staff: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
+    """Removes a member's roles that were given here and ends their sessions, after the confirmation; RefusedError for an
+    owner.
+    """
+    visit, who = shell.opened(request), _staff_id(staff)
+    with transaction(visit.here.pool) as tx:
+        email = sessions.addresses(tx, [who]).get(who)
+        if email is None:
+            raise NotFoundError("no such member of staff")
+        if data.confirmed == "yes":
+            sessions.revoke_staff(tx, who)
+            return seen_other("/console/access?said=staff")
+    about = "The roles given here are taken away, and they are signed out everywhere at once."
+    return _asks(visit, f"Revoke {email}", about, f"{SECTION}/staff/{who.hex}/revoke")
+
+
+def _asks(visit: Visit, title: str, about: str, action: str) -> Response[Any]:
+    values = {"about": about, "action": action, "fields": {}, "label": "Revoke", "back": SECTION}
+    return shell.page("console_confirm.html", visit, title=title, section=SECTION, values=values)
+
+
+def _staff_id(text: str) -> UUID:
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        raise NotFoundError("no such member of staff") from None
+
+
+ROUTES = (access, make_key, add_staff, revoke_key, revoke_staff)

@@ -1,0 +1,288 @@
+"""Your rights: a short form for each with its time, said before it is sent, and what became of each request.
+
+What a person can do here alone is offered first: take everything out, delete, say no. Withdrawing a request asks once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, URLEncodedBody
+
+from licet.consent import deadlines, request_register, rights_requests
+from licet.consent.catalogue import Catalogue
+from licet.consent.deadlines import RightKind
+from licet.consent.request_register import RequestRow
+from licet.consent.rights import SAYS_NO, ReceivedVia, RequestState, RequestStep
+from licet.consent.rights_requests import (
+    NEEDS_WORDS,
+    WORDS_CHARACTERS_MAX,
+    ReplyToRequest,
+    SeenRequest,
+    SeenStep,
+    SendRequest,
+    WithdrawRequest,
+)
+from licet.errors import NotFoundError
+from licet.masked import Masked
+from licet.vault import account_region, account_view
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import one_moment
+from licet.web.api.shared import write
+from licet.web.pages import shared as shell
+from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader
+
+PAGE_REQUESTS_MAX = 25
+# What a person can do at once without anybody's answer: the page, and the sentence that leads there.
+DOES_ITSELF = {
+    RightKind.access: ("/chats#takeout", "rights.itself.takeout"),
+    RightKind.portability: ("/chats#takeout", "rights.itself.takeout"),
+    RightKind.erasure: ("/chats#end", "rights.itself.erase"),
+    RightKind.restriction: ("/settings", "rights.itself.no"),
+    RightKind.objection: ("/settings", "rights.itself.no"),
+}
+
+
+# Where what came of it is seen.
+_LEADS = {RightKind.erasure: (("/erasures", "data.erasures"),)}
+
+
+class WordsForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody writes with a request."""
+
+    words: str = ""
+
+
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A request on the page of rights."""
+
+    id: str
+    title: str
+    state: str
+
+
+class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a request on its page."""
+
+    when: str
+    what: str
+    words: str
+
+
+@get("/rights", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+def list_rights(request: AnyRequest) -> Response[Any]:
+    """Each right, and the requests that were sent, newest first."""
+    here, who = shell.opened(request)
+    at, words, before = here.clock(), who.words, request.query_params.get("before", "")
+    start = parse(Prefix.request, before) if before else None
+    with one_moment(here) as (tx, _):
+        region = account_region.of_accounts(tx, [who.account])[who.account]
+        rows = request_register.of_account(tx, who.account, PAGE_REQUESTS_MAX + 1, before=start)
+        is_closed = account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
+    kinds = () if is_closed else tuple(kind.value for kind in RightKind)
+    values = {
+        "rights": [(kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}")) for kind in kinds],
+        "law": _law(words, region), "authority": _authority(words, deadlines.deadline(RightKind.access, region).authority),
+        "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]], "from": before,
+        "older": shown(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request) if len(rows) > PAGE_REQUESTS_MAX else "",
+    }  # fmt: skip
+    return shell.page("rights.html", who, at, title=words.say("rights.title"), place="chats", values=values)
+
+
+@get("/rights/{kind:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
+    """The form of one right, with by when it is answered."""
+    here, who = shell.opened(request)
+    with one_moment(here) as (tx, _):
+        region = account_region.of_accounts(tx, [who.account])[who.account]
+    return _form(who, here.clock(), _kind(kind), region)
+
+
+def _form(
+    who: PageReader, at: datetime, kind: RightKind, region: str | None, kept: str = "", faults: Faults = NO_FAULTS
+) -> Response[Any]:
+    words, times = who.words, deadlines.deadline(kind, region)
+    until = times.extended_to(at)
+    lines = [words.say("rights.due", day=words.day(times.due_at(at)))]
+    lines.append(
+        words.say("rights.due.extended", day=words.day(until)) if until is not None else words.say("rights.due.whole")
+    )
+    lines.append(_law(words, region))
+    if kind in SAYS_NO:
+        lines.insert(0, words.say("rights.no"))
+    values = {
+        "kind": kind.value, "means": words.say(f"rights.means.{kind.value}"), "itself": DOES_ITSELF.get(kind), "lines": lines,
+        "needed": kind in NEEDS_WORDS, "kept": kept, "words_max": WORDS_CHARACTERS_MAX, "danger": kind in SAYS_NO,
+    }  # fmt: skip
+    return shell.page(
+        "right.html", who, at, title=words.say(f"rights.kind.{kind.value}"), place="chats", values=values, errors=faults,
+        status=422 if faults else 200,
+    )  # fmt: skip
+
+
+@post("/rights/{kind:str}", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def send(request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]) -> Response[Any]:
+    """Sends the request, and leads to its page."""
+    here, who = shell.opened(request)
+    right, at = _kind(kind), here.clock()
+    faults = _faults(who.words, data.words, needed=right in NEEDS_WORDS)
+    if faults:
+        with one_moment(here) as (tx, _):
+            region = account_region.of_accounts(tx, [who.account])[who.account]
+        return _form(who, at, right, region, data.words[:WORDS_CHARACTERS_MAX], faults)
+    asked = SendRequest(
+        account=who.account, at=at, keyring=here.keyring, kind=right, words=data.words.strip(), via=ReceivedVia.page
+    )  # fmt: skip
+    written = await write(request, asked, None)
+    assert isinstance(written.finished, RequestRow)
+    named = shown(Prefix.request, written.finished.request)
+    return shell.then(who, f"/rights/requests/{named}", said="no" if right in SAYS_NO else "sent", place="said")
+
+
+def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
+    if needed and not text.strip():
+        return Faults((("words", "words", words.say("rights.fault.words")),))
+    if len(text) > WORDS_CHARACTERS_MAX:
+        return Faults((("words", "words", words.say("rights.fault.long", most=f"{WORDS_CHARACTERS_MAX:,}")),))
+    return NO_FAULTS
+
+
+@get("/rights/requests/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """One request: its state, its steps, what was written, and what its person can do now."""
+    return _request(request, name)
+
+
+def _request(request: AnyRequest, name: str, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
+    here, who = shell.opened(request)
+    at, words, found = here.clock(), who.words, _seen(request, name)
+    said = request.query_params.get("said", "")
+    saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
+    is_open = found.ended_at is None
+    values = {
+        "request": found, "state": _state(words, found, at), "saved": saved, "is_open": is_open,
+        "steps": [_step(words, one) for one in found.steps], "kept": kept, "words_max": WORDS_CHARACTERS_MAX,
+        "itself": [*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
+        "authority": _authority(words, found.authority), "asks": found.state is RequestState.paused,
+    }  # fmt: skip
+    title = words.say(
+        "request.of", right=words.say(f"rights.kind.{found.kind.value}"), day=words.day(found.received_at)
+    )
+    return shell.page(
+        "request.html", who, at, title=title, place="chats", values=values, errors=faults, status=422 if faults else 200
+    )
+
+
+# What a page says was done, as far as it is so.
+_SAID = {
+    "sent": lambda found: found.state is RequestState.open,
+    "no": lambda found: any(one.step is RequestStep.no_recorded for one in found.steps),
+    "replied": lambda found: any(one.step is RequestStep.replied for one in found.steps),
+    "withdrawn": lambda found: found.state is RequestState.withdrawn,
+}
+
+
+@post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def reply(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]) -> Response[Any]:
+    """Answers what staff asked."""
+    here, who = shell.opened(request)
+    faults = _faults(who.words, data.words, needed=True)
+    if faults:
+        return _request(request, name, data.words[:WORDS_CHARACTERS_MAX], faults)
+    verb = ReplyToRequest(
+        account=who.account, at=here.clock(), keyring=here.keyring, request=parse(Prefix.request, name),
+        words=data.words.strip(),
+    )  # fmt: skip
+    await write(request, verb, None)
+    return shell.then(who, f"/rights/requests/{name}", said="replied", place="said")
+
+
+@get(
+    "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False
+)
+def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Asks whether to take the request back, and says what that does."""
+    here, who = shell.opened(request)
+    found = _seen(request, name)
+    if found.ended_at is not None:
+        return shell.then(who, f"/rights/requests/{name}")
+    return shell.page(
+        "withdraw.html", who, here.clock(), title=who.words.say("request.withdraw.title"), place="chats",
+        values={"request": found},
+    )  # fmt: skip
+
+
+@post("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False)
+async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+    """Takes the request back."""
+    here, who = shell.opened(request)
+    verb = WithdrawRequest(
+        account=who.account, at=here.clock(), keyring=here.keyring, request=parse(Prefix.request, name)
+    )  # fmt: skip
+    await write(request, verb, None)
+    return shell.then(who, f"/rights/requests/{name}", said="withdrawn", place="said")
+
+
+# Sentences
+
+
+def _kind(text: str) -> RightKind:
+    try:
+        return RightKind(text)
+    except ValueError:
+        raise NotFoundError("no such right") from None
+
+
+def _seen(request: AnyRequest, name: str) -> SeenRequest:
+    here, who = shell.opened(request)
+    named = parse(Prefix.request, name)
+    with one_moment(here) as (tx, _):
+        found = rights_requests.opened(tx, here.keyring, rights_requests.own(tx, who.account, named))
+    return rights_requests.seen_whole(found, here.clock(), for_staff=False)
+
+
+def _law(words: Catalogue, region: str | None) -> str:
+    laws = deadlines.deadline(RightKind.access, region).laws
+    if len(laws) == 1:
+        return words.say("rights.law", law=laws[0])
+    return words.say("rights.law.strictest", laws=words.listed(laws))
+
+
+def _authority(words: Catalogue, authority: str | None) -> str:
+    if authority is None:
+        return words.say("rights.authority.country")
+    return words.say("rights.authority", authority=authority)
+
+
+def _line(words: Catalogue, row: RequestRow, at: datetime) -> RequestLine:
+    found = rights_requests.seen(row, at)
+    right = words.say(f"rights.kind.{found.kind.value}")
+    return RequestLine(
+        id=found.id, title=words.say("request.of", right=right, day=words.day(found.received_at)),
+        state=" ".join(_state(words, found, at)),
+    )  # fmt: skip
+
+
+def _state(words: Catalogue, found: SeenRequest, at: datetime) -> list[str]:
+    """Where a request stands, and by when what comes next."""
+    if found.ended_at is not None:
+        return [words.say(f"request.state.{found.state.value}", day=words.day(found.ended_at))]
+    if found.clock_stops:
+        return [words.say("request.state.paused"), words.say("request.stops")]
+    when = "request.late" if found.due_at < at else "request.due"
+    return [words.say(f"request.state.{found.state.value}"), words.say(when, day=words.day(found.due_at))]
+
+
+def _step(words: Catalogue, one: SeenStep) -> StepLine:
+    key = f"request.step.{one.step.value}"
+    if one.step is RequestStep.received:
+        key = f"{key}.{one.by}"
+    elif one.reason:
+        key = f"{key}.{one.reason}"
+    return StepLine(when=words.moment(one.at), what=words.say(key), words=one.words)
+
+
+ROUTES = (list_rights, ask_right, send, read_request, reply, ask_withdraw, withdraw)

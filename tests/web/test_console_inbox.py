@@ -1,0 +1,190 @@
+"""The inbox: who is told of what, until when; an item comes with its cause and goes when that is done."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from licet.access import sessions
+from licet.access.roles import StaffRole
+from licet.curate import release_build
+from licet.errors import BusyError
+from licet.proof import documents
+from licet.service import inbox
+from licet.service.inbox import InboxItem, InboxSource
+from licet.store.connect import transaction
+from licet.vault.commands import Delete, Hold
+from licet.web.console.shared import SECTIONS
+
+from .served import NOTICE, World, api, world
+from .test_console import form
+
+__all__ = ["api", "world"]
+
+EVERY = tuple(StaffRole)
+
+
+def found(world: World, *roles: StaffRole) -> dict[str, InboxItem]:
+    """The items for somebody with these roles, by kind."""
+    return {one.kind: one for one in inbox.items(world.here, roles or EVERY)}
+
+
+def uuid_of(shown: str) -> UUID:
+    return UUID(hex=shown.partition("_")[2])
+
+
+@pytest.fixture
+def lived(world: World) -> World:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    return world
+
+
+def test_an_erasure_is_in_it_from_the_day_on_which_it_is_overdue_until_it_is_done(api: Any, lived: World) -> None:
+    chat = lived.say("ana", "Pears", "roots")
+    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
+    assert "erasures" not in found(lived)
+    lived.clock.set(lived.clock.now + timedelta(days=40))
+    item = found(lived, StaffRole.privacy_officer)["erasures"]
+    assert (item.count, item.overdue, item.who) == (1, True, (StaffRole.privacy_officer,))
+    assert "erasures" not in found(lived, StaffRole.curator)
+    officer = lived.staff(StaffRole.privacy_officer)
+    page = api.get("/console/inbox", headers=officer).text
+    assert item.page.replace("&", "&amp;") in page
+    ((erasure,),) = lived.rows("SELECT erasure_id FROM erasures")
+    fields = {"act": "run", "chosen": f"era_{erasure.hex}", "confirmed": "yes"}
+    assert "1 of 1 done." in api.post("/console/erasures/act", **form(officer, **fields)).text
+    assert "erasures" not in found(lived)
+
+
+def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
+    chat = lived.say("ana", "Pears", "roots")
+    review = lived.clock.now + timedelta(days=90)
+    lived.tell(
+        Hold(
+            account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat), matter="M", review_at=review
+        )
+    )
+    assert "holds" not in found(lived)
+    lived.clock.set(review)
+    assert (found(lived)["holds"].due_at, found(lived)["holds"].overdue) == (review, True)
+
+
+def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) -> None:
+    chat, other = lived.say("ana", "Pears", "roots"), lived.say("ana", "Figs", "roots")
+    with transaction(lived.here.pool) as tx:
+        reader = sessions.known_staff(tx, "rae@example.org", lived.wall, os.urandom)
+        for one, score in ((chat, 0.9), (other, 0.5)):
+            tx.execute(
+                """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at,
+                                            suggested_by) VALUES (%s, %s, %s, %s, 1, %s, %s)""",
+                [lived.accounts["ana"], uuid_of(one), bytes(32), score, lived.clock.now, reader],
+            )
+    item = found(lived, StaffRole.reviewer)["misuse"]
+    assert (item.count, item.overdue) == (2, False)
+    assert item.due_at == lived.clock.now + timedelta(days=inbox.SUGGESTION_DAYS)
+    reviewer = lived.staff(StaffRole.reviewer, email="rae@example.org")
+    page = api.get(item.page, headers=reviewer).text
+    assert page.index(chat[-8:]) < page.index(other[-8:]), "the highest score first"
+    would = api.post("/console/suggestions/act", **form(reviewer, act="flag", chosen=chat))
+    assert "Suggested with 0.90." in would.text
+    assert lived.rows("SELECT count(*) FROM flags") == [(0,)]
+    for act, one in (("flag", chat), ("dismiss", other)):
+        done = api.post("/console/suggestions/act", **form(reviewer, act=act, chosen=one, confirmed="yes"))
+        assert "On record:" in done.text
+    assert lived.rows("SELECT count(*) FROM flags") == [(1,)]
+    again = api.post("/console/suggestions/act", **form(reviewer, act="dismiss", chosen=chat, confirmed="yes"))
+    assert "Not done: it was flagged already, by rae@example.org" in again.text
+    assert "misuse" not in found(lived)
+
+
+def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World) -> None:
+    lived.say("ana", "Pears", "roots")
+    release_build.build_release(lived.here, name="autumn", purpose="improve_models")
+    reader, curator = lived.staff(StaffRole.reviewer), lived.staff(StaffRole.curator)
+    item = found(lived, StaffRole.curator)["reviews"]
+    assert (item.what, item.act) == ("Release autumn: nobody has reviewed it", "Draw a sample.")
+    assert api.post(f"{item.page}/sample", **form(curator, chance="1", risk="0")).status_code == 303
+    item = found(lived, StaffRole.reviewer)["reviews"]
+    assert item.what == "Release autumn: 1 row of its sample is not read"
+    assert "reviews" not in found(lived, StaffRole.curator), "who does not read is not asked to"
+    api.post(f"{item.page}/row", **form(reader))
+    api.post(f"{item.page}/finding", **form(reader, row="0", finding="nothing", then="stop"))
+    assert found(lived, StaffRole.curator)["reviews"].act == "State what was found."
+    api.post(f"{item.page}/close", **form(curator))
+    assert found(lived, StaffRole.owner)["signatures"].what == "Release autumn: 2 signatures missing"
+    for email in ("cora@example.org", "dan@example.org"):
+        signer = lived.staff(StaffRole.curator, email=email)
+        assert api.post(f"{item.page}/sign", **form(signer, names_in="yes")).status_code == 303
+    assert not {"reviews", "signatures"} & set(found(lived))
+
+
+def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(api: Any, lived: World) -> None:
+    with transaction(lived.here.pool) as tx:
+        tx.execute("INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)", [lived.clock.now])
+    assert "it would erase 5,000, of 9,000" in found(lived, StaffRole.owner)["sweep"].what
+    owner = lived.staff(StaffRole.owner, email="olga@example.org")
+    assert "Let it erase 5,000" in api.get("/console/work", headers=owner).text
+    assert "Let it erase" not in api.get("/console/work", headers=lived.staff(StaffRole.auditor)).text
+    other = api.post("/console/work/approve", **form(owner, due="4999"))
+    assert "nothing was approved" in other.text
+    assert lived.rows("SELECT approved FROM sweeping") == [(None,)]
+    assert api.post("/console/work/approve", **form(owner, due="5000")).status_code == 303
+    assert lived.rows("SELECT approved, approved_by FROM sweeping") == [(5000, "staff:olga@example.org")]
+    assert "sweep" not in found(lived)
+
+
+def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
+    assert found(lived, StaffRole.owner)["backups"].what == "No backup is on record"
+    with transaction(lived.here.pool) as tx:
+        at = lived.clock.now
+        tx.execute(
+            "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (gen_random_uuid(), %s, %s)",
+            [at, at + timedelta(days=7)],
+        )
+    assert "backups" not in found(lived)
+    lived.clock.set(at + timedelta(days=2))
+    late = found(lived, StaffRole.owner)["backups"]
+    assert (late.what, late.overdue) == ("The newest backup is late", True)
+    assert not {"backups", "keys", "hosts"} & set(found(lived, StaffRole.reviewer, StaffRole.curator))
+
+
+def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it_is_sent_to(
+    api: Any, lived: World
+) -> None:
+    lived.say("ana", "Pears", "roots")
+    release_build.build_release(lived.here, name="autumn", purpose="improve_models")
+    documents.append(lived.here)
+    assert set(found(lived, StaffRole.auditor)) == set(found(lived, *EVERY)) == {"reviews", "backups"}
+    for role in StaffRole:
+        headers = lived.staff(role)
+        page = api.get("/console/inbox", headers=headers).text
+        for one in inbox.items(lived.here, (role,)):
+            linked = f'href="{one.page}"' in page
+            assert linked == (api.get(one.page, headers=headers).status_code == 200), (role, one.page)
+    assert "Nothing waits for you" not in page
+
+
+def test_what_is_overdue_comes_first_and_a_source_that_fails_hides_no_other(lived: World) -> None:
+    def item(kind: str, days: int | None, overdue: bool) -> InboxItem:
+        due_at = None if days is None else lived.clock.now + timedelta(days=days)
+        return InboxItem(kind=kind, what="", act="", page="", count=1, due_at=due_at, overdue=overdue, who=EVERY)
+
+    def broken(_: Any) -> Any:
+        raise BusyError("the database is away")
+
+    wanted = [item("late", -3, True), item("soon", 1, False), item("later", 2, False), item("some day", None, False)]
+    sources = tuple(InboxSource(one.kind, EVERY, lambda _, one=one: iter([one])) for one in reversed(wanted))
+    listed = inbox.items(lived.here, EVERY, (*sources, InboxSource("broken", EVERY, broken)))
+    assert [one.kind for one in listed] == ["late", "broken", "soon", "later", "some day"]
+    assert "the database is away" in listed[1].what
+
+
+def test_every_source_names_a_page_of_the_console_that_somebody_of_its_roles_opens() -> None:
+    assert len({source.kind for source in inbox.SOURCES}) == len(inbox.SOURCES)
+    assert all(source.who for source in inbox.SOURCES)
+    assert SECTIONS[0].path == "/console/inbox"

@@ -1,0 +1,161 @@
+"""The page of a release tells how it came about, how much of it lives, who has it and what learnt from it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from licet.access.roles import StaffRole
+from licet.curate import release_build
+from licet.erasure import certificates
+from licet.release import catalog
+from licet.service import release_view
+from licet.service.release_view import FunnelStep
+from licet.store.connect import transaction
+from licet.train import consumption, lineage, model_registry
+from licet.train.model_registry import NewModel
+from licet.vault.commands import Delete
+from licet.vault.ids import uuid7
+from licet.web.console import funnel
+
+from ..train.test_lineage import Gate
+from .served import NOTICE, World, api, world
+from .test_console import form
+
+__all__ = ["api", "world"]
+
+
+class Released:
+    """Two releases: of the second, one row came and one was left out by its person's no."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.clock.set(NOTICE)
+        self.chats = {}
+        for name, allow in (("ana", True), ("bo", True), ("cy", False)):
+            world.open(name, allow=allow)
+            self.chats[name] = world.say(
+                name, f"{name}'s chat", f"{name} asks: how deep do the roots of an old pear tree go?"
+            )
+        release_build.build_release(world.here, name="august", purpose="improve_models")
+        world.say("ana", "another", "When do I prune the apple trees behind the house?")
+        release_build.build_release(world.here, name="autumn", purpose="improve_models")
+        self.ids = {one.name: one.release_id for one in catalog.releases(world.here)}
+
+    def path(self, name: str = "autumn") -> str:
+        return f"/console/releases/{self.ids[name].hex}"
+
+    def view(self) -> release_view.ReleaseView:
+        (known,) = [one for one in catalog.releases(self.world.here) if one.name == "autumn"]
+        return release_view.view(self.world.here, known)
+
+
+@pytest.fixture
+def released(world: World) -> Released:
+    return Released(world)
+
+
+def test_the_funnel_ends_with_what_is_in_the_release_and_its_picture_and_table_say_the_same(
+    api: Any, released: Released
+) -> None:
+    seen = released.view()
+    assert (seen.candidates, seen.included) == (4, 3)
+    assert seen.funnel[-1].left == seen.included
+    page = api.get(released.path(), headers=released.world.staff(StaffRole.curator)).text
+    for step in seen.funnel:
+        assert f"{step.reason.replace('_', ' ')}: {step.out} out, {step.left} left</text>" in page
+        assert f">{step.reason.replace('_', ' ')}</td>" in page
+    assert "<dt>Messages it was made of</dt><dd>3 of 4 candidates</dd>" in page
+    assert "style=" not in page
+
+
+def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Released) -> None:
+    world = released.world
+    certificates.hand_out(world.here, "autumn", "lab-one")
+    page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
+    assert "<dt>Rows that may be used now</dt><dd>3 of 3</dd>" in page
+    chat = UUID(hex=released.chats["ana"].partition("_")[2])
+    world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
+    certificates.run(world.here)
+    world.clock.set(world.clock.now + timedelta(days=15))
+    (handed,) = released.view().handouts
+    assert (handed.recipient, handed.recalls, handed.open, handed.overdue) == ("lab-one", 1, 1, 1)
+    page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
+    assert "<dt>Rows that may be used now</dt><dd>2 of 3</dd>" in page
+    assert 'data-head="Overdue" class="due">1</td>' in page
+    officer = world.staff(StaffRole.privacy_officer)
+    listed = api.get("/console/recalls?state=overdue", headers=officer).text
+    (chosen,) = re.findall(r'name="chosen" value="(era_[^"]+)"', listed)
+    done = api.post("/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes"))
+    assert "On record: lab-one has deleted it." in done.text
+    assert released.view().handouts[0].open == 0
+
+
+def test_a_release_is_held_against_another(api: Any, released: Released) -> None:
+    curator = released.world.staff(StaffRole.curator)
+    link = f"{released.path()}/against/{released.ids['august'].hex}"
+    assert f'href="{link}"' in api.get(released.path(), headers=curator).text
+    page = api.get(link, headers=curator).text
+    assert "2 rows are in both" in page
+    assert re.search(r">came</td>.*?>1</td>.*?in august: not there yet", page)
+    assert "<code>rows</code>" in page
+    assert api.get(f"{released.path()}/against/{'0' * 31}1", headers=curator).status_code == 404
+
+
+def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_confirmation(
+    api: Any, released: Released, tmp_path: Path
+) -> None:
+    world, model = released.world, uuid7(NOTICE, bytes(10))
+    log = consumption.ConsumedLog(tmp_path / "consumed", Gate())
+    log.used(0, [0, 1, 2])
+    log.close()
+    new = NewModel(
+        model=model, name="pear-1", release=released.ids["autumn"], recipe="sft", rows=3, first_gate=0, last_gate=0,
+        started_at=NOTICE, finished_at=NOTICE, statement=b"", consumed=(tmp_path / "consumed").read_bytes(),
+    )  # fmt: skip
+    with transaction(world.here.pool) as tx:
+        model_registry.add(tx, new, NOTICE)
+        lineage.add_rows(tx, released.ids["autumn"], model, BitMap([0, 1, 2]))
+    curator = world.staff(StaffRole.curator)
+    assert "pear-1" in api.get(released.path(), headers=curator).text
+    page = api.get("/console/models", headers=curator).text
+    assert 'data-head="Withdrawn since">0</td>' in page
+    world.tell(
+        Delete(account=world.accounts["bo"], at=world.clock.now, conversation=UUID(hex=released.chats["bo"][5:]))
+    )
+    assert 'data-head="Withdrawn since" class="due">1</td>' in api.get("/console/models", headers=curator).text
+    retire = f"/console/models/model_{model.hex}/retire"
+    assert f'action="{retire}"' not in api.get("/console/models", headers=world.staff(StaffRole.auditor)).text
+    assert "Retire pear-1" in api.post(retire, **form(curator)).text
+    assert world.rows("SELECT retired_at FROM models") == [(None,)]
+    assert api.post(retire, **form(curator, confirmed="yes")).status_code == 303
+    assert "retired" in api.get("/console/models", headers=curator).text
+    assert api.post(f"/console/models/model_{'0' * 31}1/retire", **form(curator)).status_code == 404
+
+
+@given(st.lists(st.integers(1, 10**9), max_size=30), st.integers(0, 10**9))
+def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
+    left, steps = sum(outs) + kept, list[FunnelStep]()
+    made = left
+    for number, out in enumerate(outs):
+        left -= out
+        steps.append(FunnelStep(reason=f"r{number}", out=out, left=left))
+    found = funnel.drawn(made, steps)
+    if made == 0:
+        assert found is None
+        return
+    assert found is not None
+    assert len(found.bars) == min(len(steps), funnel.STEPS_MAX) + 1
+    for bar in found.bars:
+        assert bar.kept >= 0
+        assert bar.lost >= 0
+        assert bar.kept + bar.lost <= found.width + 0.2
+        assert bar.top + funnel.BAR + funnel.LABEL <= found.height
