@@ -44,6 +44,8 @@ class Scope(StrEnum):
 
 
 class StaffRole(StrEnum):
+    """What a member of staff may do."""
+
     owner = "owner"
     privacy_officer = "privacy_officer"
     curator = "curator"
