@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import NamedTuple
 
+import psutil
+
 from licet.config import Curate
+from licet.store.connect import Transaction
 
 NO_NAMES = Curate(names=("off",))  # models of names have a bench of their own
 
@@ -17,6 +20,15 @@ class Row(NamedTuple):
     figure: str
     floor: str = ""
     ratio: str = ""
+
+
+def server_seconds(conn: Transaction) -> float:
+    """The processor seconds of the whole database server so far: of every backend, and of those that have ended."""
+    postmaster = psutil.Process(conn.info.backend_pid).parent()
+    assert postmaster is not None
+    return sum(
+        sum(process.cpu_times()[:4]) for process in (postmaster, *postmaster.children(recursive=True))
+    )  # the last two are of children that are gone
 
 
 def measured(name: str, arguments: list[str]) -> list[Row]:

@@ -1,10 +1,11 @@
-"""`licet policy plan` over a population: what the database does for each change, a second and core.
+"""`licet policy plan` over a population: what it costs the database and this process, for each change.
 
 The population is that of `bench population`, with four turns a segment and a body for each; its statistics are those that
-PostgreSQL has right after it was written: none, until the plan gathers them. Goal: twice the conversations, twice the time,
-whatever the change. The floor is the same plan of a version that changes nothing but its date.
+PostgreSQL has right after it was written: none, until they are gathered, which is a row of its own. Time is the processor's:
+of the backend, and of this process, which brings the accounts. The floor is the backend's time for the same tables joined and
+their bodies summed, with nothing decided. Goal: 5 s of the backend a million segments, whatever the change and the size.
 
-    python -m bench plan [CONVERSATIONS ...]
+    python -m bench plan [SEGMENTS ...]
 """
 
 from __future__ import annotations
@@ -12,22 +13,27 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench import Row
+from bench import Row, server_seconds
 from bench.population import ASKS, NOW, POLICIES, build
 from licet.policy.file import Policy, extend
 from licet.store import embedded, statistics
 from licet.store.connect import Pool, Transaction, opened
 from licet.store.migrate import migrate
 from licet.vault import policy_plan
+from licet.vault.population import for_many
 
-SIZES = (10_000, 30_000)
-SEGMENTS_EACH = 1.25  # of a conversation, in that population
+SIZES = (100_000, 1_000_000)
+GOAL = 5.0  # us of the backend a segment
+FLOOR = """SELECT count(*), max(s.keep_until), max(a.last_at), sum(b.size)
+    FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)
+    LEFT JOIN (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS size FROM bodies GROUP BY 1, 2, 3) b
+      USING (account_id, conversation_id, segment)"""
 EFFECTIVE = (NOW + timedelta(days=40)).date().isoformat()
 _DATES = {
     "extends": "article-2025", "version": EFFECTIVE, "effective": EFFECTIVE, "decide_by": None, "material": True,
@@ -50,31 +56,36 @@ def changed(what: str) -> Policy:
     return extend({**_DATES, **CHANGES[what]})
 
 
+class Drawn(NamedTuple):
+    """Processor seconds of one plan: of the backend, and of this process."""
+
+    backend: float
+    here: float
+
+
 def main(arguments: list[str]) -> list[Row]:
-    """Seconds of the database for each change, and what the largest takes beside the smallest, by conversation."""
-    sizes = [int(argument) for argument in arguments] or list(SIZES)
-    took: dict[str, list[float]] = {what: [] for what in CHANGES}
-    for conversations in sizes:
-        with town(conversations) as pool:
-            for what in CHANGES:
-                took[what].append(drawn(pool, changed(what)))
+    """Microseconds a segment, for each size and change."""
     rows = []
-    for what, seconds in took.items():
-        floor = took["nothing"]
-        rows += [
-            Row(f"plan: {what}; of {size:,} conversations", f"{spent:.2f} s", f"{bare:.2f} s", f"{spent / bare:.2f}")
-            for size, spent, bare in zip(sizes, seconds, floor, strict=True)
-        ]
-        growth = (seconds[-1] / seconds[0]) / (sizes[-1] / sizes[0])
-        rows.append(
-            Row(f"plan: {what}; time by conversation, largest to smallest", f"{growth:.2f}", "1.00", f"{growth:.2f}")
-        )
+    for segments in [int(argument) for argument in arguments] or SIZES:
+        with town(segments) as pool:
+            gathered = of_backend(pool, lambda _: statistics.gather(pool))
+            bare = of_backend(pool, floor)
+            rows.append(row(segments, "statistics gathered", gathered, bare))
+            rows += [row(segments, what, drawn(pool, changed(what)), bare) for what in CHANGES]
     return rows
 
 
+def row(segments: int, what: str, spent: Drawn, bare: Drawn) -> Row:
+    each, least = spent.backend / segments * 1e6, bare.backend / segments * 1e6
+    return Row(
+        f"plan: {what}; of {segments:,} segments, us of the database each (goal: {GOAL:g})", f"{each:.2f}", f"{least:.2f}",
+        f"{least / each:.2f}; and {spent.here / segments * 1e6:.2f} of the process",
+    )  # fmt: skip
+
+
 @contextmanager
-def town(conversations: int) -> Iterator[Pool]:
-    """A database of its own with so many conversations, about, and no statistics."""
+def town(segments: int) -> Iterator[Pool]:
+    """A database of its own with so many segments, and no statistics."""
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres", embedded.Options(durable=False)) as dsn,
@@ -82,13 +93,13 @@ def town(conversations: int) -> Iterator[Pool]:
     ):
         with pool.connection() as conn:
             migrate(conn)
-            fill(conn, conversations)
+            fill(conn, segments)
         yield pool
 
 
-def fill(conn: Transaction, conversations: int) -> None:
+def fill(conn: Transaction, segments: int) -> None:
     """The population, its turns and their bodies."""
-    build(conn, int(conversations * SEGMENTS_EACH), gather=False)
+    build(conn, segments, gather=False)
     conn.execute("SET session_replication_role = replica")
     for statement in (
         """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin, occurred_at)
@@ -102,14 +113,26 @@ def fill(conn: Transaction, conversations: int) -> None:
     conn.execute("SET session_replication_role = origin")
 
 
-def drawn(pool: Pool, new: Policy) -> float:
-    """Seconds that drawing one plan takes, its statistics gathered as the command does."""
-    begun = time.perf_counter()
-    statistics.gather(pool)
+def drawn(pool: Pool, new: Policy) -> Drawn:
+    """What drawing one plan takes."""
+    return of_backend(pool, lambda conn: policy_plan.draw(conn, POLICIES, new, NOW))
+
+
+def floor(conn: Transaction) -> None:
+    with for_many(conn):
+        conn.execute(FLOOR).fetchall()
+
+
+def of_backend(pool: Pool, act: Callable[[Transaction], object]) -> Drawn:
+    """The processor time of an act on one connection, which no parallel worker helps."""
     with pool.connection() as conn:
-        policy_plan.draw(conn, POLICIES, new, NOW)
+        conn.execute("SET max_parallel_workers_per_gather = 0")
+        conn.commit()
+        before, begun = server_seconds(conn), time.process_time()
+        act(conn)
+        spent = Drawn(server_seconds(conn) - before, time.process_time() - begun)
         conn.rollback()
-    return time.perf_counter() - begun
+    return spent
 
 
 if __name__ == "__main__":

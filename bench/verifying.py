@@ -31,7 +31,8 @@ from licet.policy.file import preset
 from licet.policy.period import instant, written
 from licet.release import merkle
 from licet.release.part import EPOCH
-from licet.release.proofs import candidate_line, write_lines
+from licet.release.proof_lines import write_lines
+from licet.release.proofs import candidate_line
 
 SIGNER = Signer("log.example/ledger/2026", SignatureType.ed25519, bytes(range(32)))
 POLICY = preset("strict")
@@ -78,6 +79,11 @@ def told(count: int) -> Iterator[bytes]:
         yield encoded(row, number, key_of(account))
 
 
+def row_handle(ordinal: int) -> str:
+    """The handle of the conversation that a row is of."""
+    return entries.conversation_pseudonym(entries.salt(key_of(ordinal // ROWS_EACH)), UUID(int=ordinal))
+
+
 def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
     """The lines of rows and candidates in order, and the root over the parts."""
     until = "2031-03-02"
@@ -86,10 +92,7 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
     rows, candidates = [], []
     for ordinal in range(count):
         salt = entries.salt(key_of(ordinal // ROWS_EACH))
-        handle, sealed = (
-            entries.conversation_pseudonym(salt, UUID(int=ordinal)),
-            hashlib.sha256(b"%d" % ordinal).digest(),
-        )
+        handle, sealed = row_handle(ordinal), hashlib.sha256(b"%d" % ordinal).digest()
         tree.append(merkle.leaf(ordinal, sealed[:16], until_us, sealed))
         source = {
             "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 3, "assistant": 3}, "mark": 0,
@@ -181,7 +184,12 @@ def decided(base: Path, count: int) -> Iterator[Row]:
     shown: list[dict[str, Any]] = []
     took = spent(lambda: shown.append(verifier.prove_conversation(files, handle)))
     bytes_shown = len(json.dumps(shown[0]))
-    yield Row("  one conversation found and proved, seconds", f"{took:.1f}", f"a proof of {bytes_shown:,} bytes", "")
+    yield Row(
+        "  one conversation found and proved, ms (goal: under 50)",
+        f"{took * 1e3:.1f}",
+        f"a proof of {bytes_shown:,} bytes",
+        "",
+    )
     many = 2_000
     took = spent(lambda: [verifier.check_conversation(manifest, shown[0], handle) for _ in range(many)])
     yield Row("  such proofs checked, a second and core", f"{many / took:,.0f}", "", "")

@@ -482,15 +482,18 @@ def long_history(folder: Path) -> dict[str, Any]:
     return {"paths": [write(folder / "long.jsonl", *chats)], "choices": choices}
 
 
-def bring_chunked(house: House, told: Mapping[str, Any], progress: Callable[[int], None] = lambda _turns: None) -> None:
+def bring_chunked(
+    house: House, told: Mapping[str, Any], progress: Callable[[int], None] = lambda _turns: None, *, at_once: int = 100
+) -> Imported:
+    """``at_once`` is how many turns are looked up together."""
     bringing = Import(
         house.here.pool, house.here.keyring, installation.policies(house.here), house.now, default=ANA,
-        choices=told["choices"], folder=house.here.config.data, chunk_commands_max=17,
+        choices=told["choices"], folder=house.here.config.data, chunk_commands_max=17, fresh_turns_max=at_once,
     )  # fmt: skip
     with closing(bringing):
         for path in told["paths"]:
             bringing.read(formats.read(path))
-        bringing.store(progress)
+        return bringing.store(progress)
 
 
 def canonical(house: House) -> dict[str, list[str]]:
@@ -549,6 +552,26 @@ def test_an_import_stopped_after_any_number_of_chunks_ends_as_one_that_was_not(
     bring_chunked(house, told)
     assert canonical(house) == undisturbed
     assert stops == 6
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1_000])
+def test_what_is_here_is_passed_over_however_many_turns_are_looked_up_together(
+    pool: Pool, tmp_path: Path, undisturbed: dict[str, list[str]], at_once: int
+) -> None:
+    told, house = long_history(tmp_path), fresh(pool, tmp_path / "data")
+
+    def stop(_turns: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        bring_chunked(house, told, stop, at_once=at_once)
+    here = house.query("SELECT count(*) FROM turns")[0][0]
+    whole = bring_chunked(house, told, at_once=at_once)
+    assert 0 < here == whole.known < whole.turns
+    assert canonical(house) == undisturbed
+    again = bring_chunked(house, told, at_once=at_once)
+    assert (again.known, again.stored, again.turns) == (whole.turns, 0, whole.turns)
+    assert canonical(house) == undisturbed
 
 
 def test_an_import_under_a_policy_that_was_changed_meanwhile_stops_and_is_completed_by_the_next(

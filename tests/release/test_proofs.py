@@ -24,7 +24,7 @@ from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.proof import handles as finding
 from licet.release.build import Builder, BuildOrder, BuildResult
-from licet.release.proofs import write_lines
+from licet.release.proof_lines import write_lines
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do

@@ -25,7 +25,7 @@ from licet.release.manifest import (
     ReleaseManifest,
 )
 from licet.release.part import EPOCH, PartPromise, groups, moment, write_parts
-from licet.release.proofs import write_lines
+from licet.release.proof_lines import write_lines
 from licet.release.reader import Lease
 from licet.release.row_keys import row_key, seal_row
 from licet.release.rows import ReleaseRow, RowMessage

@@ -18,7 +18,6 @@ from licet.erasure import sweep_batches
 from licet.errors import RefusedError
 from licet.policy.decide import IMPROVE, SAFETY, Gate, gate, is_useful, unanswered
 from licet.policy.file import Policies, Policy, Question, read
-from licet.policy.period import instant
 from licet.policy.state import Grant
 from licet.policy.world import World
 from licet.store.connect import Transaction
@@ -179,14 +178,55 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
     assert sum(what.startswith("asked of") for what in seen if seen[what]) > 2, seen
 
 
-def test_what_is_kept_is_counted_at_the_days_that_a_plan_names_and_end_exclusive(conn: Transaction) -> None:
-    """Each size lies on the very day, or an instant behind it: a date that has come counts no longer."""
-    at = instant("2025-09-01")
-    days = {"now": 0, "30 days": 30, "a year": 365, "5 years": 1826}
-    rows = [(at + day * DAY + step, 10**n) for n, day in enumerate(days.values()) for step in (0 * DAY, INSTANT)]
-    asked = policy_plan.SqlStatement("SELECT * FROM unnest(%(until)s::timestamptz[], %(size)s::int[])", {})
-    asked = policy_plan.SqlStatement(asked.sql, {"until": [row[0] for row in rows], "size": [row[1] for row in rows]})
-    assert policy_plan._at_horizons(conn, asked, at) == {"now": 2221, "30 days": 2210, "a year": 2100, "5 years": 1000}
+def sizes(tx: Transaction) -> dict[tuple[UUID, int], int]:
+    """The sealed bytes of each segment."""
+    rows = tx.execute("SELECT conversation_id, segment, sum(octet_length(sealed)) FROM bodies GROUP BY 1, 2").fetchall()
+    return {(conversation, segment): int(size) for conversation, segment, size in rows}
+
+
+def give_bodies(tx: Transaction) -> None:
+    """A body for each turn that is kept, of a length of its own."""
+    tx.execute(
+        """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
+           SELECT account_id, conversation_id, t.turn, segment, decode(repeat('5a', 20 + t.turn), 'hex')
+             FROM turns t JOIN segments s USING (account_id, conversation_id, segment) WHERE s.erased_at IS NULL
+           ON CONFLICT DO NOTHING"""
+    )
+
+
+def test_what_is_kept_is_the_bytes_whose_dates_are_behind_each_day_before_the_change_and_after_it(
+    conn: Transaction,
+) -> None:
+    seen: Counter[str] = Counter()
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            change = settle(conn, town)
+            give_bodies(conn)
+            told, size = planned(conn, change), sizes(conn)
+            before = snapshot(conn, change.known, told.at)
+            after = snapshot(conn, apply_and_wait(conn, change, told.at), told.at)
+            for kept, dates in ((told.kept_before, before.dates), (told.kept_after, after.dates)):
+                assert kept == {
+                    name: sum(size.get(key, 0) for key, until in dates.items() if until > told.at + days * DAY)
+                    for name, days in policy_plan.HORIZONS
+                }, town
+                seen.update(kept)
+            seen.update(sooner=told.kept_after["30 days"] < told.kept_before["30 days"])
+    assert seen["sooner"] and all(seen[name] for name, _ in policy_plan.HORIZONS[:3]), seen
+
+
+def test_bytes_count_no_longer_at_the_instant_when_their_time_has_come(conn: Transaction) -> None:
+    change = settle(conn, 1)
+    give_bodies(conn)
+    at, whole = change.new.effective, Counter[str]()
+    for name, days in policy_plan.HORIZONS:
+        for step in (0 * DAY, INSTANT):
+            with conn.transaction(force_rollback=True):
+                conn.execute("UPDATE segments SET keep_until = %s", [at + days * DAY + step])
+                whole[f"{name} {step > 0 * DAY}"] = planned(conn, change).kept_before[name]
+    total = sum(sizes(conn).values())
+    assert total > 0
+    assert whole == {f"{name} {late}": total * late for name, _ in policy_plan.HORIZONS for late in (False, True)}
 
 
 def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_grants_move_dates(

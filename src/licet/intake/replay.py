@@ -5,8 +5,9 @@ their recorded times. Of events at the same time, a refusal comes before a turn 
 turn becomes usable. What the policy would have erased by now is not stored. Its turns are counted by the day on which they
 would have been erased, and keep their numbers, so that importing the same file again adds nothing.
 
-Turns are buffered in a spool file that is sealed under a key in memory. An export of any size can so be sorted in bounded
-memory, and no content is in a temporary file in clear text.
+A turn that the vault has is passed over as it is read, many looked up at a time. The others are buffered in a spool file that
+is sealed under a key in memory. An export of any size can so be sorted in bounded memory, and no content is in a temporary
+file in clear text.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
 PLACES_KEPT_MAX = 1_000
+FRESH_TURNS_MAX = 1_000  # are looked up together, or so many characters
+FRESH_CHARACTERS_MAX = 2**20
 _AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,6 +126,17 @@ class _Turn(msgspec.Struct, frozen=True, array_like=True):
     project_title: bytes | None
 
 
+class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that was just read, before it is known whether the vault has it."""
+
+    host: str
+    at: datetime
+    number: int
+    conversation: bytes
+    name: bytes
+    turn: ReadTurn
+
+
 class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """Feedback that waits for its conversation. Names are HMACs; ``account`` is known once its turn comes."""
 
@@ -183,14 +197,16 @@ class Import:
         self, pool: Pool, keyring: Keyring, policies: Policies, now: datetime, *,
         recorded: Iterable[RecordedAccount] = (), choices: Iterable[RecordedChoice] = (),
         default: RecordedAccount | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
-        assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX,
+        assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX, fresh_turns_max: int = FRESH_TURNS_MAX,
     ) -> None:  # fmt: skip
         self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
         self._recorded = {account.host: account for account in recorded}
         self._default, self._surface, self._assume_at = default, surface, assume_at
-        self._chunk_commands_max = chunk_commands_max
+        self._chunk_commands_max, self._fresh_turns_max = chunk_commands_max, fresh_turns_max
         self._host, self._is_host_named = host or (default.host if default else ""), bool(host)
         self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
+        self._fresh: list[_Fresh] = []
+        self._fresh_characters = 0
         self._waiting: dict[str, list[_Waiting]] = {}
         self._choices: dict[str, list[RecordedChoice]] = {}
         self._feedback: dict[str, list[_Rated]] = {}
@@ -218,7 +234,7 @@ class Import:
             self._choices.setdefault(choice.host, []).append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
-        """Consumes what a reader yields: turns go to the spool, everything else to the report."""
+        """Consumes what a reader yields: turns that are not here go to the spool, everything else to the report."""
         for item in items:
             match item:
                 case ReadTurn():
@@ -231,6 +247,7 @@ class Import:
                     self._skipped[item.reason] += 1
                     if item.copied is not None:
                         self._also_named(item.copied)
+        self._sift()
 
     def _also_named(self, copied: DuplicateRecord) -> None:
         """A turn of this import may be here already, from an import that met its copy first."""
@@ -300,26 +317,55 @@ class Import:
         return self._last_named[1]
 
     def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
-        name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
-        offset, length = self._spool.put(
-            _Turn(
-                conversation=conversation,
-                host_turn=name,
-                role=turn.role,
-                origin=turn.origin,
-                kind=turn.kind,
-                surface=self._surface or turn.surface,
-                envelope=encode(turn.content),
-                title=encode(Content(text=turn.title)) if turn.title else None,
-                incognito=turn.incognito,
-                kept_out=turn.kept_out,
-                project=host_hmac(self._host_key, "project", turn.project) if turn.project else None,
-                project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
-            )
-        )
         self._counts["turns"] += 1
-        self._waiting.setdefault(host, []).append(
-            _Waiting(at=at, rank=1, number=self._counts["turns"], offset=offset, length=length, host_turn=name)
+        name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
+        number = self._counts["turns"]
+        self._fresh.append(_Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn))
+        self._fresh_characters += len(turn.content.text) + sum(len(call.arguments) for call in turn.content.tool_calls)
+        if len(self._fresh) >= self._fresh_turns_max or self._fresh_characters >= FRESH_CHARACTERS_MAX:
+            self._sift()
+
+    def _sift(self) -> None:
+        """Sends what was read to the spool, but for turns that the vault has: a file that comes again is not sealed again."""
+        fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
+        known = self._here_already(fresh) if fresh else set[tuple[str, bytes]]()
+        for one in fresh:
+            waiting = self._waiting.setdefault(one.host, [])
+            if (one.host, one.name) in known:
+                self._counts["known"] += 1
+                continue
+            offset, length = self._spool.put(self._spooled(one))
+            waiting.append(
+                _Waiting(at=one.at, rank=1, number=one.number, offset=offset, length=length, host_turn=one.name)
+            )
+
+    def _here_already(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
+        """The hosts and names of turns that the vault has, of these."""
+        names = {host: host_hmac(self._host_key, "account", host) for host in {one.host for one in fresh}}
+        with transaction(self._pool) as tx:
+            found = account_view.accounts_by_host(tx, list(names.values()))
+            accounts = {host: found[name] for host, name in names.items() if name in found}
+            asked = {
+                (accounts[one.host], one.conversation, one.name): one.host for one in fresh if one.host in accounts
+            }
+            said = account_view.said_already(tx, list(asked)) if asked else []
+        return {(asked[key], key[2]) for key in said}
+
+    def _spooled(self, one: _Fresh) -> _Turn:
+        turn = one.turn
+        return _Turn(
+            conversation=one.conversation,
+            host_turn=one.name,
+            role=turn.role,
+            origin=turn.origin,
+            kind=turn.kind,
+            surface=self._surface or turn.surface,
+            envelope=encode(turn.content),
+            title=encode(Content(text=turn.title)) if turn.title else None,
+            incognito=turn.incognito,
+            kept_out=turn.kept_out,
+            project=host_hmac(self._host_key, "project", turn.project) if turn.project else None,
+            project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
         )
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
@@ -415,7 +461,8 @@ class Import:
         return any(first < last_at for first in firsts)
 
     def _has_events(self, host: str) -> bool:
-        return host in self._waiting or host in self._choices or host in self._feedback
+        """Whether something of it is left that may be new."""
+        return bool(self._waiting.get(host) or self._choices.get(host) or self._feedback.get(host))
 
     def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
         chunk: list[commands.Command] = []

@@ -15,7 +15,8 @@ the conversation had been let in, in the place of ``narrowing``, how often it ha
 
 Canonical JSON (RFC 8785), one value per line; candidates in the order of their handles, rows in that of handle and
 ordinal, so that two neighbours prove that nothing is between them. An RFC 6962 tree, as in the ledger, covers the lines
-of each file; the manifest has its root, and the leaf of the release has the hash of the manifest.
+of each file; the manifest has its root, and the leaf of the release has the hash of the manifest. An index in each file
+finds one conversation without reading the others (`release.proof_lines`).
 
 Handles and pseudonyms are those of the log's year (`ledger.entries`). Times are days, because an instant would reveal
 when somebody wrote. A reason that reveals something about a person is a commitment, HMAC-SHA256(salt, "why" || release
@@ -29,7 +30,6 @@ of a page do not change, except for rows that are removed later, so a resumed bu
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import tempfile
 from array import array
@@ -46,13 +46,11 @@ import msgspec
 from licet.errors import BrokenError
 from licet.ledger import entries
 from licet.ledger.entries import Canonical
-from licet.ledger.tree import leaf_hash
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, ScopeKind, TurnRole, TurnState
-from licet.release import merkle
-from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofFile, ProofPins
-from licet.release.part import replacing
+from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofPins
+from licet.release.proof_lines import write_lines
 from licet.release.registry import RowSources
 from licet.release.row_keys import SealedRow
 from licet.vault.account_view import AccountView
@@ -62,7 +60,6 @@ CANDIDATE_VERSION: Literal[1] = 1
 ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
-LEVEL = 6
 # These reasons are given in clear: they concern the content, its age or the terms. All others are salted.
 OPEN_REASONS = frozenset(
     {
@@ -321,21 +318,6 @@ def _source(
         "narrowing": chat.narrowings if is_granted else None,
         "said_on": _day(deciding.last_at) if is_granted else None,
     }
-
-
-def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
-    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same bytes."""
-    tree, count = merkle.Tree(), 0
-    path = folder / name
-    with replacing(path) as file, gzip.GzipFile("", "wb", LEVEL, file, 0) as packed:
-        for line in lines:
-            packed.write(line + b"\n")
-            tree.append(leaf_hash(line))
-            count += 1
-    data = path.read_bytes()
-    return ProofFile(
-        file=name, sha256=sha256(data).hexdigest(), bytes=len(data), lines=count, root=tree.root().hex()
-    )  # fmt: skip
 
 
 def _day(at: datetime) -> str:

@@ -332,6 +332,32 @@ def turn_by_host(
     ).fetchone()
 
 
+def said_already(tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]) -> list[tuple[UUID, bytes, bytes]]:
+    """Which of these turns are here: by account, and the HMACs of the host's ids of conversation and turn.
+
+    Each is looked up by its indexes: a join would be planned for empty tables where they have no statistics yet.
+    """
+    pairs = list(dict.fromkeys((account, host) for account, host, _ in turns))
+    found = tx.execute(
+        """SELECT account, host, (SELECT conversation_id FROM conversations
+                                   WHERE account_id = account AND host_hmac = host)
+             FROM unnest(%b::uuid[], %b::bytea[]) AS asked(account, host)""",
+        [[account for account, _ in pairs], [host for _, host in pairs]],
+    ).fetchall()
+    ours = {(account, bytes(host)): conversation for account, host, conversation in found if conversation is not None}
+    if not ours:
+        return []
+    asked = [turn for turn in turns if turn[:2] in ours]
+    rows = tx.execute(
+        """SELECT number FROM unnest(%b::uuid[], %b::uuid[], %b::bytea[]) WITH ORDINALITY
+                            AS asked(account, conversation, name, number)
+            WHERE (SELECT true FROM turns
+                    WHERE account_id = account AND conversation_id = conversation AND host_hmac = name)""",
+        [[turn[0] for turn in asked], [ours[turn[:2]] for turn in asked], [turn[2] for turn in asked]],
+    )
+    return [asked[number - 1] for (number,) in rows]
+
+
 def turns_by_host(tx: Transaction, account: UUID) -> set[bytes]:
     """The HMACs of the host's ids of the account's turns."""
     rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])

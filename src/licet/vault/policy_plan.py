@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -24,21 +24,12 @@ from licet.policy.decide import Gate, gate, unanswered
 from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
-from licet.vault import account_journal, account_view, policy_versions, tables
-from licet.vault.cold_tier import SIZE
-from licet.vault.population import ENDS_ALL, USABLE_TURNS, USEFUL, USEFUL_OF_FEW, for_many, listed, parameters
+from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
+from licet.vault.plan_counts import PlannedChange, PlannedRows, SqlStatement
+from licet.vault.population import USEFUL_OF_FEW, for_many, parameters
 
 PLAN_DAYS_MAX = 7
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
-
-
-class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns of one purpose: usable before, usable after, entering and leaving."""
-
-    before: int
-    after: int
-    entering: int
-    leaving: int
 
 
 class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +80,8 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
     stays = known.versions[:-1] if new.version == newest.version else known.versions
     after = Policies([*stays, new])
     people = _accounts(tx, known, after, at)
-    changed, whole = diff.diff(newest, new), statements(known, after, new, at, since=_behind(tx))
+    changed, change = diff.diff(newest, new), PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx))
+    counts = plan_counts.count(tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS])
     return PolicyPlan(
         policy=new.policy,
         version=new.version,
@@ -105,11 +97,11 @@ def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> Poli
             name: PlannedQuestion(asked=people.asked[name], ended=people.ended[name])
             for name in sorted({*newest.asks, *new.asks, *people.ended})
         },
-        purposes={purpose: _counted(tx, whole[f"rows {purpose}"]) for purpose in sorted(newest.covers | new.covers)},
-        nearer=_count(tx, whole["nearer"]),
-        kept_before=_at_horizons(tx, whole["kept before"], at),
-        kept_after=_at_horizons(tx, whole["kept after"], at),
-        shortened_on_request=_count(tx, whole["shortened"]),
+        purposes=counts.purposes,
+        nearer=counts.nearer,
+        kept_before=counts.kept_before,
+        kept_after=counts.kept_after,
+        shortened_on_request=counts.shortened,
     )
 
 
@@ -218,13 +210,6 @@ def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> 
     )
 
 
-class SqlStatement(NamedTuple):
-    """A statement over the whole population, with its values."""
-
-    sql: str
-    values: dict[str, Any]
-
-
 # What is useful under the version, `u`, has the period of a permission; then the instant that a segment's date may not
 # pass. A hold that was placed on it while it was kept goes on keeping it.
 _BOUNDS = """
@@ -238,32 +223,24 @@ _BOUNDS = """
       FROM segments s JOIN conversations c USING (account_id, conversation_id)"""
 
 
-def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID] | None = None) -> SqlStatement:
-    """The instant that the date of each segment may not pass, of all accounts or of some that are few."""
-    useful = _useful(known, at, USEFUL if accounts is None else USEFUL_OF_FEW)
-    values = {
-        **useful.values,
-        "effective": new.effective,
-        "opted_in": str(new.keep.opted_in),
-        "opted_out": str(new.keep.opted_out),
-        "incognito": str(new.keep.incognito),
-    }
-    where = "WHERE s.erased_at IS NULL"
-    if accounts is not None:
-        values["accounts"] = accounts
-        where += " AND s.account_id = ANY(%(accounts)s)"
+def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
+    """The instant that the date of each segment of some accounts may not pass; they are few."""
+    useful = _useful(known, at)
+    values = {**useful.values, **plan_counts.periods(new), "accounts": accounts}
     return SqlStatement(
-        f"{_BOUNDS} LEFT JOIN ({useful.sql}) u USING (account_id, conversation_id, segment) {where}", values
+        f"""{_BOUNDS} LEFT JOIN ({useful.sql}) u USING (account_id, conversation_id, segment)
+             WHERE s.erased_at IS NULL AND s.account_id = ANY(%(accounts)s)""",
+        values,
     )
 
 
-def _useful(policies: Policies, at: datetime, sql: str, prefix: str = "") -> SqlStatement:
-    """The segments that are useful at ``at``: permitted for some purpose. Each once."""
+def _useful(policies: Policies, at: datetime) -> SqlStatement:
+    """The segments of ``accounts`` that are useful at ``at``: permitted for some purpose. Each once."""
     parts: list[str] = []
     values: dict[str, Any] = {}
     for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
-        mine = f"{prefix}{place}_"
-        parts.append(sql.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)"))
+        mine = f"{place}_"
+        parts.append(USEFUL_OF_FEW.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)"))
         values |= {mine + key: value for key, value in parameters(policies, purpose, at).items()}
     return SqlStatement(" UNION ".join(parts), values)
 
@@ -300,137 +277,7 @@ def _asked(account: AccountState, policies: Policies, standing: Gate, at: dateti
     return unanswered(account, policies, at) if standing in _ASKING else ()
 
 
-def _both(known: Policies, after: Policies, purpose: str, at: datetime) -> dict[str, Any]:
-    """The values of a statement that asks for both: its names begin with `b_` before the change, `n_` with it."""
-    before, new = parameters(known, purpose, at), parameters(after, purpose, at)
-    return {f"b_{key}": value for key, value in before.items()} | {f"n_{key}": value for key, value in new.items()}
-
-
 def _behind(tx: Transaction) -> int:
     """The version that every account with a grant has been brought to: a later one may end grants still."""
     row = tx.execute("SELECT min(seen) FROM accounts WHERE in_force > 0").fetchone()
     return row[0] if row is not None and row[0] is not None else sys.maxsize
-
-
-def statements(
-    known: Policies, after: Policies, new: Policy, at: datetime, *, since: int
-) -> dict[str, SqlStatement]:  # fmt: skip
-    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row.
-
-    ``since`` is the version that every account with a grant has been brought to.
-    """
-    newest = known[len(known) - 1]
-    asked = {f"rows {purpose}": _rows(known, after, purpose, at) for purpose in sorted(newest.covers | new.covers)}
-    before, then = _nearer(known, at, since, "b_"), _nearer(after, at, since, "n_")
-    bounds = _bounds(after, new, at)
-    return {
-        **asked, "nearer": _sooner(before, then), "kept before": _kept(before), "kept after": _kept(then),
-        "shortened": SqlStatement(f"SELECT count(*) FROM ({bounds.sql}) b WHERE keep_until > bound", bounds.values),
-    }  # fmt: skip
-
-
-def _rows(known: Policies, after: Policies, purpose: str, at: datetime) -> SqlStatement:
-    """The turns that may be used before and after, entering and leaving."""
-    return SqlStatement(
-        f"""SELECT count(b.turn), count(n.turn), count(*) FILTER (WHERE b.turn IS NULL),
-                   count(*) FILTER (WHERE n.turn IS NULL)
-              FROM ({USABLE_TURNS.replace("%(", "%(b_")}) b
-              FULL JOIN ({USABLE_TURNS.replace("%(", "%(n_")}) n USING (account_id, conversation_id, turn)""",
-        _both(known, after, purpose, at),
-    )
-
-
-# The grants that versions since their account's newest event end: each by the first that does, `number`, with its scope.
-_ENDED = f"""
-    SELECT a.account_id, g.project_id, g.conversation_id, min(e.number) AS number,
-           (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
-      FROM accounts a
-      JOIN (SELECT account_id, grant_no, question, NULL::uuid AS project_id, NULL::uuid AS conversation_id
-              FROM standings WHERE grant_no IS NOT NULL
-             UNION ALL SELECT account_id, grant_no, question, project_id, conversation_id FROM scoped_grants) g
-        USING (account_id)
-      JOIN unnest(%(ending)s::smallint[], %(plans)s::text[], %(age_min)s::int[], %(asks)s::text[],
-                  %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)
-        ON e.number > a.seen AND ({ENDS_ALL} OR position(',' || g.question || ',' IN e.asks) = 0)
-     WHERE a.in_force > 0
-     GROUP BY a.account_id, g.grant_no, g.project_id, g.conversation_id"""
-# To when each segment in the scope of what ended comes, where it is not useful, `u`, under the version that ended it.
-_NEARER = f"""
-    SELECT s.account_id, s.conversation_id, s.segment, min(e.until) AS until
-      FROM ({_ENDED}) e
-      JOIN conversations c ON c.account_id = e.account_id
-       AND (e.conversation_id = c.conversation_id OR e.project_id = c.project_id
-            OR (e.conversation_id IS NULL AND e.project_id IS NULL))
-      JOIN segments s ON s.account_id = c.account_id AND s.conversation_id = c.conversation_id"""
-
-
-def _nearer(policies: Policies, at: datetime, since: int, prefix: str) -> SqlStatement:
-    """The segments that endings up to ``at`` bring nearer, and to when, under names that begin with ``prefix``."""
-    ending = [number for number in range(since + 1, policies.number(at) + 1) if _ends_grants(policies, number)]
-    values: dict[str, Any] = {
-        "ending": ending,
-        "plans": [listed(policies[number].plans) for number in ending],
-        "age_min": [policies[number].min_age for number in ending],
-        "asks": [listed(frozenset(policies[number].asks)) for number in ending],
-        "lapse_until": [policies[number].keep.opted_out.after(policies[number].effective) for number in ending],
-    }
-    values, parts = {prefix + key: value for key, value in values.items()}, []
-    for number in ending:
-        useful = _useful(policies, policies[number].effective, USEFUL, f"{prefix}{number}_")
-        parts.append(f"SELECT {number:d} AS number, * FROM ({useful.sql}) u{number:d}")
-        values |= useful.values
-    parts = parts or ["SELECT 0, NULL::uuid, NULL::uuid, 0 WHERE false"]
-    sql = f"""{_NEARER.replace("%(", f"%({prefix}")}
-      LEFT JOIN ({" UNION ALL ".join(parts)}) u(number, account_id, conversation_id, segment)
-        ON (u.account_id, u.conversation_id, u.segment, u.number) = (s.account_id, s.conversation_id, s.segment, e.number)
-     WHERE u.account_id IS NULL AND s.erased_at IS NULL GROUP BY 1, 2, 3"""
-    return SqlStatement(sql, values)
-
-
-def _ends_grants(policies: Policies, number: int) -> bool:
-    """Whether a version can end a grant that the one before it left in force."""
-    new, old = policies[number], policies[number - 1]
-    if new.min_age is not None and (old.min_age is None or new.min_age > old.min_age):
-        return True
-    return not (old.plans <= new.plans and set(old.asks) <= set(new.asks))
-
-
-def _sooner(before: SqlStatement, then: SqlStatement) -> SqlStatement:
-    """Segments whose date comes nearer, because a grant ends."""
-    return SqlStatement(
-        f"""SELECT count(*) FROM segments s JOIN ({then.sql}) n USING (account_id, conversation_id, segment)
-              LEFT JOIN ({before.sql}) b USING (account_id, conversation_id, segment)
-             WHERE n.until < least(s.keep_until, b.until)""",
-        before.values | then.values,
-    )
-
-
-def _kept(nearer: SqlStatement) -> SqlStatement:
-    """Sealed bytes that are kept, by the end that they would have if nobody says anything more."""
-    return SqlStatement(
-        f"""SELECT least(s.keep_until, n.until), sum(b.size)
-              FROM segments s
-              JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size
-                      FROM bodies b GROUP BY 1, 2, 3) b USING (account_id, conversation_id, segment)
-              LEFT JOIN ({nearer.sql}) n USING (account_id, conversation_id, segment)
-             WHERE s.erased_at IS NULL GROUP BY 1""",
-        nearer.values,
-    )
-
-
-def _count(tx: Transaction, asked: SqlStatement) -> int:
-    row = tx.execute(asked.sql, asked.values).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _counted(tx: Transaction, asked: SqlStatement) -> PlannedRows:
-    row = tx.execute(asked.sql, asked.values).fetchone()
-    assert row is not None
-    return PlannedRows(before=row[0], after=row[1], entering=row[2], leaving=row[3])
-
-
-def _at_horizons(tx: Transaction, asked: SqlStatement, at: datetime) -> dict[str, int]:
-    rows = tx.execute(asked.sql, asked.values).fetchall()
-    return {
-        name: sum(int(size) for until, size in rows if until > at + timedelta(days=days)) for name, days in HORIZONS
-    }

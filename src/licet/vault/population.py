@@ -81,6 +81,7 @@ def _accounts(scopes: str) -> str:
             ORDER BY e.number LIMIT 1) l ON true"""
 
 
+ACCOUNTS = _accounts(_SCOPES_OF_ALL)
 # The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
 _GRANT = """CASE WHEN a.scopes IS NULL THEN a.grant_no
      ELSE coalesce(a.numbers[array_position(a.scopes, c.conversation_id)], a.numbers[array_position(a.scopes, c.project_id)],
@@ -99,7 +100,7 @@ _LEFT_OUT = """({1}.drops
          OR position(',' || {0}.surface || ',' IN (%(joint_surfaces)s::text[])[{0}.version + 1]) = 0))"""
 # Conversations that a segment keeps out although it was in scope when taken: empty unless a version lists less than an
 # earlier one.
-_LEFT_CONVERSATIONS = f"""
+LEFT_CONVERSATIONS = f"""
     SELECT DISTINCT account_id, conversation_id, true AS is_left_out
       FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}"""
@@ -114,13 +115,9 @@ def _under(grants: str, narrowing: str) -> str:
     return f"({_GRANT} = ANY({grants}) AND {narrowing} = c.narrowings)"
 
 
-def _decisions(accounts: str) -> str:
-    """One row a segment. What is under the grant in force is asked before what would refuse it: of most rows nothing else
-    is then asked. That a stamp is stale for a question says that it has no grant for it.
-    """
-    return f"""
-    SELECT s.account_id, s.conversation_id, s.segment,
-           CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
+# The row of the rule that holds. What is under the grant in force is asked before what would refuse it: of most rows nothing
+# else is then asked. That a stamp is stale for a question says that it has no grant for it.
+RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
                 WHEN NOT s.in_scope OR {_LEFT_OUT.format("s", "v")}
                   OR (v.some_whole AND (c.out_of_scope OR o.is_left_out)) THEN {Rank.OUT_OF_SCOPE}
@@ -135,7 +132,13 @@ def _decisions(accounts: str) -> str:
                 WHEN NOT v.covers THEN {Rank.NOT_COVERED}
                 WHEN (v.some_by_turn AND {_stale("s.stale")}) OR (v.some_whole AND {_stale("c.deciding_stale")})
                 THEN {Rank.STALE_TERMS}
-                ELSE {Rank.BEFORE_GRANT} END AS rank,
+                ELSE {Rank.BEFORE_GRANT} END"""
+
+
+def _decisions(accounts: str) -> str:
+    """One row a segment."""
+    return f"""
+    SELECT s.account_id, s.conversation_id, s.segment, {RANK} AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
            s.last_turn - s.first_turn + 1 AS turns
       FROM segments s
@@ -145,7 +148,7 @@ def _decisions(accounts: str) -> str:
       LEFT JOIN"""
 
 
-DECISIONS = f"""{_decisions(_accounts(_SCOPES_OF_ALL))} ({_LEFT_CONVERSATIONS}) o
+DECISIONS = f"""{_decisions(ACCOUNTS)} ({LEFT_CONVERSATIONS}) o
            ON o.account_id = c.account_id AND o.conversation_id = c.conversation_id"""
 # The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
 DECISIONS_OF_FEW = f"""{_decisions(_accounts(_SCOPES_OF_FEW))} LATERAL (

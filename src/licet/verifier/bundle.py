@@ -23,7 +23,7 @@ PACKAGE = "licet.verifier"
 PARTS = (
     "answer", "forms", "tree", "keys", "note", "files", "grants", "permissions", "entries", "log", "year_logs", "proof",
     "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "addenda", "release",
-    "conversation", "document", "command",
+    "line_index", "conversation", "document", "command",
 )  # fmt: skip
 WIDTH = 120
 _HEAD = '''#!/usr/bin/env python3

@@ -2,7 +2,8 @@
 
 A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its lines is
 {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the two between which it would
-stand. Rows: all of the conversation's, with the lines before and after them, or the two neighbours.
+stand. Rows: all of the conversation's, with the lines before and after them, or the two neighbours. They are found by the
+index in the proof file; a file without one is read whole.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Any
 from licet.verifier.answer import MISREAD, ArtefactPart, ContradictionError, UnreadableError, Verdict, VerifierReport
 from licet.verifier.entries import pseudonym_of
 from licet.verifier.files import Files
-from licet.verifier.forms import read_json, shaped
+from licet.verifier.forms import HEX, read_json, shaped
 from licet.verifier.keys import Trust
+from licet.verifier.line_index import LINES_EACH, IndexedLines, NoIndexError, SeekableFiles
 from licet.verifier.manifest import MANIFEST, OPEN_REASONS, PROOFS, lines_of, read_bounded
 from licet.verifier.proof import PROOF_LINES_MAX
 from licet.verifier.release import check_manifest
@@ -40,17 +42,57 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
     manifest = _promised(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
     for name in ("candidates", "rows"):
-        lines = list(lines_of(files, manifest, name, report))
-        leaves = [leaf(line) for line in lines]
-        keys = [str(read_json(line, PROOFS[name]).get("conversation")) for line in lines]
-        first, last = bisect_left(keys, handle) - 1, bisect_right(keys, handle)
-        if name == "candidates" and last - first == 2:
-            first, last = first + 1, last - 1
-        shown = range(max(0, first), min(len(lines), last + 1))
-        proof[name] = [
-            {"index": n, "line": lines[n].decode(), "path": [h.hex() for h in path_of(n, leaves)]} for n in shown
-        ]
+        shown = _indexed(files, manifest, name, handle)
+        proof[name] = _read_whole(files, manifest, name, handle, report) if shown is None else shown
     return proof
+
+
+def _indexed(files: Files, manifest: dict[str, Any], name: str, handle: str) -> list[dict[str, Any]] | None:
+    """The lines of a handle by the file's index; None where it has none, or where that does not lead to the root."""
+    promised = manifest["proof"][name]
+    if not isinstance(files, SeekableFiles) or not HEX.fullmatch(handle):
+        return None
+
+    def key(index: int) -> str:
+        return str(read_json(lines.line(index), PROOFS[name]).get("conversation"))
+
+    try:
+        lines = IndexedLines(files, PROOFS[name], promised["lines"])
+        begin = lines.block_of(bytes.fromhex(handle))
+        first = last = begin + bisect_left(range(begin, min(begin + LINES_EACH, lines.size)), handle, key=key)
+        while last < lines.size and key(last) == handle:
+            last += 1
+        if (first > 0 and key(first - 1) >= handle) or (last < lines.size and key(last) <= handle):
+            return None
+        shown = _shown_of(name, first, last, lines.size)
+        found = [(index, lines.line(index), lines.path(index)) for index in shown]
+    except (NoIndexError, ContradictionError):
+        return None
+    root = bytes.fromhex(promised["root"])
+    if any(root_of_path(index, lines.size, leaf(line), path) != root for index, line, path in found):
+        return None
+    return [_line(*one) for one in found]
+
+
+def _read_whole(
+    files: Files, manifest: dict[str, Any], name: str, handle: str, report: VerifierReport
+) -> list[dict[str, Any]]:
+    lines = list(lines_of(files, manifest, name, report))
+    leaves = [leaf(line) for line in lines]
+    keys = [str(read_json(line, PROOFS[name]).get("conversation")) for line in lines]
+    shown = _shown_of(name, bisect_left(keys, handle), bisect_right(keys, handle), len(lines))
+    return [_line(index, lines[index], path_of(index, leaves)) for index in shown]
+
+
+def _shown_of(name: str, first: int, last: int, size: int) -> range:
+    """Which lines prove those from ``first`` to before ``last``: they and their neighbours; a candidate's line alone."""
+    if name == "candidates" and last - first == 1:
+        return range(first, last)
+    return range(max(0, first - 1), min(size, last + 1))
+
+
+def _line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
+    return {"index": index, "line": line.decode(), "path": [digest.hex() for digest in path]}
 
 
 def _promised(raw: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierFinding
-from licet.verifier.forms import HEX, fits_kind, read_json, read_time
+from licet.verifier.forms import fits_kind, read_json, read_time
 from licet.verifier.grants import GrantStory
 from licet.verifier.permissions import Permissions
 
@@ -41,8 +41,11 @@ KINDS = {
     "notice_put_off": "", "plan_set": "", "unheld": "",
 }  # fmt: skip
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
+REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
 OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
              "document_made", "release_reviewed", "release_signed", "release_purged")  # fmt: skip
+# The keys of an entry, by those of them that tell whose it is.
+KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
 ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
@@ -63,15 +66,17 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     is_epoch = kind == "key_destroyed" and "epoch" in _dict(
         entry.get("facts")
     )  # an epoch's key belongs to no one account
-    own = set() if kind in OF_NOBODY or is_epoch else {"commit"} | ({"who"} & set(entry))
-    if set(entry) != {"v", "t", "at", "logged", "facts"} | own:
+    own = () if kind in OF_NOBODY or is_epoch else ("commit", "who") if "who" in entry else ("commit",)
+    if entry.keys() != KEYS[own]:
         raise ContradictionError(place, f"a `{kind}` has the keys of its kind")
-    if not all(isinstance(entry[key], str) and HEX.fullmatch(entry[key]) for key in own):
-        raise ContradictionError(place, "its pseudonym and its commitment are 32 bytes in hex")
+    for key in own:
+        if not fits_kind(entry[key], "hash"):
+            raise ContradictionError(place, "its pseudonym and its commitment are 32 bytes in hex")
     facts = entry["facts"]
     wanted = SHAPES[kind]
-    missing = [name for name, shape in wanted.items() if not shape.endswith("?") and name not in _dict(facts)]
-    if missing or not all(fits_kind(value, wanted.get(name, "")) for name, value in _dict(facts, "?").items()):
+    told = facts if isinstance(facts, dict) else {"?": None}
+    fit = [name for name, value in told.items() if fits_kind(value, wanted.get(name, ""))]
+    if len(fit) != len(told) or not REQUIRED[kind] <= told.keys():
         raise ContradictionError(place, f"a `{kind}` has the facts of its kind")
     if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (facts["allow"], None):
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
@@ -108,8 +113,8 @@ def _check_scope_told(entry: dict[str, Any], place: str) -> None:
         raise ContradictionError(place, "a choice for a project or a conversation is a yes, and begins a grant")
 
 
-def _dict(value: object, otherwise: str = "") -> dict[str, Any]:
-    return value if isinstance(value, dict) else dict.fromkeys(otherwise)
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 class Story:

@@ -46,6 +46,16 @@ class FolderFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def read_part(self, path: str, start: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``start``, which counts from the end where it is negative; b"" where there are none."""
+        try:
+            with (self.root / path).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size + start) if start < 0 else min(start, size))
+                return file.read(length)
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
+
 
 class HttpFiles:
     """A published log at a URL. It cannot be listed, so only the files that its checkpoint requires are read."""

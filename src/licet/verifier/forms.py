@@ -41,8 +41,9 @@ def number(text: str, place: str, promise: str) -> int:
 def read_json(raw: bytes, place: str, error: type[ContradictionError] = ContradictionError) -> dict[str, Any]:
     """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates, no extra bytes."""
     try:
-        value = json.loads(raw, parse_float=_refuse_number, parse_constant=_refuse_number)
-        again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        decoder, encoder = _strict_json()
+        value = decoder.decode(raw.decode())
+        again = encoder.encode(value).encode()
     except (ValueError, RecursionError):
         raise error(place, "it is canonical JSON") from None
     if not isinstance(value, dict) or again != raw:
@@ -52,6 +53,15 @@ def read_json(raw: bytes, place: str, error: type[ContradictionError] = Contradi
 
 def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"`{text}` is not a whole number")
+
+
+@lru_cache(maxsize=1)
+def _strict_json() -> tuple[json.JSONDecoder, json.JSONEncoder]:
+    """Made once: json.loads and json.dumps make one for each call with options. What was decoded has no circle in it."""
+    return (
+        json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number),
+        json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False),
+    )
 
 
 # A shape is one of: the name of a type below, with a final `?` if null is allowed; a frozenset of the allowed words; a list
@@ -135,6 +145,9 @@ def shaped(
 
 
 def fits_kind(value: object, shape: str) -> bool:
+    if isinstance(value, str):  # most are, and of those most are hashes
+        kind = shape.rstrip("?")
+        return HEX.fullmatch(value) is not None if kind == "hash" else _is_text(value, kind)
     match shape.rstrip("?"):
         case "int":
             return type(value) is int and value >= 0
@@ -146,8 +159,6 @@ def fits_kind(value: object, shape: str) -> bool:
             return type(value) is int and value == 2
         case "bool":
             return isinstance(value, bool)
-        case "hash" | "word" | "question" | "scope" | "id" | "time" | "day" | "period" | "text" as kind:
-            return isinstance(value, str) and _is_text(value, kind)
         case _:
             return False
 
@@ -155,8 +166,6 @@ def fits_kind(value: object, shape: str) -> bool:
 @lru_cache(maxsize=1 << 14)
 def _is_text(value: str, kind: str) -> bool:
     match kind:
-        case "hash":
-            return HEX.fullmatch(value) is not None
         case "id":
             return _ID.fullmatch(value) is not None
         case "word":
@@ -168,22 +177,36 @@ def _is_text(value: str, kind: str) -> bool:
         case "period":
             return PERIOD.fullmatch(value) is not None
         case "time":
-            return _TIME.fullmatch(value) is not None and _is_real(datetime, value)
+            return _time_of(value) is not None
         case "day":
-            return _DAY.fullmatch(value) is not None and _is_real(date, value)
-        case _:
+            return _DAY.fullmatch(value) is not None and _is_real_day(value)
+        case "text":
             return bool(value.strip())
+        case _:
+            return False
 
 
-def _is_real(kind: type[date], value: str) -> bool:
-    """Whether the date exists in the calendar and is not before ``YEAR_MIN``."""
+def _is_real_day(value: str) -> bool:
+    """Whether the day exists in the calendar and is not before ``YEAR_MIN``."""
     try:
-        return kind.fromisoformat(value).year >= YEAR_MIN
+        return date.fromisoformat(value).year >= YEAR_MIN
     except ValueError:
         return False
 
 
+def _time_of(value: str) -> datetime | None:
+    """The instant; None where it is not written so, is not in the calendar, or is before ``YEAR_MIN``."""
+    if _TIME.fullmatch(value) is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.year >= YEAR_MIN else None
+
+
 def read_time(value: object, place: str, what: str) -> datetime:
-    if not isinstance(value, str) or not _is_text(value, "time"):
+    found = _time_of(value) if isinstance(value, str) else None
+    if found is None:
         raise ContradictionError(place, f"`{what}` is a time in UTC")
-    return datetime.fromisoformat(value)
+    return found

@@ -1,0 +1,128 @@
+"""Writes a proof file: lines in blocks, each a gzip member, and behind them the index by which one is found.
+
+The layout is that of `verifier.line_index`, which reads it; it is written here without it, so that one misunderstanding does
+not pass both. Lines that belong to no conversation have no index.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from licet.ledger.tree import leaf_hash
+from licet.release import merkle
+from licet.release.manifest import ProofFile
+from licet.release.part import replacing
+
+LEVEL = 6
+LINES_EACH = 256  # of a block, and groups of an index
+_EXTRA = 4  # the flag of a member that has an extra field
+_EMPTY = zlib.compress(b"", wbits=-15)
+_ENTRY, _END = struct.Struct(">32sQI32s"), struct.Struct(">BQIBQ")
+INDEX_VERSION = 1
+
+
+class _Keyed(msgspec.Struct):
+    """What the index takes from a line."""
+
+    conversation: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Keyed).decode
+HANDLE_BYTES = 32
+NO_HANDLE = bytes(HANDLE_BYTES)
+
+
+def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
+    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same bytes."""
+    tree, count, index = merkle.Tree(), 0, list[bytes]()
+    path = folder / name
+    with replacing(path) as file:
+        out = _Out(file)
+        for block in _blocks(lines):
+            leaves = [leaf_hash(line) for line in block]
+            for each in leaves:
+                tree.append(each)
+            place = out.member(b"\n".join(block) + b"\n")
+            index.append(_entry(_conversation_of(block[0]), place, leaves))
+            count += len(block)
+        if count == 0:
+            out.member(b"")
+        if all(entry[:HANDLE_BYTES] != NO_HANDLE for entry in index) and index:
+            _write_index(out, index, count)
+    return ProofFile(
+        file=name, sha256=out.digest.hexdigest(), bytes=out.end, lines=count, root=tree.root().hex()
+    )  # fmt: skip
+
+
+class _Out:
+    """A file of gzip members, with its hash so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.end, self.digest = file, 0, sha256()
+
+    def member(self, text: bytes, field: bytes = b"") -> tuple[int, int]:
+        """Writes a member; where it lies, and its length."""
+        packer = zlib.compressobj(LEVEL, wbits=-15)
+        packed = packer.compress(text) + packer.flush() if text else _EMPTY
+        extra = struct.pack("<H2sH", len(field) + 4, b"Li", len(field)) + field if field else b""
+        head = b"\x1f\x8b\x08" + bytes([_EXTRA * bool(field), 0, 0, 0, 0, 0, 255])
+        member = head + extra + packed + struct.pack("<II", zlib.crc32(text), len(text) & 0xFFFFFFFF)
+        place = (self.end, len(member))
+        self._file.write(member)
+        self.digest.update(member)
+        self.end += len(member)
+        return place
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    block: list[bytes] = []
+    for line in lines:
+        block.append(line)
+        if len(block) == LINES_EACH:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _conversation_of(line: bytes) -> bytes:
+    """The handle of a line's conversation."""
+    try:
+        handle = bytes.fromhex(_decode(line).conversation or "")
+    except ValueError:
+        return NO_HANDLE
+    return handle if len(handle) == HANDLE_BYTES else NO_HANDLE
+
+
+def _entry(first: bytes, place: tuple[int, int], hashes: Iterable[bytes]) -> bytes:
+    """What the index says of a block or of a group; ``hashes`` are those of what is in it."""
+    tree = merkle.Tree()
+    for one in hashes:
+        tree.append(one)
+    return _ENTRY.pack(first, *place, tree.root())
+
+
+def _write_index(out: _Out, entries: list[bytes], lines: int) -> None:
+    """Groups of entries, level by level, until one is left; the last member says where that is."""
+    levels = 1
+    while len(entries) > LINES_EACH:
+        entries, levels = [_group(out, each) for each in _grouped(entries)], levels + 1
+    start, length = out.member(b"", b"".join(entries))
+    out.member(b"", _END.pack(INDEX_VERSION, start, length, levels, lines))
+
+
+def _grouped(entries: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(entries), LINES_EACH):
+        yield entries[start : start + LINES_EACH]
+
+
+def _group(out: _Out, entries: list[bytes]) -> bytes:
+    place = out.member(b"", b"".join(entries))
+    return _entry(entries[0][:HANDLE_BYTES], place, [entry[-HANDLE_BYTES:] for entry in entries])

@@ -1,0 +1,399 @@
+"""What a change of policy does to segments and turns, counted in one pass over the population.
+
+Every count of a plan asks the same of a segment: may it be used before the change and after it, for each purpose, and what
+ends. So the tables are joined once, each segment is decided once for each side and purpose by the rule of `population.RANK`,
+and what the plan shows are sums over that. A statement for each count took five times as long.
+
+A segment counts by all of its turns where their origins are all listed, or none is. Where some are, or a flag covers some,
+its turns are read: that is the second statement, of those segments alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from licet.policy.decide import SAFETY
+from licet.policy.file import Policies, Policy
+from licet.store.connect import Transaction
+from licet.vault.cold_tier import SIZE
+from licet.vault.population import ACCOUNTS, ENDS_ALL, LEFT_CONVERSATIONS, RANK, VERSIONS, Rank, listed, parameters
+
+
+class SqlStatement(NamedTuple):
+    """A statement over the whole population, with its values."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns of one purpose: usable before, usable after, entering and leaving."""
+
+    before: int
+    after: int
+    entering: int
+    leaving: int
+
+    def __add__(self, other: PlannedRows) -> PlannedRows:
+        return PlannedRows(
+            before=self.before + other.before, after=self.after + other.after,
+            entering=self.entering + other.entering, leaving=self.leaving + other.leaving,
+        )  # fmt: skip
+
+
+class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns by purpose; segments that come nearer, or would be shortened; bytes kept behind each horizon."""
+
+    purposes: dict[str, PlannedRows]
+    nearer: int
+    shortened: int
+    kept_before: dict[str, int]
+    kept_after: dict[str, int]
+
+
+class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of policy at a moment. ``since`` is the version that every account with a grant has been brought to."""
+
+    known: Policies
+    after: Policies
+    new: Policy
+    at: datetime
+    since: int
+
+    @property
+    def purposes(self) -> list[str]:
+        return sorted(self.known[len(self.known) - 1].covers | self.new.covers)
+
+
+class _Side(NamedTuple):
+    """Policies at a moment, decided for some purposes. ``name`` begins its aliases and values."""
+
+    name: str
+    policies: Policies
+    at: datetime
+    purposes: list[str]
+
+    def variants(self) -> list[tuple[str, str]]:
+        """`(name, purpose)` of each decision."""
+        return [(f"{self.name}{place}", purpose) for place, purpose in enumerate(self.purposes)]
+
+    def of(self, purpose: str) -> str:
+        return f"{self.name}{self.purposes.index(purpose)}"
+
+
+class _Ending(NamedTuple):
+    """A version that ends grants, and the side that says what is useful under it."""
+
+    number: int
+    under: _Side
+
+
+def count(tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]) -> PlannedCounts:
+    """Both statements; the caller plans them for many rows (`population.for_many`)."""
+    asked = statements(change, [at for _, at in horizons])
+    whole = asked["segments"]
+    row = tx.execute(whole.sql, whole.values).fetchone()
+    assert row is not None
+    nearer, shortened, split, *sums = (int(value or 0) for value in row)
+    purposes = _rows_of(change.purposes, sums)
+    if split:
+        part = asked["turns"]
+        turns = tx.execute(part.sql, part.values).fetchone()
+        assert turns is not None
+        more = _rows_of(change.purposes, [int(value) for value in turns])
+        purposes = {purpose: rows + more[purpose] for purpose, rows in purposes.items()}
+    kept = sums[3 * len(purposes) :]
+    names = [name for name, _ in horizons]
+    return PlannedCounts(
+        purposes=purposes, nearer=nearer, shortened=shortened,
+        kept_before=dict(zip(names, kept, strict=False)), kept_after=dict(zip(names, kept[len(names) :], strict=True)),
+    )  # fmt: skip
+
+
+def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedRows]:
+    """Of three sums a purpose: before, after, both."""
+    batched = [sums[start : start + 3] for start in range(0, 3 * len(purposes), 3)]
+    return {
+        purpose: PlannedRows(before=before, after=after, entering=after - both, leaving=before - both)
+        for purpose, (before, after, both) in zip(purposes, batched, strict=False)
+    }
+
+
+def statements(change: PlannedChange, horizons: Sequence[datetime]) -> dict[str, SqlStatement]:
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row."""
+    before = _Side("b", change.known, change.at, change.purposes)
+    after = _Side("n", change.after, change.at, change.purposes)
+    endings = {side.name: _endings(side, change.since) for side in (before, after)}
+    sides = [before, after]
+    sides += [each.under for several in endings.values() for each in several if each.under not in sides]
+    values = _values(sides) | _ended_values(before, change.since) | _ended_values(after, change.since)
+    values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(change.new)
+    return {
+        "segments": SqlStatement(_segments(change, before, after, sides, endings, len(horizons)), values),
+        "turns": SqlStatement(_turns(change, before, after, sides), values),
+    }
+
+
+# The population, each segment decided for each side and purpose
+
+
+def _of(sql: str, name: str, side: str) -> str:
+    """The rule's text under the aliases and values of one decision: `a`, `v` are its own, `o` is its side's."""
+    named = re.sub(r"\b([av])\.(?=\w)", rf"\1_{name}.", sql).replace("o.is_left_out", f"o_{side}.is_left_out")
+    return named.replace("%(", f"%({name}_")
+
+
+# Each version with the origins that its segments have, and how many of them are listed.
+_LISTED = f"""(SELECT v.*, g.origins AS of_origins,
+        string_to_array(g.origins, ',') && string_to_array(v.origins, ',') AS some_listed,
+        NOT string_to_array(g.origins, ',') <@ string_to_array(v.origins, ',') AS some_unlisted
+   FROM given g JOIN {VERSIONS} ON v.number = g.version OFFSET 0)"""
+
+
+def _joined(sides: Iterable[_Side], *, is_split: bool) -> str:
+    """The tables of a segment. The small ones are joined to each other first, in the order that is written."""
+    names = [(name, side.name) for side in sides for name, _ in side.variants()]
+    first = names[0][0]
+    accounts = f"({_plain(ACCOUNTS, first)} OFFSET 0) a_{first}"
+    listings = f"{_plain(_LISTED, first)} v_{first}"
+    for name, _ in names[1:]:
+        accounts += f" JOIN ({_plain(ACCOUNTS, name)} OFFSET 0) a_{name} ON a_{name}.account_id = a_{first}.account_id"
+        listings += f""" JOIN {_plain(_LISTED, name)} v_{name}
+                 ON v_{name}.number = v_{first}.number AND v_{name}.of_origins = v_{first}.of_origins"""
+    left = "".join(
+        f""" LEFT JOIN ({LEFT_CONVERSATIONS.replace("%(", f"%({side.name}0_")}) o_{side.name}
+               ON o_{side.name}.account_id = s.account_id AND o_{side.name}.conversation_id = s.conversation_id"""
+        for side in sides
+    )
+    which = f"({_SPLIT} OR s.safety_until > %(b0_at)s)" if is_split else "true"
+    return f"""segments s
+      JOIN ({listings}) ON v_{first}.number = s.version AND v_{first}.of_origins = s.origins AND {which}
+      JOIN conversations c ON c.account_id = s.account_id AND c.conversation_id = s.conversation_id
+      JOIN ({accounts}) ON a_{first}.account_id = s.account_id{left}"""
+
+
+def _plain(sql: str, name: str) -> str:
+    return sql.replace("%(", f"%({name}_")
+
+
+# Whether some of a segment's origins are listed and some are not, on either side: its turns differ.
+_SPLIT = "((v_b0.some_listed AND v_b0.some_unlisted) OR (v_n0.some_listed AND v_n0.some_unlisted))"
+
+
+def _ranks(sides: Iterable[_Side]) -> str:
+    return "".join(
+        f", {_of(RANK, name, side.name)} AS rank_{name}" for side in sides for name, _ in side.variants()
+    ) + "".join(f", v_{side.name}0.some_listed AS some_listed_{side.name}" for side in sides)
+
+
+def _values(sides: Iterable[_Side]) -> dict[str, Any]:
+    return {
+        f"{name}_{key}": value
+        for side in sides
+        for name, purpose in side.variants()
+        for key, value in parameters(side.policies, purpose, side.at).items()
+    }
+
+
+# What ends
+
+
+def _endings(side: _Side, since: int) -> list[_Ending]:
+    """The versions behind ``since`` that end grants up to the side's moment."""
+    found = []
+    for number in range(since + 1, side.policies.number(side.at) + 1):
+        if _ends_grants(side.policies, number):
+            effective = side.policies[number].effective
+            covers = side.policies.in_force(effective).covers
+            is_now = effective == side.at and covers <= set(side.purposes)
+            under = side if is_now else _Side(f"{side.name}{number}v", side.policies, effective, sorted(covers))
+            found.append(_Ending(number, under))
+    return found
+
+
+def _ends_grants(policies: Policies, number: int) -> bool:
+    """Whether a version can end a grant that the one before it left in force."""
+    new, old = policies[number], policies[number - 1]
+    if new.min_age is not None and (old.min_age is None or new.min_age > old.min_age):
+        return True
+    return not (old.plans <= new.plans and set(old.asks) <= set(new.asks))
+
+
+# The grants that versions since their account's newest event end, each by the first that does: by account and version, to
+# when what they covered comes, whether one was for the account, and the ids of the others' scopes.
+_ENDED = f"""
+    SELECT account_id, number, min(until) AS until, bool_or(scope IS NULL) AS whole, array_agg(scope) AS scopes FROM (
+    SELECT a.account_id, g.scope, min(e.number) AS number, (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
+      FROM accounts a
+      JOIN (SELECT account_id, grant_no, question, NULL::uuid AS scope FROM standings WHERE grant_no IS NOT NULL
+             UNION ALL
+            SELECT account_id, grant_no, question, coalesce(project_id, conversation_id) FROM scoped_grants) g
+        USING (account_id)
+      JOIN unnest(%(ending)s::smallint[], %(plans)s::text[], %(age_min)s::int[], %(asks)s::text[],
+                  %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)
+        ON e.number > a.seen AND ({ENDS_ALL} OR position(',' || g.question || ',' IN e.asks) = 0)
+     WHERE a.in_force > 0
+     GROUP BY a.account_id, g.grant_no, g.scope) f
+     GROUP BY 1, 2"""
+
+
+def _ended_values(side: _Side, since: int) -> dict[str, Any]:
+    ending = [each.number for each in _endings(side, since)]
+    policies = side.policies
+    values = {
+        "ending": ending,
+        "plans": [listed(policies[number].plans) for number in ending],
+        "age_min": [policies[number].min_age for number in ending],
+        "asks": [listed(frozenset(policies[number].asks)) for number in ending],
+        "lapse_until": [policies[number].keep.opted_out.after(policies[number].effective) for number in ending],
+    }
+    return {f"ended_{side.name}_{key}": value for key, value in values.items()}
+
+
+def _ended_joins(side: _Side, endings: Iterable[_Ending]) -> str:
+    return "".join(
+        f""" LEFT JOIN (SELECT * FROM ended_{side.name} WHERE number = {each.number:d}) e_{side.name}{each.number}
+               ON e_{side.name}{each.number}.account_id = s.account_id"""
+        for each in endings
+    )
+
+
+def _reached(side: _Side, endings: Iterable[_Ending]) -> str:
+    """To when a version that ends a grant for the conversation would bring the segment, by version."""
+    columns = ""
+    for each in endings:
+        e = f"e_{side.name}{each.number}"
+        columns += f""", CASE WHEN {e}.whole OR c.conversation_id = ANY({e}.scopes) OR c.project_id = ANY({e}.scopes)
+                            THEN {e}.until END AS reached_{side.name}{each.number}"""
+    return columns
+
+
+def _useful(side: _Side, purposes: Iterable[str]) -> str:
+    """Whether a segment of `d` is permitted for one of the purposes, with a listed origin among those of its turns."""
+    ranks = " OR ".join(f"rank_{side.of(purpose)} = {Rank.PERMITTED:d}" for purpose in sorted(purposes)) or "false"
+    return f"(some_listed_{side.name} AND ({ranks}))"
+
+
+def _nearer(side: _Side, endings: Iterable[_Ending]) -> str:
+    """The nearest end that a version which ends a grant brings, of a segment that is not useful under it."""
+    ends = [
+        f"""CASE WHEN NOT {_useful(each.under, side.policies.in_force(each.under.at).covers)}
+                 THEN reached_{side.name}{each.number} END"""
+        for each in endings
+    ]
+    return f"least({', '.join(ends)})" if ends else "NULL::timestamptz"
+
+
+# The sums
+
+
+def periods(new: Policy) -> dict[str, Any]:
+    """What bounds the date of a segment under the version, as values of a statement."""
+    keep = new.keep
+    return {
+        "effective": new.effective, "opted_in": str(keep.opted_in), "opted_out": str(keep.opted_out),
+        "incognito": str(keep.incognito),
+    }  # fmt: skip
+
+
+_HELD = "(SELECT account_id, conversation_id, array_agg(placed_at) AS placed FROM holds GROUP BY 1, 2)"
+
+
+def _segments(
+    change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int
+) -> str:  # fmt: skip
+    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by horizon, before and after.
+
+    What is used in several sums is worked out once: `OFFSET 0` keeps PostgreSQL from writing it out in each.
+    """
+    rows = "".join(f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes))
+    kept = "".join(
+        f", sum(size) FILTER (WHERE {until} > %(horizon_{place})s)"
+        for until in ("until_b", "until_n")
+        for place in range(horizons)
+    )
+    ended = "".join(
+        f"ended_{side.name} AS MATERIALIZED ({_ENDED.replace('%(', f'%(ended_{side.name}_')}), "
+        for side in (before, after)
+        if endings[side.name]
+    )
+    joins = "".join(_ended_joins(side, endings[side.name]) for side in (before, after))
+    reached = "".join(_reached(side, endings[side.name]) for side in (before, after))
+    return f"""
+    WITH {ended}given AS MATERIALIZED (SELECT DISTINCT version, origins FROM segments)
+    SELECT count(*) FILTER (WHERE is_here AND until_n < until_b), count(*) FILTER (WHERE is_shortened),
+           count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}
+      FROM (SELECT d.*, {_of_segment(change, before, after, endings)}
+              FROM (SELECT s.account_id, s.conversation_id, s.segment, s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
+                           s.last_turn - s.first_turn + 1 AS turns, c.incognito, {_SPLIT} AS is_split,
+                           coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged, h.placed{_ranks(sides)}{reached}
+                      FROM {_joined(sides, is_split=False)}{joins}
+                      LEFT JOIN {_HELD} h ON h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                    OFFSET 0) d
+            OFFSET 0) f
+      LEFT JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size FROM bodies b GROUP BY 1, 2, 3) b
+        ON is_here AND (b.account_id, b.conversation_id, b.segment) = (f.account_id, f.conversation_id, f.segment)"""
+
+
+def _of_segment(change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]) -> str:
+    """The dates of a segment of `d`, whether it would be shortened, and by purpose whether it counts before and after.
+
+    It is shortened as `policy_plan` does it: never before the version's first instant, and never out of a hold.
+    """
+    counts = "".join(
+        f", some_listed_{side.name} AND rank_{side.of(purpose)} = {Rank.PERMITTED:d} AS is_{side.name}{place}"
+        for side in (before, after)
+        for place, purpose in enumerate(change.purposes)
+    )
+    is_useful = _useful(after, change.after.in_force(change.at).covers)
+    return f"""least(keep_until, {_nearer(before, endings["b"])}) AS until_b,
+                   least(keep_until, {_nearer(after, endings["n"])}) AS until_n,
+                   is_here AND keep_until > %(effective)s
+                   AND keep_until > last_at + CASE WHEN incognito THEN %(incognito)s::interval
+                                                   WHEN {is_useful} THEN %(opted_in)s::interval
+                                                   ELSE %(opted_out)s::interval END
+                   AND (placed IS NULL OR NOT EXISTS (SELECT FROM unnest(placed) placed WHERE placed < keep_until
+                            AND placed + interval '1 microsecond' >= keep_until)) AS is_shortened{counts}"""
+
+
+def _segment_sums(place: int, purpose: str) -> str:
+    """The turns of segments that count whole: before, after, and both."""
+    whole = "NOT is_split" + (" AND NOT is_flagged" if purpose == SAFETY else "")
+    return ", ".join(
+        f"sum(turns) FILTER (WHERE {which} AND {whole})"
+        for which in (f"is_b{place}", f"is_n{place}", f"is_b{place} AND is_n{place}")
+    )
+
+
+def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side]) -> str:
+    """Rows by purpose, of the segments whose turns differ."""
+    rows = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
+    return f"""
+    WITH given AS MATERIALIZED (SELECT DISTINCT version, origins FROM segments)
+    SELECT {rows}
+      FROM (SELECT s.account_id, s.conversation_id, s.segment, s.flagged_turn, s.safety_until, {_SPLIT} AS is_split,
+                   coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged,
+                   v_b0.origins AS origins_b, v_n0.origins AS origins_n{_ranks(sides[:2])}
+              FROM {_joined(sides[:2], is_split=True)} OFFSET 0) d
+      JOIN turns t USING (account_id, conversation_id, segment)"""
+
+
+def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
+    was, becomes = (_usable(purpose, side) for side in (before, after))
+    of = "(is_split OR is_flagged)" if purpose == SAFETY else "is_split"
+    return ", ".join(f"count(*) FILTER (WHERE {each} AND {of})" for each in (was, becomes, f"{was} AND {becomes}"))
+
+
+def _usable(purpose: str, side: _Side) -> str:
+    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as `of_turn` does."""
+    rank = f"rank_{side.of(purpose)}"
+    permitted = f"{rank} = {Rank.PERMITTED:d} AND position(',' || t.origin || ',' IN origins_{side.name}) > 0"
+    if purpose != SAFETY:
+        return f"({permitted})"
+    flagged = "(is_flagged AND t.turn <= flagged_turn)"
+    return f"(CASE WHEN {flagged} THEN {rank} > {Rank.AGE:d} ELSE {permitted} END)"
