@@ -168,3 +168,17 @@ def test_the_page_shows_every_operation_with_its_fields_and_asks_nobody_else(
     assert f"<code>{Scope.turns_write.value}</code>" in html
     assert re.findall(r'(?:src|href)="(?!/|#|data:,)', html) == []
     assert api.get("/docs", headers={"accept-encoding": "identity"}).text == html
+
+
+def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_utc(world: World, api: Any) -> None:
+    world.open("ana", allow=True)
+    for headers in (world.person("ana"), world.service()):
+        assert headers["authorization"].startswith("Bearer ")
+        account = api.get("/v1/accounts/host:ana", headers=headers).json()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", account["opened_at"])
+    refused = api.post(
+        "/v1/accounts/host:ana/choices", headers=world.service(), json={"allow": True, "question": "none"}
+    )
+    assert refused.status_code == 409
+    assert refused.headers["content-type"].startswith("application/problem+json")
+    assert re.fullmatch(r"[a-z_]+", refused.json()["because"])
