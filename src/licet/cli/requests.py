@@ -46,7 +46,7 @@ def request() -> None:
 def listed(
     kind: str | None, state: str | None, after: str, limit: int, data: Path | None, at: str | None, as_json: bool
 ) -> int:
-    """Lists requests by the day on which they are due, without what was written. Exits 1 if one is overdue.
+    """Lists requests by the day they are due, without their words. Exits 1 if one is overdue.
 
     \b
     Example:  licet request list --kind erasure
