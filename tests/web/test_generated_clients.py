@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ..plugins import beside
 from . import npm
 from .served import NOTICE, World, url, world
 
@@ -49,8 +50,9 @@ def description(url: str, tmp_path: Path) -> Path:
 @pytest.fixture
 def generated(description: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A client by openapi-python-client, as a package that can be imported; what the generator said."""
+    beside.needed()
     made = subprocess.run(
-        [Path(sys.executable).parent / "openapi-python-client", "generate", "--path", description, "--meta", "none",
+        [beside.LITELLM.with_name("openapi-python-client"), "generate", "--path", description, "--meta", "none",
          "--output-path", tmp_path / "generated_api"],
         capture_output=True, text=True,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -38,34 +39,41 @@ OWNS = may(staff=(StaffRole.owner,))
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the console, and who may open it."""
+    """A part of the console, the group that it stands in, and who may open it."""
 
     path: str
     label: str
     may: May
+    group: str
 
 
 SECTIONS = (
-    Section(path="/console/inbox", label="Inbox", may=STAFF),
-    Section(path="/console", label="Overview", may=STAFF),
-    Section(path="/console/look-up", label="Look up", may=LOOKS),
-    Section(path="/console/accounts", label="Accounts", may=OFFICE),
-    Section(path="/console/conversations", label="Conversations", may=LOOKS),
-    Section(path="/console/rights", label="Requests of people", may=OFFICE),
-    Section(path="/console/erasures", label="Erasures", may=OFFICE),
-    Section(path="/console/recalls", label="Recalls", may=OFFICE),
-    Section(path="/console/holds", label="Holds", may=LOOKS),
-    Section(path="/console/suggestions", label="Misuse", may=LOOKS),
-    Section(path="/console/flags", label="Flags", may=LOOKS),
-    Section(path="/console/readings", label="Readings", may=OFFICE),
-    Section(path="/console/releases", label="Releases", may=STAFF),
-    Section(path="/console/models", label="Models", may=STAFF),
-    Section(path="/console/policy", label="Policy", may=STAFF),
-    Section(path="/console/log", label="Log", may=STAFF),
-    Section(path="/console/documents", label="Papers", may=OFFICE),
-    Section(path="/console/work", label="Background work", may=STAFF),
-    Section(path="/console/access", label="Keys and staff", may=OWNS),
+    Section(path="/console/inbox", label="Inbox", may=STAFF, group="Today"),
+    Section(path="/console", label="Overview", may=STAFF, group="Today"),
+    Section(path="/console/look-up", label="Look up", may=LOOKS, group="Today"),
+    Section(path="/console/accounts", label="Accounts", may=OFFICE, group="People"),
+    Section(path="/console/conversations", label="Conversations", may=LOOKS, group="People"),
+    Section(path="/console/rights", label="Requests of people", may=OFFICE, group="People"),
+    Section(path="/console/erasures", label="Erasures", may=OFFICE, group="People"),
+    Section(path="/console/holds", label="Holds", may=LOOKS, group="People"),
+    Section(path="/console/readings", label="Readings", may=OFFICE, group="People"),
+    Section(path="/console/suggestions", label="Misuse", may=LOOKS, group="Misuse"),
+    Section(path="/console/flags", label="Flags", may=LOOKS, group="Misuse"),
+    Section(path="/console/releases", label="Releases", may=STAFF, group="Training"),
+    Section(path="/console/models", label="Models", may=STAFF, group="Training"),
+    Section(path="/console/recalls", label="Recalls", may=OFFICE, group="Training"),
+    Section(path="/console/policy", label="Policy", may=STAFF, group="Record"),
+    Section(path="/console/log", label="Log", may=STAFF, group="Record"),
+    Section(path="/console/documents", label="Papers", may=OFFICE, group="Record"),
+    Section(path="/console/work", label="Background work", may=STAFF, group="System"),
+    Section(path="/console/access", label="Keys and staff", may=OWNS, group="System"),
 )
+
+
+def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
+    """The sections that somebody may open, by group."""
+    mine = [one for one in SECTIONS if visit.allows(one.may)]
+    return [(group, list(several)) for group, several in groupby(mine, key=lambda one: one.group)]
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +111,7 @@ def page(
     """A whole page of the console."""
     roles = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
     shown = {
-        "csrf": visit.csrf, "sections": [one for one in SECTIONS if visit.allows(one.may)], "place": section,
+        "csrf": visit.csrf, "sections": _sections(visit), "place": section,
         "who": visit.staff.email, "roles": ", ".join(roles), "errors": errors.places, "errors_of": errors.of,
         "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(), "may_open": visit.may_open,
     }  # fmt: skip
