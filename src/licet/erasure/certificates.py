@@ -22,7 +22,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -45,8 +44,9 @@ from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_name
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
-from licet.vault.ids import Prefix, named, parse, shown, uuid7
+from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation
+from licet.vault.list_filters import BY_ACCOUNT
 from licet.vault.tables import lock_accounts
 from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
@@ -565,9 +565,7 @@ RECALLS = Listing(
             },
         ),
         "recipient": ListFilter(label="Recipient", sql="h.recipient = %(value)s", read=read_name, hint="lab-one"),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,8 +26,9 @@ from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.vault import account_view, staff_reads, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
-from licet.vault.ids import Prefix, named, parse, shown
+from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
+from licet.vault.list_filters import BY_ACCOUNT
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
 if TYPE_CHECKING:  # whoever only lists or decides does not wait for what scores
@@ -283,9 +283,7 @@ LISTING = Listing(
                 "overturned": ListChoice(label="overturned", kept="t.decision = 'overturned'"),
             },
         ),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 

@@ -59,6 +59,14 @@ class ListOrder(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = False
 
 
+def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
+    """The two orders by when something happened, where ``columns`` grow with time."""
+    return {
+        "newest": ListOrder(label="newest first", columns=columns, descending=True),
+        "oldest": ListOrder(label="oldest first", columns=columns),
+    }
+
+
 class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
     """One of the values of a filter. ``looked`` is a condition that an index serves, ``kept`` one that is tried row by row,
     of ``scanned_max`` rows where that costs more than usual; ``%(at)s`` is the moment of the page.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -25,13 +24,11 @@ from licet.store.keyset import (
     ListChoice,
     ListFilter,
     Listing,
-    ListOrder,
-    read_day,
-    read_last_day,
+    newest_and_oldest,
     read_name,
 )
 from licet.vault import cold_tier, policy_versions, tables
-from licet.vault.ids import Prefix, first_of, named
+from licet.vault.list_filters import BY_ACCOUNT, by_day, by_day_of_id
 from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
 
 
@@ -118,26 +115,12 @@ def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
     return dict(rows.fetchall())
 
 
-def _begins(text: str) -> UUID:
-    """The first id of a day: what has a time in its id is found by it."""
-    return first_of(read_day(text))
-
-
-def _ends(text: str) -> UUID:
-    return first_of(read_last_day(text))
-
-
 CONVERSATIONS = Listing(
     columns="""t.conversation_id, t.kind, t.begun_at, t.incognito, t.narrowed, t.deleted_at,
         EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id AND h.conversation_id = t.conversation_id),
         t.safety_until, t.account_id""",
     source="FROM conversations t",
-    orders={
-        "newest": ListOrder(
-            label="newest first", columns=(KeyColumn("t.conversation_id", KeyType.uuid),), descending=True
-        ),
-        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.conversation_id", KeyType.uuid),)),
-    },
+    orders=newest_and_oldest((KeyColumn("t.conversation_id", KeyType.uuid),)),
     filters={
         "state": ListFilter(
             label="State",
@@ -158,24 +141,14 @@ CONVERSATIONS = Listing(
             label="Kind",
             choices={one: ListChoice(label=one, kept=f"t.kind = '{one}'") for one in ("chat", "code")},
         ),
-        "from": ListFilter(
-            label="Begun from", sql="t.conversation_id >= %(value)s", read=_begins, indexed=True, hint="2026-06-01"
-        ),
-        "to": ListFilter(
-            label="to", sql="t.conversation_id < %(value)s", read=_ends, indexed=True, hint="2026-06-30"
-        ),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **by_day_of_id("Begun from", "t.conversation_id"),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 ACCOUNTS = Listing(
     columns="t.account_id, t.plan, t.opened_at, t.closed_at, t.in_force > 0, t.last_at",
     source="FROM accounts t",
-    orders={
-        "newest": ListOrder(label="newest first", columns=(KeyColumn("t.account_id", KeyType.uuid),), descending=True),
-        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.account_id", KeyType.uuid),)),
-    },
+    orders=newest_and_oldest((KeyColumn("t.account_id", KeyType.uuid),)),
     filters={
         "state": ListFilter(
             label="State",
@@ -186,10 +159,7 @@ ACCOUNTS = Listing(
             },
         ),
         "plan": ListFilter(label="Plan", sql="t.plan = %(value)s", read=read_name, hint="pro"),
-        "from": ListFilter(
-            label="Opened from", sql="t.opened_at >= %(value)s", read=read_day, hint="2026-06-01"
-        ),
-        "to": ListFilter(label="to", sql="t.opened_at < %(value)s", read=read_last_day, hint="2026-06-30"),
+        **by_day("Opened from", "t.opened_at", indexed=False),
     },
 )  # fmt: skip
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -36,15 +35,14 @@ from licet.store.keyset import (
     ListChoice,
     ListFilter,
     Listing,
-    ListOrder,
-    read_day,
-    read_last_day,
+    newest_and_oldest,
 )
 from licet.store.rows import insert
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, named, shown, uuid7
+from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 VERSION = 1
 SALT_BYTES = 32
@@ -197,10 +195,7 @@ LISTING = Listing(
         t.conversation_id, t.account_id""",
     source="FROM erasures t",
     joins=_DUE,
-    orders={
-        "newest": ListOrder(label="newest first", columns=_REQUESTED, descending=True),
-        "oldest": ListOrder(label="oldest first", columns=_REQUESTED),
-    },
+    orders=newest_and_oldest(_REQUESTED),
     filters={
         "state": ListFilter(
             label="State",
@@ -218,15 +213,8 @@ LISTING = Listing(
                 for one in ErasureCause
             },
         ),
-        "from": ListFilter(
-            label="Asked for from", sql="t.requested_at >= %(value)s", read=read_day, indexed=True, hint="2026-06-01"
-        ),
-        "to": ListFilter(
-            label="to", sql="t.requested_at < %(value)s", read=read_last_day, indexed=True, hint="2026-06-30"
-        ),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **by_day("Asked for from", "t.requested_at"),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 

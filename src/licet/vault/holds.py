@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +23,9 @@ from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listi
 from licet.vault import commands
 from licet.vault.account_view import owner
 from licet.vault.commands import HOLD_REVIEW, Command, Hold, HoldReason, Outcome, Unhold
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, named, parse, shown
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
 from licet.vault.installation import Installation
+from licet.vault.list_filters import BY_ACCOUNT
 from licet.vault.verbs import tell
 
 CONVERSATIONS_MAX = 1_000
@@ -160,9 +160,7 @@ LISTING = Listing(
                 for one in HoldReason
             },
         ),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 

@@ -7,16 +7,22 @@ the feedback's period. Both end with their own key, never with the segment's.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 from licet.keys.material import seal, turn_place, unseal
 from licet.policy.state import Share
 from licet.store.connect import Transaction
-from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_day, read_last_day
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    newest_and_oldest,
+)
 from licet.vault import cold_tier
 from licet.vault.copies import NO_REFERENCE, CopyPlace
-from licet.vault.ids import Prefix, named
+from licet.vault.list_filters import BY_ACCOUNT, by_day
 from licet.vault.tables import AccountRow, ConversationRow
 from licet.vault.writes import Writes
 
@@ -65,10 +71,7 @@ FLAGS = Listing(
     columns="""t.conversation_id, t.flagged_at, t.score, t.overturned_at, c.safety_until, t.score_until, t.account_id""",
     source="FROM flags t",
     joins="JOIN conversations c ON c.account_id = t.account_id AND c.conversation_id = t.conversation_id",
-    orders={
-        "newest": ListOrder(label="newest first", columns=_FLAGGED, descending=True),
-        "oldest": ListOrder(label="oldest first", columns=_FLAGGED),
-    },
+    orders=newest_and_oldest(_FLAGGED),
     filters={
         "state": ListFilter(
             label="State",
@@ -80,11 +83,8 @@ FLAGS = Listing(
                 "overturned": ListChoice(label="overturned", kept="t.overturned_at IS NOT NULL"),
             },
         ),
-        "from": ListFilter(label="Flagged from", sql="t.flagged_at >= %(value)s", read=read_day, indexed=True, hint="2026-06-01"),
-        "to": ListFilter(label="to", sql="t.flagged_at < %(value)s", read=read_last_day, indexed=True, hint="2026-06-30"),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **by_day("Flagged from", "t.flagged_at"),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
 

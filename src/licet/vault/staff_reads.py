@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -28,14 +27,13 @@ from licet.store.keyset import (
     ListChoice,
     ListFilter,
     Listing,
-    ListOrder,
-    read_day,
-    read_last_day,
+    newest_and_oldest,
     read_name,
 )
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, first_of, named, uuid7
+from licet.vault.ids import uuid7
+from licet.vault.list_filters import BY_ACCOUNT, by_day_of_id
 from licet.vault.permit import OpenedTurn, Permit
 from licet.vault.permit import open as open_content
 
@@ -166,10 +164,7 @@ def newest(
 LISTING = Listing(
     columns="t.read_at, t.staff_id, t.role, t.reason, t.ticket, t.turns, t.conversation_id, t.account_id",
     source="FROM staff_reads t",
-    orders={
-        "newest": ListOrder(label="newest first", columns=(KeyColumn("t.read_id", KeyType.uuid),), descending=True),
-        "oldest": ListOrder(label="oldest first", columns=(KeyColumn("t.read_id", KeyType.uuid),)),
-    },
+    orders=newest_and_oldest((KeyColumn("t.read_id", KeyType.uuid),)),
     filters={
         "reason": ListFilter(
             label="Reason",
@@ -185,16 +180,7 @@ LISTING = Listing(
             },
         ),
         "ticket": ListFilter(label="Ticket", sql="t.ticket = %(value)s", read=read_name, hint="REQ-17"),
-        "from": ListFilter(
-            label="Read from", sql="t.read_id >= %(value)s", read=lambda text: first_of(read_day(text)), indexed=True,
-            hint="2026-06-01",
-        ),
-        "to": ListFilter(
-            label="to", sql="t.read_id < %(value)s", read=lambda text: first_of(read_last_day(text)), indexed=True,
-            hint="2026-06-30",
-        ),
-        "account": ListFilter(
-            label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
-        ),
+        **by_day_of_id("Read from", "t.read_id"),
+        **BY_ACCOUNT,
     },
 )  # fmt: skip
