@@ -18,7 +18,9 @@ from uuid import UUID
 from playwright.sync_api import sync_playwright
 
 from licet.access.roles import StaffRole
-from licet.consent import rendered_page
+from licet.consent import rendered_page, rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.curate import release_build
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind
@@ -30,10 +32,12 @@ from licet.store.connect import Pool, opened, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
+from licet.vault.ids import Prefix, shown
 
 from .browsing import DESKTOP, PHONE, Site
 from .people import AFTER, NOTICE, Town, application, serving
 
+OFFICER = "staff:officer@example.org"
 SOIL = "Pear trees in heavy soil"
 LETTER = "A letter to the landlord, with all that was agreed about the roof and about the long wait for it"
 
@@ -66,6 +70,26 @@ def stage(
     flagged = town.say("ben", "Passwords of other people")
     town.tell(Flag(account=ben, at=town.clock.now, conversation=flagged, score=0.93))
     town.tell(Hold(account=ben, at=town.clock.now, conversation=code, matter="a matter"))
+    asked = rights_requests.enter(
+        town.here,
+        EnteredRequest(
+            account=ben,
+            kind=RightKind.rectification,
+            words="My name has two t.",
+            identity="by his account",
+            region="DE",
+        ),
+        "staff:officer@example.org",
+    )
+    request = shown(Prefix.request, asked.row.request)
+    rights_requests.act(
+        town.here,
+        request,
+        StaffAct.pause,
+        "staff:officer@example.org",
+        reason="clarification",
+        words="In which chat is it written so?",
+    )
     release_build.build_release(town.here, name="autumn", purpose="improve_models")
     documents.append(town.here)
     return town, {
@@ -83,6 +107,10 @@ def stage(
         "timeline": ("ben", "/timeline", ""),
         "erasures": ("ben", "/erasures", ""),
         "feedback": ("ben", "/feedback", ""),
+        "rights": ("ben", "/rights", ""),
+        "right": ("ben", "/rights/objection", ""),
+        "right-error": ("ben", "/rights/complaint", "send"),
+        "request": ("ben", f"/rights/requests/{request}", ""),
         "everything": ("ben", "/everything/delete", ""),
         "close": ("ben", "/account/close", ""),
         "put-off": ("zoe", "/notice", "later"),
@@ -128,7 +156,9 @@ def shoot(site: Site, pictures: dict[str, tuple[str | None, str, str]], out: Pat
     for name, (who, path, press) in pictures.items():
         for look, viewport, scheme in looks():
             page = site.visit(who, path, viewport=viewport, color_scheme=scheme, **asked)
-            button = page.locator(f'button[name="act"][value="{press}"]')
+            button = page.locator(
+                'main button[type="submit"]' if press == "send" else f'button[name="act"][value="{press}"]'
+            )
             if button.count():
                 button.click()
                 page.wait_for_load_state("networkidle")
