@@ -136,11 +136,11 @@ def test_a_receipt_states_what_the_controller_stated_and_says_of_the_rest_that_i
         storage_locations=("IE", "DE"), withdrawal_url="https://example.org/privacy",
     )  # fmt: skip
     none = receipts.NOT_STATED
-    expected = {
-        whole: (["IE", "DE"], "https://example.org/privacy", "Example", "1 Street", "a@example.org"),
-        Controller(): ([none], receipts.WITHDRAWAL, none, none, none),
-    }
-    for controller, stated in expected.items():
+    expected = [
+        (whole, (["IE", "DE"], "https://example.org/privacy", "Example", "1 Street", "a@example.org")),
+        (Controller(), ([none], receipts.WITHDRAWAL, none, none, none)),
+    ]
+    for controller, stated in expected:
         with transaction(office.pool) as tx:
             issuer = Issuer(tx, office.keyring, office.keys, office.place, office.policies, controller, office.now)
             (receipt,) = issuer.receipts(ana)

@@ -21,7 +21,7 @@ from licet.curate import release_build
 from licet.errors import DeniedError, InputError, UsageError
 from licet.release import manifest
 from licet.store.connect import Pool
-from licet.train import gate_files, mix_plan
+from licet.train import gate, gate_files, mix_plan
 from licet.train.batch_mask import MaskedBatches
 from licet.train.mix import RankBatches, ReleaseMix
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
@@ -80,7 +80,8 @@ class Orchard:
 
 
 @pytest.fixture
-def orchard(pool: Pool, dsn: str, tmp_path: Path) -> Orchard:
+def orchard(pool: Pool, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orchard:
+    monkeypatch.setattr(gate, "GLANCE_SECONDS", 0.0)  # what was published is seen at once
     return Orchard(pool, dsn, tmp_path)
 
 

@@ -57,6 +57,7 @@ BROKEN = {
     ],
     "narrowing_is_of_a_grant": ["UPDATE segments SET grants = '{}', narrowing = 1"],
     "erased_has_no_key": ["UPDATE segments SET erased_at = now()"],
+    "region_is_of_iso_3166": ["UPDATE accounts SET region = 'Bavaria'", "UPDATE accounts SET region = 'de'"],
     "surface_is_a_name": ["UPDATE segments SET surface = 'My App'"],
     "kind_is_known": ["UPDATE conversations SET kind = 'call'"],
     "role_is_known": ["UPDATE turns SET role = 'system'"],

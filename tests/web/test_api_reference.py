@@ -16,7 +16,7 @@ from licet.proof import documents
 from licet.release.live_leases import LEASE_SECONDS_MAX
 from licet.web.api import reference
 
-from .served import NOTICE, World, api, world
+from .served import AFTER, NOTICE, World, api, world
 
 __all__ = ["api", "world"]
 
@@ -176,9 +176,9 @@ def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_u
         assert headers["authorization"].startswith("Bearer ")
         account = api.get("/v1/accounts/host:ana", headers=headers).json()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", account["opened_at"])
-    refused = api.post(
-        "/v1/accounts/host:ana/choices", headers=world.service(), json={"allow": True, "question": "none"}
-    )
-    assert refused.status_code == 409
+    world.open("ben")
+    world.clock.set(AFTER)
+    refused = api.post("/v1/turns", headers=world.service(), json={"account": "host:ben", "text": "hello"})
+    assert refused.status_code == 451
     assert refused.headers["content-type"].startswith("application/problem+json")
     assert re.fullmatch(r"[a-z_]+", refused.json()["because"])

@@ -325,7 +325,7 @@ def test_an_answer_that_came_without_a_page_of_ours_is_told_as_what_it_is(world:
         assert api.post("/v1/accounts/host:ana/choices", json=body, headers=host).status_code == 201
     said = page(api, ana, "/settings")
     assert "What was shown is not on record; the answer came by way of “notice”" in said
-    assert f"Notice {shown['sha256'][:12]}, en, shown by the assistant" in said
+    assert f"Notice {shown['sha256'][:12]}, English, shown by the assistant" in said
     assert "nothing pre-selected" not in said, "of a page of the host's that is the host's to say"
     send(api, ana, "/settings", allow="no", showing=asked_on(api, ana))
     assert "nothing pre-selected" in page(api, ana, "/settings")

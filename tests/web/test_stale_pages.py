@@ -129,7 +129,7 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
     bees = town.say("ana", "Bees")
     about: dict[str, Any] = {"account": account, "at": town.clock.now, "conversation": bees}
     town.tell(Narrow(**about))
-    stays, let_in = "This conversation stays kept out", "Let in: what you say in it from now on"
+    stays, let_in = "This chat stays kept out", "Let in: what you say in it from now on"
     changed, follows = "Something changed after you opened the page", "Saved: this chat follows your settings"
     for path, act, says, done in (
         ("/chats", "Let in", stays, let_in), (f"/chats/conv_{bees.hex}", "As in my settings", changed, follows),

@@ -584,7 +584,9 @@ def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(hous
     with delivery.delivering(house.here) as deliverer:
         deliverer.run_once()
         deliverer.run_once()
-    assert receiver.taken[-1]["data"]["account"] == shown_account(house, "ben")
+    told = [message["data"]["account"] for message in receiver.taken]
+    assert shown_account(house, "ben") in told
+    assert len(told) < delivery.WINDOW_ROWS + delivery.EVENTS_MAX, "and the other account has more to be told"
     assert receiver.refused == []
 
 
