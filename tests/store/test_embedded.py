@@ -60,7 +60,10 @@ def kill(other: subprocess.Popen[str]) -> None:
 
 def wait_until_gone(pid: int) -> None:
     def gone() -> bool:
-        return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        try:
+            return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
 
     wait_until(gone, f"process {pid} ends")
 
