@@ -135,7 +135,7 @@ def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
     lists = (
         "inbox", "look-up", "accounts", "conversations", "erasures", "recalls", "holds", "suggestions", "flags", "readings",
-        "releases", "policy", "log", "work", "access",
+        "releases", "policy", "log", "background", "access",
     )  # fmt: skip
     (flag,) = oversight.standing_flags(town.here)
     (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows

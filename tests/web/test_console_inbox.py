@@ -128,12 +128,12 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(api: 
         tx.execute("INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)", [lived.clock.now])
     assert "it would erase 5,000, of 9,000" in found(lived, StaffRole.owner)["sweep"].what
     owner = lived.staff(StaffRole.owner, email="olga@example.org")
-    assert "Let it erase 5,000" in api.get("/console/work", headers=owner).text
-    assert "Let it erase" not in api.get("/console/work", headers=lived.staff(StaffRole.auditor)).text
-    other = api.post("/console/work/approve", **form(owner, due="4999"))
+    assert "Let it erase 5,000" in api.get("/console/background", headers=owner).text
+    assert "Let it erase" not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
+    other = api.post("/console/background/approve", **form(owner, due="4999"))
     assert "nothing was approved" in other.text
     assert lived.rows("SELECT approved FROM sweeping") == [(None,)]
-    assert api.post("/console/work/approve", **form(owner, due="5000")).status_code == 303
+    assert api.post("/console/background/approve", **form(owner, due="5000")).status_code == 303
     assert lived.rows("SELECT approved, approved_by FROM sweeping") == [(5000, "staff:olga@example.org")]
     assert "sweep" not in found(lived)
 

@@ -97,7 +97,7 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/holds/act": {"act": "end", "chosen": "{conversation}"},
     "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
     "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
-    "POST /console/work/approve": {},
+    "POST /console/background/approve": {},
     ENTERS: {
         "account": "{account}",
         "kind": "access",
@@ -122,7 +122,7 @@ CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
     "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
     "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
-    "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/work",
+    "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/background",
     "/console/access", "/console/models", "/console/releases/{release:str}",
     "/console/releases/{release:str}/against/{other:str}",
     "/console/documents", "/console/documents/{sha256:str}/{form:str}",

@@ -51,19 +51,25 @@ def standing(here: Installation) -> SweepStanding:
         return standing_in(tx)
 
 
-def approve(here: Installation, by: str) -> SweepStanding:
-    """Lets the waiting sweep erase the announced amount; ``by`` is ``staff:..`` or ``user:..``. RefusedError if none
-    waits.
+def approve(here: Installation, by: str, *, due: int | None = None) -> SweepStanding:
+    """Lets the waiting sweep erase the announced amount; ``by`` is ``staff:..`` or ``user:..``.
+
+    ``due`` is the amount that was shown to them. RefusedError if none waits, or none for that amount.
     """
     with transaction(here.pool) as tx:
-        tx.execute(
-            "UPDATE sweeping SET approved = due, approved_at = %s, approved_by = %s WHERE due IS NOT NULL",
-            [here.clock(), by],
-        )
+        approved = tx.execute(
+            """UPDATE sweeping SET approved = due, approved_at = %(at)s, approved_by = %(by)s
+                WHERE due IS NOT NULL AND (%(due)s::bigint IS NULL OR due = %(due)s)""",
+            {"at": here.clock(), "by": by, "due": due},
+        ).rowcount
         now = standing_in(tx)
-    if now.due is None:
+    if approved:
+        return now
+    if due is None:
         raise RefusedError("no sweep waits for approval")
-    return now
+    raise RefusedError(
+        "no sweep waits for that amount", "`licet sweep status` and `GET /v1/sweep` say how it stands", because="amount"
+    )
 
 
 def sweep(

@@ -31,6 +31,7 @@ from licet.webhooks import endpoints
 RELEASES_MAX = 50
 SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
 BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
+BACKGROUND = "/console/background"
 LOG_HOURS = 1  # that an entry may wait for the log
 
 OFFICER, OWNER = (StaffRole.privacy_officer,), (StaffRole.owner,)
@@ -208,7 +209,7 @@ def _sweep(here: Installation) -> Iterator[InboxItem]:
     if standing.waits:
         yield _item(
             "sweep", (*OFFICER, *OWNER), f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept",
-            "Approve it, or find out what moved the dates.", "/console/work", due_at=standing.waits_since, overdue=True,
+            "Approve it, or find out what moved the dates.", BACKGROUND, due_at=standing.waits_since, overdue=True,
         )  # fmt: skip
 
 
@@ -217,7 +218,7 @@ def _keys(here: Installation) -> Iterator[InboxItem]:
     if due:
         first = min(due.values())
         yield _item(
-            "keys", OWNER, f"The {' and the '.join(due)} rotation of the keys is due", "Run licet keys rotate.", "/console/work",
+            "keys", OWNER, f"The {' and the '.join(due)} rotation of the keys is due", "Run licet keys rotate.", BACKGROUND,
             due_at=first, overdue=first <= here.clock() - timedelta(days=1),
         )  # fmt: skip
 
@@ -225,12 +226,12 @@ def _keys(here: Installation) -> Iterator[InboxItem]:
 def _backups(here: Installation) -> Iterator[InboxItem]:
     known = archives.registered(here, 1)
     if not known:
-        yield _item("backups", OWNER, "No backup is on record", "Make one: licet backup make.", "/console/work")
+        yield _item("backups", OWNER, "No backup is on record", "Make one: licet backup make.", BACKGROUND)
         return
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due <= here.clock():
         yield _item(
-            "backups", OWNER, "The newest backup is late", "Look why, and make one: licet backup make.", "/console/work",
+            "backups", OWNER, "The newest backup is late", "Look why, and make one: licet backup make.", BACKGROUND,
             due_at=due, overdue=True,
         )  # fmt: skip
 
@@ -240,12 +241,12 @@ def _hosts(here: Installation) -> Iterator[InboxItem]:
         if one.disabled_at is not None:
             yield _item(
                 "hosts", OWNER, f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
-                f"Mend it, then licet webhooks replay {one.endpoint}.", "/console/work", due_at=one.disabled_at, overdue=True,
+                f"Mend it, then licet webhooks replay {one.endpoint}.", BACKGROUND, due_at=one.disabled_at, overdue=True,
             )  # fmt: skip
         elif one.overdue:
             yield _item(
                 "hosts", (*OWNER, *OFFICER), f"Endpoint {one.endpoint} owes {_many(one.overdue, 'answer', 'answers')}",
-                "Ask whoever runs it whether it deleted what it was told to.", "/console/work", count=one.overdue, overdue=True,
+                "Ask whoever runs it whether it deleted what it was told to.", BACKGROUND, count=one.overdue, overdue=True,
             )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from licet.access.roles import Staff, StaffRole, may
 from licet.erasure import certificates, sweeper
 from licet.erasure.certificates import Recall
 from licet.erasure.sweeper import SweepStanding
-from licet.errors import RefusedError
 from licet.misuse import suggestions
 from licet.misuse.suggestions import Suggestion
 from licet.release.signatures import StaffMember
@@ -102,13 +101,7 @@ async def approve_sweep(request: AnyRequest, data: JSONBody[schema.SweepApproval
     """Approves the amount that a waiting sweep announced; 409 where it is another one by now."""
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
-
-    def approve() -> SweepStanding:
-        if sweeper.standing(site.here).due != data.due:
-            raise RefusedError("no sweep waits for that amount", "`GET /v1/sweep` says how it stands", because="amount")
-        return sweeper.approve(site.here, f"staff:{caller.email}")
-
-    return await site.calling(approve)
+    return await site.calling(lambda: sweeper.approve(site.here, f"staff:{caller.email}", due=data.due))
 
 
 ROUTES = [get_inbox, run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]

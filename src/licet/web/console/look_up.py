@@ -11,7 +11,7 @@
     /console/erasures/ID                 one erasure, its places and its certificate
     /console/models                      what learnt from what, and what of it was withdrawn since
     /console/policy  releases  log       records without content
-    /console/work                        what runs by itself: the sweep, the keys, the backups, who hears of events
+    /console/background                        what runs by itself: the sweep, the keys, the backups, who hears of events
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff, made and revoked; for the owner
 

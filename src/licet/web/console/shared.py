@@ -65,7 +65,7 @@ SECTIONS = (
     Section(path="/console/policy", label="Policy", may=STAFF, group="Record"),
     Section(path="/console/log", label="Log", may=STAFF, group="Record"),
     Section(path="/console/documents", label="Papers", may=OFFICE, group="Record"),
-    Section(path="/console/work", label="Background work", may=STAFF, group="System"),
+    Section(path="/console/background", label="Background work", may=STAFF, group="System"),
     Section(path="/console/access", label="Keys and staff", may=OWNS, group="System"),
 )
 

@@ -11,6 +11,7 @@ from litestar.params import URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.backup import archives
 from licet.erasure import epochs, sweeper
+from licet.errors import RefusedError
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF
 from licet.web.pages.shared import AnyRequest, seen_other
@@ -18,6 +19,7 @@ from licet.webhooks import endpoints
 
 APPROVES = may(staff=(StaffRole.owner, StaffRole.privacy_officer))
 BACKUPS_LISTED_MAX = 50
+AMOUNT_DIGITS_MAX = 18
 _SAID = {"approved": "Approved, and on record: the next sweep erases that much."}
 
 
@@ -27,20 +29,26 @@ class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
     due: str = ""
 
 
-@get("/console/work", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get("/console/background", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def work(request: AnyRequest) -> Response[Any]:
     """How the sweep, the keys, the backups and the endpoints stand."""
     return _shown(shell.opened(request), _SAID.get(request.query_params.get("said", ""), ""))
 
 
-@post("/console/work/approve", may=APPROVES, sync_to_thread=True, include_in_schema=False)
+@post("/console/background/approve", may=APPROVES, sync_to_thread=True, include_in_schema=False)
 def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response[Any]:
     """Approves the amount that the waiting sweep announced, if it is still the one that was shown."""
     visit = shell.opened(request)
-    if str(sweeper.standing(visit.here).due) != data.due:
+    try:
+        sweeper.approve(visit.here, f"staff:{visit.staff.email}", due=_amount(data.due))
+    except RefusedError:
         return _shown(visit, "The amount is another one by now, and nothing was approved: look at it again.")
-    sweeper.approve(visit.here, f"staff:{visit.staff.email}")
-    return seen_other("/console/work?said=approved")
+    return seen_other("/console/background?said=approved")
+
+
+def _amount(text: str) -> int:
+    """The amount of a form; one that no sweep announces where it is none."""
+    return int(text) if text.isdecimal() and len(text) <= AMOUNT_DIGITS_MAX else -1
 
 
 def _shown(visit: shell.Visit, said: str) -> Response[Any]:
@@ -48,7 +56,7 @@ def _shown(visit: shell.Visit, said: str) -> Response[Any]:
         "sweep": sweeper.standing(visit.here), "keys": epochs.status(visit.here), "hosts": endpoints.every(visit.here),
         "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX), "may_approve": visit.allows(APPROVES), "saved": said,
     }  # fmt: skip
-    return shell.page("console_work.html", visit, title="Background work", section="/console/work", values=values)
+    return shell.page("console_work.html", visit, title="Background work", section="/console/background", values=values)
 
 
 ROUTES = (work, approve)
