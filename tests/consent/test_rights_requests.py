@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,6 +173,27 @@ def test_a_request_that_is_taken_back_is_over(house: House) -> None:
     with pytest.raises(RefusedError) as refused:
         act(house, request, "answer")
     assert refused.value.because == "ended"
+
+
+def test_of_two_acts_in_one_batch_the_second_sees_what_the_first_did(house: House) -> None:
+    """A withdrawal and a reply, or a withdrawal twice, that are written together."""
+    for words in (None, "the one of May"):
+        request = send(house, "ana", "access", "all of it")
+        act(house, request, "pause", "clarification", "Which one?")
+        about: dict[str, Any] = {
+            "account": house.accounts["ana"], "at": house.now, "keyring": house.here.keyring,
+            "request": request_id(request),
+        }  # fmt: skip
+        second = WithdrawRequest(**about) if words is None else ReplyToRequest(**about, words=words)
+        with transaction(house.here.pool) as tx:
+            first, then = WriteBatch(house.here.keyring, house.clock).apply(
+                tx, [Write(command=WithdrawRequest(**about)), Write(command=second)]
+            )
+        assert not isinstance(first, LicetError)
+        assert isinstance(then, RefusedError)
+        found = rights_requests.find(house.here, request)
+        assert found.state.value == "withdrawn"
+        assert [one.step.value for one in found.steps].count("withdrawn") == 1
 
 
 @pytest.mark.parametrize(

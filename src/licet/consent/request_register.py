@@ -16,7 +16,7 @@ import msgspec
 from licet.consent.deadlines import RightKind
 from licet.consent.rights import ReceivedVia, RequestClock, RequestState, RequestStep
 from licet.keys.keyring import Keyring, forget_request_keys
-from licet.keys.material import KeyMaterial, request_place, seal, unseal
+from licet.keys.material import KeyMaterial, Random, request_place, seal, unseal
 from licet.masked import Masked
 from licet.policy.period import Period, Unit
 from licet.store.connect import Transaction
@@ -75,7 +75,7 @@ def _row(found: Sequence[Any]) -> RequestRow:
 
 def add(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
     """Puts a request on record with its first steps."""
-    clock = row.clock
+    clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
         """INSERT INTO rights_requests (request_id, account_id, via, kind, region, received_at, due_at, acknowledge_by,
                                         acknowledged_at, state, ended_at)
@@ -85,12 +85,12 @@ def add(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewR
             clock.acknowledge_by, clock.acknowledged_at, clock.state.value, clock.ended_at,
         ],
     )  # fmt: skip
-    _write(tx, keyring, row, steps, 0)
+    _write(tx, key, keyring.random, row, steps, 0)
 
 
 def advance(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
     """Writes where a request stands now, and the steps that brought it there; its row is locked."""
-    clock = row.clock
+    clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
         """UPDATE rights_requests
               SET (due_at, acknowledged_at, extended_at, paused_at, stops, stopped, state, ended_at)
@@ -101,15 +101,21 @@ def advance(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[
         ],
     )  # fmt: skip
     number = tx.execute("SELECT count(*) FROM rights_steps WHERE request_id = %s", [row.request]).fetchone()
-    _write(tx, keyring, row, steps, int(number[0]) if number else 0)
+    _write(tx, key, keyring.random, row, steps, int(number[0]) if number else 0)
 
 
-def _write(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep], first: int) -> None:
-    key = _key(tx, keyring, row) if any(step.words for step in steps) else None
+def _key_for(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> KeyMaterial | None:
+    """The key of what is written, asked for before anything is."""
+    return _key(tx, keyring, row) if any(step.words for step in steps) else None
+
+
+def _write(
+    tx: Transaction, key: KeyMaterial | None, random: Random, row: RequestRow, steps: Sequence[NewRequestStep], first: int
+) -> None:  # fmt: skip
     for number, step in enumerate(steps, first):
         sealed = None
         if step.words and key is not None:
-            sealed = seal(key, encode(Content(text=step.words)), request_place(row.request, number), keyring.random)
+            sealed = seal(key, encode(Content(text=step.words)), request_place(row.request, number), random)
         tx.execute(
             'INSERT INTO rights_steps (request_id, step_no, step, at, "by", reason, words) VALUES (%s, %s, %s, %s, %s, %s, %s)',
             [row.request, number, step.step.value, step.at, step.by, step.reason, sealed],
@@ -124,25 +130,20 @@ def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | No
     return keys.own if keys is not None else None
 
 
-def is_readable(tx: Transaction, keyring: Keyring, row: RequestRow) -> bool:
-    """Whether the words of a request can still be opened, and others be added."""
-    return _key(tx, keyring, row) is not None
-
-
-def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> list[RequestStepRow]:
-    """Every step, first to last, with its words as far as they can be opened."""
+def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[RequestStepRow], bool]:
+    """Every step, first to last, with its words as far as they can be opened; and whether they can, and others be added."""
     found = tx.execute(
         'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
         [row.request],
     ).fetchall()
-    key = _key(tx, keyring, row) if any(words is not None for *_, words in found) else None
+    key = _key(tx, keyring, row)
     return [
         RequestStepRow(
             step=RequestStep(step), at=at, by=by, reason=reason,
             words=decode(unseal(key, words, request_place(row.request, number))).text if key and words else "",
         )
         for number, step, at, by, reason, words in found
-    ]  # fmt: skip
+    ], key is not None  # fmt: skip
 
 
 def get(tx: Transaction, request: UUID, *, locks: bool = False) -> RequestRow | None:

@@ -75,6 +75,9 @@ class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 # The person's
 
 
+# These write in `prepare`: what one of a batch does to a request, the next one sees.
+
+
 class SendRequest(VerbRequest, frozen=True, kw_only=True):
     """A request to be put on record; `WriteResult.finished` is its `RequestRow`."""
 
@@ -100,11 +103,11 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
                 because="too_many_requests",
             )  # fmt: skip
         region = account_region.of_accounts(tx, [self.account])[self.account]
-        says_no = self.kind in SAYS_NO and known.in_force(self.at).asks != ()
-        no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(None)
-        return VerbStep(
-            commands=(no,) if says_no else (), finish=lambda done: self._record(tx, region, done)
-        )  # fmt: skip
+        if self.kind in SAYS_NO and known.in_force(self.at).asks:
+            no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(None)
+            return VerbStep(commands=(no,), finish=lambda done: self._record(tx, region, done))
+        made = self._record(tx, region, ())
+        return VerbStep(finish=lambda _: made)
 
     def _record(self, tx: Transaction, region: str | None, done: Sequence[CommandResult]) -> RequestRow:
         at = done[-1].at if done else self.at
@@ -137,10 +140,12 @@ class ReplyToRequest(VerbRequest, frozen=True, kw_only=True):
         check_words(self.words)
         if not self.words.strip():
             raise UsageError("`words` is empty", "say what was asked for")
+        tables.lock_accounts(tx, [self.account])
         row = own(tx, self.account, self.request, locks=True)
         moved = msgspec.structs.replace(row, clock=rights.resumed(row.clock, self.at))
         step = NewRequestStep(step=RequestStep.replied, at=self.at, by=PERSON, words=self.words)
-        return VerbStep(finish=lambda _: request_register.advance(tx, self.keyring, moved, [step]))
+        request_register.advance(tx, self.keyring, moved, [step])
+        return VerbStep()
 
 
 class WithdrawRequest(VerbRequest, frozen=True, kw_only=True):
@@ -155,12 +160,9 @@ class WithdrawRequest(VerbRequest, frozen=True, kw_only=True):
         row = own(tx, self.account, self.request, locks=True)
         moved = msgspec.structs.replace(row, clock=rights.ended(row.clock, RequestState.withdrawn, self.at))
         step = NewRequestStep(step=RequestStep.withdrawn, at=self.at, by=PERSON)
-
-        def finish(_: Sequence[CommandResult]) -> None:
-            request_register.advance(tx, self.keyring, moved, [step])
-            _tell(tx, moved, self.at)
-
-        return VerbStep(finish=finish)
+        request_register.advance(tx, self.keyring, moved, [step])
+        _tell(tx, moved, self.at)
+        return VerbStep()
 
 
 def own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -> RequestRow:
@@ -173,10 +175,8 @@ def own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -
 
 def opened(tx: Transaction, keyring: Keyring, row: RequestRow) -> RightsRequest:
     """A request with its steps and all that was written, for its person or for staff who answer it."""
-    return RightsRequest(
-        row=row, steps=tuple(request_register.steps(tx, keyring, row)),
-        readable=request_register.is_readable(tx, keyring, row),
-    )  # fmt: skip
+    steps, readable = request_register.steps(tx, keyring, row)
+    return RightsRequest(row=row, steps=tuple(steps), readable=readable)
 
 
 def check_words(words: str) -> None:

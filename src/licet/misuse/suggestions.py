@@ -115,11 +115,13 @@ def waiting(here: Installation) -> list[Suggestion]:
 
 
 def decide(
-    here: Installation, conversation: str, by: StaffMember, *, dismiss: bool = False, overturn: bool = False
-) -> Suggestion:
+    here: Installation, conversation: str, by: StaffMember, *, dismiss: bool = False, overturn: bool = False,
+    only_open: bool = False,
+) -> Suggestion:  # fmt: skip
     """Flags a conversation, dismisses its suggestion, or overturns its flag; recorded as ``by``'s decision.
 
-    RefusedError if there is nothing to flag, to dismiss or to overturn.
+    RefusedError if there is nothing to flag, to dismiss or to overturn; with ``only_open`` also where nothing that was
+    suggested of it waits for a decision.
     """
     if not by.roles & DECIDERS:
         raise DeniedError(
@@ -136,6 +138,8 @@ def decide(
                   FOR UPDATE""",
             [account, asked],
         ).fetchone()
+        if only_open and open_ is None:
+            refuse_decided(_first(_of(tx, account, asked), conversation))
         if dismiss and open_ is None:
             raise RefusedError(f"there is no suggestion for `{conversation}`", because="nothing")
         if not dismiss:
@@ -159,9 +163,19 @@ def of_conversation(here: Installation, conversation: str) -> Suggestion:
     with transaction(here.pool) as tx:
         account = account_view.owner(tx, asked)
         found = _of(tx, account, asked) if account is not None else []
+    return _first(found, conversation)
+
+
+def _first(found: Sequence[Suggestion], conversation: str) -> Suggestion:
     if not found:
         raise NotFoundError(f"nothing is suggested of `{conversation}`")
     return found[0]
+
+
+def refuse_decided(found: Suggestion) -> None:
+    """RefusedError where somebody has decided."""
+    if found.decided_at is not None:
+        raise RefusedError(f"it was {found.decision} already, by {found.decided_by}", because="decided")
 
 
 # Reading

@@ -99,10 +99,11 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was opened for a reader; how many are left, this one included."""
+    """A row that was opened for a reader; how many of the rows ``drawn`` are left, this one included."""
 
     ordinal: int
     left: int
+    drawn: int
     messages: list[MessageShape]
 
     def __repr__(self) -> str:
@@ -173,7 +174,7 @@ def read_next(here: Installation, name: str, reader: StaffMember, *, second: boo
         )  # fmt: skip
         rows = sample.rows_of(tx, drawn)
     left = seconds_left(rows, reader) if second else sum(row.finding is None for row in rows)
-    return RowShown(ordinal=read.ordinal, left=left, messages=read.payload.messages) if read else None
+    return RowShown(ordinal=read.ordinal, left=left, drawn=len(rows), messages=read.payload.messages) if read else None
 
 
 def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:

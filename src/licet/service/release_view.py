@@ -55,7 +55,7 @@ def view(here: Installation, known: Release) -> ReleaseView:
         candidates=promised.counts.candidates, included=promised.counts.included, funnel=tuple(_funnel(promised)),
         rows=promised.rows, usable=promised.rows - len(gone), built_at=promised.built_at,
         looked_for_names=promised.looked_for_names, handouts=tuple(handouts), leases=tuple(leases),
-        exports=tuple(one for one in export_files.exports(here) if one.release == known.name),
+        exports=tuple(export_files.exports(here, release=known.release_id)),
         models=tuple(one for one in models if one.release == known.name),
     )  # fmt: skip
 

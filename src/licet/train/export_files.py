@@ -275,12 +275,14 @@ _EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e
            FROM export_recalls WHERE export_id = e.export_id) k"""
 
 
-def exports(here: Installation, recipient: str | None = None) -> list[Export]:
-    """The exports, the newest first, each with how many of its rows may no longer be used."""
+def exports(here: Installation, recipient: str | None = None, *, release: UUID | None = None) -> list[Export]:
+    """The exports, of all releases or of one, the newest first, each with how many of its rows may no longer be used."""
     with transaction(here.pool) as tx:
         found = tx.execute(
-            f"{_EXPORTS} WHERE %(to)s::text IS NULL OR h.recipient = %(to)s ORDER BY e.made_at DESC, e.export_id",
-            {"to": recipient},
+            f"""{_EXPORTS} WHERE (%(to)s::text IS NULL OR h.recipient = %(to)s)
+                             AND (%(release)s::uuid IS NULL OR e.release_id = %(release)s)
+                 ORDER BY e.made_at DESC, e.export_id""",
+            {"to": recipient, "release": release},
         )
         rows = [_ExportRow(*row) for row in found]
         names = registry.names(tx, [row.release for row in rows])

@@ -131,7 +131,7 @@ def statements(change: PlannedChange, horizons: Sequence[datetime]) -> dict[str,
     endings = {side.name: _endings(side, change.since) for side in (before, after)}
     sides = [before, after]
     sides += [each.under for several in endings.values() for each in several if each.under not in sides]
-    values = _values(sides) | _ended_values(before, change.since) | _ended_values(after, change.since)
+    values = _values(sides) | _ended_values(before, endings[before.name]) | _ended_values(after, endings[after.name])
     values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(change.new)
     return {
         "segments": SqlStatement(_segments(change, before, after, sides, endings, len(horizons)), values),
@@ -242,8 +242,8 @@ _ENDED = f"""
      GROUP BY 1, 2"""
 
 
-def _ended_values(side: _Side, since: int) -> dict[str, Any]:
-    ending = [each.number for each in _endings(side, since)]
+def _ended_values(side: _Side, endings: Sequence[_Ending]) -> dict[str, Any]:
+    ending = [each.number for each in endings]
     policies = side.policies
     values = {
         "ending": ending,
@@ -390,7 +390,7 @@ def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
 
 
 def _usable(purpose: str, side: _Side) -> str:
-    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as `of_turn` does."""
+    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as in `population.USABLE_TURNS`."""
     rank = f"rank_{side.of(purpose)}"
     permitted = f"{rank} = {Rank.PERMITTED:d} AND position(',' || t.origin || ',' IN origins_{side.name}) > 0"
     if purpose != SAFETY:

@@ -165,18 +165,13 @@ PERMITTED = f"""
      WHERE rank = {Rank.PERMITTED}"""
 
 
-def _useful(decisions: str) -> str:
-    """The useful segments: permitted, with a listed origin among those of their turns."""
-    return f"""
+# The useful segments of `accounts`, which are few: permitted, with a listed origin among those of their turns.
+USEFUL_OF_FEW = f"""
     SELECT d.account_id, d.conversation_id, d.segment
-      FROM ({decisions}) d
+      FROM ({DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)) d
       JOIN {VERSIONS} ON v.number = d.version
       JOIN segments s USING (account_id, conversation_id, segment)
      WHERE d.rank = {Rank.PERMITTED} AND string_to_array(s.origins, ',') && string_to_array(v.origins, ',')"""
-
-
-USEFUL = _useful(PERMITTED)
-USEFUL_OF_FEW = _useful(f"{DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)")  # of `accounts`, which are few
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL if it may not be used.
 _IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"

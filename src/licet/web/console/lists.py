@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Response, get, post
 
 from licet.erasure import certificates
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import NotFoundError
 from licet.misuse import suggestions
 from licet.service import staff_tables
 from licet.vault import holds as vault_holds
@@ -141,16 +141,12 @@ def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
 
 def _would_decide(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
     found = suggestions.of_conversation(visit.here, names[0])
-    if found.decided_at is not None:
-        raise RefusedError(f"it was {found.decision} already, by {found.decided_by}", because="decided")
+    suggestions.refuse_decided(found)
     return f"Suggested with {found.score:.2f}." if found.score is not None else "Suggested without a score."
 
 
 def _decided(visit: Visit, names: Sequence[str], dismiss: bool) -> str:
-    found = suggestions.of_conversation(visit.here, names[0])
-    if found.decided_at is not None:
-        raise RefusedError(f"it was {found.decision} already, by {found.decided_by}", because="decided")
-    done = suggestions.decide(visit.here, names[0], member_of(visit.staff), dismiss=dismiss)
+    done = suggestions.decide(visit.here, names[0], member_of(visit.staff), dismiss=dismiss, only_open=True)
     return f"On record: {done.decision} by {done.decided_by}."
 
 

@@ -169,9 +169,8 @@ def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
     if read is None:
         return seen_other(_path(known))
-    of = signatures.standing(visit.here, _folder(visit, known)).sample
     values = {
-        "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": of.drawn if of is not None else 0,
+        "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": read.drawn,
         "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
     }  # fmt: skip
     return shell.page("console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values)

@@ -19,7 +19,7 @@ from licet.web.pages.shared import AnyRequest
 @get("/docs", may=ANYBODY, sync_to_thread=True, include_in_schema=False)
 def api_reference(request: AnyRequest) -> Response[bytes]:
     """The API, operation by operation: whom it answers, what it takes and gives, with an example."""
-    packed = "gzip" in request.headers.get("accept-encoding", "")
+    packed = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
     html = _page(request.app.state.openapi())
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
     if not packed:

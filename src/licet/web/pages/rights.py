@@ -30,7 +30,8 @@ from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.vault import account_region, account_view
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import one_moment
+from licet.vault.installation import Installation, one_moment
+from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader
@@ -96,14 +97,15 @@ def list_rights(request: AnyRequest) -> Response[Any]:
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
     here, who = shell.opened(request)
-    with one_moment(here) as (tx, _):
-        region = account_region.of_accounts(tx, [who.account])[who.account]
-    return _form(who, here.clock(), _kind(kind), region)
+    return _form(here, who, _kind(kind))
 
 
 def _form(
-    who: PageReader, at: datetime, kind: RightKind, region: str | None, kept: str = "", faults: Faults = NO_FAULTS
+    here: Installation, who: PageReader, kind: RightKind, kept: str = "", faults: Faults = NO_FAULTS
 ) -> Response[Any]:
+    at = here.clock()
+    with one_moment(here) as (tx, _):
+        region = account_region.of_accounts(tx, [who.account])[who.account]
     words, times = who.words, deadlines.deadline(kind, region)
     until = times.extended_to(at)
     lines = [words.say("rights.due", day=words.day(times.due_at(at)))]
@@ -127,14 +129,13 @@ def _form(
 async def send(request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]) -> Response[Any]:
     """Sends the request, and leads to its page."""
     here, who = shell.opened(request)
-    right, at = _kind(kind), here.clock()
+    right = _kind(kind)
     faults = _faults(who.words, data.words, needed=right in NEEDS_WORDS)
     if faults:
-        with one_moment(here) as (tx, _):
-            region = account_region.of_accounts(tx, [who.account])[who.account]
-        return _form(who, at, right, region, data.words[:WORDS_CHARACTERS_MAX], faults)
+        kept = data.words[:WORDS_CHARACTERS_MAX]
+        return await site_of(request).calling(lambda: _form(here, who, right, kept, faults))
     asked = SendRequest(
-        account=who.account, at=at, keyring=here.keyring, kind=right, words=data.words.strip(), via=ReceivedVia.page
+        account=who.account, at=here.clock(), keyring=here.keyring, kind=right, words=data.words.strip(), via=ReceivedVia.page
     )  # fmt: skip
     written = await write(request, asked, None)
     assert isinstance(written.finished, RequestRow)
@@ -153,13 +154,14 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 @get("/rights/requests/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
-    return _request(request, name)
-
-
-def _request(request: AnyRequest, name: str, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     here, who = shell.opened(request)
-    at, words, found = here.clock(), who.words, _seen(request, name)
-    said = request.query_params.get("said", "")
+    return _request(here, who, name, said=request.query_params.get("said", ""))
+
+
+def _request(
+    here: Installation, who: PageReader, name: str, *, said: str = "", kept: str = "", faults: Faults = NO_FAULTS
+) -> Response[Any]:
+    at, words, found = here.clock(), who.words, _seen(here, who, name)
     saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
     is_open = found.ended_at is None
     values = {
@@ -191,7 +193,8 @@ async def reply(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[W
     here, who = shell.opened(request)
     faults = _faults(who.words, data.words, needed=True)
     if faults:
-        return _request(request, name, data.words[:WORDS_CHARACTERS_MAX], faults)
+        kept = data.words[:WORDS_CHARACTERS_MAX]
+        return await site_of(request).calling(lambda: _request(here, who, name, kept=kept, faults=faults))
     verb = ReplyToRequest(
         account=who.account, at=here.clock(), keyring=here.keyring, request=parse(Prefix.request, name),
         words=data.words.strip(),
@@ -206,7 +209,7 @@ async def reply(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[W
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
     here, who = shell.opened(request)
-    found = _seen(request, name)
+    found = _seen(here, who, name)
     if found.ended_at is not None:
         return shell.then(who, f"/rights/requests/{name}")
     return shell.page(
@@ -236,8 +239,7 @@ def _kind(text: str) -> RightKind:
         raise NotFoundError("no such right") from None
 
 
-def _seen(request: AnyRequest, name: str) -> SeenRequest:
-    here, who = shell.opened(request)
+def _seen(here: Installation, who: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
     with one_moment(here) as (tx, _):
         found = rights_requests.opened(tx, here.keyring, rights_requests.own(tx, who.account, named))
