@@ -18,8 +18,8 @@ EXPECTED = {
     "claude-code/todowrite_examples.jsonl": {"typed": 2, "assistant": 6, "tool": 3, "skipped": 1},
     # The folder as a whole: the one record that edge_cases took from todowrite_examples is a copy.
     "claude-code": {"typed": 11, "assistant": 15, "tool": 9, "skipped": 6, "broken": 5},
-    # Thirteen of the tool: twelve results and the summary of what was compacted.
-    "claude-code-2/sample_session.json": {"typed": 5, "assistant": 15, "tool": 13},
+    # Thirteen of the tool: twelve results and the summary of what was compacted. Thinking in one message is passed over.
+    "claude-code-2/sample_session.json": {"typed": 5, "assistant": 15, "tool": 13, "skipped": 1},
     "claude-code-2/sample_session.jsonl": {"typed": 2, "assistant": 3, "tool": 2, "skipped": 1},
     "claude-code-3/chat.jsonl": {"skipped": 3},
     "chatgpt/chatgpt-export.json": {"typed": 5, "assistant": 9, "tool": 5, "skipped": 2},
@@ -31,9 +31,10 @@ EXPECTED = {
     # The newest of two questions, of two answers each: one question and one answer are what the client shows.
     "librechat/librechat-opts-nonr-branches.json": {"typed": 1, "assistant": 1, "skipped": 3},
     "librechat/librechat-tree.json": {"typed": 2, "assistant": 2, "skipped": 5},
-    # The answer with a tool is three turns: the call, its output, the words after it.
-    "open-webui/openwebui-export.json": {"typed": 2, "assistant": 3, "tool": 1},
-    "cline/session.messages.json": {"typed": 5, "assistant": 16, "tool": 11},
+    # The answer with a tool is three turns: the call, its output, the words after it. Another has thinking, passed over.
+    "open-webui/openwebui-export.json": {"typed": 2, "assistant": 3, "tool": 1, "skipped": 1},
+    # What a message names as a file has the file's words, which are nobody's in the chat.
+    "cline/session.messages.json": {"typed": 5, "assistant": 16, "tool": 11, "skipped": 1},
     "litellm/standard_logging_payload.json": {"typed": 1, "assistant": 1},
 }
 
@@ -65,7 +66,7 @@ def test_recordings_of_a_clients_network_traffic_hold_no_conversation():
     assert {item.place.split("#")[0].rpartition("__")[2] for item in items if isinstance(item, ReadTurn)} == {
         "session.messages.json.gz"
     }
-    assert counts(items) == {"typed": 5, "assistant": 16, "tool": 11, "skipped": 18}
+    assert counts(items) == {"typed": 5, "assistant": 16, "tool": 11, "skipped": 19}
 
 
 def test_two_hundred_real_dialogues_with_tools_survive_as_messages(tmp_path):

@@ -9,10 +9,9 @@ clock stops.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -154,12 +153,18 @@ def _check(clock: RegionClock) -> None:
                     raise BrokenError(f"`deadlines.yaml`: clock `{clock.name}`: {error}") from error
 
 
-def clock_of(region: str | None, known: Sequence[RegionClock] | None = None) -> RegionClock | None:
+@cache
+def _by_region() -> dict[str, RegionClock]:
+    return {name: clock for clock in clocks() for name in clock.regions}
+
+
+def clock_of(region: str | None) -> RegionClock | None:
     """The clock of a region, or of its country; None where none is known."""
-    found = {name: clock for clock in (clocks() if known is None else known) for name in clock.regions}
+    found = _by_region()
     return None if region is None else found.get(region) or found.get(region[:2])
 
 
+@lru_cache(maxsize=1024)
 def deadline(kind: RightKind, region: str | None) -> Deadline:
     """The times of a request of ``kind`` by somebody of ``region``; the strictest of all where it has no clock."""
     clock = clock_of(region)

@@ -209,13 +209,13 @@ def _is_inline(text: str, start: int, end: int) -> bool:
 
 
 def _is_formula(text: str, start: int, end: int) -> bool:
-    if end - start <= 2 and (
-        (text[:start].rstrip(" ")[-1:] in _SIGNS and text[:start].strip() != "")
-        or (text[end : end + 3].lstrip(" ")[:1] in _SIGNS and text[end : end + 3].strip() != "")
-    ):  # fmt: skip
-        return True
-    if "$" not in text and "\\(" not in text and "\\[" not in text:
-        return False
+    if end - start <= 2:
+        place = start
+        while place and text[place - 1] == " ":
+            place -= 1
+        before, after = text[max(0, place - 1) : place], text[end : end + 3].lstrip(" ")[:1]
+        if (before and before in _SIGNS) or (after and after in _SIGNS):
+            return True
     near = max(0, start - TOKEN_CHARS_MAX)
     found = _FORMULA.finditer(text, near, end + 3 * TOKEN_CHARS_MAX)
     return any(one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0]) for one in found)

@@ -82,9 +82,10 @@ def _repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[
     written = [turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns]
     for number, script in scripts.items():
         written[number] = script.apart(turns[number]).encode("utf-8", "replace")[:CHUNK_BYTES_MAX]
-    repeats, totals = _repeated(written, SHINGLE_WORDS)
-    for size in sorted({script.shingle for script in scripts.values()} - {SHINGLE_WORDS}):
-        numbers = [number for number, script in scripts.items() if script.shingle == size]
+    sizes = [scripts[number].shingle if number in scripts else SHINGLE_WORDS for number in range(len(turns))]
+    repeats, totals = [0] * len(turns), [0] * len(turns)
+    for size in sorted(set(sizes)):
+        numbers = [number for number, own in enumerate(sizes) if own == size]
         for number, *found in zip(numbers, *_repeated([written[number] for number in numbers], size), strict=True):
             repeats[number], totals[number] = found
     return repeats, totals

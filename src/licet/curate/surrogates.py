@@ -168,10 +168,10 @@ def _national_id(draw: Draw, value: str) -> str:
     """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros, and is the number
     of nobody by the check digits of each country that has a number of its shape.
     """
-    passes = rules.ours().validators.get(CHECKED)
+    passes = rules.ours().validators[CHECKED]
     for _ in range(NUMBERS_MAX):
         made = _drawn_number(draw, value)
-        if passes is None or not passes(made):
+        if not passes(made):
             break
     return made
 

@@ -44,6 +44,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    parts_of,
     stable_id,
     unread,
 )
@@ -233,8 +234,7 @@ def _passed_over(block: _Block) -> Iterator[str]:
     """Why a block, or a part of what a tool gave, is no turn's."""
     kind = block.type or ""
     if kind.endswith("tool_result"):
-        result = decode_or(bytes(block.content) or b"null", _result, None)
-        yield from (UNKNOWN_PART for part in result or () if isinstance(part, _Block) and not _given([part]))
+        yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _given([part]))
     elif kind in _THINKING:
         yield THINKING
     elif kind not in ("text", "voice_note") and kind not in _STATES and not kind.endswith("tool_use"):

@@ -58,6 +58,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    parts_of,
     unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
@@ -403,8 +404,7 @@ def _passed_over(message: _Message | None, *, alone: bool) -> Iterator[str]:
         if block.type in _THINKING:
             yield "" if alone else THINKING
         elif _is_result(block):
-            given = decode_or(bytes(block.content) or b"null", _result, None)
-            yield from (UNKNOWN_PART for part in given or () if isinstance(part, _Block) and not _is_shown(part))
+            yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _is_shown(part))
         elif not _is_shown(block) and not _is_call(block):
             yield UNKNOWN_PART
 

@@ -44,6 +44,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    parts_of,
     unread,
 )
 from licet.policy.state import ConversationKind, TurnRole
@@ -247,8 +248,8 @@ def _passed_over(block: _Block) -> Iterator[str]:
     if block.type in _DROPPED:
         yield THINKING
     elif block.type == "tool_result":
-        result = decode_or(bytes(block.content) or b"null", _result, None)
-        parts = result if isinstance(result, list) and all(part.type for part in result) else []
+        result = parts_of(block.content, _result)
+        parts = result if all(part.type for part in result) else []
         yield from (UNKNOWN_PART for part in parts if part.type != "text")
     elif block.type == "file" and bytes(block.content) not in (b"", b"null", b'""'):
         yield "what was read from a file that was named"

@@ -121,6 +121,13 @@ def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
     return otherwise if isinstance(value, UnreadableRecord) else value
 
 
+def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | None]) -> list[T]:
+    """The parts of what a tool gave; none where it gave a text, which is not decoded for that."""
+    data = bytes(raw)
+    found = decode_or(data, decoder, None) if data.startswith(b"[") else None
+    return found if isinstance(found, list) else []
+
+
 def mend(raw: bytes) -> bytes:
     """JSON text with each lone surrogate escape as U+FFFD; a pair and an escaped backslash stay as they are."""
     return _ESCAPE.sub(lambda found: found[1] + (_REPLACEMENT if found[2][1:] else found[2]), raw)

@@ -59,6 +59,12 @@ class PublishedLog:
         tree.check_inclusion(tree.leaf_hash(self.entry(index)), index, size, path, root)
         return InclusionProof(index, path, raw)
 
+    def told(self, index: int) -> tuple[str | None, str | None]:
+        """An entry and its proof as text; two None while the checkpoint does not have it yet."""
+        if index >= self.checkpoint.size:
+            return None, None
+        return self.entry(index).decode(), self.prove(index).encode().decode()
+
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
         """The hashes that prove the first ``old`` entries to be the beginning of the log. Thread-safe."""
         size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)

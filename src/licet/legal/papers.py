@@ -176,8 +176,7 @@ def written_as(here: Installation, made: MadePaper, form: str) -> bytes:
     """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document` takes."""
     if form == "json":
         return file_of(here, made.sha256)
-    text = paper_pages.markdown if form == "markdown" else paper_pages.html
-    return text(made.payload, made.sha256).encode()
+    return _rendered(made.payload, made.sha256, form)
 
 
 def kept_as(here: Installation, sha256: str, form: str) -> bytes:
@@ -186,14 +185,18 @@ def kept_as(here: Installation, sha256: str, form: str) -> bytes:
         return file_of(here, sha256)
     with transaction(here.pool) as tx:
         kept = legal_documents.get(tx, sha256)
+    return _rendered(payload_of(kept.document), kept.sha256, form)
+
+
+def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
     text = paper_pages.markdown if form == "markdown" else paper_pages.html
-    return text(payload_of(kept.document), kept.sha256).encode()
+    return text(payload, sha256).encode()
 
 
 def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """The papers that were made, the newest first."""
     with transaction(here.pool) as tx:
-        found = legal_documents.newest(tx, kind.value if kind else None)
+        found = legal_documents.listed(tx, kind.value if kind else None)
     return [
         ListedPaper(
             kind=one.kind, position=str(LogPosition(year=one.log_year, size=one.entries)), sha256=one.sha256,
@@ -213,7 +216,7 @@ def file_of(here: Installation, sha256: str) -> bytes:
 def diff(here: Installation, kind: PaperKind, before: str | None = None, after: str | None = None) -> PaperDiff:
     """What changed between two papers of a kind, by their hashes: by default from the one before to the newest."""
     with transaction(here.pool) as tx:
-        newest = legal_documents.newest(tx, kind.value, 2)
+        newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
             raise NotFoundError(
                 f"there are not two papers `{kind.value}` to compare", f"`licet document {kind.value}` makes one"

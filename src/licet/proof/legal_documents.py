@@ -26,8 +26,8 @@ PUBLIC = ("training-summary", "ab2013")  # the law makes them public; the others
 LISTED_MAX = 1_000
 
 
-class KeptDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper as it was signed: ``entries`` of the log of ``log_year`` count in it."""
+class ListedDocument(msgspec.Struct, frozen=True):
+    """A paper that was made: ``entries`` of the log of ``log_year`` count in it."""
 
     sha256: str
     kind: str
@@ -35,6 +35,11 @@ class KeptDocument(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     made_at: datetime
     made_by: str
+
+
+class KeptDocument(ListedDocument, frozen=True, kw_only=True):
+    """A paper as it was signed."""
+
     document: str
 
 
@@ -68,6 +73,17 @@ def newest(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> 
     return [_read(row) for row in rows]
 
 
+def listed(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> list[ListedDocument]:
+    """The newest papers as `newest` has them, without what they say."""
+    rows = tx.execute(
+        """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
+            WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
+            ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
+        {"kind": kind, "most": most},
+    ).fetchall()
+    return [ListedDocument(*row) for row in rows]
+
+
 def get(tx: Transaction, prefix: str) -> KeptDocument:
     """The paper whose hash begins so; NotFoundError where there is none, or more than one."""
     rows = tx.execute(
@@ -87,8 +103,7 @@ def file_of(tx: Transaction, place: LogPlace, seed: bytes, kept: KeptDocument) -
     entry = proof = None
     if leaf is not None:
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
-        if leaf[1] < log.checkpoint.size:
-            entry, proof = log.entry(leaf[1]).decode(), log.prove(leaf[1]).encode().decode()
+        entry, proof = log.told(leaf[1])
     whole: dict[str, Canonical] = {"v": VERSION, "document": kept.document, "entry": entry, "proof": proof}
     return canonical(whole) + b"\n"
 

@@ -153,8 +153,8 @@ class Issuer:
         entry = proof = None
         if leaf is not None:
             log = self._log(leaf.year)
-            if log is not None and leaf.index < log.checkpoint.size:
-                entry, proof = log.entry(leaf.index).decode(), log.prove(leaf.index).encode().decode()
+            entry, proof = log.told(leaf.index) if log is not None else (None, None)
+            if proof is not None:
                 payload["log"] = self._opening(leaf, choice.said)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 

@@ -19,11 +19,10 @@ import msgspec
 
 from licet.errors import RefusedError, UsageError
 from licet.release.catalog import find_release, open_release, releases
-from licet.release.manifest import FILE, ReleaseManifest, read
+from licet.release.manifest import BYTES_PER_TOKEN, FILE, ReleaseManifest, read
 from licet.release.reader import LoadedRow
 from licet.vault.installation import Installation
 
-BYTES_A_TOKEN = 4
 NONE = "none"
 SHARES = (5, 25, 50, 75, 95)
 TURNS, TOKENS = "turns", "tokens"
@@ -68,7 +67,7 @@ class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimated_tokens(row: LoadedRow) -> int:
     """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
-    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_A_TOKEN)
+    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN)
 
 
 def stats(
@@ -78,13 +77,12 @@ def stats(
 
     ``progress`` hears of rows as they are read. UsageError for a release against itself.
     """
-    promised, counted = _counted(here, name, progress)
-    other = against or _before(here, promised)
-    drift = None
-    if other is not None:
-        theirs, old = _counted(here, other, progress)
-        if theirs.release == promised.release:
-            raise UsageError(f"release `{promised.name}` does not drift from itself", "name another one")
+    promised, theirs = _pair(here, name, against)
+    if theirs is not None and theirs.release == promised.release:
+        raise UsageError(f"release `{promised.name}` does not drift from itself", "name another one")
+    counted, drift = _counted(here, name, progress), None
+    if theirs is not None:
+        old = _counted(here, theirs.name, progress)
         drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
     return ReleaseStats(
         release=promised.name, promised=promised.rows, rows=counted.rows, turns=dict(sorted(counted.turns.items())),
@@ -132,22 +130,32 @@ class _Counts:
         return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
 
 
-def _counted(here: Installation, name: str, progress: Progress) -> tuple[ReleaseManifest, _Counts]:
-    folder, known = find_release(here, name)
-    if known.state != "sealed":
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+def _counted(here: Installation, name: str, progress: Progress) -> _Counts:
     counts = _Counts()
     for row in open_release(here, name):
         counts.add(row)
         progress(1)
-    return read(folder)[0], counts
+    return counts
+
+
+def _pair(here: Installation, name: str, against: str | None) -> tuple[ReleaseManifest, ReleaseManifest | None]:
+    """The release, and the one that it is held against; RefusedError for one that was never sealed."""
+    promised = _sealed(here, name)
+    other = against or _before(here, promised)
+    return promised, _sealed(here, other) if other is not None else None
+
+
+def _sealed(here: Installation, name: str) -> ReleaseManifest:
+    folder, known = find_release(here, name)
+    if known.state != "sealed":
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    return read(folder)[0]
 
 
 def rows_to_read(here: Installation, name: str, against: str | None) -> int:
     """How many rows `stats` reads at most, for whoever shows its progress."""
-    promised = read(find_release(here, name)[0])[0]
-    other = against or _before(here, promised)
-    return promised.rows + (read(find_release(here, other)[0])[0].rows if other else 0)
+    promised, theirs = _pair(here, name, against)
+    return promised.rows + (theirs.rows if theirs is not None else 0)
 
 
 def _before(here: Installation, promised: ReleaseManifest) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
+from heapq import heapify, heappop, heapreplace
 from typing import Literal
 
 import msgspec
@@ -139,13 +140,17 @@ def order(state: MixState) -> array[int]:
     counts = rows_of(state)
     places = [_passes(source, state.seed, count) for source, count in zip(state.sources, counts, strict=True)]
     taken, made = [0] * len(counts), array("Q")
-    for _ in range(sum(counts)):
-        # the source that is furthest behind its share: after any number of rows each is within one of it
-        source = min(
-            (n for n, count in enumerate(counts) if taken[n] < count), key=lambda n: ((taken[n] + 0.5) / counts[n], n)
-        )
+    # The source that is furthest behind its share: after any number of rows each is within one of it.
+    waiting = [(0.5 / count, source) for source, count in enumerate(counts) if count]
+    heapify(waiting)
+    while waiting:
+        _, source = waiting[0]
         made.append(source << SOURCE_BITS | places[source][taken[source]])
         taken[source] += 1
+        if taken[source] < counts[source]:
+            heapreplace(waiting, ((taken[source] + 0.5) / counts[source], source))
+        else:
+            heappop(waiting)
     return made
 
 

@@ -9,3 +9,4 @@ CREATE TABLE documents (
     document text NOT NULL
 );
 CREATE INDEX documents_by_kind ON documents (kind, made_at);
+CREATE INDEX outbox_documents ON outbox (payload) WHERE entry = 'document_made';
