@@ -48,6 +48,11 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return house
 
 
+def due(house: House) -> list[SeenRequest]:
+    """The open requests of everybody, the first due first."""
+    return rights_requests.listed(house.here, states=(RequestState.open, RequestState.paused))
+
+
 def ask(house: House, verb: VerbRequest) -> object:
     """A verb of a person, as the web's writer applies it."""
     with transaction(house.here.pool) as tx:
@@ -81,7 +86,7 @@ def steps(found: SeenRequest) -> list[tuple[str, str, str]]:
 def test_a_request_runs_from_its_page_to_its_answer(house: House) -> None:
     lives_in(house, "ana", "DE")
     request = send(house, "ana", "rectification", "I was born in 1990.")
-    (open_one,) = rights_requests.due(house.here)
+    (open_one,) = due(house)
     assert (open_one.id, open_one.laws, open_one.acknowledged_at) == (request, ("GDPR",), house.now)
     assert open_one.due_at == house.now.replace(month=10)
     act(house, request, "pause", "clarification", "Where is it wrong?")
@@ -101,7 +106,7 @@ def test_a_request_runs_from_its_page_to_its_answer(house: House) -> None:
         ("extended", OFFICER, "It is in four places."),
         ("answered", OFFICER, "It says 1990 now."),
     ]
-    assert found.state is RequestState.answered and rights_requests.due(house.here) == []
+    assert found.state is RequestState.answered and due(house) == []
 
 
 def request_id(text: str):
@@ -260,7 +265,7 @@ def test_what_is_entered_is_whole(house: House, more: dict[str, object]) -> None
         more = {"received_at": house.now + timedelta(days=days[str(more["received_at"])])}
     with pytest.raises(UsageError):
         rights_requests.enter(house.here, entered(**more), OFFICER)
-    assert rights_requests.due(house.here) == []
+    assert due(house) == []
 
 
 def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the_end(house: House) -> None:
@@ -304,7 +309,7 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     assert [one.id for one in rights_requests.listed(house.here, kinds=[RightKind.erasure])] == [later[1]]
     act(house, first, "answer")
     assert [one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])] == [first]
-    assert first not in {one.id for one in rights_requests.due(house.here)}
+    assert first not in {one.id for one in due(house)}
 
 
 def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -> None:
@@ -319,7 +324,7 @@ def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -
     act(house, send(house, "ana", "access"), "answer")
     for _ in range(8):
         house.passes(7)
-        listed = rights_requests.due(house.here)
+        listed = due(house)
         with transaction(house.here.pool) as tx:
             counted = request_register.open_requests(tx, house.now)
         late = [one for one in listed if one.overdue]

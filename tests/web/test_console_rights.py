@@ -129,9 +129,9 @@ def test_a_letter_is_entered_with_its_day_and_comes_back_where_it_is_not_whole(l
     ):
         answer = entered(**wrong)
         assert answer.status_code == 422 and text in answer.text, text
-    assert rights_requests.due(lived.here) == []
+    assert rights_requests.listed(lived.here) == []
     answer = entered()
     assert answer.status_code == 303
-    (found,) = rights_requests.due(lived.here)
+    (found,) = rights_requests.listed(lived.here)
     assert answer.headers["location"] == f"/console/rights/{found.id}"
     assert (found.account, found.region, found.due_at.date().isoformat()) == (None, "FR", "2025-09-20")

@@ -15,6 +15,7 @@ from licet.access.roles import Scope, StaffRole
 from licet.consent import deadlines, rights_requests
 from licet.consent.catalogue import catalogue
 from licet.consent.deadlines import RightKind
+from licet.consent.rights import RequestState
 from licet.consent.rights_requests import NEEDS_WORDS, OPEN_REQUESTS_MAX, WORDS_CHARACTERS_MAX, StaffAct
 from licet.erasure import sweeper
 from licet.proof import documents
@@ -209,7 +210,7 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
     told = page(lived, api, f"{where}?said=withdrawn")
     assert WORDS.say("rights.done.withdrawn") in told and WORDS.say("request.step.withdrawn") in told
     assert WORDS.say("request.state.withdrawn", day=WORDS.day(lived.clock.now)) in told
-    assert rights_requests.due(lived.here) == []
+    assert rights_requests.listed(lived.here, states=(RequestState.open, RequestState.paused)) == []
     with transaction(lived.here.pool) as tx:  # the no stays
         assert account_view.accounts(tx, [lived.accounts["ana"]])[lived.accounts["ana"]].state.grants == ()
     send(lived, api, "objection", "Once more.")
@@ -219,7 +220,7 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
 def test_what_is_about_something_says_what(lived: World, api: Any, kind: str) -> None:
     answer = sent(lived, api, f"/rights/{kind}", words="  ")
     assert answer.status_code == 422 and WORDS.say("rights.fault.words") in plain(answer.text)
-    assert rights_requests.due(lived.here) == []
+    assert rights_requests.listed(lived.here) == []
 
 
 def test_what_is_too_long_comes_back_to_be_shortened(lived: World, api: Any) -> None:

@@ -387,11 +387,6 @@ def _role(by: str) -> str:
     return "staff" if kind == "user" else kind
 
 
-def due(here: Installation, most: int = LISTED_MAX) -> list[SeenRequest]:
-    """The open requests of everybody, those first that are to be answered first."""
-    return listed(here, most, states=(RequestState.open, RequestState.paused))
-
-
 def listed(
     here: Installation, most: int = LISTED_MAX, *, kinds: Collection[RightKind] = (),
     states: Collection[RequestState] = (), after: str = "",

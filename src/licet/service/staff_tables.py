@@ -22,7 +22,7 @@ from licet.misuse import suggestions
 from licet.policy.period import written
 from licet.release import registry
 from licet.store import keyset
-from licet.store.connect import Transaction, snapshot, transaction
+from licet.store.connect import Transaction, snapshot
 from licet.store.keyset import Listing, TablePage, TableView
 from licet.vault import account_view, certificate, holds, safety_copies, staff_reads
 from licet.vault.ids import Prefix, shown
@@ -69,14 +69,6 @@ class TableCell(msgspec.Struct, frozen=True):
 
     kind: CellKind
     value: str | datetime | int | float | bool | None
-
-
-class TableRead(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a table: its rows, where the next begins, and whether it ended at the bound of rows looked at."""
-
-    rows: tuple[tuple[TableCell, ...], ...]
-    after: str
-    stopped: bool
 
 
 def _columns(**heads: CellKind) -> tuple[TableColumn, ...]:
@@ -147,13 +139,13 @@ _PREFIXES = {
 }  # fmt: skip
 
 
-def read(here: Installation, table: StaffTable, view: TableView) -> TableRead:
-    """One page of a table; UsageError for a filter, an order or a place that it does not have."""
-    at = here.clock()
+def read(here: Installation, table: StaffTable, view: TableView, at: datetime | None = None) -> TablePage:
+    """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a filter, an order or a place
+    that it does not have.
+    """
     with snapshot(here.pool) as tx:
-        found = keyset.page(tx, table.listing, view, at)
-        rows = _cells(tx, table, found.rows)
-    return TableRead(rows=rows, after=found.after, stopped=found.stopped)
+        found = keyset.page(tx, table.listing, view, at or here.clock())
+        return msgspec.structs.replace(found, rows=_cells(tx, table, found.rows))
 
 
 def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
@@ -164,15 +156,8 @@ def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[b
     """
     at = here.clock()
     yield _line([column.head for column in table.columns])
-
-    def next_page(asked: TableView) -> TablePage:
-        with transaction(here.pool) as tx:
-            found = keyset.page(tx, table.listing, asked, at)
-            cells = _cells(tx, table, found.rows)
-        return TablePage(rows=cells, after=found.after, stopped=found.stopped)
-
     count = 0
-    for row in keyset.every(next_page, view, CSV_ROWS_MAX):
+    for row in keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX):
         count += 1
         yield _line([_plain(cell) for cell in row])
     if count >= CSV_ROWS_MAX:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from licet.verifier.answer import ContradictionError, UnreadableError, VerifierFinding, VerifierReport
+from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
 from licet.verifier.contents import check_contents
-from licet.verifier.entries import Story, read_entry, story_of
+from licet.verifier.entries import Story, story_of
 from licet.verifier.files import Files
 from licet.verifier.forms import Null, misfit, read_json, read_time, shaped
 from licet.verifier.keys import Trust
@@ -117,13 +117,11 @@ class DocumentStory(Story):
         super().__init__(year)
         self.size, self.counts, self.counted = size, counts, 0
 
-    def take(self, index: int, raw: bytes) -> list[VerifierFinding]:
-        """What the next entry contradicts; it counts if it is among the first."""
-        found = super().take(index, raw)
-        if index < self.size and not found:
-            self.counts.take(read_entry(raw, f"entry {index}"))
+    def taken(self, index: int, entry: dict[str, Any]) -> None:
+        """An entry counts if it is among the first."""
+        if index < self.size:
+            self.counts.take(entry)
             self.counted += 1
-        return found
 
 
 def check_document(

@@ -157,9 +157,13 @@ class Story:
                 self.texts.add(entry["facts"]["sha256"])
             if self.permissions is not None:
                 self.permissions.take(entry)
+            self.taken(index, entry)
         except ContradictionError as contradiction:
             return [contradiction.finding]
         return []
+
+    def taken(self, index: int, entry: dict[str, Any]) -> None:
+        """What somebody who reads along makes of an entry that contradicts nothing."""
 
     def _times(self, entry: dict[str, Any], place: str) -> None:
         at, logged = read_time(entry["at"], place, "at"), read_time(entry["logged"], place, "logged")

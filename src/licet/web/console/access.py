@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
@@ -22,7 +21,7 @@ from licet.access.roles import KeyBinding, Scope, StaffRole
 from licet.errors import LicetError, NotFoundError, UsageError
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
-from licet.web.console.shared import OWNS, Visit
+from licet.web.console.shared import OWNS, ConfirmForm, Visit
 from licet.web.console.tables import Fields
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 from licet.webhooks import endpoints
@@ -33,12 +32,6 @@ _SAID = {
     "key": "The key is revoked: a server refuses it within a second.",
     "staff": "Their roles given here are gone, and their sessions have ended.",
 }
-
-
-class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``confirmed`` is set by the page that says what it means."""
-
-    confirmed: str = ""
 
 
 @get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -72,7 +65,7 @@ def _many(data: Mapping[str, Any], name: str) -> list[str]:
 
 def _refused(visit: Visit, data: Mapping[str, Any], place: str, error: LicetError) -> Response[Any]:
     """The page again, with what is wrong beside the form that was sent."""
-    fault = f"{error.message[:1].upper()}{error.message[1:]}{f': {error.hint}' if error.hint else ''}.".replace("`", "")
+    fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
     kept = {name: str(value) for name, value in data.items() if isinstance(value, str)}
     return _shown(visit, faults=Faults(((place, place, fault),)), kept=kept)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
@@ -14,17 +13,11 @@ from licet.store.connect import transaction
 from licet.train import lineage, model_registry
 from licet.vault.ids import Prefix, parse
 from licet.web.console import shared as shell
-from licet.web.console.shared import STAFF
+from licet.web.console.shared import STAFF, ConfirmForm
 from licet.web.pages.shared import AnyRequest, seen_other
 
 RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
 _SAID = {"retired": "It is retired, and on record as that."}
-
-
-class RetireForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``confirmed`` is set by the page that says what it means."""
-
-    confirmed: str = ""
 
 
 @get("/console/models", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -39,7 +32,7 @@ def models(request: AnyRequest) -> Response[Any]:
 
 
 @post("/console/models/{model:str}/retire", may=RETIRES, sync_to_thread=True, include_in_schema=False)
-def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[RetireForm]) -> Response[Any]:
+def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
     """States that a model is used no more, after the confirmation."""
     visit = shell.opened(request)
     if data.confirmed == "yes":

@@ -44,7 +44,7 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
     try:
         made = papers.make(visit.here, PaperKind(data.kind), by=f"staff:{visit.staff.email}")
     except RefusedError as error:
-        return _page(visit, faults=Faults((("kind", "make-kind", f"{_sentence(error)}."),)))
+        return _page(visit, faults=Faults((("kind", "make-kind", shell.sentence(error.message)),)))
     return seen_other(f"/console/documents?said={'again' if made.again else 'made'}")
 
 
@@ -68,10 +68,6 @@ def _page(visit: Visit, *, said: str = "", faults: Faults = NO_FAULTS) -> Respon
         "console_documents.html", visit, title="Papers", section="/console/documents", values=values, errors=faults,
         status=422 if faults.places else 200,
     )  # fmt: skip
-
-
-def _sentence(error: RefusedError) -> str:
-    return error.message[:1].upper() + error.message[1:]
 
 
 ROUTES = (listing, make, download)

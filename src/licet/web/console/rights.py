@@ -108,18 +108,15 @@ def step(request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[St
     except ValueError:
         return _one(visit, request_id, data, _fault(data.act, "Choose what to do."))
     except (RefusedError, UsageError) as error:
-        return _one(visit, request_id, data, _fault(data.act, f"{_sentence(error.message)} {_sentence(error.hint)}"))
+        return _one(
+            visit, request_id, data, _fault(data.act, f"{shell.sentence(error.message)} {shell.sentence(error.hint)}")
+        )
     return seen_other(f"{SECTION}/{request_id}?said=done")
 
 
 def _fault(act: str, text: str) -> Faults:
     known = act if act in list(StaffAct) else StaffAct.answer.value
     return Faults(((known, f"{known}-words" if known not in ("acknowledge", "resume") else known, text),))
-
-
-def _sentence(text: str) -> str:
-    plain = text.replace("`", "")
-    return f"{plain[:1].upper()}{plain[1:]}." if plain else ""
 
 
 # Entering one
@@ -146,7 +143,7 @@ def enter(request: AnyRequest, data: URLEncodedBody[EntryForm]) -> Response[Any]
     try:
         found = rights_requests.enter(visit.here, _entered(data), f"staff:{visit.staff.email}")
     except (NotFoundError, UsageError) as error:
-        text = f"{_sentence(error.message)} {_sentence(error.hint)}"
+        text = f"{shell.sentence(error.message)} {shell.sentence(error.hint)}"
         return _entry(visit, data, Faults((("kind", "kind", text),)))
     return seen_other(f"{SECTION}/{found.shown_id}")
 

@@ -76,6 +76,18 @@ def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
     return [(group, list(several)) for group, several in groupby(mine, key=lambda one: one.group)]
 
 
+class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
+    """``confirmed`` is set by the page that says what it means."""
+
+    confirmed: str = ""
+
+
+def sentence(text: str) -> str:
+    """A message, or the hint of one, as a sentence of a page."""
+    plain = text.replace("`", "")
+    return f"{plain[:1].upper()}{plain[1:]}." if plain else ""
+
+
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """The member of staff who reads a page."""
 

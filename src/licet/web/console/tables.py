@@ -24,8 +24,8 @@ from litestar.response import Stream
 from licet.access.roles import May
 from licet.errors import LicetError, UsageError
 from licet.service import staff_tables
-from licet.service.staff_tables import StaffTable, TableRead
-from licet.store.keyset import TableView
+from licet.service.staff_tables import StaffTable
+from licet.store.keyset import TablePage, TableView
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.console import holds
 from licet.web.console import shared as shell
@@ -85,11 +85,8 @@ def show(request: AnyRequest, of: ConsoleTable, *, values: Mapping[str, Any] | N
     try:
         found = staff_tables.read(visit.here, of.table, view)
     except UsageError as error:
-        fault = f"{error.message[:1].upper()}{error.message[1:]}: {error.hint}." if error.hint else f"{error.message}."
-        faults, found = (
-            Faults((("filters", "filters", fault.replace("`", "")),)),
-            TableRead(rows=(), after="", stopped=False),
-        )
+        fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+        faults, found = Faults((("filters", "filters", fault),)), TablePage(rows=(), after="", stopped=False)
     if query.get("as") == "csv" and not faults:
         return _file(visit, of.table, view)
     acts = [one for one in of.acts if visit.allows(one.may)]
