@@ -29,7 +29,7 @@ from licet.policy.file import preset
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store import embedded
-from licet.train import bitmap, gate_files
+from licet.train import bitmap, gate_files, node
 from licet.train.batch_mask import MaskedBatches
 from licet.train.dataset import GatedDataset, GatedStream
 from licet.train.gate import HandOff, TrainingGate, WhenStale
@@ -240,7 +240,7 @@ def enforced(folder: Path) -> Row:
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
         following.start()
-        gate = gate_files.gate(sealed, folder / "gates", gate_files.signer(here).verifier.vkey)
+        gate = node.gate(sealed, folder / "gates", gate_files.signer(here).verifier.vkey)
         took = []
         for account in people:
             ordinal = of[account]

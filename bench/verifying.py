@@ -24,6 +24,7 @@ import msgspec
 from bench import Row
 from licet import verifier
 from licet.ledger import checkpoint, entries
+from licet.ledger.canonical_json import Fact
 from licet.ledger.log import LogWriter, prune
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.storage import Folder
@@ -64,7 +65,7 @@ def encoded(row: entries.OutboxRow, number: int, key: bytes | None) -> bytes:
 
 def told(count: int) -> Iterator[bytes]:
     """The policy, and for each account a yes and the grant that it begins, until there are ``count`` entries."""
-    facts: dict[str, entries.Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
+    facts: dict[str, Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
     yield encoded(
         entries.OutboxRow(outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts), 0, None
     )
@@ -155,7 +156,7 @@ def log_of(base: Path, name: str, told_entries: Iterator[bytes]) -> LogWriter:
 def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
     yield from told(2 * -(-count // ROWS_EACH) + 1)
     said = json.loads(manifest)
-    facts: dict[str, entries.Fact] = {
+    facts: dict[str, Fact] = {
         "release": RELEASE.hex, "purpose": said["purpose"], "version": 0, "position": 1, "rows": count,
         "root": said["root"], "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }  # fmt: skip

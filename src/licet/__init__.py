@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute has no
     if name in ("load", "mix"):
         return getattr(import_module(f"licet.train.{name}"), name)
     if name in ("gate", "remote"):
-        return getattr(import_module("licet.train.gate_files"), name)
+        return getattr(import_module("licet.train.node"), name)
     if name == "__version__":
         return import_module("importlib.metadata").version("licet")
     raise AttributeError(f"module `licet` has no attribute `{name}`")

@@ -16,6 +16,7 @@ from licet.errors import NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.ledger import entries
+from licet.ledger.canonical_json import canonical
 from licet.policy.period import instant
 from licet.proof import receipt as receipts
 from licet.proof.receipt import Issuer, Receipt
@@ -178,7 +179,7 @@ def test_the_holder_opens_the_leaf_for_ever_and_the_operator_cannot_after_erasur
         assert office.keys.log_keys(tx, [ana], 2025) == {}
     assert holds(office, kept).ok
     log = kept.payload["log"]
-    opened = entries.commitment(bytes.fromhex(log["nonce"]), entries.canonical(log["record"]))
+    opened = entries.commitment(bytes.fromhex(log["nonce"]), canonical(log["record"]))
     assert opened == json.loads(kept.entry)["commit"]
     in_database = json.dumps(office.rows("to_json(outbox)"), default=str)
     assert log["nonce"] not in in_database

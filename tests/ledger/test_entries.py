@@ -19,7 +19,8 @@ from licet.keys.keyring import Keyring
 from licet.keys.log_keys import log_key
 from licet.keys.material import FileProvider
 from licet.ledger import entries
-from licet.ledger.entries import PUBLISHED, OutboxRow, canonical
+from licet.ledger.canonical_json import canonical
+from licet.ledger.entries import PUBLISHED, OutboxRow
 from licet.ledger.outbox import EntryKind
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction

@@ -15,7 +15,7 @@ from licet import verifier
 from licet.consent import controller, operator_answers
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.ledger import jws
-from licet.ledger.entries import canonical
+from licet.ledger.canonical_json import canonical
 from licet.legal import paper_pages, papers
 from licet.legal.paper import JWS_TYPE, PaperKind, names_in
 from licet.legal.papers import FORMS, MadePaper

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from licet import verifier
 from licet.ledger import entries
+from licet.ledger.canonical_json import canonical
 from licet.policy import events as ev
 from licet.policy import fold, period
 from licet.policy.decide import Decision, DecisionReason
@@ -94,7 +95,7 @@ class Log:
     def tell(self, kind: str, at: datetime, who: str = "", **facts: Any) -> None:
         own = {"who": name_of(who), "commit": name_of("commit", str(self.count))} if who else {}
         entry = {"v": 1, "t": kind, "at": period.written(at), "logged": "2099-01-01T00:00:00Z", "facts": facts} | own
-        found = self.story.take(self.count, entries.canonical(entry))
+        found = self.story.take(self.count, canonical(entry))
         assert found == [], (found, entry)
         self.count += 1
 

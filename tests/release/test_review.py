@@ -22,7 +22,7 @@ from licet.cli.review import ANSWERS, QUESTION, FirstLetters
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import DeniedError, InputError, NotFoundError, RefusedError, UsageError
-from licet.ledger import entries
+from licet.ledger.canonical_json import canonical
 from licet.policy import period
 from licet.proof import documents
 from licet.release import card, catalog, manifest, review, signatures
@@ -327,7 +327,7 @@ def test_a_statement_is_these_very_bytes() -> None:
             (DrawnBy.risk, ReviewFinding.name),
         ],
     )
-    assert entries.canonical(said.payload()).decode() == (
+    assert canonical(said.payload()).decode() == (
         '{"bound":{"confidence_percent":95,"found":0,"ppm":1000000,"rows":1},"chance":{"drawn":2,"findings":{},'
         '"out_of_reach":1,"read":1},"closed_at":"2025-09-02T00:00:00Z","drawn_at":"2025-09-01T00:00:00Z",'
         f'"manifest_sha256":"{"b" * 64}","readers":2,"release":"{"a" * 32}","review":"{"c" * 32}","risk":{{"drawn":1,'

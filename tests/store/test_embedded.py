@@ -262,7 +262,7 @@ def test_an_ordinary_user_runs_it(tmp_path_factory: pytest.TempPathFactory) -> N
     identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     try:
         subprocess.run(
-            [sys.executable, "-c", "import licet.store"], check=True, capture_output=True, cwd="/", **identity
+            [sys.executable, "-c", "import licet.store.connect"], check=True, capture_output=True, cwd="/", **identity
         )
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip(f"`nobody` cannot run `{sys.executable}`: a folder above it is closed")

@@ -30,7 +30,7 @@ from licet.release.live_leases import DatabaseLeases
 from licet.release.purge_verbs import purge_release
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.train import bitmap, gate_files
+from licet.train import bitmap, gate_files, node
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.remote import Keeper, Remote, key_in
 from licet.vault import installation
@@ -97,7 +97,7 @@ class Trained:
         )  # fmt: skip
 
     def gate(self) -> TrainingGate:
-        return gate_files.gate(
+        return node.gate(
             self.folder, self.gates, self.publisher.verifier.vkey, when_stale=WhenStale.stop,
             clock=lambda: self.world.clock.now.timestamp(),
         )  # fmt: skip

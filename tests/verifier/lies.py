@@ -28,8 +28,9 @@ from licet.consent.choices import Evidence
 from licet.consent.controller import Controller
 from licet.ledger import entries as leaves
 from licet.ledger import note
+from licet.ledger.canonical_json import canonical
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.entries import OutboxRow, canonical
+from licet.ledger.entries import OutboxRow
 from licet.ledger.log import LogWriter
 from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet import verifier
 from licet.ledger import note, tree
+from licet.ledger.canonical_json import canonical
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.entries import canonical
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
 from licet.legal import figures

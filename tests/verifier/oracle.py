@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from licet.errors import LicetError
-from licet.ledger.entries import PUBLISHED, canonical
+from licet.ledger.canonical_json import canonical
+from licet.ledger.entries import PUBLISHED
 from licet.policy.period import instant, parse_period
 from licet.release import manifest, review
 

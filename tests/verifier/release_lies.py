@@ -21,7 +21,8 @@ from typing import Any
 from uuid import UUID
 
 from licet.ledger import entries as leaves
-from licet.ledger.entries import OutboxRow, canonical
+from licet.ledger.canonical_json import canonical
+from licet.ledger.entries import OutboxRow
 from licet.policy.file import Policy, preset, read
 from licet.policy.period import instant
 from licet.release import merkle

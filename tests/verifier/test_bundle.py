@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from licet.ledger.entries import canonical
+from licet.ledger.canonical_json import canonical
 from licet.verifier import bundle
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER

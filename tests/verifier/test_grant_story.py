@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from licet import verifier
-from licet.ledger.entries import canonical
+from licet.ledger.canonical_json import canonical
 
 Told: TypeAlias = tuple[str, dict[str, Any]]
 WHO, CHAT, OTHER_CHAT, PROJECT = ("a1" * 32, "c1" * 32, "c2" * 32, "d1" * 32)

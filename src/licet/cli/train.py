@@ -132,9 +132,9 @@ def _folder(release: Path, data: Path | None) -> Path:
     import os  # an edge: the environment says where the installation of this machine is
 
     from licet.config import Configuration
-    from licet.train import gate_files as train_gate_files
+    from licet.train import node
 
-    return train_gate_files.folder_of(release, Configuration.of(os.environ, data))
+    return node.folder_of(release, Configuration.of(os.environ, data))
 
 
 def _keeper(

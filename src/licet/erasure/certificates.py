@@ -33,7 +33,7 @@ from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import chain, fence
 from licet.ledger import outbox, sequence
-from licet.ledger.entries import Canonical, canonical
+from licet.ledger.canonical_json import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.policy.period import written

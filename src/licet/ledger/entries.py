@@ -32,24 +32,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError
+from licet.ledger.canonical_json import Canonical, Fact, canonical
 from licet.ledger.outbox import EntryKind
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
 VERSION = 1
 NONCE_BYTES = 32
-NUMBER_MAX = 2**53 - 1
-
-Fact: TypeAlias = str | int | bool | None
-Canonical: TypeAlias = "Fact | Sequence[Canonical] | Mapping[str, Canonical]"
 Random = Callable[[int], bytes]
 
 _FOR = frozenset({"question", "scope", "handle", "project"})  # what a choice or a grant is for
@@ -113,30 +109,6 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     told: str
     occurred_at: datetime
     facts: dict[str, Fact]
-
-
-def canonical(value: Canonical) -> bytes:
-    """The only text of a value, RFC 8785; BrokenError for a value outside the restricted set."""
-    _check(value)
-    return msgspec.json.encode(value, order="sorted")
-
-
-def _check(value: object) -> None:
-    if value is None or isinstance(value, str | bool):
-        return
-    if isinstance(value, int):
-        if abs(value) > NUMBER_MAX:
-            raise BrokenError("a number in an entry is beyond 2**53 - 1")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise BrokenError("a key in an entry is not ASCII")
-            _check(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check(inner)
-    else:
-        raise BrokenError(f"a `{type(value).__name__}` is not allowed in canonical JSON")
 
 
 def salt(key: bytes) -> bytes:

@@ -24,6 +24,7 @@ import msgspec
 
 from licet.errors import BrokenError
 from licet.ledger import entries, outbox, sequence
+from licet.ledger.canonical_json import canonical
 from licet.ledger.entries import LogKeySource, OutboxRow
 from licet.ledger.log import LogWriter
 from licet.ledger.outbox import Entry, EntryKind
@@ -148,7 +149,7 @@ def _matched(
             index = of_nobody.pop(_told_so(row), None)
         elif row.account in made:
             opening = entries.nonce(made[row.account], row.outbox_id)
-            index = by_commit.get(entries.commitment(opening, entries.canonical(entries.record(row))))
+            index = by_commit.get(entries.commitment(opening, canonical(entries.record(row))))
             key = (row.account, row.told, written(row.occurred_at))
             if index is None:
                 others.append((row.outbox_id, key))

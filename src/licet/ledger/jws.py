@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from licet.errors import BrokenError
-from licet.ledger.entries import Canonical, canonical
+from licet.ledger.canonical_json import Canonical, canonical
 
 
 def sign(payload: Mapping[str, Canonical], seed: bytes, typ: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from licet.errors import NotFoundError
 from licet.ledger import outbox
-from licet.ledger.entries import Canonical, canonical
+from licet.ledger.canonical_json import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace

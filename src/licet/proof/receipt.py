@@ -38,7 +38,8 @@ from licet.errors import NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import account_place, unseal
 from licet.ledger import entries, jws, sequence
-from licet.ledger.entries import Canonical, LogKeySource, canonical
+from licet.ledger.canonical_json import Canonical, canonical
+from licet.ledger.entries import LogKeySource
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, PlacedRow

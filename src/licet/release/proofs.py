@@ -45,7 +45,7 @@ import msgspec
 
 from licet.errors import BrokenError
 from licet.ledger import entries
-from licet.ledger.entries import Canonical
+from licet.ledger.canonical_json import Canonical
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, ScopeKind, TurnRole, TurnState

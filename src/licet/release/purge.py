@@ -43,7 +43,7 @@ from msgspec import Meta
 
 from licet.errors import BrokenError, InputError
 from licet.ledger import jws as signing
-from licet.ledger.entries import Canonical, canonical
+from licet.ledger.canonical_json import Canonical, canonical
 from licet.policy.period import instant, written
 from licet.release.manifest import MANIFEST_BYTES_MAX, ReleaseManifest
 from licet.release.part import PartPromise, replacing, rewrite_part

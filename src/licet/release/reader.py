@@ -14,7 +14,7 @@ folder or the source of leases is not what it claims to be.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -23,15 +23,15 @@ from typing import BinaryIO, NotRequired, Protocol, TypedDict
 
 import msgspec
 
+from licet.clock import Clock
 from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
-from licet.release.manifest import ReleaseManifest
+from licet.release.manifest import BYTES_PER_TOKEN, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
 from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
 from licet.release.rows import ROWS_MAX, LabelsShape, MessageShape, Payload, plain
 
-Clock = Callable[[], datetime]
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -275,3 +275,8 @@ def _check_order(part: PartPromise, group: RowGroup, last: int) -> int:
             raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{last}`")
         last = ordinal
     return last
+
+
+def estimated_tokens(row: LoadedRow) -> int:
+    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
+    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN)

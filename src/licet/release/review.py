@@ -36,7 +36,7 @@ from typing import Literal
 import msgspec
 
 from licet.errors import InputError
-from licet.ledger.entries import Canonical, canonical
+from licet.ledger.canonical_json import Canonical, canonical
 from licet.policy.period import instant, written
 from licet.release import manifest
 from licet.release.manifest import REVIEW_FILE

@@ -19,8 +19,8 @@ import msgspec
 
 from licet.errors import RefusedError, UsageError
 from licet.release.catalog import find_release, open_release, releases
-from licet.release.manifest import BYTES_PER_TOKEN, FILE, ReleaseManifest, read
-from licet.release.reader import LoadedRow
+from licet.release.manifest import FILE, ReleaseManifest, read
+from licet.release.reader import LoadedRow, estimated_tokens
 from licet.vault.installation import Installation
 
 NONE = "none"
@@ -63,11 +63,6 @@ class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int
     left_out: dict[str, int]
     drift: ReleaseDrift | None
-
-
-def estimated_tokens(row: LoadedRow) -> int:
-    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
-    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN)
 
 
 def stats(

@@ -1,7 +1,7 @@
 """What a training run receives: which rows were withdrawn, and the keys of the rows that may be used.
 
-`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). A run opens `gate` and
-`rows`: the training gate on the file that `licet train gate` keeps on its machine, and the rows of a release behind it.
+`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). What a run opens is in
+`train.node`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -29,16 +28,13 @@ from licet.policy.file import Policy
 from licet.release import catalog, manifest, registry
 from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX, DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
-from licet.release.reader import Lease, Leases, RatedMessage
+from licet.release.reader import Lease, RatedMessage
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
-from licet.train.dataset import RowDataset
-from licet.train.gate import TrainingGate, WhenStale
-from licet.train.remote import Remote, key_in
 from licet.vault.ids import uuid7
-from licet.vault.installation import Clock, Installation, installation, policies, utc_now
+from licet.vault.installation import Clock, Installation, installation, policies
 
 REMEMBERED_SECONDS = 0.2
 LEASED_ORDINALS_MAX = 4_096
@@ -324,45 +320,3 @@ class LocalLeases:
             opened = self._stacks[-1].enter_context(installation(self._config, self._clock))
             self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
         return self._leases
-
-
-def gate(
-    release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
-    held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
-) -> TrainingGate:  # fmt: skip
-    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the
-    folder that contains it. A name is that of a release of the installation on this machine (``data``, or that of the
-    environment).
-
-    ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
-    ``held`` is the file with which an earlier part of the run ended (`Gate.held`).
-    """
-    promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
-    kept, named = Path(file), Path(key)
-    is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
-    return TrainingGate(
-        kept / bitmap.file_name(promised.release) if kept.is_dir() else kept, release=promised.release,
-        manifest_sha256=sha256, verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
-        clock=clock, when_stale=WhenStale(when_stale), held=held,
-    )  # fmt: skip
-
-
-def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name in the installation, or else ``release`` itself."""
-    own = config.releases / str(release)
-    is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
-    return own if is_name else Path(release)
-
-
-def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
-    """The installation at ``url`` as a source of row keys, for a run on another machine; ``key_file`` has the key of a
-    service with the scope `release:lease`.
-    """
-    return Remote(url, key_in(Path(key_file)), recipient=recipient, at=utc_now)
-
-
-def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = "") -> RowDataset:
-    """The rows of the release in a folder by position, behind ``gate``."""
-    if isinstance(leases, Remote):
-        leases.pin(gate.release, gate.manifest_sha256)
-    return RowDataset(release, gate, leases, at=at, split=split)

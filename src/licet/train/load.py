@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, overload
 
+from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import UsageError
-from licet.release import catalog
 from licet.release.reader import Leases, LoadedRow, LoadedRows
-from licet.vault.installation import Clock, installation, utc_now
 
 if TYPE_CHECKING:
     from licet.train.dataset import RowDataset
@@ -105,11 +104,11 @@ def load(
                 "positions of rows that were filtered are those of a state",
                 "`licet.mix` filters by position, and keeps it",
             )
-        from licet.train import gate_files  # here, so that no other command has to import it
+        from licet.train import node  # here, so that no other command has to import it
 
         chosen = config or Configuration.of(os.environ, data)
-        given = leases or gate_files.LocalLeases(chosen, clock)
-        return gate_files.rows(gate_files.folder_of(release, chosen), gate, given, at=clock, split=split)
+        given = leases or node.local_leases(chosen, clock)
+        return node.rows(node.folder_of(release, chosen), gate, given, at=clock, split=split)
     if leases is not None:
         raise UsageError("`leases` need a `gate`", "open one with `licet.gate`")
     filtered = None
@@ -117,6 +116,10 @@ def load(
         from licet.train.label_filter import LabelFilter
 
         filtered = LabelFilter(where)
+    # Here, so that a run on another machine, whose rows come behind a gate, needs no database.
+    from licet.release import catalog
+    from licet.vault.installation import installation
+
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
         rows = catalog.open_release(here, str(release), split)

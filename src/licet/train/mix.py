@@ -29,17 +29,16 @@ from typing import Any
 import msgspec
 from pyroaring import BitMap
 
+from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import UsageError
 from licet.release import manifest
-from licet.release.reader import Leases, LoadedRow
-from licet.release.stats import estimated_tokens
-from licet.train import gate_files, mix_plan
+from licet.release.reader import Leases, LoadedRow, estimated_tokens
+from licet.train import mix_plan, node
 from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.label_filter import LabelFilter
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
-from licet.vault.installation import Clock, utc_now
 
 READ_ROWS = 1_024
 _WITHIN = (1 << SOURCE_BITS) - 1
@@ -72,17 +71,17 @@ def mix(
         ),
     )  # fmt: skip
     known = None if state is None else mix_plan.of_same(MixState.decode(state), asked)
-    given = leases or gate_files.LocalLeases(at_home, clock)
+    given = leases or node.local_leases(at_home, clock)
     opened: list[RowDataset] = []
     made: list[MixedSource] = []
     for place, source in enumerate(asked.sources):
         before = None if known is None else known.sources[place]
-        folder = gate_files.folder_of(source.name, at_home).absolute()
-        gate = gate_files.gate(
+        folder = node.folder_of(source.name, at_home).absolute()
+        gate = node.gate(
             folder, gates, key, when_stale=when_stale, held=b64decode(before.held) or None if before else None,
             clock=ClockSeconds(clock),
         )  # fmt: skip
-        rows = gate_files.rows(folder, gate, given, at=clock, split=_split(folder, split))
+        rows = node.rows(folder, gate, given, at=clock, split=_split(folder, split))
         made.append(_narrowed(rows, before) if before else _chosen(rows, source, where, tokens_of))
         opened.append(rows)
     whole = msgspec.structs.replace(known or asked, sources=tuple(made))

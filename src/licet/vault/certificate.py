@@ -26,7 +26,7 @@ import msgspec
 
 from licet.errors import BrokenError, NotFoundError
 from licet.keys.keyring import Keyring
-from licet.ledger.entries import Canonical
+from licet.ledger.canonical_json import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
 from licet.store.keyset import (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
+from licet.clock import Clock as Clock
+from licet.clock import utc_now as utc_now
 from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
 from licet.keys import fence
@@ -21,13 +23,6 @@ from licet.store.migrate import migrate, migrations, pending
 from licet.vault import journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
 from licet.vault.simulated_clock import clock_of
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The edge's clock."""
-    return datetime.now(UTC)
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,13 @@
+"""The time: a clock is asked for it, so that tests and the demo can move it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+"""What tells the time, in UTC."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,73 @@
+"""What a training run opens on its machine: the gate on the file that `licet train gate` keeps there, the rows of a release
+behind it, and the installation on another machine as their source of keys.
+
+Nothing here, nor what it imports, needs a database or a server: the extra `loader` is enough. Where the run is on the
+installation's own machine, the keys come from `train.gate_files.LocalLeases`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from licet.clock import Clock, utc_now
+from licet.config import Configuration
+from licet.release import manifest
+from licet.release.reader import Leases
+from licet.train import bitmap
+from licet.train.dataset import RowDataset
+from licet.train.gate import TrainingGate, WhenStale
+from licet.train.remote import Remote, key_in
+
+KEY_PATH_CHARACTERS_MAX = 4_096
+
+
+def gate(
+    release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
+    held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
+) -> TrainingGate:  # fmt: skip
+    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the
+    folder that contains it. A name is that of a release of the installation on this machine (``data``, or that of the
+    environment).
+
+    ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
+    ``held`` is the file with which an earlier part of the run ended (`Gate.held`).
+    """
+    promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
+    kept, named = Path(file), Path(key)
+    is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
+    return TrainingGate(
+        kept / bitmap.file_name(promised.release) if kept.is_dir() else kept, release=promised.release,
+        manifest_sha256=sha256, verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
+        clock=clock, when_stale=WhenStale(when_stale), held=held,
+    )  # fmt: skip
+
+
+def folder_of(release: str | Path, config: Configuration) -> Path:
+    """The folder of a release: that of its name in the installation, or else ``release`` itself."""
+    own = config.releases / str(release)
+    is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
+    return own if is_name else Path(release)
+
+
+def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
+    """The installation at ``url`` as a source of row keys, for a run on another machine; ``key_file`` has the key of a
+    service with the scope `release:lease`.
+    """
+    return Remote(url, key_in(Path(key_file)), recipient=recipient, at=utc_now)
+
+
+def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = "") -> RowDataset:
+    """The rows of the release in a folder by position, behind ``gate``."""
+    if isinstance(leases, Remote):
+        leases.pin(gate.release, gate.manifest_sha256)
+    return RowDataset(release, gate, leases, at=at, split=split)
+
+
+def local_leases(config: Configuration, clock: Clock) -> Leases:
+    """Leases from the installation on this machine, which needs the extra `server`."""
+    from licet.train.gate_files import LocalLeases  # here, so that a run on another machine does not load it
+
+    return LocalLeases(config, clock)
