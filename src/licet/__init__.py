@@ -12,17 +12,28 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from licet.errors import not_installed
+
 if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["__version__", "gate", "load", "mix", "remote"]
 
 
+_PLACES = {
+    "gate": "licet.train.node",
+    "load": "licet.train.load",
+    "mix": "licet.train.mix",
+    "remote": "licet.train.node",
+}
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute has no one type)
-    if name in ("load", "mix"):
-        return getattr(import_module(f"licet.train.{name}"), name)
-    if name in ("gate", "remote"):
-        return getattr(import_module("licet.train.node"), name)
+    if (place := _PLACES.get(name)) is not None:
+        try:
+            return getattr(import_module(place), name)
+        except ModuleNotFoundError as missing:
+            raise not_installed(missing, "loader") from missing
     if name == "__version__":
         return import_module("importlib.metadata").version("licet")
     raise AttributeError(f"module `licet` has no attribute `{name}`")

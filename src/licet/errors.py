@@ -56,6 +56,16 @@ class NotInstalledError(UsageError):
         super().__init__(f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint)
 
 
+def not_installed(missing: ModuleNotFoundError, part: str) -> Exception:
+    """What to raise where a module is missing: ``missing`` itself where it is one of Licet's own."""
+    return missing if is_ours(missing) else NotInstalledError(missing.name or "a package", part)
+
+
+def is_ours(missing: ModuleNotFoundError) -> bool:
+    """Whether a module of Licet's own is missing, which no extra mends."""
+    return (missing.name or "").partition(".")[0] == "licet"
+
+
 class NotFoundError(LicetError):
     exit_code = 1
     status = 404

@@ -16,8 +16,7 @@ from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share, TurnRole, TurnState
 from licet.release import catalog, registry
 from licet.release import ratings as released
-from licet.release.live_leases import LEASE_SECONDS
-from licet.release.reader import RatedMessage
+from licet.release.reader import LEASE_SECONDS, RatedMessage
 from licet.release.registry import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
 from licet.vault import commands as do

@@ -13,7 +13,7 @@ import pytest
 
 from licet.access.roles import Scope, StaffRole
 from licet.proof import documents
-from licet.release.live_leases import LEASE_SECONDS_MAX
+from licet.release.reader import LEASE_SECONDS_MAX
 from licet.web.api import reference
 
 from .served import AFTER, NOTICE, World, api, world

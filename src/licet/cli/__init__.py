@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from json import dumps
+from typing import NoReturn
+
+from licet.errors import is_ours
 
 
 def main() -> None:
@@ -11,8 +15,20 @@ def main() -> None:
     try:
         from licet.cli import command
     except KeyboardInterrupt:
-        said = "interrupted: nothing was begun"
-        as_json = f'{{"error":"{said}","hint":"","exit":130}}\n'
-        os.write(2, (as_json if "--json" in sys.argv else f"error: {said}\n").encode())
-        os._exit(130)
+        _end("interrupted: nothing was begun", "", 130)
+    except ModuleNotFoundError as missing:
+        if is_ours(missing):
+            raise
+        _end(
+            "this environment has Licet's client alone, and no commands",
+            "install the extra `server` of this package, or `loader` on a machine that trains",
+            64,
+        )
     command.main()
+
+
+def _end(said: str, hint: str, code: int) -> NoReturn:
+    as_json = dumps({"error": said, "hint": hint, "exit": code})
+    as_text = f"error: {said}" + (f"\nhint: {hint}" if hint else "")
+    os.write(2, (as_json if "--json" in sys.argv else as_text).encode() + b"\n")
+    os._exit(code)

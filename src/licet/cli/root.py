@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from licet.errors import LicetError, RefusedError
+from licet.errors import LicetError, NotInstalledError, RefusedError, is_ours
 
 SENTENCE_CHARACTERS_MAX = 1_000  # longer than any first sentence: a list cuts none
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
@@ -100,6 +100,11 @@ class RootCommand(CommandGroup):
         as_json = asks_for_json((args[0] if args else kwargs.get("args")) or sys.argv[1:])
         try:
             code = super().main(*args, **kwargs)
+        except ModuleNotFoundError as missing:
+            if is_ours(missing):
+                raise
+            error = NotInstalledError(missing.name or "a package", "server")
+            fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except LicetError as error:
             because = error.because if isinstance(error, RefusedError) else ""
             fail(error.message, error.hint, error.exit_code, because=because, as_json=as_json)

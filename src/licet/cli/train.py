@@ -15,10 +15,10 @@ import msgspec
 from licet.cli import canaries, safety, train_run
 from licet.cli.root import CommandGroup
 from licet.cli.shell import answer_options, data_option, json_option, opened, show
+from licet.clock import Clock, utc_now
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
-from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
-from licet.vault import installation
+from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.ledger.note import Verifier
@@ -106,7 +106,7 @@ def gate(
 def _source(
     url: str | None, key_file: Path | None, public_key: str | None, recipient: str, seconds: int, data: Path | None,
     at: str | None,
-) -> Iterator[tuple[WithdrawalSource, Verifier, installation.Clock]]:  # fmt: skip
+) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:  # fmt: skip
     """The source of withdrawals, the key that must have signed them, and the clock."""
     from licet.train.bitmap import key_of
     from licet.train.remote import Remote, key_in
@@ -123,8 +123,8 @@ def _source(
         )
     given = Path(public_key)
     verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
-    with Remote(url, key_in(key_file), recipient=recipient, at=installation.utc_now) as remote:
-        yield remote, verifier, installation.utc_now
+    with Remote(url, key_in(key_file), recipient=recipient, at=utc_now) as remote:
+        yield remote, verifier, utc_now
 
 
 def _folder(release: Path, data: Path | None) -> Path:
@@ -137,9 +137,7 @@ def _folder(release: Path, data: Path | None) -> Path:
     return node.folder_of(release, Configuration.of(os.environ, data))
 
 
-def _keeper(
-    folder: Path, into: Path, source: WithdrawalSource, verifier: Verifier, clock: installation.Clock
-) -> Keeper:
+def _keeper(folder: Path, into: Path, source: WithdrawalSource, verifier: Verifier, clock: Clock) -> Keeper:
     from licet.train.remote import Keeper
 
     promised, sha256 = manifest.read(folder)

@@ -33,7 +33,7 @@ from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release import ratings, registry
-from licet.release.reader import Lease
+from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
 from licet.release.registry import Release, RowSources
 from licet.release.row_keys import row_key
 from licet.store.connect import Pool, Transaction, transaction
@@ -43,8 +43,6 @@ from licet.vault.copies import CopyPlace
 from licet.vault.population import DECISIONS_OF_FEW, USABLE_UNTIL, VERSIONS
 from licet.vault.tables import AccountRow
 
-LEASE_SECONDS = 300
-LEASE_SECONDS_MAX = 3600
 LAST_SECONDS = 10
 
 

@@ -32,6 +32,8 @@ from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
 from licet.release.rows import ROWS_MAX, LabelsShape, MessageShape, Payload, plain
 
+LEASE_SECONDS = 300
+LEASE_SECONDS_MAX = 3600
 _MICROSECOND = timedelta(microseconds=1)
 
 

@@ -26,9 +26,9 @@ from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policy
 from licet.release import catalog, manifest, registry
-from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX, DatabaseLeases
+from licet.release.live_leases import DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
-from licet.release.reader import Lease, RatedMessage
+from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease, RatedMessage
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
 from licet.train import bitmap, withdrawn_rows

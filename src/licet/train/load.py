@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, overload
 
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
-from licet.errors import UsageError
+from licet.errors import UsageError, not_installed
 from licet.release.reader import Leases, LoadedRow, LoadedRows
 
 if TYPE_CHECKING:
@@ -117,8 +117,11 @@ def load(
 
         filtered = LabelFilter(where)
     # Here, so that a run on another machine, whose rows come behind a gate, needs no database.
-    from licet.release import catalog
-    from licet.vault.installation import installation
+    try:
+        from licet.release import catalog
+        from licet.vault.installation import installation
+    except ModuleNotFoundError as missing:
+        raise not_installed(missing, "server") from missing
 
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))

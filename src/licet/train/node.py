@@ -14,6 +14,7 @@ from pathlib import Path
 
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
+from licet.errors import not_installed
 from licet.release import manifest
 from licet.release.reader import Leases
 from licet.train import bitmap
@@ -68,6 +69,8 @@ def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_n
 
 def local_leases(config: Configuration, clock: Clock) -> Leases:
     """Leases from the installation on this machine, which needs the extra `server`."""
-    from licet.train.gate_files import LocalLeases  # here, so that a run on another machine does not load it
-
+    try:
+        from licet.train.gate_files import LocalLeases  # here, so that a run on another machine does not load it
+    except ModuleNotFoundError as missing:
+        raise not_installed(missing, "server") from missing
     return LocalLeases(config, clock)

@@ -22,8 +22,8 @@ from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import QUESTION
 from licet.policy.fold import Effect, NoEffect
 from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share, TurnRole
-from licet.release.live_leases import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.part import ROWS_PER_PART_MAX
+from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.inbox import InboxItem
 from licet.service.oversight import HoldSeen

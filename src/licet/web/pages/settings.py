@@ -32,7 +32,7 @@ from licet.policy.period import instant, parse_period
 from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
 from licet.proof.receipt import Receipt
-from licet.release.live_leases import LEASE_SECONDS_MAX
+from licet.release.reader import LEASE_SECONDS_MAX
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
