@@ -54,6 +54,7 @@ class NotInstalledError(UsageError):
             f"`./run setup {part}` installs it; in an environment of your own it is the extra `{part}` of this package"
         )
         super().__init__(f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint)
+        self.add_note(self.hint)  # a program that imports Licet shows no hints, but Python shows notes
 
 
 def not_installed(missing: ModuleNotFoundError, part: str) -> Exception:

@@ -139,7 +139,7 @@ def make(into: Path, commit: str, key: Ed25519PrivateKey | None) -> list[Path]:
 
 def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
     """The wheel and the source archive, built with the tools of this environment, which the locks hold."""
-    call = "import sys, build_backend as b; print(b.build_sdist(sys.argv[1])); print(b.build_wheel(sys.argv[1]))"
+    call = "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); b.build_wheel(into)"
     subprocess.run(
         [sys.executable, "-c", call, str(into.absolute())], cwd=source, check=True, stdout=subprocess.DEVNULL,
         env=environment | {"PYTHONPATH": str(source / "tools" / "packaging"), "PYTHONDONTWRITEBYTECODE": "1"},

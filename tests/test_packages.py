@@ -1,0 +1,224 @@
+"""What is published: archives of the same bytes, and environments that hold what their extra says and nothing else.
+
+The environments are installed from the locks by hash, as a user's are. The wheel in them is the one that is published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tools.packaging import publish
+
+from licet.store.connect import Pool
+
+from .train.test_leases import Trained
+from .web.served import listening
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ["pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "src", "tools/packaging"]
+
+
+def packed(folder: Path) -> dict[str, str]:
+    """The archives that are made of a copy of the source, by name, with their hashes."""
+    source, into = folder / "source", folder / "dist"
+    for name in SOURCES:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            for file in (ROOT / name).rglob("*"):
+                if file.is_file() and "__pycache__" not in file.parts and not any(".egg-info" in p for p in file.parts):
+                    copied = source / file.relative_to(ROOT)
+                    copied.parent.mkdir(parents=True, exist_ok=True)
+                    copied.write_bytes(file.read_bytes())
+        else:
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    into.mkdir()
+    call = "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); b.build_wheel(into)"
+    subprocess.run(
+        [sys.executable, "-c", call, str(into)], cwd=source, check=True, capture_output=True,
+        env={"PYTHONPATH": str(source / "tools/packaging"), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in into.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    packed(folder)
+    return next((folder / "dist").glob("*.whl"))
+
+
+class Environment:
+    """An empty environment with the wheel, and what one lock pins, or some of that."""
+
+    def __init__(self, folder: Path, wheel: Path, lock: str, only: tuple[str, ...] = ()) -> None:
+        self.folder, self.python = folder, folder / "bin" / "python"
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        pinned = (ROOT / lock).read_text("utf-8")
+        if only:
+            pinned = "".join(
+                block for block in re.split(r"^(?=[a-zA-Z])", pinned, flags=re.M) if block.startswith(only)
+            )
+        (folder / "lock").write_text(pinned)
+        install = [*uv, "pip", "install", "--quiet", "--python", str(self.python), "--no-deps"]
+        subprocess.run([*install, "--require-hashes", "--requirement", str(folder / "lock")], check=True)
+        subprocess.run([*install, str(wheel)], check=True)
+
+    def run(self, code: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self.python, "-c", code, *words], capture_output=True, text=True, cwd=self.folder)
+
+    def licet(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command, with no setting of whoever runs the tests."""
+        return subprocess.run(
+            [self.folder / "bin" / "licet", *words], capture_output=True, text=True, cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"},
+        )  # fmt: skip
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=!\[; ]", each)[0].lower() for each in requirements}
+
+
+def test_two_builds_of_the_same_source_are_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir(mode=0o700)
+    one = packed(tmp_path / "one")
+    assert sorted(name.rsplit(".", 1)[1] for name in one) == ["gz", "whl"]
+    assert one == packed(tmp_path / "two")
+    dist = tmp_path / "one" / "dist"
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
+        inside = wheel.namelist()
+    assert any(name.endswith("web/templates/notice.html") for name in inside)
+    assert not [name for name in inside if not name.startswith(("licet/", "licet-"))]
+    with tarfile.open(next(dist.glob("*.gz"))) as source:
+        assert {entry.mtime for entry in source} == {publish_time()}
+
+
+def publish_time() -> int:
+    return 315_532_800  # 1980-01-01, where no time is given
+
+
+def test_the_bill_of_materials_has_each_package_that_the_lock_pins_and_no_other() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    document = json.loads(publish.bill_of_materials("1.2.3", lock))
+    pinned = {tuple(line.split(" ")[0].split("==")) for line in lock.splitlines() if re.match(r"[a-zA-Z].*==", line)}
+    assert {(each["name"], each["version"]) for each in document["components"]} == pinned
+    assert len(pinned) > 30
+    assert document["dependencies"][0]["dependsOn"] == [each["bom-ref"] for each in document["components"]]
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+
+
+def test_the_provenance_names_each_file_by_its_hash_and_is_signed_over_its_type(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    file = tmp_path / "licet.whl"
+    file.write_bytes(b"wheel")
+    made = json.loads(publish.envelope(publish.provenance([file], "c" * 40), key))
+    payload = b64decode(made["payload"])
+    statement = json.loads(payload)
+    assert statement["subject"] == [{"name": "licet.whl", "digest": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}]
+    assert statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "c" * 40}
+    kind = made["payloadType"].encode()
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    key.public_key().verify(b64decode(made["signatures"][0]["sig"]), signed)
+
+
+def test_nothing_is_sent_without_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        publish.main(["--into", str(tmp_path / "dist"), "--send"])
+    assert "needs --key" in capsys.readouterr().err
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "old.whl").write_bytes(b"")
+    with pytest.raises(SystemExit, match="not empty"):
+        publish.main(["--into", str(tmp_path / "dist"), "--key", str(pem)])
+
+
+def test_the_bare_install_is_the_client_and_says_what_else_there_is(tmp_path: Path, wheel: Path) -> None:
+    bare = Environment(
+        tmp_path / "bare", wheel, "requirements-loader.lock",
+        ("anyio", "h11", "httpcore2", "httpx2=", "idna", "msgspec", "truststore", "typing-extensions"),
+    )  # fmt: skip
+    asked = bare.run("import licet.client, licet; print(licet.client.Client.__name__); licet.load('autumn')")
+    assert asked.stdout.startswith("Client")
+    assert "is not installed" in asked.stderr and "extra `loader`" in asked.stderr
+    commanded = bare.licet("status")
+    assert commanded.returncode == 64
+    assert "extra `server`" in commanded.stderr and "Traceback" not in commanded.stderr
+
+
+ON_A_NODE = """
+import sys
+from datetime import datetime
+from pathlib import Path
+import licet
+from licet.train.remote import Remote, key_in
+folder, gates, public, url, key, now = sys.argv[1:]
+clock = lambda: datetime.fromisoformat(now)
+gate = licet.gate(folder, gates, public, clock=lambda: clock().timestamp())
+with Remote(url, key_in(Path(key)), recipient="training", at=clock) as leases:
+    rows = licet.load(folder, gate=gate, leases=leases, clock=clock)
+    print(sorted({message["content"] for row in rows for message in row["messages"]})[0])
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(sorted(loaded & {"psycopg", "litestar", "uvicorn", "numpy", "torch"}))
+"""
+
+
+def test_a_training_node_needs_the_loader_alone(tmp_path: Path, wheel: Path, pool: Pool) -> None:
+    trained = Trained(pool, tmp_path)
+    node = Environment(tmp_path / "node", wheel, "requirements-loader.lock")
+    public = tmp_path / "withdrawn.pub"
+    public.write_text(trained.publisher.verifier.vkey)
+    with listening(trained.world.app) as url:
+        kept = node.licet(
+            "train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--url", url, "--key-file",
+            str(trained.key_file), "--public-key", str(public), "--json",
+        )  # fmt: skip
+        assert kept.returncode == 0, kept.stderr
+        assert json.loads(kept.stdout)["rows"] == 0
+        read = node.run(
+            ON_A_NODE, str(trained.folder), str(trained.gates), str(public), url, str(trained.key_file),
+            trained.world.clock.now.isoformat(),
+        )  # fmt: skip
+    assert read.stdout.splitlines() == ["How does ana plant 0 pear trees?", "[]"], read.stderr
+    refused = node.licet("status")
+    assert refused.returncode == 64 and "extra `server`" in refused.stderr
+
+
+def test_the_server_extra_does_the_main_job_from_the_wheel(tmp_path: Path, wheel: Path) -> None:
+    whole = Environment(tmp_path / "whole", wheel, "requirements.lock")
+    files = ROOT / "examples"
+    people = ["--accounts", str(files / "accounts.csv"), "--choices", str(files / "choices.csv")]
+    for words in (
+        ["init", "--preset", "strict", "--effective", "2026-01-12"],
+        ["import", str(files / "chats.jsonl"), *people],
+        ["release", "build", "october", "--purpose", "improve_models"],
+    ):
+        done = whole.licet(*words)
+        assert done.returncode == 0, done.stderr
+    shown = whole.licet("release", "show", "october", "--json")
+    assert shown.returncode == 0 and "october" in json.dumps(json.loads(shown.stdout)), shown.stdout
+
+
+def test_the_extras_hold_what_the_locks_pin(wheel: Path) -> None:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert names(project["dependencies"]) == {"httpx2", "msgspec"} and extras["client"] == []
+    assert names(extras["loader"]) <= names(extras["server"])
+    pinned = (ROOT / "requirements-loader.lock").read_text("utf-8")
+    for name in names(extras["loader"]) | names(project["dependencies"]):
+        assert re.search(rf"^{re.escape(name)}==", pinned, re.MULTILINE), name
+    assert not re.search(r"^(psycopg|litestar|numpy|torch)", pinned, re.MULTILINE)
