@@ -25,7 +25,7 @@ FUNCTION_LINES_MAX = 70
 # The edge: the only modules that may read a clock, each with its reason.
 CLOCKS = {
     "cli": "a command acts now",
-    "vault/installation.py": "an installation that is opened without a clock runs on the system's",
+    "clock.py": "an installation that is opened without a clock runs on the system's",
     "web": "a request arrives now",
 }
 # The only module that prints: the command of the verifier, which strangers run alone. Ours write through click.
