@@ -2,8 +2,8 @@
 
 Choices told in batches, and a sweep, each with an endpoint that hears beside the same without one (rounds by turns, so
 that another load weighs on both). Then messages a second to a receiver in a process of its own, beside the same bodies
-posted by as many threads without a database or a signature; and events a second to a reader. On an embedded database
-that is durable, in FOLDER, or a temporary one.
+posted by the same client and as many threads without a database or a signature, in seconds and in CPU of this process
+and the database; and events a second to a reader. On an embedded database that is durable, in FOLDER, or a temporary one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any
 
 import uvicorn
 
-from bench import Row
+from bench import Row, server_seconds
 from licet.config import Configuration, Webhooks
 from licet.erasure import sweeper
 from licet.policy.file import preset
 from licet.service import policy_changes
+from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
@@ -35,7 +36,7 @@ from licet.vault.ids import uuid7
 from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.outbound_http import Poster
 
-ACCOUNTS, BATCH, ROUNDS = 1_000, 500, 6
+ACCOUNTS, BATCH, ROUNDS, SENT_ROUNDS = 1_000, 500, 6, 4
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 BODY = b'{"id":"evt_0b6dd5a1c2c24c0e9c0f8a4f4b1f3f0e"}'.ljust(330)
 
@@ -137,12 +138,14 @@ def _sent(bench: Bench) -> list[Row]:
     while not poster.post(url, BODY, {}).is_success:
         time.sleep(0.05)
     endpoints.add(bench.here, "sent", url)
-    bench.choose(True)
-    bench.choose(False)
-    count = 3 * ACCOUNTS  # a yes, a no, and what must leave
-    sent = seconds(lambda: delivery.deliver_due(bench.here))
-    with ThreadPoolExecutor(delivery.THREADS_MAX) as pool:
-        bare = seconds(lambda: list(pool.map(lambda _: poster.post(url, BODY, {}), range(count))))
+    count = 3 * ACCOUNTS * SENT_ROUNDS  # a yes, a no, and what must leave
+    spent = {True: [0.0, 0.0], False: [0.0, 0.0]}
+    for _ in range(SENT_ROUNDS):  # by turns, so that another load weighs on both
+        bench.choose(True)
+        bench.choose(False)
+        _add(spent[True], _spent(bench, lambda: delivery.deliver_due(bench.here)))
+        _add(spent[False], _spent(bench, lambda: _post_bare(poster, url, count // SENT_ROUNDS)))
+    (sent, sent_cpu), (bare, bare_cpu) = spent[True], spent[False]
     other.kill()
 
     def read() -> int:
@@ -154,13 +157,37 @@ def _sent(bench: Bench) -> list[Row]:
     total = read()
     return [
         Row(
-            "messages sent and recorded, a second",
+            "messages sent and recorded, a second (goal: 2,000)",
             f"{count / sent:,.0f}",
             f"{count / bare:,.0f} posts",
             f"{sent / bare:.2f}",
         ),
+        Row(
+            "  CPU of the process and the database, us a message",
+            f"{1e6 * sent_cpu / count:,.0f}",
+            f"{1e6 * bare_cpu / count:,.0f}",
+            f"{sent_cpu / bare_cpu:.2f}",
+        ),
         Row("events read in pages of 1,000, a second", f"{total / seconds(read):,.0f}"),
     ]
+
+
+def _post_bare(poster: Poster, url: str, count: int) -> None:
+    with ThreadPoolExecutor(delivery.THREADS_MAX) as pool:
+        list(pool.map(lambda _: poster.post(url, BODY, {}), range(count)))
+
+
+def _spent(bench: Bench, run: Callable[[], object]) -> tuple[float, float]:
+    """The seconds that ``run`` takes, and those of processors, of this process and of the database."""
+    with transaction(bench.here.pool) as tx:
+        before = time.process_time() + server_seconds(tx)
+        took = seconds(run)
+        return took, time.process_time() + server_seconds(tx) - before
+
+
+def _add(total: list[float], more: tuple[float, float]) -> None:
+    total[0] += more[0]
+    total[1] += more[1]
 
 
 if __name__ == "__main__":

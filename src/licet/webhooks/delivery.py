@@ -2,7 +2,12 @@
 
 Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits for that, and no
 other account does. A message is signed and has the same id and body each time. A deliverer that is killed has sent at
-most one message more than it has recorded: the next one begins with what has no answer in the database.
+most `UNRECORDED_MAX` messages more than it has recorded: the next one begins with what has no answer in the database,
+and sends those again with the same ids.
+
+A round reads what is due in one statement an endpoint. Several accounts' messages are then in progress at once, those
+of one account one after another, and their outcomes are recorded together: a transaction for each message cost twice
+as much as sending it (bench/events.py).
 
 A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random share of up to a
 fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted nothing for `DEAD_DAYS`, or that answers
@@ -15,13 +20,15 @@ others no longer than that. Nothing is sent while the fence stands (`licet.keys.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import ssl
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from queue import Empty, Queue
 from uuid import UUID
 
 import msgspec
@@ -39,12 +46,17 @@ DELIVERER_LOCK = 0x11CE7_000C
 DELAYS_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 DEAD_DAYS = 5
 KEPT_DAYS = 90
-ACCOUNTS_MAX = 256  # of one endpoint in a round
+ACCOUNTS_MAX = 1_024  # of one endpoint in a round
 EVENTS_MAX = 100  # of one account in a round
+ROUND_ROWS_MAX = 4_096  # of all endpoints in a round, as long as each has its `ENDPOINT_ROWS_MIN`
+ENDPOINT_ROWS_MIN = 256
 WINDOW_ROWS = 4_096
 TURN = timedelta(seconds=1)  # after which an account that filled the window is served again
 ROUND_SECONDS = 5.0
 THREADS_MAX = 8
+RECORDED_MAX = 64  # outcomes recorded by one transaction
+RECORD_SECONDS = 0.1  # for which a transaction waits for more of them
+UNRECORDED_MAX = 2 * RECORDED_MAX + THREADS_MAX
 PRUNED_MAX = 5_000
 PRUNE_EVERY = timedelta(hours=1)
 WAIT_SECONDS = 0.5
@@ -71,7 +83,7 @@ class _Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """The next message of an account to an endpoint."""
+    """A message to an endpoint that it has not accepted."""
 
     account: UUID
     event: UUID
@@ -79,7 +91,23 @@ class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
     message: host_events.HostEvent
 
 
-_Chain = tuple[_Endpoint, UUID, bool]
+class _Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """The messages of one account to one endpoint, in order. ``is_cut``: the account fills the window of what is due,
+    and has more than these.
+    """
+
+    to: _Endpoint
+    messages: tuple[_Waiting, ...]
+    is_cut: bool
+
+
+class _Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one attempt."""
+
+    to: _Endpoint
+    waiting: _Waiting
+    answer: HttpReply
+    at: datetime
 
 
 class Deliverer:
@@ -96,6 +124,8 @@ class Deliverer:
         self._posters: dict[tuple[UUID, str], Poster] = {}
         self._pruned_at: datetime | None = None
         self._disabled: list[str] = []
+        self._silent: set[UUID] = set()  # endpoints that are sent nothing more in this round
+        self._cut: list[_Chain] = []  # that were sent, of accounts with more to send
 
     def run_once(self, stop: Callable[[], bool] = lambda: False) -> Round:
         """Sends what is due now, for each account from its first event on; another round may find more."""
@@ -107,19 +137,11 @@ class Deliverer:
             while host_events.give_numbers(tx):
                 pass
             self._prune(tx, at)
-            targets = [(endpoint, *_due(tx, endpoint.endpoint, at)) for endpoint in self._live(tx, at)]
+            chains = self._chains(tx, at)
         until = time.monotonic() + ROUND_SECONDS
-        said: Counter[str] = Counter()
-        self._disabled = []
-        chains = [(endpoint, account, crowded) for endpoint, accounts, crowded in targets for account in accounts]
-        if chains:
-            with ThreadPoolExecutor(THREADS_MAX, "licet-webhooks") as pool:
-
-                def send(chain: _Chain) -> Counter[str]:
-                    return self._send_in_order(*chain, lambda: stop() or time.monotonic() >= until)
-
-                for counted in pool.map(send, _interleaved(chains)):
-                    said += counted
+        self._disabled, self._silent, self._cut = [], set(), []
+        said = self._send_all(chains, lambda: stop() or time.monotonic() >= until) if chains else Counter[str]()
+        self._hold_back_cut()
         delivered = said.pop("delivered", 0)
         return Round(delivered=delivered, failed=dict(said), disabled=tuple(sorted(self._disabled)))
 
@@ -141,28 +163,68 @@ class Deliverer:
             for row in rows
         ]
 
-    def _send_in_order(self, to: _Endpoint, account: UUID, is_crowded: bool, ended: Callable[[], bool]) -> Counter[str]:
-        """Sends an account's events one after another, until one fails or none is due, or other accounts must be
-        served.
-        """
+    def _chains(self, tx: Transaction, at: datetime) -> list[_Chain]:
+        """What is due, with the endpoints in turn, so that none waits for all of another's."""
+        live = self._live(tx, at)
+        rows = max(ROUND_ROWS_MAX // max(len(live), 1), ENDPOINT_ROWS_MIN)
+        each = [_due_of(tx, endpoint, at, rows) for endpoint in live]
+        return [chain for chains in itertools.zip_longest(*each) for chain in chains if chain is not None]
+
+    def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
+        """Sends the chains by several threads, and records the outcomes by this one until all have ended."""
+        waiting, sent = deque(chains), Queue[_Sent | None](RECORDED_MAX)
+        is_halted = threading.Event()
         said: Counter[str] = Counter()
-        with transaction(self._here.pool) as tx:
-            waiting = _next(tx, to.endpoint, account, self._here.clock())
-        for _ in range(EVENTS_MAX):
-            if waiting is None or ended():
-                break
-            answer = self._send(to, waiting)
-            said["delivered" if answer.is_success else answer.said] += 1
-            with transaction(self._here.pool) as tx, tx.pipeline():
-                # What a crash loses of this is sent again, so it need not wait for the disk.
-                tx.execute("SET LOCAL synchronous_commit TO off")
-                self._record(tx, to, waiting, answer)
-                waiting = _next(tx, to.endpoint, account, self._here.clock()) if answer.is_success else None
-        if is_crowded and waiting is not None:
-            with transaction(self._here.pool) as tx:
-                at = self._here.clock() + TURN
-                tx.execute(_HOLD_BACK, {"endpoint": to.endpoint, "account": account, "next": at})
+        with ThreadPoolExecutor(THREADS_MAX, "licet-webhooks") as pool:
+
+            def work() -> None:
+                try:
+                    while waiting and not (is_halted.is_set() or ended()):
+                        with contextlib.suppress(IndexError):  # another thread took the last one
+                            self._send_in_order(waiting.popleft(), sent, lambda: is_halted.is_set() or ended())
+                finally:
+                    sent.put(None)
+
+            working = [pool.submit(work) for _ in range(THREADS_MAX)]
+            left = THREADS_MAX
+            try:
+                while left:
+                    outcomes, ends = _gathered(sent)
+                    left -= ends
+                    said.update("delivered" if one.answer.is_success else one.answer.said for one in outcomes)
+                    self._record(outcomes)
+            finally:  # if recording failed, the threads must not wait for this one
+                is_halted.set()
+                while left:
+                    left -= sent.get() is None
+        for one in working:
+            one.result()
         return said
+
+    def _send_in_order(self, chain: _Chain, sent: Queue[_Sent | None], ended: Callable[[], bool]) -> None:
+        """Sends an account's messages one after another, until one fails or other accounts must be served."""
+        to = chain.to
+        for waiting in chain.messages:
+            if to.endpoint in self._silent or ended():
+                return
+            answer = self._send(to, waiting)
+            if answer.status == 410:
+                self._silent.add(to.endpoint)
+            sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._here.clock()))
+            if not answer.is_success:
+                return
+        if chain.is_cut:
+            self._cut.append(chain)
+
+    def _hold_back_cut(self) -> None:
+        """Lets the other accounts go first for `TURN`, where one has more to be sent than its share of a round."""
+        if not self._cut:
+            return
+        at = self._here.clock() + TURN
+        with transaction(self._here.pool) as tx:
+            for endpoint in {chain.to.endpoint for chain in self._cut}:
+                accounts = [chain.messages[0].account for chain in self._cut if chain.to.endpoint == endpoint]
+                tx.execute(_HOLD_BACK_TOO, {"endpoint": endpoint, "account": accounts, "next": [at] * len(accounts)})
 
     def _send(self, to: _Endpoint, waiting: _Waiting) -> HttpReply:
         body = msgspec.json.encode(waiting.message)
@@ -170,28 +232,54 @@ class Deliverer:
         headers |= to.signing.headers(waiting.message.id, self._here.clock(), body)
         return self._posters[to.endpoint, to.url].post(to.url, body, headers)
 
-    def _record(self, tx: Transaction, to: _Endpoint, waiting: _Waiting, answer: HttpReply) -> None:
-        at = self._here.clock()
-        params = {
-            "endpoint": to.endpoint, "account": waiting.account, "event": waiting.event, "at": at, "said": answer.said,
-            "next": at + self._delay(waiting.attempts, answer),
-        }  # fmt: skip
-        if answer.is_success:
-            tx.execute(_DELIVERED, params)
-            if waiting.attempts:
-                tx.execute(_FREE, params)
-            tx.execute(
-                "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = %s AND failing_since IS NOT NULL",
-                [to.endpoint],
-            )
+    def _record(self, outcomes: list[_Sent]) -> None:
+        """Records ``outcomes`` in one transaction: what was accepted, then what was not.
+
+        Of one account the failure is the last, because nothing was sent after it.
+        """
+        if not outcomes:
             return
+        taken = [one for one in outcomes if one.answer.is_success]
+        with transaction(self._here.pool) as tx, tx.pipeline():
+            # What a crash loses of this is sent again, so it need not wait for the disk.
+            tx.execute("SET LOCAL synchronous_commit TO off")
+            if taken:
+                self._record_taken(tx, taken)
+            for one in outcomes:
+                if not one.answer.is_success:
+                    self._record_failed(tx, one)
+            ended = tx.execute(
+                "SELECT endpoint_id FROM endpoints WHERE disabled_at IS NOT NULL OR removed_at IS NOT NULL"
+            )
+            self._silent.update(row[0] for row in ended)
+
+    def _record_taken(self, tx: Transaction, taken: list[_Sent]) -> None:
+        endpoints = list({one.to.endpoint for one in taken})
+        tx.execute(_DELIVERED, {
+            "account": [one.waiting.account for one in taken], "event": [one.waiting.event for one in taken],
+            "endpoint": [one.to.endpoint for one in taken], "said": [one.answer.said for one in taken],
+            "at": [one.at for one in taken],
+        })  # fmt: skip
+        for one in taken:
+            if one.waiting.attempts:
+                tx.execute(_FREE, {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at})
+        tx.execute(
+            "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND failing_since IS NOT NULL",
+            [endpoints],
+        )
+
+    def _record_failed(self, tx: Transaction, one: _Sent) -> None:
+        params = {
+            "endpoint": one.to.endpoint, "account": one.waiting.account, "event": one.waiting.event, "at": one.at,
+            "said": one.answer.said, "next": one.at + self._delay(one.waiting.attempts, one.answer),
+        }  # fmt: skip
         tx.execute(_FAILED, params)
         tx.execute(_HOLD_BACK, params)
         disabled = tx.execute(
-            _FAILING, {**params, "gone": answer.status == 410, "dead": at - timedelta(days=DEAD_DAYS)}
+            _FAILING, {**params, "gone": one.answer.status == 410, "dead": one.at - timedelta(days=DEAD_DAYS)}
         ).fetchone()
         if disabled is not None and disabled[0]:
-            self._disabled.append(to.name)
+            self._disabled.append(one.to.name)
 
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
         """The delay before the next attempt, after ``attempts`` earlier ones."""
@@ -208,8 +296,10 @@ class Deliverer:
 
 
 _DELIVERED = """
-    UPDATE deliveries SET (attempts, answer, delivered_at) = (attempts + 1, %(said)s, %(at)s)
-     WHERE account_id = %(account)s AND event_id = %(event)s AND endpoint_id = %(endpoint)s"""
+    UPDATE deliveries d SET (attempts, answer, delivered_at) = (d.attempts + 1, k.said, k.at)
+      FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(endpoint)b::uuid[], %(said)b::text[], %(at)b::timestamptz[])
+           AS k(account_id, event_id, endpoint_id, said, at)
+     WHERE d.account_id = k.account_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id"""
 _FAILED = """
     UPDATE deliveries SET (attempts, answer) = (attempts + 1, %(said)s)
      WHERE account_id = %(account)s AND event_id = %(event)s AND endpoint_id = %(endpoint)s"""
@@ -224,6 +314,23 @@ _FAILING = """
            disabled_because = CASE WHEN %(gone)s THEN 'gone' WHEN failing_since <= %(dead)s THEN 'failing' END
      WHERE endpoint_id = %(endpoint)s AND disabled_at IS NULL AND removed_at IS NULL
     RETURNING disabled_at IS NOT NULL"""
+
+
+def _gathered(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
+    """The next outcomes, at most `RECORDED_MAX` or what comes within `RECORD_SECONDS`; and how many threads ended."""
+    first = sent.get()
+    outcomes, ends = ([first], 0) if first is not None else ([], 1)
+    until = time.monotonic() + RECORD_SECONDS
+    while len(outcomes) < RECORDED_MAX:
+        try:
+            one = sent.get(timeout=max(until - time.monotonic(), 0))
+        except Empty:
+            break
+        if one is None:
+            ends += 1
+        else:
+            outcomes.append(one)
+    return outcomes, ends
 
 
 def _due(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
@@ -263,29 +370,32 @@ _HOLD_BACK_TOO = """
        AND d.next_at < k.next_at"""
 
 
-def _next(tx: Transaction, endpoint: UUID, account: UUID, at: datetime) -> _Waiting | None:
-    """The account's first event that the endpoint has not accepted, if it is due."""
-    row = tx.execute(
-        f"""SELECT {host_events.COLUMNS}, d.attempts, d.next_at FROM deliveries d JOIN events e USING (account_id, event_id)
-              JOIN endpoints p USING (endpoint_id)
-             WHERE d.endpoint_id = %(endpoint)s AND d.account_id = %(account)s AND d.delivered_at IS NULL
-               AND d.next_at IS NOT NULL AND p.disabled_at IS NULL AND p.removed_at IS NULL
-             ORDER BY d.row_no LIMIT 1""",
-        {"endpoint": endpoint, "account": account},
-    ).fetchone()
-    if row is None or row[2] is None or row[-1] > at:  # committed a moment ago: it gets its number in the next round
-        return None
-    return _Waiting(account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2]))
+def _due_of(tx: Transaction, to: _Endpoint, at: datetime, rows: int) -> list[_Chain]:
+    """What is due to one endpoint, at most ``rows`` messages, by account."""
+    accounts, is_crowded = _due(tx, to.endpoint, at)
+    params = {"endpoint": to.endpoint, "account": accounts, "events": EVENTS_MAX, "rows": rows}
+    found = tx.execute(_MESSAGES, params).fetchall()
+    chains = []
+    for account, group in itertools.groupby(found, key=lambda row: row[0]):
+        # An event without a number was committed a moment ago: it gets one in the next round.
+        ready = itertools.takewhile(lambda row: row[2] is not None and row[-1] <= at, group)
+        messages = tuple(
+            _Waiting(account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2]))
+            for row in ready
+        )
+        if messages:
+            chains.append(_Chain(to=to, messages=messages, is_cut=is_crowded and len(messages) == EVENTS_MAX))
+    return chains
 
 
-def _interleaved(chains: list[_Chain]) -> list[_Chain]:
-    """The chains with the endpoints in turn, so that none waits for all of another's."""
-    place: Counter[UUID] = Counter()
-    keyed = []
-    for chain in chains:
-        place[chain[0].endpoint] += 1
-        keyed.append((place[chain[0].endpoint], chain))
-    return [chain for _, chain in sorted(keyed, key=lambda one: one[0])]
+_MESSAGES = f"""
+    SELECT {host_events.COLUMNS}, d.attempts, d.next_at
+      FROM unnest(%(account)b::uuid[]) WITH ORDINALITY AS k(account_id, place)
+     CROSS JOIN LATERAL (SELECT event_id, attempts, next_at, row_no FROM deliveries
+            WHERE endpoint_id = %(endpoint)s AND account_id = k.account_id AND delivered_at IS NULL
+              AND next_at IS NOT NULL ORDER BY endpoint_id, account_id, row_no LIMIT %(events)s) d
+      JOIN events e ON e.account_id = k.account_id AND e.event_id = d.event_id
+     ORDER BY k.place, d.row_no LIMIT %(rows)s"""
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ An operator enters an endpoint's URL, and other parties resolve its name, to any
 fragment, no redirect followed, no proxy of the environment - each address that the name resolves to must be public,
 unless ``inside`` names the host. Addresses that embed another one (IPv4-mapped, NAT64, 6to4, Teredo) are checked for
 both - the request goes to the address that was checked: the name is not resolved a second time. The certificate and the
-`Host` header are nevertheless those of the name - a response's body is not read; only its status and `Retry-After` are
-kept
+`Host` header are nevertheless those of the name - of a response only the status and `Retry-After` are kept. A short
+body is read and discarded, so that the connection serves the next request; a longer one ends the connection
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import select
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
@@ -29,12 +32,15 @@ from licet.errors import RefusedError, UsageError
 URL_CHARACTERS_MAX = 2_000
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 RETRY_AFTER_SECONDS_MAX = 86_400
+DISCARDED_BYTES_MAX, DISCARD_READS_MAX, DISCARD_SECONDS = 16_384, 3, 1.0  # of a response's body
+CONNECTIONS_KEPT_MAX = 16
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
 # Site-local addresses (RFC 3879), the anycast of 6to4 relays (RFC 7526): retired, but some networks route them inside.
 _RETIRED = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("192.88.99.0/24"))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Sequence[str]]
+_Place = tuple[str, str, str, int]  # scheme, host, address, port
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,17 +142,22 @@ def _carried(address: IPv6Address) -> list[IPv4Address]:
 class Poster:
     """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own: connections for one
     name are never used for another with the same address.
+
+    Connections are kept and used again, each for one address of one name. `http.client` parses what comes back; a
+    client with pools, proxies and redirects of its own costs four times as much a request (bench/events.py).
     """
 
     def __init__(self, inside: Collection[str], ca: ssl.SSLContext | None = None, resolved: Resolve = resolve) -> None:
         self._inside, self._resolved = frozenset(inside), resolved
-        self._http = httpx2.Client(
-            verify=ca if ca is not None else True, trust_env=False, follow_redirects=False,
-            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        )  # fmt: skip
+        self._ca, self._lock = ca, threading.Lock()
+        self._kept: list[tuple[_Place, socket.socket]] = []
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
-        """Posts once; never raises for errors of the other side."""
+        """Posts once; never raises for errors of the other side.
+
+        A kept connection that the other side closed before it answered is replaced by a new one: then the request may
+        have arrived twice.
+        """
         try:
             to = target(url, self._inside)
             address = address_of(to, self._inside, self._resolved)
@@ -154,22 +165,101 @@ class Poster:
             return HttpReply(status=0, said="refused")
         except (OSError, ValueError):  # no such name
             return HttpReply(status=0, said="unresolved")
-        shown = f"[{address}]" if ":" in address else address
+        place = (to.scheme, to.host, address, to.port)
+        request = _request(to, body, headers)
         try:
-            with self._http.stream(
-                "POST", f"{to.scheme}://{shown}:{to.port}{to.path}", content=body,
-                headers={**headers, "host": to.authority, "accept-encoding": "identity"},
-                extensions={"sni_hostname": to.host},
-            ) as answer:  # fmt: skip
-                seconds = _seconds(answer.headers.get("retry-after", ""))
-                return HttpReply(status=answer.status_code, said=str(answer.status_code), retry_after_seconds=seconds)
-        except httpx2.TimeoutException:
+            kept = self._take(place)
+            if kept is not None:
+                with contextlib.suppress(ConnectionError):  # `RemoteDisconnected` is one
+                    return self._exchange(place, kept, request)
+            return self._exchange(place, self._connect(place), request)
+        except TimeoutError:
             return HttpReply(status=0, said="timeout")
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+        except (HTTPException, OSError, ValueError):
             return HttpReply(status=0, said="unreachable")
 
     def close(self) -> None:
-        self._http.close()
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for _, connection in kept:
+            connection.close()
+
+    def _take(self, place: _Place) -> socket.socket | None:
+        """A kept connection to ``place`` on which nothing came since its last response: not even its end."""
+        with self._lock:
+            found = [one for one in self._kept if one[0] == place]
+            if not found:
+                return None
+            self._kept.remove(found[-1])
+        connection = found[-1][1]
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if poll.poll(0):
+            connection.close()
+            return None
+        return connection
+
+    def _connect(self, place: _Place) -> socket.socket:
+        scheme, host, address, port = place
+        connection = socket.create_connection((address, port), CONNECT_SECONDS)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if scheme == "https":
+                connection = self._context().wrap_socket(connection, server_hostname=host)
+            connection.settimeout(ANSWER_SECONDS)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        if self._ca is None:  # made once: it reads every authority of this machine
+            self._ca = httpx2.create_ssl_context(trust_env=False)
+        return self._ca
+
+    def _exchange(self, place: _Place, connection: socket.socket, request: bytes) -> HttpReply:
+        """The reply to ``request``; the connection is kept if it can serve another, and closed otherwise."""
+        is_kept = False
+        answer = HTTPResponse(connection, method="POST")
+        try:
+            connection.sendall(request)
+            answer.begin()
+            seconds = _seconds(answer.headers.get("retry-after", ""))
+            reply = HttpReply(status=answer.status, said=str(answer.status), retry_after_seconds=seconds)
+            is_kept = not answer.will_close and _is_read_to_its_end(answer, connection)
+            return reply
+        finally:
+            answer.close()
+            with self._lock:
+                is_kept = is_kept and len(self._kept) < CONNECTIONS_KEPT_MAX
+                if is_kept:
+                    self._kept.append((place, connection))
+            if not is_kept:
+                connection.close()
+
+
+def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool:
+    """Whether the body ended within a few short reads, which nobody can stretch by sending it byte by byte."""
+    try:
+        connection.settimeout(DISCARD_SECONDS)
+        for _ in range(DISCARD_READS_MAX):
+            if not answer.length and not answer.chunked:
+                return answer.length == 0
+            if not answer.read1(DISCARDED_BYTES_MAX):
+                return answer.isclosed()
+        return answer.length == 0
+    except (HTTPException, OSError, ValueError):  # the status has been given all the same
+        return False
+    finally:
+        connection.settimeout(ANSWER_SECONDS)
+
+
+def _request(to: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """A request of HTTP/1.1 in one piece, so that it is sent in one packet. ``headers`` are our own."""
+    lines = [f"POST {to.path} HTTP/1.1", f"host: {to.authority}", "accept-encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"content-length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode("ascii") + body
 
 
 def _seconds(text: str) -> int:
