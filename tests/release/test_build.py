@@ -635,3 +635,47 @@ def test_a_row_is_due_from_its_own_end_on_and_one_that_was_taken_out_never_is() 
     for ordinal in (0, 2):
         tally.take_out(ordinal, {"expired": 1})
     assert (tally.due(at(39)), tally.due(at(40)), tally.gone) == ([], [3], {0, 1, 2})
+
+
+# Gaps
+
+
+def gaps_of(house: House, name: str) -> list[tuple[list[str], list[int]]]:
+    """What each row says, and the places before which it misses a turn."""
+    return [
+        ([message["content"] for message in row["messages"]], row.get("gaps", []))
+        for row in catalog.open_release(house.here, name)
+    ]
+
+
+def test_a_row_says_where_a_turn_was_left_out(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "whole", "yes")
+    house.talk("ana", "a2", "one", "two")
+    house.say("ana", "a2", "output that stays in the vault", TurnRole.tool)
+    house.talk("ana", "a2", "three", "four")
+    house.say("ana", "a3", "a file", TurnRole.tool)
+    house.talk("ana", "a3", "five", "", "  ", "six")
+    built = build(house)
+    assert sorted(gaps_of(house, "r")) == [
+        (["five", "six"], [0, 1]),
+        (["one", "two", "three", "four"], [2]),
+        (["whole", "yes"], []),
+    ]
+    assert built.manifest.contents.gapped == 2
+    assert "| rows, a turn left out before a message | | 2 |" in (built.folder / "README.md").read_text("utf-8")
+
+
+def test_a_turn_of_another_thread_is_no_gap_and_one_that_nobody_opened_is_one_in_each(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1", "main", "answer")
+    house.say("ana", "a1", Content(text="side", thread="agent"), TurnRole.assistant)
+    house.talk("ana", "a1", "main again", "answer again")
+    house.say("ana", "a1", Content(text="unseen", thread="agent"), TurnRole.tool)
+    house.say("ana", "a1", Content(text="side again", thread="agent"), TurnRole.assistant)
+    house.say("ana", "a1", "the end")
+    build(house)
+    assert gaps_of(house, "r") == [
+        (["main", "answer", "main again", "answer again", "the end"], [4]),
+        (["side", "side again"], [1]),
+    ]

@@ -27,7 +27,9 @@ TOPICS = (
 )  # fmt: skip
 
 
-def figures(account: int, language: str = "en", surface: str = "app", text_bytes: int = 10) -> RowFigures:
+def figures(
+    account: int, language: str = "en", surface: str = "app", text_bytes: int = 10, *, gapped: bool = False
+) -> RowFigures:
     profile = contents.profile_of(
         {
             "kinds": {"chat": 1}, "languages": {language: 1}, "origins": {"typed": 1, "assistant": 1},
@@ -35,7 +37,12 @@ def figures(account: int, language: str = "en", surface: str = "app", text_bytes
         }
     )  # fmt: skip
     return RowFigures(
-        account, contents.month(instant("2026-03-05")), contents.month(instant("2026-04-05")), text_bytes, profile
+        account,
+        contents.month(instant("2026-03-05")),
+        contents.month(instant("2026-04-05")),
+        text_bytes,
+        profile,
+        gapped,
     )
 
 
@@ -49,12 +56,12 @@ def counted(rows: list[RowFigures], gone: set[int] | None = None) -> ReleaseCont
 
 def test_a_value_is_named_if_rows_of_enough_accounts_have_it() -> None:
     most = [figures(account) for account in range(ACCOUNTS_MIN)]
-    few = [figures(account, "is", "cli") for account in range(ACCOUNTS_MIN - 1)] * 3
+    few = [figures(account, "is", "cli", gapped=account == 3) for account in range(ACCOUNTS_MIN - 1)] * 3
     told = counted(most + few)
     assert told.languages == {"en": 10, "other": 27}
     assert told.surfaces == {"app": 20, "other": 54}
     assert told.plans == {"pro": 74}
-    assert (told.accounts, told.bytes, told.tokens) == (10, 370, 93)
+    assert (told.accounts, told.bytes, told.tokens, told.gapped) == (10, 370, 93, 3)
     assert (told.first_month, told.last_month) == ("2026-03", "2026-04")
 
 

@@ -133,3 +133,18 @@ def test_without_the_rule_these_templates_raise(templates: dict[str, str]) -> No
             rendered(templates["gemma"], said)
         made = list(conversation(said).messages)
         assert not made or rendered(templates["gemma"], made)
+
+
+def test_a_row_ends_before_an_answer_to_what_was_left_out() -> None:
+    made = conversation((user("a"), answer("b"), user("c"), answer("d")), gaps=[3])
+    assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.gap)
+    assert told(user("a"), answer("b"), user("c"), answer("d"), gaps=[2]) == [
+        ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"),
+    ]  # fmt: skip
+    assert told(answer("o"), answer("o"), user("a"), answer("b"), gaps=[0, 1]) == [("user", "a"), ("assistant", "b")]
+    assert told(user("a"), answer("b"), gaps=[1]) == []
+    whole = (user("q"), answer("wait", "1"), tool("x", "1"), answer("end"))
+    assert told(*whole, gaps=[2]) == []
+    assert prompt((user("a"),), gaps=[1]) is None
+    assert prompt((user("a"), answer("b"), user("c")), gaps=[1]) is None
+    assert prompt((user("a"), answer("b"), user("c")), gaps=[2]) is not None

@@ -73,6 +73,17 @@ def test_answers_to_the_same_words_are_those_between_two_of_the_person_s_without
     assert not list(alternatives([answer("a"), answer("b"), user("q")]))
 
 
+def test_no_pair_and_no_thumb_is_made_over_a_turn_that_was_left_out() -> None:
+    """What was said between two answers may be another question: they are then no answers to the same words."""
+    pair = {"chosen": [answer("second")], "rejected": [answer("first")]}
+    for gaps, expected in (([], [pair]), ([3], [pair]), ([0], [pair]), ([2], []), ([1], [])):
+        made = shaped({**row(*AGAIN), "gaps": gaps}, {1: False}, Format.trl)
+        assert lines(made, "dpo") == [{"prompt": [user("q")], **one} for one in expected], gaps
+        assert len(lines(made, "kto")) == (0 if gaps == [1] else 1), gaps
+    assert list(alternatives([*AGAIN[:3], answer("third")], gaps=[3])) == [range(1, 3)]
+    assert list(alternatives([*AGAIN[:3], answer("third")], gaps=[2])) == []
+
+
 @pytest.mark.parametrize(("ratings", "stays"), [({}, "second"), ({1: True}, "first"), ({2: False}, "second")])
 def test_the_last_answer_stays_unless_another_one_was_rated_up(ratings: dict[int, bool], stays: str) -> None:
     assert [m["content"] for m in standing(AGAIN, ratings)] == ["q", stays, "more", "end"]

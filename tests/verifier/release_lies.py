@@ -123,7 +123,7 @@ def contents(world: World) -> dict[str, Any]:
     """What the rows contain: of so few accounts, no value is named. Releases of before questions did not count it."""
     turns = world.counts["included"]
     return {
-        "accounts": None, "first_month": "2025-12", "last_month": "2026-03", "bytes": 1001, "tokens": 251,
+        "accounts": None, "first_month": "2025-12", "last_month": "2026-03", "bytes": 1001, "tokens": 251, "gapped": 1,
         "kinds": {"other": world.in_parts}, "languages": {"other": world.in_parts}, "models": {"other": 7},
         "origins": {"other": turns}, "surfaces": {"other": turns}, "plans": {"other": turns},
     }  # fmt: skip
@@ -137,7 +137,7 @@ CONTENT_CHANGES: tuple[tuple[str, Any, str], ...] = (
     ("languages", {"other": 9}, "`languages` add up"), ("origins", {"other": 16}, "`origins` add up"),
     ("origins", {"other": 15, "typed": 2}, "turns by `origins`"), ("surfaces", {"app": 17}, "turns by `surfaces`"),
     ("plans", {"other": 16, "pro": 1}, "turns by `plans`"), ("kinds", {"a word or two": 8}, "is a name"),
-    ("note", 1, "fields of a manifest"),
+    ("note", 1, "fields of a manifest"), ("gapped", 9, "rows have gaps"), ("gapped", -1, "fields of a manifest"),
 )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def _text(found: ReleaseStats) -> Iterator[str]:
     yield f"release    {found.release}: {found.rows:,} of {found.promised:,} rows may be used now"
     roles = ", ".join(f"{count:,} {role}" for role, count in found.turns.items()) or "none"
     yield f"turns      {sum(found.turns.values()):,}: {roles}"
+    yield f"gaps       {found.gapped:,} rows miss a turn before one of their messages"
     yield f"tokens     {found.tokens:,}, estimated"
     for title, slices in (("splits", found.splits), ("languages", found.languages), ("topics", found.topics)):
         yield from _slices(title, slices, found.rows)

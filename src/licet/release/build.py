@@ -56,7 +56,6 @@ from licet.release.decision_pages import (
     READ_AT_ONE_MOMENT,
     TOO_LARGE,
     DecisionPage,
-    Said,
     Thread,
     row_messages,
 )
@@ -359,42 +358,42 @@ class Builder:
         """The rows that curation leaves of a page; its replacements are counted in ``replaced``."""
         if self._survey is not None:
             threads = list(self._not_lost(page, threads, self._survey))
-        curated = self._curation.curate([document for _, _, document in threads])
-        page.judged = _judged((row, made) for (row, _, _), made in zip(threads, curated, strict=True))
+        curated = self._curation.curate([thread.document for thread in threads])
+        page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
         self._tally.quality.add(page.judged)
-        for (row, thread, _), made in zip(threads, curated, strict=True):
+        for thread, made in zip(threads, curated, strict=True):
             if made.dropped:
-                page.drop(row.conversation_id, made.dropped.value, len(thread))
+                page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
                 continue
             replaced.update(made.replaced)
-            messages = row_messages(thread, made.texts)
+            messages = row_messages(thread.said, made.texts)
             if sum(map(_size, messages)) > ROW_BYTES_MAX:
-                page.drop(row.conversation_id, TOO_LARGE, len(thread))
+                page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
                 continue
-            yield self._seal_row(release, row, thread, messages, made)
+            yield self._seal_row(release, thread, messages, made)
 
     @staticmethod
     def _not_lost(page: DecisionPage, threads: Sequence[Thread], survey: SurveyProtocol) -> Iterator[Thread]:
-        for row, thread, document in threads:
-            if survey.is_lost(document):
-                page.drop(row.conversation_id, LeftOut.duplicate.value, len(thread))
+        for thread in threads:
+            if survey.is_lost(thread.document):
+                page.drop(thread.row.conversation_id, LeftOut.duplicate.value, len(thread.said))
             else:
-                yield row, thread, document
+                yield thread
 
     def _seal_row(
-        self, release: Release, row: ConversationRow, thread: Sequence[Said], messages: tuple[RowMessage, ...],
-        curated: Curated,
-    ) -> tuple[SealedRow, RowSources]:  # fmt: skip
+        self, release: Release, thread: Thread, messages: tuple[RowMessage, ...], curated: Curated
+    ) -> tuple[SealedRow, RowSources]:
+        row, said = thread.row, thread.said
         keys: dict[tuple[int, CopyPlace], bytes] = {}
         counts: Counter[tuple[int, str]] = Counter()
         last: dict[tuple[int, str], int] = {}
-        for opened, turn, _ in thread:
+        for opened, turn, _ in said:
             keys[turn.segment, opened.permit.place] = opened.key
             counts[turn.segment, turn.origin] += 1
             last[turn.segment, turn.origin] = turn.number
         made = ReleaseRow(
-            row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in thread),
-            messages=messages, kind=row.state.kind, sources=len(keys), labels=curated.labels,
+            row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in said),
+            messages=messages, kind=row.state.kind, sources=len(keys), gaps=thread.gaps, labels=curated.labels,
         )  # fmt: skip
         key = row_key(list(keys.values()), release.release_id.bytes, made.row_id)
         sealed = seal_row(made, key, release.release_id.bytes)
@@ -402,7 +401,7 @@ class Builder:
         if self._curation.duplicates is not None:
             self._curation.duplicates.enter(made.ordinal, curated.sketch)
         self._tally.splits.append(curated.labels.split if curated.labels else "")
-        self._tally.contents.add(_figures(row, thread, messages, curated.labels))
+        self._tally.contents.add(_figures(thread, messages, curated.labels))
         self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
         sources = tuple(
             RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items()
@@ -585,12 +584,11 @@ class Builder:
         )
 
 
-def _figures(
-    row: ConversationRow, thread: Sequence[Said], messages: Sequence[RowMessage], labels: Labels | None
-) -> RowFigures:
+def _figures(thread: Thread, messages: Sequence[RowMessage], labels: Labels | None) -> RowFigures:
     """What a row adds to the contents of the release."""
+    row, said = thread.row, thread.said
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
-    for opened, turn, _ in thread:
+    for opened, turn, _ in said:
         stamp = row.state.segments[turn.segment].stamp
         counts["origins"][turn.origin] += 1
         counts["surfaces"][stamp.surface] += 1
@@ -598,10 +596,10 @@ def _figures(
         if turn.role is TurnRole.assistant:
             counts["models"][contents.model_named(opened.content.model)] += 1
     by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
-    months = [contents.month(turn.occurred_at) for _, turn, _ in thread]
+    months = [contents.month(turn.occurred_at) for _, turn, _ in said]
     return RowFigures(
         contents.account_mark(row.account_id), min(months), max(months), sum(map(_text_bytes, messages)),
-        contents.profile_of({**by_row, **counts}),
+        contents.profile_of({**by_row, **counts}), bool(thread.gaps),
     )  # fmt: skip
 
 

@@ -173,6 +173,8 @@ def _contents(manifest: ReleaseManifest) -> str:
     ]  # fmt: skip
     if told.languages is msgspec.UNSET:
         lines.append("| rows, language | not looked for | |")
+    if told.gapped is not msgspec.UNSET:
+        lines.append(f"| rows, a turn left out before a message | | {told.gapped:,} |")
     accounts = f"Fewer than {ACCOUNTS_MIN} accounts" if told.accounts is None else f"{told.accounts:,} accounts"
     return _CONTENTS.format(
         accounts=accounts, first=told.first_month, last=told.last_month, bytes=told.bytes, tokens=told.tokens,

@@ -32,13 +32,16 @@ Profile: TypeAlias = tuple[tuple[str, str, int], ...]  # (breakdown, value, rows
 
 
 class RowFigures(msgspec.Struct, frozen=True, array_like=True):
-    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count from the year 0."""
+    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count from the year 0;
+    ``gapped``: a turn between or before its messages was left out.
+    """
 
     account: int
     first: int
     last: int
     text_bytes: int
     profile: Profile
+    gapped: bool
 
 
 class ContentTally:
@@ -47,7 +50,7 @@ class ContentTally:
     def __init__(self) -> None:
         self._accounts = array("Q")
         self._firsts, self._lasts, self._profiles = array("l"), array("l"), array("l")
-        self._bytes = array("q")
+        self._bytes, self._gapped = array("q"), array("b")
         self._numbers: dict[Profile, int] = {}
         self._known: list[Profile] = []
 
@@ -63,13 +66,16 @@ class ContentTally:
         self._firsts.append(row.first)
         self._lasts.append(row.last)
         self._bytes.append(row.text_bytes)
+        self._gapped.append(row.gapped)
         self._profiles.append(number)
 
     def rows_from(self, first: int) -> Iterator[RowFigures]:
         """The figures of the rows from the ordinal ``first`` on, as they were added."""
         for n in range(first, len(self)):
             profile = self._known[self._profiles[n]]
-            yield RowFigures(self._accounts[n], self._firsts[n], self._lasts[n], self._bytes[n], profile)
+            yield RowFigures(
+                self._accounts[n], self._firsts[n], self._lasts[n], self._bytes[n], profile, bool(self._gapped[n])
+            )
 
     def contents(self, gone: Collection[int]) -> ReleaseContents:
         """The sums over all rows that are not ``gone``."""
@@ -83,6 +89,7 @@ class ContentTally:
             last_month=_written_month(max(self._lasts[n] for n in left)) if left else None,
             bytes=total,
             tokens=-(-total // BYTES_PER_TOKEN),
+            gapped=sum(self._gapped[n] for n in left),
             kinds=named["kinds"],
             languages=named["languages"] if self._has_languages() else msgspec.UNSET,
             origins=named["origins"],

@@ -7,17 +7,19 @@ REPEATABLE READ, so that a sweep cannot remove a key between a decision and its 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
 from licet.policy.decide import Decision
 from licet.policy.file import Policies
-from licet.policy.state import TurnState
+from licet.policy.state import TurnRole, TurnState
 from licet.release.curation import Document, Voice
 from licet.release.quality_counts import JudgedRows
 from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, RowMessage
@@ -35,8 +37,16 @@ EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and when its use ends
-Thread: TypeAlias = tuple[ConversationRow, Sequence[Said], Document]
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
+
+
+class Thread(NamedTuple):
+    """A candidate row: its turns, what curation gets of them, and the places before which a turn was left out."""
+
+    row: ConversationRow
+    said: Sequence[Said]
+    document: Document
+    gaps: tuple[int, ...]
 
 
 class DecisionPage:
@@ -106,7 +116,7 @@ class DecisionPage:
         """The candidate rows of one conversation: the conversation itself, and each side thread in it."""
         threads: dict[str, list[Said]] = {}
         for item in said:
-            if item[0].content.text.strip() or item[0].content.tool_calls:
+            if _has_words(item[0].content):
                 threads.setdefault(item[0].content.thread, []).append(item)
             else:
                 self._leave_out(row.conversation_id, EMPTY, item[1])
@@ -117,7 +127,27 @@ class DecisionPage:
             if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
                 self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
             else:
-                yield row, thread, document(row, name, thread, surrogates)
+                yield Thread(row, thread, document(row, name, thread, surrogates), gaps(name, thread, said))
+
+
+def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, ...]:
+    """The places in ``thread`` before which a turn is missing, of all that was opened of its conversation.
+
+    A turn that was not opened may be of any thread, so it is missing in each that goes on around it. An empty message is
+    missing unless it is the assistant's: an answer that was broken off before its first word separates nothing.
+    """
+    here = {
+        turn.number for opened, turn, _ in said
+        if opened.content.thread != name or _has_words(opened.content) or turn.role is TurnRole.assistant
+    }  # fmt: skip
+    last = thread[-1][1].number
+    missing = [number for number in range(1, last) if number not in here]
+    before = [bisect_left(missing, turn.number) for _, turn, _ in thread]
+    return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
+
+
+def _has_words(content: Content) -> bool:
+    return bool(content.text.strip() or content.tool_calls)
 
 
 def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:

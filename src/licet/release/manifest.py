@@ -150,6 +150,8 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are counted as ``other``.
     ``accounts`` is null below that number, the months where there is no row; ``languages`` is absent if nobody looked.
+    ``gapped`` counts rows in which a turn was left out before one of their messages; it is absent in releases of before
+    rows said so.
     """
 
     accounts: Count | None
@@ -157,6 +159,7 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     last_month: str | None
     bytes: Count
     tokens: Count
+    gapped: Count | msgspec.UnsetType = msgspec.UNSET
     kinds: Mapping[str, Count]
     languages: Mapping[str, Count] | msgspec.UnsetType = msgspec.UNSET
     origins: Mapping[str, Count]
@@ -339,6 +342,8 @@ def _check_contents(contents: ReleaseContents, manifest: ReleaseManifest) -> Non
             raise BrokenError(
                 f"the manifest's contents do not reconcile: they count `{sum(counts.values())}` of `{total}`"
             )
+    if contents.gapped is not msgspec.UNSET and contents.gapped > rows:
+        raise BrokenError("the manifest's contents do not reconcile: more rows have gaps than there are")
     if sum(contents.models.values()) > turns or contents.tokens != -(-contents.bytes // BYTES_PER_TOKEN):
         raise BrokenError("the manifest's contents do not reconcile")
     for value in (one for counts in (*by_row, *by_turn, contents.models) for one in counts):

@@ -92,12 +92,14 @@ class LoadedRow(TypedDict):
     """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, random for this release; ``ordinal`` counts
     from 0, with gaps for removed rows.
 
-    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now.
+    ``gaps`` are the places of messages before which a turn was left out, present if there are some; ``labels`` is present
+    if the release was curated, ``ratings`` if the person's own may be used now.
     """
 
     messages: list[MessageShape]
     row_id: str
     ordinal: int
+    gaps: NotRequired[list[int]]
     labels: NotRequired[LabelsShape]
     ratings: NotRequired[list[RatedShape]]
 
@@ -105,6 +107,8 @@ class LoadedRow(TypedDict):
 def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
     """An opened row as it is returned, with the ratings that may be used as long as the lease."""
     row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
+    if payload.gaps:
+        row["gaps"] = payload.gaps
     if payload.labels is not msgspec.UNSET:
         row["labels"] = plain(payload.labels)
     if ratings := lease.ratings.get(ordinal):

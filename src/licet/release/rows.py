@@ -1,9 +1,11 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
-is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order; in version 2 ``"labels"`` comes
-after them. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent fields, so that a trainer
-can take what a reader unpacks. A row is of version 1 if and only if it has no labels. A version byte is never reused.
+is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order, then those of ``"gaps"`` and
+``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent fields,
+so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages before which something was said
+that is not in the row. The version is 3: versions 1 and 2 had no gaps, and a row of theirs cannot say whether two
+messages followed one another, so they are not read. A version byte is never reused.
 The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
 plaintext, and the seal then has another nonce.
 
@@ -15,8 +17,9 @@ at random for one release, so that nothing links the rows of two releases; ordin
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal, NotRequired, TypedDict
 
 import msgspec
@@ -26,8 +29,7 @@ from licet.errors import BrokenError
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import ToolCall
 
-PLAINTEXT_V1 = b"\x01"
-PLAINTEXT_V2 = b"\x02"
+PLAINTEXT_V3 = b"\x03"
 ROW_ID_BYTES = 16
 ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
@@ -99,7 +101,9 @@ class LabelsShape(TypedDict):
 
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is derived."""
+    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is derived; ``gaps`` are the
+    places of messages before which a turn of the conversation was left out, in order.
+    """
 
     row_id: bytes
     ordinal: int
@@ -107,6 +111,7 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[RowMessage, ...]
     kind: ConversationKind
     sources: int
+    gaps: tuple[int, ...] = ()
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +125,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
             raise BrokenError(f"row `{self.ordinal}` has `{len(self.messages)}` messages, not 1 to `{MESSAGES_MAX}`")
         if not 1 <= self.sources <= SOURCES_MAX:
             raise BrokenError(f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`")
+        if not _are_places(self.gaps, len(self.messages)):
+            raise BrokenError(f"row `{self.ordinal}` has a gap before none of its messages, or twice")
 
     def __repr__(self) -> str:
         return f"Row({self.ordinal}, {self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
@@ -144,12 +151,13 @@ class MessageShape(TypedDict):
     name: NotRequired[str]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of a row's plaintext, with the messages as plain dictionaries."""
 
     kind: ConversationKind
     messages: list[MessageShape]
     sources: int
+    gaps: list[int] = []
     labels: Labels | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -199,6 +207,7 @@ def encode(row: ReleaseRow) -> bytes:
                 kind=row.kind,
                 messages=[shape(m) for m in row.messages],
                 sources=row.sources,
+                gaps=list(row.gaps),
                 labels=row.labels or msgspec.UNSET,
             )
         )
@@ -206,12 +215,12 @@ def encode(row: ReleaseRow) -> bytes:
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
         raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
-    return (PLAINTEXT_V2 if row.labels else PLAINTEXT_V1) + _contexts.compress(packed)
+    return PLAINTEXT_V3 + _contexts.compress(packed)
 
 
 def decode(plaintext: bytes) -> Payload:
     """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
-    if not plaintext.startswith((PLAINTEXT_V1, PLAINTEXT_V2)):
+    if not plaintext.startswith(PLAINTEXT_V3):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
@@ -223,6 +232,10 @@ def decode(plaintext: bytes) -> Payload:
     except (zstandard.ZstdError, msgspec.DecodeError):
         # a decoder's error quotes what it could not read, which is content
         raise BrokenError("row plaintext cannot be decoded") from None
-    if (payload.labels is msgspec.UNSET) != plaintext.startswith(PLAINTEXT_V1):
-        raise BrokenError("row plaintext does not have the version that it states")
+    if payload.gaps and not _are_places(payload.gaps, len(payload.messages)):
+        raise BrokenError("row plaintext has a gap before none of its messages, or twice")
     return payload
+
+
+def _are_places(gaps: Sequence[int], messages: int) -> bool:
+    return all(one < other for one, other in pairwise((-1, *gaps, messages)))

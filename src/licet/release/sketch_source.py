@@ -40,7 +40,7 @@ class Passes:
                 if not places:
                     return
                 found = self._threads(tx, [place for place in places if wanted(place[1])])
-            yield [one for _, _, one in found]
+            yield [one.document for one in found]
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
@@ -68,7 +68,7 @@ class Passes:
 def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[tuple[int, Document]]:
     by_chat: dict[UUID, list[Thread]] = {}
     for thread in threads:
-        by_chat.setdefault(thread[0].conversation_id, []).append(thread)
+        by_chat.setdefault(thread.row.conversation_id, []).append(thread)
     for row in rows:
         made = (_as_of(row, thread) for thread in by_chat.get(row.conversation, ()))
         found = next((one for one in made if one is not None), None)
@@ -78,7 +78,7 @@ def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[
 
 def _as_of(row: RowSources, thread: Thread) -> Document | None:
     """The thread as it was when it became the row; None if it has changed."""
-    of, said, now = thread
+    of, said, now, _ = thread
     last = {(source.segment, source.origin): source.turn for source in row.sources}
     mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
     counts = Counter((turn.segment, turn.origin) for _, turn, _ in mine)

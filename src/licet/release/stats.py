@@ -47,13 +47,15 @@ class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` may be used now, of ``promised``. ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
+    """``rows`` may be used now, of ``promised``; ``gapped`` of them miss a turn before one of their messages.
+    ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
     of a row: its turns, its tokens, its quality signals, its scores. ``left_out`` counts turns, duplicates among them.
     """
 
     release: str
     promised: int
     rows: int
+    gapped: int
     turns: dict[str, int]
     tokens: int
     splits: dict[str, StatsSlice]
@@ -80,7 +82,8 @@ def stats(
         old = _counted(here, theirs.name, progress)
         drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
     return ReleaseStats(
-        release=promised.name, promised=promised.rows, rows=counted.rows, turns=dict(sorted(counted.turns.items())),
+        release=promised.name, promised=promised.rows, rows=counted.rows, gapped=counted.gapped,
+        turns=dict(sorted(counted.turns.items())),
         tokens=int(sum(counted.numbers[TOKENS])), splits=counted.slices("split"), languages=counted.slices("language"),
         topics=counted.slices("topic"),
         spread={what: spread(values) for what, values in counted.numbers.items() if values},
@@ -93,7 +96,7 @@ class _Counts:
     """What was counted of the rows of a release: closed words, and numbers."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.gapped = 0
         self.turns: Counter[str] = Counter()
         self.words: dict[str, dict[str, Counter[str]]] = {}
         self.numbers: dict[str, array[float]] = {TURNS: array("d"), TOKENS: array("d")}
@@ -101,6 +104,7 @@ class _Counts:
     def add(self, row: LoadedRow) -> None:
         tokens, turns = estimated_tokens(row), len(row["messages"])
         self.rows += 1
+        self.gapped += "gaps" in row
         self.turns.update(message["role"] for message in row["messages"])
         self._number(TURNS, turns)
         self._number(TOKENS, tokens)

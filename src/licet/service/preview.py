@@ -152,7 +152,7 @@ class _LoadedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def documents(self) -> list[Document]:
-        return [document for _, _, document in self.threads]
+        return [thread.document for thread in self.threads]
 
 
 class _Loading:
@@ -271,10 +271,10 @@ def _previewed(
 ) -> PreviewedConversation:
     view, conversation = loaded.view, loaded.conversation
     shown_turns, until = dict[int, PreviewedTurn](), list[datetime]()
-    for (_, thread, _), (curated, replaced) in zip(loaded.threads, made, strict=True):
+    for thread, (curated, replaced) in zip(loaded.threads, made, strict=True):
         if curated.dropped is None:
-            until += [end for _, _, end in thread]
-        shown_turns |= _thread(thread, curated, replaced)
+            until += [end for _, _, end in thread.said]
+        shown_turns |= _thread(thread.said, curated, replaced)
     turns, left_out = [], page.left_out.get(conversation, {})
     for turn in page.candidates.get(conversation, ()):
         because = left_out.get(turn.number) or view.decide(turn, known, purpose).because.value

@@ -2,7 +2,10 @@
 
 The rule, applied in this order to the messages of a row:
 
-    1. Of several answers to the same words, the one that stayed is kept (`standing`).
+    0. A gap is a place before which a turn was left out. The row ends before an answer or a tool's message at a gap: it
+       answers something that is not in the row.
+    1. Of several answers to the same words, the one that stayed is kept (`standing`). Answers with a gap between them are
+       not to the same words.
     2. What comes before the person's first words is left out: it answers something that is not in the row.
     3. Messages of the same side that follow one another are merged, with an empty line between them.
     4. The row ends before what cannot be read whole: a call of a tool unless its arguments are an object, each result is
@@ -17,7 +20,7 @@ policies that are shipped, so that rule 4 ends nearly every row before its first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +36,7 @@ class ConversationCut(StrEnum):
 
     tools = "it ends before a tool whose use is not whole"
     empty = "it ends before an empty message"
+    gap = "it ends before an answer to something that was left out"
 
 
 class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,38 +50,63 @@ class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conversation(
-    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, tools: bool = True
-) -> RowConversation:
-    """The conversation in the ``messages`` of a row, which are not changed; ``ratings`` are thumbs by place.
+    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, gaps: Collection[int] = (),
+    tools: bool = True,
+) -> RowConversation:  # fmt: skip
+    """The conversation in the ``messages`` of a row, which are not changed; ``ratings`` are thumbs by place, ``gaps`` the
+    places before which a turn was left out.
 
     ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first call.
     """
-    made, cut = _taking_turns(standing(messages, ratings or {}), tools=tools)
+    whole = messages[: _unanswerable(messages, gaps)]
+    made, cut = _taking_turns(standing(whole, ratings or {}), tools=tools)
+    if cut is None and len(whole) < len(messages):
+        cut = ConversationCut.gap
     while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
         made.pop()
     return RowConversation(messages=made, cut=cut)
 
 
 def prompt(
-    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, tools: bool = True
-) -> list[MessageShape] | None:
-    """All of ``messages`` as what an answer follows; None where the rule ends them early, or nobody is to be answered."""
+    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, gaps: Collection[int] = (),
+    tools: bool = True,
+) -> list[MessageShape] | None:  # fmt: skip
+    """All of ``messages`` as what an answer follows; None where the rule ends them early, nobody is to be answered, or
+    the answer at the next place follows a gap.
+    """
+    if len(messages) in gaps or _unanswerable(messages, gaps) < len(messages):
+        return None
     made, cut = _taking_turns(standing(messages, ratings or {}), tools=tools, answered=False)
     return made if cut is None and made and made[-1]["role"] != "assistant" else None
+
+
+def _unanswerable(messages: Sequence[MessageShape], gaps: Collection[int]) -> int:
+    """The place of the first message that answers something left out; the end if there is none.
+
+    Before the first words of the person nothing is kept, so nothing ends there.
+    """
+    begun = False
+    for place, message in enumerate(messages):
+        if begun and place in gaps and message["role"] != "user":
+            return place
+        begun = begun or message["role"] == "user"
+    return len(messages)
 
 
 # Answers to the same words
 
 
-def alternatives(messages: Sequence[MessageShape]) -> Iterator[range]:
-    """The places of answers to the same words: two or more of the assistant's in a row, none with a call of a tool."""
+def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -> Iterator[range]:
+    """The places of answers to the same words: two or more of the assistant's in a row, none with a call of a tool, and
+    nothing left out before any of them since those words.
+    """
     first = None
     for place in range(len(messages) + 1):
-        is_answer = place < len(messages) and answers(messages[place])
+        is_answer = place < len(messages) and answers(messages[place]) and place not in gaps
         if is_answer and first is None and place > 0 and messages[place - 1]["role"] == "user":
             first = place
         elif not is_answer and first is not None:
-            ends = place == len(messages) or messages[place]["role"] == "user"
+            ends = place == len(messages) or messages[place]["role"] == "user" or place in gaps
             if ends and place - first > 1:
                 yield range(first, place)
             first = None

@@ -5,7 +5,8 @@
     kto    an answer that its own person rated: prompt, completion, thumb
 
 Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer that a pair or a thumb
-is about and is one up to there; a pair is of one row, hence of one person; nothing is invented.
+is about and is one up to there; a pair is of one row, hence of one person, and nothing was left out between its prompt and
+either of its answers; nothing is invented.
 
 Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt strategies (`chat_template`,
 `chat_template.default`, `chatml.ultra`); LLaMA-Factory's `data/README.md` and `SharegptDatasetConverter`; torchtune's
@@ -16,7 +17,7 @@ as text: Axolotl parses it, and data sets of Hugging Face's would give each call
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -70,28 +71,28 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
     """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
-    messages, tools = row["messages"], to not in WITHOUT_TOOLS
+    messages, gaps, tools = row["messages"], row.get("gaps", ()), to not in WITHOUT_TOOLS
     left_out: list[str] = []
     lines: dict[ExportKind, list[Line]] = {kind: [] for kind in ExportKind}
     about: Line = {"ordinal": row["ordinal"]}
     if "labels" in row:
         about[LABELS] = row["labels"]
-    made = conversation(messages, ratings, tools=tools)
+    made = conversation(messages, ratings, gaps=gaps, tools=tools)
     if made.messages:
         lines[ExportKind.sft].append({"messages": _read_by(to, made.messages), **about})
     else:
         left_out.append(NO_ANSWER)
     if made.messages and made.cut is not None:
         left_out.append(made.cut.value)
-    for place, chosen, rejected in pairs(messages, ratings):
-        before = prompt(messages[:place], ratings, tools=tools)
+    for place, chosen, rejected in pairs(messages, ratings, gaps):
+        before = prompt(messages[:place], ratings, gaps=gaps, tools=tools)
         pair = None if before is None else _dpo(_read_by(to, before), chosen, rejected, to)
         if pair is None:
             left_out.append(ENDED if before is None else NO_PAIRS)
         else:
             lines[ExportKind.dpo].append({**pair, **about})
     for place, is_up in sorted(ratings.items()):
-        before = prompt(messages[: _first_of(messages, place)], ratings, tools=tools)
+        before = prompt(messages[: _first_of(messages, place, gaps)], ratings, gaps=gaps, tools=tools)
         rated = None if before is None else _kto(before, messages[place], is_up, to)
         if rated is None:
             left_out.append(ENDED if before is None else NO_PLACE)
@@ -101,12 +102,12 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
 
 
 def pairs(
-    messages: Sequence[MessageShape], ratings: Mapping[int, bool]
+    messages: Sequence[MessageShape], ratings: Mapping[int, bool], gaps: Collection[int] = ()
 ) -> Iterator[tuple[int, MessageShape, MessageShape]]:
     """The position of the answers, the one that was kept, and one that was not. None if the kept one was rated down, or
     has the same text.
     """
-    for places in alternatives(messages):
+    for places in alternatives(messages, gaps):
         chosen = stayed(places, ratings)
         if ratings.get(chosen) is False:
             continue
@@ -115,8 +116,8 @@ def pairs(
                 yield places[0], messages[chosen], messages[place]
 
 
-def _first_of(messages: Sequence[MessageShape], place: int) -> int:
-    return next((places[0] for places in alternatives(messages) if place in places), place)
+def _first_of(messages: Sequence[MessageShape], place: int, gaps: Collection[int]) -> int:
+    return next((places[0] for places in alternatives(messages, gaps) if place in places), place)
 
 
 # Shapes

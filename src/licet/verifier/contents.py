@@ -2,7 +2,7 @@
 
 Counted again from the proofs: how many accounts there are, and the turns by origin, surface and plan, with the rule of
 small numbers: a value in rows of fewer than `ACCOUNTS_MIN` accounts is counted as `other`. Kinds, languages, models,
-bytes and months lie in sealed rows: of these the sums, the order and the bounds are checked, and no more.
+bytes, gaps and months lie in sealed rows: of these the sums, the order and the bounds are checked, and no more.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def check_contents(manifest: dict[str, Any]) -> None:
             raise ContradictionError(MANIFEST, f"its `{name}` add up to what is in it")
     if sum(told["models"].values()) > turns or told["tokens"] != -(-told["bytes"] // BYTES_PER_TOKEN):
         raise ContradictionError(MANIFEST, "its tokens and models follow from what is in it")
+    if told.get("gapped", 0) > rows:
+        raise ContradictionError(MANIFEST, "no more of its rows have gaps than there are")
     if not all(_VALUE.fullmatch(value) for name in (*OF_ROWS, *OF_TURNS, "models") for value in told.get(name, ())):
         raise ContradictionError(MANIFEST, "what its contents name is a name")
     months = [told["first_month"], told["last_month"]]

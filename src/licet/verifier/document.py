@@ -286,6 +286,7 @@ SAID_OF_A_MANIFEST = {
     "names_looked_for": "bool?",
     "contents": Null({
         "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
+        "gapped?": "int",
         "kinds": COUNTS, "languages?": COUNTS, "origins": COUNTS, "surfaces": COUNTS, "plans": COUNTS, "models": COUNTS,
     }),
 }  # fmt: skip

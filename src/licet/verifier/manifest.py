@@ -46,6 +46,7 @@ MANIFEST_SHAPE = {
     "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
     "contents?": {
         "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
+        "gapped?": "int",
         "kinds": {"*": "pos"}, "languages?": {"*": "pos"}, "origins": {"*": "pos"}, "surfaces": {"*": "pos"},
         "plans": {"*": "pos"}, "models": {"*": "pos"},
     },
