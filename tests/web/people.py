@@ -33,11 +33,11 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock
 from licet.web.access import tokens
-from licet.web.app import create_app
 from licet.web.serve import server as server_of
 
 from ..state_hook import lived
 from ..waiting import wait_until
+from . import shared_app
 
 BEFORE, NOTICE, LAST_DAY, AFTER = (
     instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-28"), instant("2025-09-30T09:00:00Z"),
@@ -154,7 +154,7 @@ class Town:
 
 def application(town: Town, *embedding: str) -> Litestar:
     """The whole application, the guard before it included."""
-    return create_app(town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding))
+    return shared_app.application(town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding))
 
 
 @contextmanager

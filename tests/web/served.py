@@ -32,11 +32,11 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock
 from licet.web.access import tokens
-from licet.web.app import create_app
 from licet.web.serve import server
 
 from ..state_hook import lived
 from ..waiting import wait_until
+from .shared_app import application
 
 BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
 TOKEN_KEY = b"the host application's key, for tests"
@@ -59,7 +59,7 @@ class World:
         lived(self.here)
         policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.wall = datetime.now(UTC)
-        self.app: Litestar = create_app(self.here, self.web, wall=lambda: self.wall)
+        self.app = application(self.here, self.web, wall=lambda: self.wall)
         self.site = self.app.state.site
         self.accounts: dict[str, UUID] = {}
 

@@ -7,6 +7,8 @@ request, the log's sequencer) runs in the application's lifespan. `problems` def
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 
 from litestar import Litestar
@@ -22,7 +24,7 @@ from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
 from licet.vault.installation import Clock, Installation, utc_now
 from licet.web import encoded_slashes, meta
-from licet.web.access.authentication import guarding
+from licet.web.access.authentication import Guard
 from licet.web.access.limits import BODY_BYTES_MAX
 from licet.web.api import (
     accounts,
@@ -78,31 +80,49 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
     With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
     previews need when it starts: without, the first preview of the process does.
     """
-    site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
-    following = BackgroundTask(here) if sequencer else None
-    beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
-    beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
-    beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
+    return installed(routed(_cors(settings)), here, settings, wall=wall, sequencer=sequencer)
 
+
+def routed(cors: CORSConfig | None = None) -> Litestar:
+    """The routes and what stands before each, of no installation yet: `installed` gives them one."""
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
-        middleware=[guarding(site)],
-        before_send=[edge.before_send],
+        middleware=[Guard],
         exception_handlers={
             LicetError: problems.on_ours, HTTPException: problems.on_http, Exception: problems.on_unknown,
         },
-        lifespan=[site.running, *beside],
+        lifespan=[_running],
         openapi_config=OPENAPI,
-        cors_config=_cors(settings),
+        cors_config=cors,
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"site": site, "edge": edge, "following": following}),
         logging_config=None,
         request_class=StrictRequest,
         debug=False,
     )  # fmt: skip
     app.asgi_handler = encoded_slashes.keeping(app.asgi_handler)
+    return app
+
+
+def installed(app: Litestar, here: Installation, settings: Web, *, wall: Clock, sequencer: bool) -> Litestar:
+    """``app``, which answers for an installation from now on."""
+    site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
+    following = BackgroundTask(here) if sequencer else None
+    beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
+    beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
+    app.before_send = [edge.before_send]
+    app.state = State({"site": site, "edge": edge, "following": following, "runs": [site.running, *beside]})
     app.state.openapi = cache(lambda: reference.description(app))
     return app
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    """Runs what works beside the requests, for as long as the application does."""
+    async with AsyncExitStack() as stack:
+        for run in app.state.runs:
+            await stack.enter_async_context(run(app))
+        yield
 
 
 def send_events(here: Installation, stop: threading.Event) -> None:

@@ -43,74 +43,68 @@ csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
 
 
 class Guard:
-    """The middleware. It stores the caller in ``scope["auth"]``."""
+    """The middleware, before the application's site. It stores the caller in ``scope["auth"]``."""
 
-    def __init__(self, app: ASGIApp, site: Site) -> None:
-        self._app, self._site = app, site
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["begun"] = perf_counter()
+        site: Site = scope["litestar_app"].state.site
         may = _may(scope)
         if may.anybody:
             scope["auth"] = Nobody(_address(scope))
         else:
-            caller, secret = await self._identified(scope)
+            caller, secret = await _identified(site, scope)
             scope["auth"] = caller
-            self._count(caller)
+            _count(site, caller)
             may.check(caller)
             if not (secret or _checks_fence(scope)):  # the session was looked up without a check of the fence
-                await self._site.unfenced()
+                await site.unfenced()
             if secret:
                 csrf = sessions.csrf(secret)
-                await self._meant(scope, receive, csrf)
+                await _meant(site, scope, receive, csrf)
                 csrf_token.set(csrf)
         await self._app(scope, receive, send)
 
-    async def _identified(self, scope: Scope) -> tuple[Caller, str]:
-        """The caller, and the secret of their session if they have one."""
-        try:
-            return await identify(self._site, scope)
-        except UnauthenticatedError:
-            rates, settings = self._site.rates, self._site.settings
-            rates.take(_address(scope).encode(), settings.unknown_requests_per_minute, monotonic())
-            raise
 
-    def _count(self, caller: Caller) -> None:
-        rates, settings, now = self._site.rates, self._site.settings, monotonic()
-        match caller:
-            case Nobody():
-                rates.take(caller.address.encode(), settings.unknown_requests_per_minute, now)
-            case Person():
-                name = caller.account.bytes if caller.account else b"unknown account"
-                rates.take(name, settings.person_requests_per_minute, now)
-            case Service():
-                rates.take(caller.key_id.bytes, settings.service_requests_per_minute, now)
-            case Staff():
-                rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
-
-    async def _meant(self, scope: Scope, receive: Receive, csrf: str) -> None:
-        """ForbiddenError for a change that another site may have made this browser request."""
-        if scope.get("method") in _SAFE:
-            return
-        headers = dict(scope["headers"])
-        if not same_origin(self._site, scope, headers):
-            raise ForbiddenError("the request comes from another site")
-        token = headers.get(b"x-csrf-token", b"").decode("latin-1")
-        if not token and headers.get(b"content-type", b"").startswith(_FORM):
-            form = await Request[Any, Any, Any](scope, receive, send=_no_send).form()
-            token = str(form.get("csrf", ""))
-        if not hmac.compare_digest(token.encode(), csrf.encode()):
-            raise ForbiddenError("the CSRF token is missing or another session's", "load the page again")
+async def _identified(site: Site, scope: Scope) -> tuple[Caller, str]:
+    """The caller, and the secret of their session if they have one."""
+    try:
+        return await identify(site, scope)
+    except UnauthenticatedError:
+        rates, settings = site.rates, site.settings
+        rates.take(_address(scope).encode(), settings.unknown_requests_per_minute, monotonic())
+        raise
 
 
-def guarding(site: Site) -> type[Guard]:
-    """The middleware for ``site``, as Litestar expects one: a class that is given the next app."""
+def _count(site: Site, caller: Caller) -> None:
+    rates, settings, now = site.rates, site.settings, monotonic()
+    match caller:
+        case Nobody():
+            rates.take(caller.address.encode(), settings.unknown_requests_per_minute, now)
+        case Person():
+            name = caller.account.bytes if caller.account else b"unknown account"
+            rates.take(name, settings.person_requests_per_minute, now)
+        case Service():
+            rates.take(caller.key_id.bytes, settings.service_requests_per_minute, now)
+        case Staff():
+            rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
 
-    class Guarded(Guard):
-        def __init__(self, app: ASGIApp) -> None:
-            super().__init__(app, site)
 
-    return Guarded
+async def _meant(site: Site, scope: Scope, receive: Receive, csrf: str) -> None:
+    """ForbiddenError for a change that another site may have made this browser request."""
+    if scope.get("method") in _SAFE:
+        return
+    headers = dict(scope["headers"])
+    if not same_origin(site, scope, headers):
+        raise ForbiddenError("the request comes from another site")
+    token = headers.get(b"x-csrf-token", b"").decode("latin-1")
+    if not token and headers.get(b"content-type", b"").startswith(_FORM):
+        form = await Request[Any, Any, Any](scope, receive, send=_no_send).form()
+        token = str(form.get("csrf", ""))
+    if not hmac.compare_digest(token.encode(), csrf.encode()):
+        raise ForbiddenError("the CSRF token is missing or another session's", "load the page again")
 
 
 def same_origin(site: Site, scope: Scope, headers: dict[bytes, bytes]) -> bool:
