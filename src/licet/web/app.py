@@ -50,6 +50,7 @@ from licet.web.console import look_up
 from licet.web.edge import EdgeMiddleware
 from licet.web.pages import routes
 from licet.web.site import Site
+from licet.web.worker_channel import WorkersStanding
 from licet.webhooks import delivery
 
 API = [
@@ -72,13 +73,17 @@ API = [
 ]
 
 
-def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
+def create_app(
+    here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False, workers: int = 1,
+    rates: int | None = None,
+) -> Litestar:  # fmt: skip
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
     With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
-    previews need when it starts: without, the first preview of the process does.
+    previews need when it starts: without, the first preview of the process does. ``workers`` is how many processes share
+    its limits, ``rates`` the table of `rates.shared_table` that they share.
     """
-    site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
+    site, edge = Site(here, settings, wall, workers=workers, rates=rates), EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
@@ -95,7 +100,10 @@ def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequ
         openapi_config=OPENAPI,
         cors_config=_cors(settings),
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"site": site, "edge": edge, "following": following}),
+        state=State({
+            "site": site, "edge": edge, "following": following, "workers": WorkersStanding(wanted=workers),
+            "figures": None,
+        }),
         logging_config=None,
         request_class=StrictRequest,
         debug=False,
