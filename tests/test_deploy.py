@@ -74,7 +74,8 @@ def test_the_image_runs_an_ordinary_user_from_the_hashed_lock_and_says_whether_i
     assert all("--no-deps" in run for run in installs)
     assert "--require-hashes" in installs[0]
     assert "/readyz" in said("HEALTHCHECK")[0]
-    assert command_exists(["serve", "--host", "--port"])
+    assert command_exists(["serve", "--host", "--port", "--workers"])
+    assert "--workers" in said("CMD")[0]
     assert said("CMD")[0].startswith('["serve"')
 
 

@@ -29,6 +29,7 @@ from .web.served import World
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "quickstart").glob("*.md")),
+    *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
 ]  # fmt: skip
 ROUTES = ROOT / "docs" / "routes.md"
 # LiteLLM's own, and the base that an exporter of OpenTelemetry adds to.

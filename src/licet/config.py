@@ -55,8 +55,9 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
     address.
 
-    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections. For one more, an idle connection of the
-    address with the most connections is closed. Each connection costs some memory and a file descriptor.
+    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections, each worker its part. For one
+    more, an idle connection of the address with the most connections is closed. Each connection costs some memory and a
+    file descriptor.
 
     ``header_seconds`` (`.._HEADER_SECONDS`, default 10): the time within which a request's first line and headers must
     arrive, counted from the start of a new connection. With a high value, a silent client occupies a connection for

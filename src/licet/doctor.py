@@ -22,7 +22,7 @@ from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.policy.period import written
 from licet.release import catalog
-from licet.service import answers
+from licet.service import alerts, answers, inbox, installation_figures
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import account_view, expiry, holds, installation, integrity
@@ -32,6 +32,7 @@ from licet.webhooks import endpoints
 DISK_BYTES_MIN = 1 << 30
 CLOCK_SECONDS_MAX = 60
 OVERDUE_DAYS_MAX = 2
+LOG_MINUTES_MAX = 5
 
 
 DoctorLook = Callable[[installation.Installation, Transaction], Iterator["DoctorFinding"]]
@@ -65,6 +66,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _holds,
             _requests,
             _archive,
+            _late,
             _orphans,
             _bodies_without_key,
             _keys_without_body,
@@ -293,6 +295,24 @@ def _archive(here: installation.Installation, tx: Transaction) -> Iterator[Docto
             "WAL archive", f"nobody receives it, and the server keeps {float(row[1]) / 1e6:,.0f} MB for it",
             "keep `licet backup wal FOLDER` running, or end the archive with --end",
         )  # fmt: skip
+
+
+def _late(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    """What an alert would say too: see `licet.service.alerts`."""
+    seen = installation_figures.figures(here)
+    if seen.backup is not None and seen.at - seen.backup > timedelta(days=inbox.BACKUP_DAYS):
+        yield _of("LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}")
+    if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
+        yield _of("LicetLogBehind", "log", f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}")
+    for rotation, due in seen.rotations.items():
+        if due is not None and seen.at - due > timedelta(days=1):
+            yield _of("LicetRotationLate", "rotation", f"the {rotation} one was due at {written(due)}")
+
+
+def _of(alert: str, what: str, seen: str) -> DoctorFinding:
+    """A warning with the fix of an alert."""
+    known = next(one for one in alerts.ALERTS if one.name == alert)
+    return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
 def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:

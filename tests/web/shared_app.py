@@ -15,6 +15,7 @@ from litestar.events import SimpleEventEmitter
 from licet.config import Web
 from licet.vault.installation import Clock, Installation, utc_now
 from licet.web.app import create_app, installed, routed
+from licet.web.site import Site
 
 _routed = cache(routed)
 
@@ -27,4 +28,4 @@ def application(here: Installation, web: Web, *, wall: Clock = utc_now) -> Lites
     app.asgi_router = copy(app.asgi_router)
     app.asgi_router.app = app  # which it starts and stops
     app.event_emitter = SimpleEventEmitter([])
-    return installed(app, here, web, wall=wall, sequencer=False)
+    return installed(app, Site(here, web, wall), web)

@@ -19,7 +19,7 @@ from licet.config import Configuration, Web
 from licet.errors import RefusedError, UsageError
 from licet.release import signatures
 from licet.store.connect import transaction
-from licet.web.access.limits import BURST_SECONDS, Rates
+from licet.web.access.rates import BURST_SECONDS, Rates
 from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TOKEN_CHARACTERS_MAX, TokenVerifier
 from licet.web.api.problems import RateLimitedError
 

@@ -20,7 +20,7 @@ from licet.consent import controller
 from licet.errors import InputError, UsageError
 from licet.policy.file import PRESETS
 from licet.policy.period import written
-from licet.service import policy_changes
+from licet.service import alerts, policy_changes
 from licet.store import embedded
 from licet.store.migrate import migrations
 from licet.vault import installation
@@ -161,13 +161,23 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
 
 
 @click.command("doctor")
+@click.option("--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing.")
 @answer_options
-def doctor(data: Path | None, at: str | None, as_json: bool) -> int:
+def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
 
     \b
     Example:  licet doctor
+              licet doctor --alert LicetBackupLate
     """
+    if alert is not None:
+        found = alerts.named(alert)
+        show(
+            found,
+            as_json,
+            lambda: f"{found.means}\n{'mend:':<6}{found.mend}\n{'page:':<6}docs/runbooks/{found.page}.md",
+        )
+        return 0
     from licet import doctor  # here, not above: it knows of everything
 
     with opened(data, at) as here:

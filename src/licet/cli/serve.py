@@ -19,23 +19,31 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.access.service_keys import ServiceKey
 
 
+WORKERS_MAX = 10
 url_option = click.option("--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine.")
 
 
 @click.command()
 @listen_options(PORT)
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, WORKERS_MAX),
+    help="How many processes serve; another one watches and replaces them.",
+)  # fmt: skip
 @data_option
 @at_option
-def serve(host: str, port: int, data: Path | None, at: str | None) -> None:
+def serve(host: str, port: int, workers: int, data: Path | None, at: str | None) -> None:
     """Serves the API and the pages. Settings are the variables LICET_WEB__..: docs/api.md.
+
+    With several workers, SIGHUP replaces them one after the other, and no request is lost: docs/operate.md.
 
     \b
     Example:  licet serve --port 8787
+              licet serve --workers 4
     """
     from licet.web.serve import serve as run
 
     with opened(data, at) as here:
-        run(here, host, port, lambda line: click.echo(line, err=True))
+        run(here, host, port, lambda line: click.echo(line, err=True), workers=workers, at=at)
 
 
 @click.group("api-key", cls=CommandGroup)

@@ -331,8 +331,13 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
 
 
-def waiting(tx: Transaction) -> Waiting:
-    row = tx.execute("SELECT count(*), min(occurred_at) FROM outbox WHERE index IS NULL").fetchone()
+def waiting(tx: Transaction, most: int | None = None) -> Waiting:
+    """What waits; of the oldest ``most`` rows only, if that is given."""
+    row = tx.execute(
+        """SELECT count(*), min(occurred_at)
+             FROM (SELECT occurred_at FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s) w""",
+        [most],
+    ).fetchone()
     assert row is not None
     return Waiting(rows=row[0], since=row[1])
 

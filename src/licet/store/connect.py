@@ -103,14 +103,14 @@ class DatabaseConfig(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def database(config: StoreConfig) -> Iterator[Pool]:
+def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
     """Yields a pool on the configured database; starts the embedded server if none is configured."""
     if config.database_url:
-        with opened(config.database_url) as pool:
+        with opened(config.database_url, connections_max) as pool:
             yield pool
         return
     folder = config.data / "postgres"
-    with embedded.running(folder), opened(functools.partial(embedded.revive, folder)) as pool:
+    with embedded.running(folder), opened(functools.partial(embedded.revive, folder), connections_max) as pool:
         yield pool
 
 

@@ -16,8 +16,8 @@ words, numbers and dates, and a salt, so that its hash reveals nothing to somebo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -226,6 +226,19 @@ def overdue_count(tx: Transaction, at: datetime) -> tuple[int, datetime | None]:
     ).fetchone()
     assert row is not None
     return int(row[0]), row[1]
+
+
+def open_by_age(tx: Transaction, at: datetime, ages: Mapping[str, timedelta], most: int) -> dict[str, int]:
+    """The erasures that are not finished by the time since they were asked for: under each of the rising ``ages``, and
+    `older`. Only the oldest ``most`` are counted.
+    """
+    found = dict.fromkeys([*ages, "older"], 0)
+    rows = tx.execute(
+        "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, erasure_id LIMIT %s", [most]
+    )
+    for (requested_at,) in rows:
+        found[next((name for name, age in ages.items() if at - requested_at < age), "older")] += 1
+    return found
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:

@@ -18,7 +18,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
-from licet.store.connect import Pool, Transaction, database, snapshot, transaction
+from licet.store.connect import POOL_SIZE_MAX, Pool, Transaction, database, snapshot, transaction
 from licet.store.migrate import migrate, migrations, pending
 from licet.vault import journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
@@ -55,15 +55,16 @@ def own_clock(config: Configuration) -> Clock:
 
 @contextmanager
 def installation(
-    config: Configuration, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False
-) -> Iterator[Installation]:
+    config: Configuration, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False,
+    connections_max: int = POOL_SIZE_MAX,
+) -> Iterator[Installation]:  # fmt: skip
     """Opens what is configured, and starts the embedded database if none is configured.
 
     An empty or an embedded database is migrated to the newest schema. A database of your own with an older schema is
     refused unless ``upgrade`` is set, so that no ordinary command migrates it. A database that lacks restrictions of
     its journal is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it up to date.
     """
-    with database(config) as pool:
+    with database(config, connections_max) as pool:
         with pool.connection() as conn:
             todo = pending(conn)
             if todo and config.database_url and not upgrade and len(todo) < len(migrations()):

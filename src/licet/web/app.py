@@ -52,6 +52,7 @@ from licet.web.console import look_up
 from licet.web.edge import EdgeMiddleware
 from licet.web.pages import routes
 from licet.web.site import Site
+from licet.web.worker_channel import WorkersStanding
 from licet.webhooks import delivery
 
 API = [
@@ -74,13 +75,18 @@ API = [
 ]
 
 
-def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
+def create_app(
+    here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False, workers: int = 1,
+    rates: int | None = None,
+) -> Litestar:  # fmt: skip
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
     With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
-    previews need when it starts: without, the first preview of the process does.
+    previews need when it starts: without, the first preview of the process does. ``workers`` is how many processes share
+    its limits, ``rates`` the table of `rates.shared_table` that they share.
     """
-    return installed(routed(_cors(settings)), here, settings, wall=wall, sequencer=sequencer)
+    site = Site(here, settings, wall, workers=workers, rates=rates)
+    return installed(routed(_cors(settings)), site, settings, workers=workers, sequencer=sequencer)
 
 
 def routed(cors: CORSConfig | None = None) -> Litestar:
@@ -103,15 +109,18 @@ def routed(cors: CORSConfig | None = None) -> Litestar:
     return app
 
 
-def installed(app: Litestar, here: Installation, settings: Web, *, wall: Clock, sequencer: bool) -> Litestar:
-    """``app``, which answers for an installation from now on."""
-    site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
+def installed(app: Litestar, site: Site, settings: Web, *, workers: int = 1, sequencer: bool = False) -> Litestar:
+    """``app``, which answers for the installation of ``site`` from now on."""
+    here, edge = site.here, EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
     app.before_send = [edge.before_send]
-    app.state = State({"site": site, "edge": edge, "following": following, "runs": [site.running, *beside]})
+    app.state = State({
+        "site": site, "edge": edge, "following": following, "runs": [site.running, *beside],
+        "workers": WorkersStanding(wanted=workers), "figures": None,
+    })  # fmt: skip
     app.state.openapi = cache(lambda: reference.description(app))
     return app
 

@@ -25,7 +25,7 @@ Header = tuple[bytes, bytes]
 
 
 class EdgeMiddleware:
-    """The hook before every response. ``registry`` is what /metrics shows."""
+    """The hook before every response. ``registry`` has what this process counted, for /metrics."""
 
     def __init__(self, settings: Web) -> None:
         # The request id is a counter, so that no response waits for the system's random numbers; it is not a secret.
@@ -43,19 +43,13 @@ class EdgeMiddleware:
         self._spans = Counter(
             "licet_otlp_spans", "Spans received, by what became of each", ("outcome",), registry=self.registry
         )
-        self.sweep_waits = Gauge(
-            "licet_sweep_waits",
-            "Segments, feedback and safety copies that a sweep waits to erase until it is approved",
-            registry=self.registry,
+        self._gates = Counter(
+            "licet_gate_answers", "Answers about the gate, by answer", ("gate",), registry=self.registry
         )
-        self.sweep_ended = Gauge(
-            "licet_sweep_ended_seconds", "When a sweep last left nothing that is due", registry=self.registry
-        )
-        self.closures_wait = Gauge(
-            "licet_closures_wait_for_log",
-            "Closed accounts that are erased, and are certified when the log has taken their leaves",
-            registry=self.registry,
-        )
+        self._pool = Gauge(
+            "licet_pool_connections", "Connections to the database, and requests that wait for one", ("state",),
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
         self._data = _headers(f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}")
@@ -68,6 +62,15 @@ class EdgeMiddleware:
         """Counts spans by outcome. The outcomes are a small fixed set and identify nobody."""
         for outcome, count in outcomes.items():
             self._spans.labels(outcome).inc(count)
+
+    def count_gate(self, gate: str) -> None:
+        self._gates.labels(gate).inc()
+
+    def measure_pool(self, stats: Mapping[str, int]) -> None:
+        """How this process uses its connections to the database."""
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        for state, count in (("used", size - idle), ("idle", idle), ("waited_for", stats.get("requests_waiting", 0))):
+            self._pool.labels(state).set(count)
 
     async def before_send(self, message: Message, scope: Scope) -> None:
         """Adds the headers, counts and logs, when a response begins."""

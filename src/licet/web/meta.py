@@ -6,46 +6,50 @@ from contextlib import suppress
 from typing import Any
 
 from litestar import Request, Response, get
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from litestar.concurrency import sync_to_thread
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from licet.access.roles import ANYBODY
 from licet.errors import BusyError, LicetError
 from licet.verifier import bundle
 from licet.web.api.references import site_of
+from licet.web.metrics import of_installation, of_workers, shown
 
 AnyRequest = Request[Any, Any, Any]
 
 
 @get("/healthz", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def healthz() -> dict[str, str]:
-    """The server answers."""
+    """The server answers: the process that was asked, on behalf of all of them."""
     return {"status": "ok"}
 
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str]:
-    """The database answers, a policy has been applied and the log's sequencer runs; BusyError (503) otherwise.
+    """The database answers, a policy has been applied and no worker's sequencer has stopped; BusyError (503) otherwise.
 
-    Like /metrics, it queries the database at most once a second, and waits no longer than that.
+    It queries the database at most once a second, and waits no longer than that.
     """
     site, following = site_of(request), request.app.state.following
-    if following is not None and following.fault:
-        raise BusyError(f"the log's sequencer has stopped: `{following.fault}`", "read the log of the server")
+    faults = [*([following.fault] if following is not None else []), *request.app.state.workers.faults]
+    if fault := next(filter(None, faults), ""):
+        raise BusyError(f"the log's sequencer has stopped: `{fault}`", "read the log of the server")
 
     return {"status": "ready", "policy": await site.policy_probe.answer()}
 
 
 @get("/metrics", may=ANYBODY, include_in_schema=False)
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Metrics for Prometheus; no label names a person. Without the database, its figures are the last known ones."""
-    edge = request.app.state.edge
+    """Metrics for Prometheus, of all workers; no label names a person. Without the database, its figures are
+    the last known ones."""
+    state = request.app.state
+    site = site_of(request)
     with suppress(LicetError):
-        standing = await site_of(request).work_probe.answer()
-        edge.sweep_waits.set(standing.sweep.due if standing.sweep.waits else 0)
-        edge.sweep_ended.set(standing.sweep.ended_at.timestamp() if standing.sweep.ended_at else 0)
-        edge.closures_wait.set(standing.closures)
-    shown = generate_latest(edge.registry)
-    return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
+        state.figures = await site.figures_probe.answer()
+    state.edge.measure_pool(site.here.pool.get_stats())
+    families = [*of_workers(state.workers), *of_installation(state.figures)]
+    text = await sync_to_thread(shown, state.edge.registry, families)
+    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 @get("/openapi.json", may=ANYBODY, include_in_schema=False, sync_to_thread=False)

@@ -1,6 +1,6 @@
-"""Answers that anybody may request at any rate: the database is queried at most once a second.
+"""Answers that anybody may request at any rate: the database is queried at most once a second, or less often.
 
-Otherwise a public probe would be a way to keep the database busy. Other requests within the second get the cached
+Otherwise a public probe would be a way to keep the database busy. Other requests within that time get the cached
 answer, or wait for the query in progress. If the database does not answer, they wait at most `WAITED_SECONDS_MAX`.
 """
 
@@ -20,15 +20,15 @@ WAITED_SECONDS_MAX = 1.0
 
 
 class Probe(Generic[Answer]):
-    """Calls ``ask``, and caches its answer or refusal for `REMEMBERED_SECONDS`."""
+    """Calls ``ask``, and caches its answer or refusal for ``remembered_seconds``."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], Awaitable[Answer]], remembered_seconds: float = REMEMBERED_SECONDS) -> None:
+        self._ask, self._remembered_seconds = ask, remembered_seconds
         self._known: tuple[float, Answer | LicetError] | None = None
         self._asking: asyncio.Task[None] | None = None
 
     async def answer(self) -> Answer:
-        """The answer, at most a second old; BusyError if none comes in time."""
+        """The answer, no older than it may be; BusyError if none comes in time."""
         known = self._known
         if known is None or known[0] <= monotonic():
             if self._asking is None or self._asking.done():
@@ -44,9 +44,9 @@ class Probe(Generic[Answer]):
         return known[1]
 
     async def _asked(self) -> None:
-        until = monotonic() + REMEMBERED_SECONDS  # counted from before the query
+        until = monotonic() + self._remembered_seconds  # counted from before the query
         try:
             answer: Answer | LicetError = await self._ask()
         except LicetError as error:
             answer = error
-        self._known = (max(until, monotonic() + REMEMBERED_SECONDS / 2), answer)
+        self._known = (max(until, monotonic() + self._remembered_seconds / 2), answer)

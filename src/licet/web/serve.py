@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -29,11 +30,14 @@ from licet.consent import controller
 from licet.errors import RefusedError
 from licet.vault import installation
 from licet.vault.installation import Installation
+from licet.web import workers as worker_parent
 from licet.web.access.connections import BACKLOG, BoundedServer, Connections, bound, bounds_of, protocol, shown
+from licet.web.access.tokens import TokenVerifier
 from licet.web.app import create_app
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
+PIPE_BYTES = 4_096  # what POSIX and Linux write to a pipe in one piece
 FILES_KEPT = 256  # reserved of the files that a process may open: for the database, the keys, the log
 NO_SIGN_IN = (
     "nobody can sign in to the pages, /notice among them: set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE"
@@ -53,8 +57,7 @@ class Lines:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._file.write(line + b"\n")
-            self._file.flush()
+            self._write(line + b"\n")
             return
         if not self._waiting:
             loop.call_soon(self._flush)
@@ -62,19 +65,30 @@ class Lines:
 
     def _flush(self) -> None:
         lines, self._waiting = self._waiting, []
-        self._file.write(b"\n".join([*lines, b""]))
+        piece = bytearray()
+        for line in lines:  # workers share a pipe, which takes no more than so many bytes in one piece
+            if piece and len(piece) + len(line) >= PIPE_BYTES:
+                self._write(piece)
+                piece = bytearray()
+            piece += line + b"\n"
+        self._write(piece)
+
+    def _write(self, piece: bytes | bytearray) -> None:
+        self._file.write(piece)
         self._file.flush()
 
     debug = info = warning = error = critical = msg
 
 
-def log_as_json() -> None:
-    """Configures one JSON object per line. What a traceback would quote is omitted: `problems.note` logs type and
-    place.
+def log_as_json(worker: int | None = None) -> None:
+    """Configures one JSON object per line, with the number of the worker that wrote it. What a traceback would quote is
+    omitted: `problems.note` logs type and place.
     """
     lines = Lines(sys.stdout.buffer)
+    own = {} if worker is None else {"worker": worker}
     structlog.configure(
         processors=[
+            lambda _logger, _level, event: {**own, **event},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line)),
@@ -85,10 +99,10 @@ def log_as_json() -> None:
     )
 
 
-def server(app: ASGIApp, host: str, port: int, settings: Web | None = None) -> uvicorn.Server:
-    """A server that is not started yet."""
+def server(app: ASGIApp, host: str, port: int, settings: Web | None = None, workers: int = 1) -> BoundedServer:
+    """A server that is not started yet, one of ``workers``."""
     settings = settings or Web()
-    connections = Connections(bounds_of(settings, _files() - FILES_KEPT))
+    connections = Connections(bounds_of(settings, _files() - FILES_KEPT, workers))
     config = uvicorn.Config(
         app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
         http=protocol(connections), timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
@@ -118,8 +132,11 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def serve(here: Installation, host: str, port: int, say: Callable[[str], object]) -> None:
-    """Serves until it is interrupted; accepted requests are answered before it ends.
+def serve(
+    here: Installation, host: str, port: int, say: Callable[[str], object], *, workers: int = 1, at: str | None = None
+) -> None:
+    """Serves until it is interrupted; accepted requests are answered before it ends. With several ``workers`` they
+    serve, and this process watches them; ``at`` is then the moment of a simulation.
 
     UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving without one would
     create an installation that nobody configured), and if other machines would reach it and nobody has stated who is
@@ -128,16 +145,24 @@ def serve(here: Installation, host: str, port: int, say: Callable[[str], object]
     installation.policies(here)
     stated(here, host)
     with bound(host, port) as listener:
+        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
+        if not TokenVerifier(here.config.web).configured:
+            say(f"warning: {NO_SIGN_IN}")
+        if workers > 1:
+            log_as_json(worker=0)
+            worker_parent.serve(listener, here.config.data, at, host, workers)
+            return
         log_as_json()
         app = create_app(here, here.config.web, sequencer=True)
-        made = server(app, host, port, here.config.web)
-        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
-        if not app.state.site.tokens.configured:
-            say(f"warning: {NO_SIGN_IN}")
-        # uvicorn raises the signal again after it has stopped, while the installation is still open.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with contextlib.suppress(KeyboardInterrupt):
-            made.run(sockets=[listener])
+        until_interrupted(server(app, host, port, here.config.web), listener)
+
+
+def until_interrupted(made: uvicorn.Server, listener: socket.socket) -> None:
+    """Runs a server until SIGINT or SIGTERM."""
+    # uvicorn raises the signal again after it has stopped, while the installation is still open.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        made.run(sockets=[listener])
 
 
 def _files() -> int:

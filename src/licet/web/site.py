@@ -16,16 +16,15 @@ from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
-import msgspec
 from litestar.concurrency import sync_to_thread
 
 from licet.access import service_keys, sessions
 from licet.access.roles import Service
 from licet.config import Web
 from licet.consent import catalogue
-from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.keys import fence
+from licet.service import installation_figures
 from licet.store.connect import Transaction, snapshot, transaction
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
@@ -35,7 +34,8 @@ from licet.vault.ids import host_hmac
 from licet.vault.installation import Clock, Installation, host_key, utc_now
 from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
 from licet.web.access import oidc
-from licet.web.access.limits import Heavy, Rates
+from licet.web.access.limits import Heavy
+from licet.web.access.rates import Rates
 from licet.web.access.tokens import TokenVerifier
 from licet.web.api import problems
 from licet.web.api.batches import ASKING, WRITING, Batches
@@ -46,31 +46,25 @@ Result = TypeVar("Result")
 ACCOUNTS_REMEMBERED_MAX = 100_000
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
-
-
-class WorkStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What the background work of an installation waits for, for `/metrics`."""
-
-    sweep: sweeper.SweepStanding
-    closures: int
-
-
-def _work(tx: Transaction) -> WorkStanding:
-    return WorkStanding(sweep=sweeper.standing_in(tx), closures=certificates.unlogged_in(tx).closures)
+FIGURES_SECONDS = 15.0  # how old the figures of /metrics may be
 
 
 class Site:
-    """The state of one process. ``wall`` is the clock for tokens and sessions, which no simulation moves."""
+    """The state of one process. ``wall`` is the clock for tokens and sessions, which no simulation moves. ``rates`` is
+    the table that it shares with the other ``workers``.
+    """
 
-    def __init__(self, here: Installation, settings: Web, wall: Clock = utc_now) -> None:
+    def __init__(
+        self, here: Installation, settings: Web, wall: Clock = utc_now, *, workers: int = 1, rates: int | None = None
+    ) -> None:
         self.here, self.settings, self.wall = here, settings, wall
         self.host_key = host_key(here)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = TokenVerifier(settings)
-        self.rates, self.heavy = Rates(), Heavy()
+        self.rates, self.heavy = Rates(rates), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
-        self.work_probe = Probe(lambda: self.reading(_work))
+        self.figures_probe = Probe(lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS)
         self.discovery = oidc.Discovery()
         self.languages = catalogue.known(here.config.languages)
         self._accounts: OrderedDict[bytes, UUID] = OrderedDict()

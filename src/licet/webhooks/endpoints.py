@@ -145,6 +145,32 @@ _EVERY = """
      WHERE p.removed_at IS NULL ORDER BY p.name"""
 
 
+class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
+    """What endpoints have still to be told. ``due_at`` is when the first message that nobody has sent was due."""
+
+    waiting: int
+    due_at: datetime | None
+    failing: int
+    disabled: int
+
+
+def backlog(tx: Transaction, most: int) -> WebhookBacklog:
+    """How far the deliverer is behind; at most ``most`` messages of each endpoint are counted."""
+    row = tx.execute(
+        """SELECT coalesce(sum(w.waiting), 0)::bigint, min(w.due_at), count(*) FILTER (WHERE p.failing_since IS NOT NULL),
+                  count(*) FILTER (WHERE p.disabled_at IS NOT NULL)
+             FROM endpoints p CROSS JOIN LATERAL (
+                  SELECT count(*) AS waiting, min(next_at) AS due_at FROM (
+                    SELECT next_at FROM deliveries d
+                     WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL AND d.next_at IS NOT NULL
+                     ORDER BY next_at LIMIT %s) d) w
+            WHERE p.removed_at IS NULL""",
+        [most],
+    ).fetchone()
+    assert row is not None
+    return WebhookBacklog(waiting=row[0], due_at=row[1], failing=row[2], disabled=row[3])
+
+
 def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen:
     endpoint, name, url, kinds, made_at, failing_since, disabled_at, because, secrets, *counts = row
     waiting, since, blocked, answer, overdue = counts

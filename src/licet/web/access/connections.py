@@ -15,11 +15,13 @@ import asyncio
 import errno
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
 import msgspec
 from uvicorn import Config, Server
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from licet.config import Web
@@ -29,6 +31,8 @@ HEADER_BYTES_MAX = 64 * 2**10
 HEADERS_MAX = 200
 BACKLOG = 1_024
 TICKS = 5  # of a tenth of a second, between two checks for slow connections
+TICK_SECONDS = 0.1
+LEAVE_TICKS_MAX = 200  # longer than an idle connection stays open
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -43,10 +47,10 @@ class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
     answer_seconds: float
 
 
-def bounds_of(settings: Web, files: int) -> ConnectionBounds:
-    """The bounds in ``settings``, as far as the limit on open files allows."""
+def bounds_of(settings: Web, files: int, workers: int = 1) -> ConnectionBounds:
+    """The bounds in ``settings``, as far as the limit on open files allows; each of ``workers`` has its part."""
     return ConnectionBounds(
-        connections_max=max(1, min(settings.connections_max, files)), header_seconds=settings.header_seconds,
+        connections_max=max(1, min(settings.connections_max // workers, files)), header_seconds=settings.header_seconds,
         body_seconds=settings.body_seconds, body_bytes_per_second=settings.body_bytes_per_second,
         answer_seconds=settings.answer_seconds,
     )  # fmt: skip
@@ -56,7 +60,7 @@ class Connections:
     """All connections of a server, by address; for each address, the idle ones, oldest first."""
 
     def __init__(self, bounds: ConnectionBounds) -> None:
-        self.bounds = bounds
+        self.bounds, self.leaving = bounds, False
         self.open: set[Connection] = set()
         self._counts: dict[str, int] = {}
         self._waiting: dict[str, OrderedDict[Connection, None]] = {}
@@ -103,6 +107,12 @@ class Connections:
         if most is not None and self._counts[most] > own:
             return next(iter(self._waiting[most]))
         return next(iter(self._waiting.get(newcomer, ())), None)
+
+    def close_after_answer(self) -> None:
+        """Says to every client, with its next answer, that it was the connection's last."""
+        self.leaving = True
+        for one in self.open:
+            one.say_last()
 
     def close_late(self, now: float, passed: float) -> None:
         """Closes connections that are too slow; ``passed`` is the number of seconds since the last check."""
@@ -182,9 +192,16 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._heads += 1
+        if self._connections.leaving:
+            self.headers.append(CLOSE_HEADER)  # uvicorn repeats it in the response, and closes
         self._body_from, self._body_bytes = self.loop.time(), 0
         self.due = self._body_from + self._connections.bounds.body_seconds
         super().on_headers_complete()
+
+    def say_last(self) -> None:
+        """The response that is under way, if there is one, is the last."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
 
     def on_body(self, body: bytes) -> None:
         if self.transport.is_closing() or self._body_from is None:
@@ -217,13 +234,34 @@ class Connection(HttpToolsProtocol):
 
 
 class BoundedServer(Server):
-    """uvicorn's server, with a check for slow connections twice a second."""
+    """uvicorn's server, with a check for slow connections twice a second. ``each_tick`` is called ten times a second.
+
+    When it ends it closes idle connections at once. With ``leaves_slowly`` it answers one more request on each: a client
+    that is just about to send would lose a request otherwise. For a worker whose successor takes new connections.
+    """
 
     def __init__(self, config: Config, connections: Connections) -> None:
         super().__init__(config)
         self._connections, self._looked = connections, 0.0
+        self.leaves_slowly = False
+        self.each_tick: Callable[[BoundedServer, int], None] = lambda _server, _counter: None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.leaves_slowly:
+            for taking in self.servers:
+                taking.close()
+            for listener in sockets or []:
+                listener.close()
+            self._connections.close_after_answer()
+            for counter in range(LEAVE_TICKS_MAX):  # at least some: what was accepted may not be a connection yet
+                if counter > TICKS and not self._connections.open:
+                    break
+                await asyncio.sleep(TICK_SECONDS)
+                await self.on_tick(counter)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
+        self.each_tick(self, counter)
         now = asyncio.get_running_loop().time()
         if counter % TICKS == 0:
             self._connections.close_late(now, now - self._looked if self._looked else 0.0)

@@ -130,6 +130,7 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
     seen = await site_of(request).gate(holder)
     if seen is None:
         raise not_found()
+    request.app.state.edge.count_gate(seen.gate.value)
     return schema.GateAnswer(
         account=shown(Prefix.account, holder),
         gate=seen.gate,

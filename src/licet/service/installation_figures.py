@@ -1,0 +1,72 @@
+"""The figures of an installation for whoever watches it from outside: what waits, how old the oldest is, what is late.
+
+Each figure is read from an index that holds only what waits, and counted up to `COUNTED_MAX`: none of them costs more
+in a larger installation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import msgspec
+
+from licet.access.roles import StaffRole
+from licet.backup import archives
+from licet.erasure import certificates, epochs, sweeper
+from licet.ledger import sequence
+from licet.service import inbox
+from licet.store.connect import transaction
+from licet.vault import certificate
+from licet.vault.installation import Installation
+from licet.webhooks import endpoints
+
+COUNTED_MAX = 10_000
+AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}  # and `older`
+QUEUES = ("requests", "erasures", "recalls", "misuse", "flags", "holds", "reviews", "signatures")
+_ASKED = {"requests", "erasures", "recalls", "misuse", "flags", "holds", "releases"}  # the sources of these queues
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for people: how much, and how much of it is overdue."""
+
+    waiting: int
+    overdue: int
+
+
+class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures at one time; other times are None where there is nothing to date."""
+
+    at: datetime
+    sweep: sweeper.SweepStanding
+    closures: int
+    log: sequence.Waiting
+    webhooks: endpoints.WebhookBacklog
+    backup: datetime | None
+    rotations: dict[str, datetime | None]
+    erasures: dict[str, int]
+    queues: dict[str, Queue]
+
+
+def figures(here: Installation) -> MonitoringFigures:
+    """All of them now, in some ten short transactions; BusyError without the database."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        sweep, closures = sweeper.standing_in(tx), certificates.unlogged_in(tx).closures
+        log, webhooks = sequence.waiting(tx, COUNTED_MAX), endpoints.backlog(tx, COUNTED_MAX)
+        erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
+    newest = archives.registered(here, 1)
+    return MonitoringFigures(
+        at=at, sweep=sweep, closures=closures, log=log, webhooks=webhooks, erasures=erasures,
+        backup=newest[0].made_at if newest else None, rotations=epochs.status(here).due, queues=_queues(here),
+    )  # fmt: skip
+
+
+def _queues(here: Installation) -> dict[str, Queue]:
+    """What the inbox of staff has, by kind."""
+    sources = [one for one in inbox.SOURCES if one.kind in _ASKED]
+    waiting, overdue = Counter[str](), Counter[str]()
+    for item in inbox.items(here, [StaffRole.auditor], sources):
+        waiting[item.kind] += item.count
+        overdue[item.kind] += item.count if item.overdue else 0
+    return {kind: Queue(waiting=waiting[kind], overdue=overdue[kind]) for kind in QUEUES}

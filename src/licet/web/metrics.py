@@ -1,0 +1,105 @@
+"""What `/metrics` shows: counters and histograms of all workers together, and the state of the installation.
+
+Without workers the counters are in the memory of the process. With workers each keeps its own in a file of one folder,
+which is mapped into memory, and whichever is asked adds up all files. A worker's file outlives it and is continued by
+the next one in its seat, so no counter ever goes back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from licet.service.installation_figures import MonitoringFigures
+from licet.web.worker_channel import WorkersStanding
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client keeps what it shares
+
+
+def share(folder: str, seat: int) -> None:
+    """Keeps the counters of this process in ``folder``, under its seat; before the first one is made."""
+    os.environ[_FOLDER] = folder
+    values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]  # prometheus_client's
+
+
+class AllMetrics:
+    """A registry of one answer: what was counted, and ``families`` beside it."""
+
+    def __init__(self, own: CollectorRegistry, families: Iterable[Metric]) -> None:
+        self._own, self._families = own, families
+
+    def collect(self) -> Iterator[Metric]:
+        if folder := os.environ.get(_FOLDER):
+            yield from MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]  # prometheus_client's
+        else:
+            yield from self._own.collect()
+        yield from self._families
+
+
+def shown(own: CollectorRegistry, families: Iterable[Metric]) -> bytes:
+    """The text of `/metrics`. It may read files: not on an event loop."""
+    return generate_latest(AllMetrics(own, families))
+
+
+def forget(folder: str, seat: int) -> None:
+    """Takes out what a worker that has ended measured, though not what it counted."""
+    mark_process_dead(seat, folder)  # type: ignore[no-untyped-call]  # prometheus_client's
+
+
+def gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
+    """How the processes of this server are."""
+    yield gauge("licet_workers_wanted", "Server processes that should run", standing.wanted)
+    yield gauge("licet_workers_ready", "Server processes that answer", standing.ready)
+    ends = CounterMetricFamily(
+        "licet_worker_ends", "Server processes that ended without being asked to, by reason", labels=["because"]
+    )
+    for because in ("failed", "hung", "killed"):
+        ends.add_metric([because], standing.ends.get(because, 0))
+    yield ends
+
+
+def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
+    """What waits in the installation. A time is in seconds since 1970, 0 where there is nothing to date."""
+    if seen is None:
+        return
+    yield gauge("licet_figures_read_seconds", "When the figures of the installation were read", seen.at.timestamp())
+    meaning = "Segments, feedback and safety copies that a sweep waits to erase until it is approved"
+    yield gauge("licet_sweep_waits", meaning, (seen.sweep.due or 0) if seen.sweep.waits else 0)
+    yield gauge("licet_sweep_ended_seconds", "When a sweep last left nothing that is due", _time(seen.sweep.ended_at))
+    meaning = "Closed accounts that are erased, and are certified when the log has taken their leaves"
+    yield gauge("licet_closures_wait_for_log", meaning, seen.closures)
+    yield gauge("licet_log_waiting", "Entries that wait for the log, counted up to 10,000", seen.log.rows)
+    yield gauge("licet_log_waiting_since_seconds", "The time of the oldest of them", _time(seen.log.since))
+    yield gauge("licet_webhook_waiting", "Messages to endpoints, up to 10,000 for each", seen.webhooks.waiting)
+    yield gauge("licet_webhook_due_seconds", "When the first of them was to be sent", _time(seen.webhooks.due_at))
+    yield gauge("licet_webhook_endpoints_failing", "Endpoints that do not take messages", seen.webhooks.failing)
+    yield gauge("licet_webhook_endpoints_disabled", "Endpoints that are told nothing any more", seen.webhooks.disabled)
+    yield gauge("licet_backup_made_seconds", "When the newest backup was begun", _time(seen.backup))
+    due = {rotation: _time(at) for rotation, at in seen.rotations.items()}
+    yield _by("licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due)
+    meaning = "Erasures that are not finished, by the time since they were asked for, up to 10,000"
+    yield _by("licet_erasures_open", meaning, "age", seen.erasures)
+    waiting = {kind: queue.waiting for kind, queue in seen.queues.items()}
+    overdue = {kind: queue.overdue for kind, queue in seen.queues.items()}
+    yield _by("licet_queue_waiting", "What waits for people, by kind", "kind", waiting)
+    yield _by("licet_queue_overdue", "What of it is overdue", "kind", overdue)
+
+
+def _time(at: datetime | None) -> float:
+    return at.timestamp() if at is not None else 0.0
+
+
+def _by(name: str, meaning: str, label: str, values_by: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for value, figure in values_by.items():
+        family.add_metric([value], figure)
+    return family

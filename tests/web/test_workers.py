@@ -1,0 +1,410 @@
+"""`licet serve --workers N`: one socket, processes that are replaced when they end, and nothing that was acknowledged lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from licet.cli.serve import WORKERS_MAX
+from licet.client import Client, choose, delete, open_account, say
+from licet.errors import LicetError
+from licet.keys.restriction_journal import Journal, RestrictionKind
+from licet.web.access import rates, tokens
+from licet.web.access.rates import BURST_SECONDS, WAYS, Rates
+from licet.web.worker import pool_size
+from licet.web.worker_channel import WorkerChannel, WorkerReport
+from licet.web.workers import Workers
+
+from ..waiting import wait_until
+from .served import TOKEN_KEY
+from .test_serve import LICET, answers, free_port, licet
+
+WORKERS = 2
+
+
+class Served:
+    """A real `licet serve --workers`, and what its parent has logged so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self.process, self.url, self._log = process, url, log
+
+    def lines(self) -> list[dict[str, Any]]:
+        *whole, _ = self._log.read_text("utf-8").split("\n")
+        return [json.loads(line) for line in whole]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line["event"] == event]
+
+    def workers(self) -> set[int]:
+        """The processes that serve now."""
+        found = psutil.Process(self.process.pid).children()
+        return {one.pid for one in found if "licet.web.worker" in " ".join(one.cmdline())}
+
+    def gauge(self, name: str) -> float:
+        text = httpx.get(f"{self.url}/metrics", timeout=600).text
+        return next(float(line.split()[-1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name)
+
+    def wait_ready(self) -> None:
+        def ready() -> bool:
+            try:
+                return self.gauge("licet_workers_ready") == WORKERS
+            except (httpx.TransportError, StopIteration):
+                return False
+
+        wait_until(ready, "every worker is ready", alive=lambda: self.process.poll() is None)
+
+
+class Place:
+    """An installation, and a key for everything that a host does."""
+
+    def __init__(self, data: Path, dsn: str) -> None:
+        data.mkdir()
+        self.data, self.dsn = data, dsn
+        (data / "token.key").write_bytes(TOKEN_KEY)
+        assert licet(data, dsn, "init", "--preset", "article-2025").returncode == 0
+        scopes = [
+            "accounts:write",
+            "turns:write",
+            "conversations:read",
+            "conversations:write",
+            "choices:write",
+            "gate:read",
+        ]
+        words = [word for scope in scopes for word in ("--scope", scope)]
+        self.key = json.loads(licet(data, dsn, "api-key", "create", "host", *words, "--json").stdout)["key"]
+
+    @contextmanager
+    def serving(self, **settings: str) -> Iterator[Served]:
+        port = free_port()
+        command = [*LICET, "serve", "--workers", str(WORKERS), "--data", str(self.data), "--port", str(port)]
+        told = {"LICET_DATABASE_URL": self.dsn, "LICET_WEB__TOKEN_KEY_FILE": str(self.data / "token.key"), **settings}
+        log = self.data / "server.log"
+        with log.open("ab") as out, subprocess.Popen(command, env={**os.environ, **told}, stdout=out) as process:
+            served = Served(process, f"http://127.0.0.1:{port}", log)
+            try:
+                answers(process, served.url)  # type: ignore[arg-type]
+                served.wait_ready()
+                yield served
+            finally:
+                below = psutil.Process(process.pid).children() if process.poll() is None else []
+                process.kill()
+                psutil.wait_procs(below, 600)  # they end by themselves when their parent is gone
+
+    def open(self, url: str) -> None:
+        with Client(url, self.key) as client:
+            client.send(open_account("ana", "pro"))
+            client.send(choose("host:ana", allow=True))
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as conn:
+            return conn.execute(statement).fetchall()
+
+
+@pytest.fixture
+def place(tmp_path: Path, dsn: str) -> Place:
+    return Place(tmp_path / "data", dsn)
+
+
+@contextmanager
+def at_once(*works: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Each work on a thread of its own until the block ends; raises what one of them raised."""
+    stop, errors = threading.Event(), list[BaseException]()
+
+    def run(work: Callable[[threading.Event], None]) -> None:
+        try:
+            work(stop)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=[work], daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(600)
+    assert errors == []
+
+
+def test_sighup_replaces_every_worker_under_load_and_no_request_fails(place: Place) -> None:
+    """Clients keep their connections, open new ones, and do not repeat anything."""
+    statuses: list[int] = []
+
+    def kept(stop: threading.Event) -> None:
+        with httpx.Client(base_url=served.url, headers=head, timeout=600) as client:
+            while not stop.is_set():
+                body = {"account": "host:ana", "conversation": "host:c", "text": "hello"}
+                statuses.append(client.post("/v1/turns", json=body).status_code)
+
+    def fresh(stop: threading.Event) -> None:
+        while not stop.is_set():
+            statuses.append(httpx.get(f"{served.url}/v1/accounts/host:ana/gate", headers=head, timeout=600).status_code)
+
+    head = {"authorization": f"Bearer {place.key}"}
+    with place.serving() as served:
+        place.open(served.url)
+        before = served.workers()
+        with at_once(kept, kept, fresh):
+            served.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(served.told("worker has left")) == WORKERS, "both have left")
+            wait_until(lambda: len(statuses) > 50, "there was load")
+        after = served.workers()
+        assert len(after) == WORKERS
+        assert not before & after
+        assert served.gauge("licet_workers_ready") == WORKERS
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(600) == 0
+    assert set(statuses) <= {200, 201}
+    assert served.told("worker has ended") == []
+    said = [line for line in served.told("answered") if line["route"] == "/v1/turns"]
+    assert len({line["worker"] for line in said}) > 1
+    assert len({line["request"] for line in said}) == len(said)
+
+
+def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_nothing_deleted_returns(
+    place: Place,
+) -> None:
+    """A caller repeats a request whose answer was lost, with its key: it is done once."""
+    said: list[str] = []
+    deleted: list[str] = []
+
+    def talk(stop: threading.Event) -> None:
+        with Client(served.url, place.key, attempts_max=50) as client:
+            while not stop.is_set():
+                n = len(said)
+                answer = client.send(say("host:ana", f"turn {n}", conversation=f"host:c{n}"))
+                assert answer.conversation is not None
+                said.append(answer.conversation)
+                if n % 2:
+                    client.send(delete(answer.conversation, "host:ana"))
+                    deleted.append(answer.conversation)
+
+    def goes_on() -> None:
+        many = len(said) + 5
+        wait_until(lambda: len(said) >= many, "the load goes on")
+
+    with place.serving() as served:
+        place.open(served.url)
+        with at_once(talk):
+            for kills in range(1, 4):
+                goes_on()
+                served.wait_ready()
+                os.kill(min(served.workers()), signal.SIGKILL)
+                wait_until(lambda many=kills: len(served.told("worker has ended")) == many, "it is seen")  # type: ignore[misc]
+            goes_on()
+        served.wait_ready()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(600) == 0
+    assert [line["because"] for line in served.told("worker has ended")] == ["killed"] * 3
+    kept = {
+        f"conv_{row[0].hex}" for row in place.rows("SELECT conversation_id FROM conversations WHERE deleted_at IS NULL")
+    }
+    assert kept == set(said) - set(deleted)
+    assert place.rows(
+        "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE deleted_at IS NULL"
+    ) == [(len(kept),)]
+    journal = Journal(place.data / "restrictions")
+    recorded = {
+        f"conv_{one.conversation.hex}"
+        for one in journal.records()
+        if one.kind is RestrictionKind.deleted and one.conversation
+    }
+    journal.close()
+    assert recorded == set(deleted)
+
+
+def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place: Place) -> None:
+    """Each request has a connection of its own, which any worker may take."""
+    with place.serving(LICET_WEB__PERSON_REQUESTS_PER_MINUTE="1") as served:
+        place.open(served.url)
+        person = {"authorization": f"Bearer {tokens.signed(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"}
+        statuses = [httpx.get(f"{served.url}/v1/me", headers=person, timeout=600).status_code for _ in range(40)]
+        assert set(statuses) == {200, 429}
+        answered = [line for line in served.told("answered") if line["route"] == "/v1/me"]
+        first, *_, last = sorted(datetime.fromisoformat(line["at"]) for line in answered)
+        assert statuses.count(200) <= 3 + (last - first).total_seconds() / 60, "what one worker would allow"
+        assert len({line["worker"] for line in answered}) > 1, "one worker took every request"
+
+        told = licet(place.data, place.dsn, "staff", "bootstrap", "ana@example.org", "--url", served.url).stdout.strip()
+        entered = httpx.post(
+            f"{served.url}/sign-in/link",
+            data={"secret": told.rpartition("/")[2]},
+            headers={"origin": served.url},
+            timeout=600,
+        )
+        cookie = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+        pages = [httpx.get(f"{served.url}/console", headers=cookie, timeout=600).status_code for _ in range(40)]
+        assert set(pages) == {200, 429}, "known to all; and the limit of staff is the same"
+
+        with Client(served.url, place.key) as client:
+            conversation = client.send(say("host:ana", "to be deleted", conversation="host:c")).conversation
+            assert conversation is not None
+            shutil.rmtree(place.data / "restrictions")  # no worker can record a restriction from now on
+            with pytest.raises(LicetError):
+                client.send(delete(conversation, "host:ana"))
+        assert served.process.wait(600) == 70
+    assert "restriction journal" in served.told("every worker is stopped")[0]["because"]
+
+
+# The parent's rules, on programs that do nothing but report
+
+
+STUB = """
+import socket, sys, time
+end = socket.socket(fileno=int(sys.argv[1]))
+end.setblocking(True)
+while True:
+    end.send(sys.argv[2].encode() + b"\\n")
+    time.sleep(0.05)
+"""
+
+
+class Stubs:
+    """Workers of a parent that is in this process; ``report`` is what they say."""
+
+    def __init__(self, count: int) -> None:
+        self.report, self.started, self.now = "{}", list[subprocess.Popen[bytes]](), 1_000.0
+        self.workers = Workers(self.start, count)
+
+    def start(self, _seat: int) -> tuple[subprocess.Popen[bytes], WorkerChannel[WorkerReport]]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-S", "-c", STUB, str(theirs.fileno()), self.report], pass_fds=[theirs.fileno()]
+            )
+        self.started.append(process)
+        return process, WorkerChannel(ours, WorkerReport)
+
+    def step_until(self, holds: Callable[[], bool], what: str, seconds: float = 0.2) -> None:
+        """Steps, with so many seconds between two, until it holds."""
+
+        def stepped() -> bool:
+            self.now += seconds
+            self.workers.step(self.now)
+            return holds()
+
+        wait_until(stepped, what)
+
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        return [one for one in self.started if one.poll() is None]
+
+    def end(self) -> None:
+        for process in self.running():
+            process.kill()
+            process.wait(600)
+
+
+@contextmanager
+def stubs(count: int) -> Iterator[Stubs]:
+    made = Stubs(count)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def test_a_worker_that_hangs_is_killed_and_another_takes_its_place() -> None:
+    with stubs(1) as made, capture_logs() as logged:
+        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
+        made.started[0].send_signal(signal.SIGSTOP)
+        made.step_until(lambda: len(made.started) == 2, "another is started", 5.0)
+        assert made.started[0].wait(600) == -signal.SIGKILL
+    ended = [line for line in logged if line["event"] == "worker has ended"]
+    assert [line["because"] for line in ended] == ["hung"]
+
+
+def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer() -> None:
+    with stubs(1) as made, capture_logs() as logged:
+        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
+        for count in (2, 3, 4):
+            made.started[-1].kill()
+            made.step_until(lambda many=count: len(made.started) == many, "another is started")  # type: ignore[misc]
+    pauses = [line["again_in_seconds"] for line in logged if line["event"] == "worker has ended"]
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+def test_a_reload_whose_replacement_does_not_start_leaves_the_others_as_they_are() -> None:
+    with stubs(2) as made, capture_logs() as logged:
+        made.step_until(lambda: sum(line["event"] == "worker is ready" for line in logged) == 2, "both are ready")
+        made.report = "no report"
+        made.workers.reload()
+        made.step_until(lambda: len(made.started) == 3, "a replacement is started")
+        made.started[2].kill()
+        made.step_until(lambda: any("given up" in line["event"] for line in logged), "it is given up")
+        assert made.started[0].poll() is None
+        assert made.started[1].poll() is None
+
+
+# The table of rates
+
+
+def test_processes_that_share_a_table_allow_together_what_one_would() -> None:
+    code = """
+import sys
+from licet.web.access.rates import Rates
+from licet.web.api.problems import RateLimitedError
+shared, taken = Rates(int(sys.argv[1])), 0
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(8_000):
+    try:
+        shared.take(b"ana", 61_440, 100.0)
+        taken += 1
+    except RateLimitedError:
+        pass
+print(taken)
+"""
+    table = rates.shared_table()
+    try:
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(table)],
+                pass_fds=[table],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            for _ in range(3)
+        ]
+        for one in running:
+            assert one.stdout is not None
+            assert one.stdout.readline() == b"ready\n"
+        for one in running:
+            assert one.stdin is not None
+            one.stdin.write(b"\n")
+            one.stdin.flush()
+        taken = [int(one.communicate(timeout=600)[0]) for one in running]
+    finally:
+        os.close(table)
+    assert sum(taken) == 1_024 * BURST_SECONDS + 1
+
+
+def test_a_full_bucket_forgets_whoever_has_been_idle_longest() -> None:
+    own = Rates()
+    own.take(b"idle", 60, 0.0, 11)
+    for number in range(rates.CALLERS_MAX * 4):  # as many as fill every bucket several times
+        own.take(number.to_bytes(4, "big"), 60, 50.0)
+    own.take(b"idle", 60, 0.0)
+    assert WAYS > 1
+
+
+def test_the_pools_of_all_workers_fit_into_an_ordinary_postgresql() -> None:
+    assert all(pool_size(count) * count <= 80 and pool_size(count) >= 8 for count in range(1, WORKERS_MAX + 1))
