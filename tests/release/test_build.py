@@ -22,8 +22,9 @@ from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import EPOCH
 from licet.release.tally import Tally
-from licet.service import policy_changes
+from licet.service import policy_changes, release_view
 from licet.store.connect import Pool, transaction
+from licet.train import gate_files
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.content import Content
@@ -116,7 +117,7 @@ def test_an_empty_release_is_built_shown_verified_and_loaded(house: House) -> No
     built = build(house)
     check_whole(house, built)
     assert (built.manifest.rows, built.manifest.parts) == (0, ())
-    assert catalog.show_release(house.here, "r").rows_usable_now == 0
+    assert release_view.show(house.here, "r").rows_usable_now == 0
     assert house.rows("r") == []
 
 
@@ -679,3 +680,30 @@ def test_a_turn_of_another_thread_is_no_gap_and_one_that_nobody_opened_is_one_in
         (["main", "answer", "main again", "answer again", "the end"], [4]),
         (["side", "side again"], [1]),
     ]
+
+
+def test_a_release_shown_as_of_a_later_day_withdraws_nothing_for_good(house: House) -> None:
+    """`release show --at` asks what would be so; the rows that end by then are usable until they do."""
+    house.open("ana", allow=True)
+    house.talk("ana", "a1")
+    house.talk("ana", "a2")
+    build(house)
+    later = msgspec.structs.replace(house.here, clock=lambda: house.now + 3_000 * DAY)
+    assert [release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)] == [2, 0, 2]
+    assert house.query("SELECT count(*) FROM withdrawn") == [(0,)]
+    gate_files.bring_up_all(house.here)
+    house.about(do.Delete, "ana", "a1")
+    assert [release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)] == [1, 0, 1]
+    assert house.query("SELECT cardinality FROM withdrawn") == [(0,)], "only what keeps the rows up writes them"
+
+
+def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(house: House) -> None:
+    house.open("ana", allow=True)
+    for n in range(12):
+        house.talk("ana", f"a{n}")
+    build(house)
+    gate_files.bring_up_all(house.here)
+    house.about(do.Delete, "ana", "a3")
+    assert release_view.show(house.here, "r").rows_usable_now == 11
+    ((known,),) = house.query("SELECT count(*) FROM journal j JOIN withdrawn w ON j.position > w.position WHERE j.ends")
+    assert known == 1, "one ending since: the row that it touched is decided, and no other"

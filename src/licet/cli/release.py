@@ -104,8 +104,10 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
     \b
     Example:  licet release show tuesday
     """
+    from licet.service import release_view  # here, as above
+
     with opened(data, at) as here:
-        seen = catalog.show_release(here, name)
+        seen = release_view.show(here, name)
         since = signatures.standing(here, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
         show(

@@ -77,13 +77,14 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
         chats = sketches.signatures(["" if c else "\n".join(t) for c, t in zip(code, said, strict=True)], self.key)
         turns = [text if c else "" for c, texts in zip(code, said, strict=True) for text in texts]
         sizes = [len(texts) for texts in said]
+        exact = [sketches.exact_each(texts, self.key) for texts in said]
         places = zip(column(batch, "account"), column(batch, "name"), strict=True)
         return adding(
             batch,
             order=(BINARY, [place(account, name) for account, name in places]),
-            whole=(BINARY, [sketches.exact(texts, self.key) for texts in said]),
+            whole=(BINARY, [whole for whole, _ in exact]),
             whole_signature=(BINARY, chats),
-            turns=(BINARIES, [[sketches.exact([text], self.key) for text in texts] for texts in said]),
+            turns=(BINARIES, [each for _, each in exact]),
             weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
             turn_signatures=(BINARIES, list(parted(sketches.signatures(turns, self.key), sizes))),
         )

@@ -30,7 +30,8 @@ WORD_COUNTS_MAX = 5  # how often one word may count: a text of nothing but `y` i
 SHARE_MIN = 0.08  # of the words read; running text has 0.2 and more
 LEAD_MIN = 1.2  # over the next best language
 CODE_MIN = 0.25
-MARKS_MIN = 0.02
+MARKS_MIN = 0.02  # of the words
+MARKS_LEAST = 2
 
 
 class Topic(StrEnum):
@@ -89,6 +90,8 @@ _SCRIPTS = [
 _SCRIPT_MIN = 0.15  # of the letters; Japanese prose has about half of its letters in kana
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+")
+# Each byte of ASCII as it is if it is a letter in lower case, and a blank if not.
+_LETTERS_APART = bytes(byte if chr(byte).isalpha() and byte < 128 else 32 for byte in range(256))
 _CODE_LINE = re.compile(
     r"""^(?:\s*(?:def|class|import|from|return|if|for|while|elif|else|try|except|with|function|const|let|var|public
         |private|static|fn|impl|struct|enum|use|package|func|SELECT|INSERT|UPDATE|CREATE|\#include|\$\s|sudo|git|pip
@@ -108,8 +111,7 @@ def language(texts: Sequence[str]) -> str:
         return told
     scores: dict[str, float] = defaultdict(float)
     each = max(WORDS_READ_MAX // max(len(texts), 1), 1)
-    said = (turn[:READ_CHARS_MAX].lower() for turn in texts[:WORDS_READ_MAX])
-    found = [word for turn in said for word in _first_words(turn, each)]
+    found = [word for turn in texts[:WORDS_READ_MAX] for word in _first_words(turn[:READ_CHARS_MAX].lower(), each)]
     for word, count in Counter(filter(_WEIGHTS.__contains__, found)).items():
         for code, weight in _WEIGHTS[word].items():
             scores[code] += weight * min(count, WORD_COUNTS_MAX)
@@ -122,6 +124,9 @@ def language(texts: Sequence[str]) -> str:
 
 
 def _first_words(text: str, count: int) -> list[str]:
+    """The first ``count`` runs of letters of a text in lower case."""
+    if text.isascii():  # a tenth of the time of the expression, which is the same there
+        return text.encode().translate(_LETTERS_APART).decode().split(None, count)[:count]
     if len(text) <= 16 * count:
         return _WORD.findall(text)[:count]
     return [match[0] for match in islice(_WORD.finditer(text), count)]
@@ -135,9 +140,12 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and sum(map(len, _code(lines))) >= CODE_MIN * sum(map(len, lines)):
         return Topic.coding
+    marks = len(_MARK.findall(text))
+    if marks < MARKS_LEAST:
+        return Topic.other
     written = unspaced(text)
     said = len(text.split()) + (round(written.words) if written else 0)
-    return Topic.reasoning if said and len(_MARK.findall(text)) >= max(2, MARKS_MIN * said) else Topic.other
+    return Topic.reasoning if said and marks >= MARKS_MIN * said else Topic.other
 
 
 def _code(lines: Sequence[str]) -> list[str]:

@@ -42,11 +42,24 @@ def normalised(text: str) -> bytes:
 
 def exact(texts: Sequence[str], key: bytes) -> bytes:
     """Eight bytes for ``texts``, in order, told apart from any other division of the same letters."""
-    digest = blake2b(key=key, digest_size=8, person=b"licet exact 1")
+    return exact_each(texts, key)[0]
+
+
+def exact_each(texts: Sequence[str], key: bytes) -> tuple[bytes, list[bytes]]:
+    """`exact` of ``texts``, and of each of them by itself."""
+    whole, each = _digest(key), []
     for text in texts:
-        whole = normalised(text)
-        digest.update(len(whole).to_bytes(8, "little") + whole)
-    return digest.digest()
+        own = normalised(text)
+        part = len(own).to_bytes(8, "little") + own
+        whole.update(part)
+        digest = _digest(key)
+        digest.update(part)
+        each.append(digest.digest())
+    return whole.digest(), each
+
+
+def _digest(key: bytes) -> blake2b:
+    return blake2b(key=key, digest_size=8, person=b"licet exact 1")
 
 
 def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:

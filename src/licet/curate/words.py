@@ -43,7 +43,7 @@ def _lower() -> NDArray[np.uint8]:
     return table
 
 
-_LOWER = _lower()
+_LOWER = _lower().tobytes()
 
 
 class Words:
@@ -62,7 +62,7 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     """The words of the texts that lie in ``data`` one after the other, text ``i`` at ``ends[i-1]:ends[i]``."""
     if len(data) > CHUNK_BYTES_MAX:
         raise UsageError(f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`", "pass fewer texts at once")
-    lowered = _LOWER[data]
+    lowered = np.frombuffer(data.tobytes().translate(_LOWER), np.uint8)  # a third of the time of an index of arrays
     inside = lowered != 0
     starts = inside.copy()
     starts[1:] &= ~inside[:-1]

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -150,7 +150,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def sha256(self) -> bytes:
         """The hash of its `text`."""
-        return hashlib.sha256(self.text()).digest()
+        return _sha256(self)
 
 
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +195,12 @@ def joint_terms(versions: Sequence[Policy]) -> JointTerms:
         },
         asked={purpose: asked.question for asked in now.questions for purpose in asked.covers},
     )
+
+
+@lru_cache(maxsize=256)
+def _sha256(policy: Policy) -> bytes:
+    """Remembered, because every row of a release names the version that it was decided under."""
+    return hashlib.sha256(policy.text()).digest()
 
 
 class Policies:

@@ -657,5 +657,5 @@ def _size(message: RowMessage) -> int:
 
 def _text_bytes(message: RowMessage) -> int:
     """The bytes of what was said: the text, and the names and arguments of tools."""
-    calls = sum(len(c.name.encode()) + len(c.arguments.encode()) for c in message.tool_calls)
-    return len(message.content.encode()) + len(message.name.encode()) + calls
+    said = [message.content, message.name, *(text for c in message.tool_calls for text in (c.name, c.arguments))]
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in said)

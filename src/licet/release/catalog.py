@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
-import msgspec
-
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.release import diff as diffs
@@ -40,15 +38,6 @@ def without_names(here: Installation) -> list[str]:
     return found
 
 
-class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, as described by its folder and by the database."""
-
-    folder: Path
-    manifest: manifest.ReleaseManifest
-    state: str
-    rows_usable_now: int
-
-
 def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     """The folder and the record of a release, by its name or by any folder that holds a copy of it."""
     own = here.config.releases / name
@@ -61,14 +50,6 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     if known is None:
         raise NotFoundError(f"no release `{name}`", "`licet status` lists the releases")
     raise NotFoundError(f"the folder of release `{name}` is not at `{own}`", "name the folder instead")
-
-
-def show_release(here: Installation, name: str) -> ReleaseSeen:
-    """A release, and how many of its rows may be used now."""
-    folder, known = find_release(here, name)
-    promised, _ = manifest.read(folder)
-    usable = sum(map(len, usable_rows(here, promised))) if known.state == "sealed" else 0
-    return ReleaseSeen(folder=folder, manifest=promised, state=known.state, rows_usable_now=usable)
 
 
 LEASED_ROWS_MAX = 2_000

@@ -1,4 +1,4 @@
-"""The background work of the server: sweep, key rotation, recalls, and what ends by itself."""
+"""The background work of the server: sweep, key rotation, recalls, withdrawn rows, and what ends by itself."""
 
 from __future__ import annotations
 
@@ -47,8 +47,15 @@ def _recall(here: Installation) -> None:
     recipients.recall_ended(here)
 
 
+def _withdraw(here: Installation) -> None:
+    from licet.train import gate_files  # here, as above
+
+    gate_files.bring_up_all(here)
+
+
 _WORK: dict[str, Callable[[Installation], object]] = {
     "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
+    "withdrawn": _withdraw,
 }  # fmt: skip
 
 

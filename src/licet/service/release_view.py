@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
 from licet.erasure import certificates
 from licet.erasure.certificates import HandoutSeen
-from licet.release import manifest, registry
+from licet.release import catalog, manifest, registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
 from licet.train import export_files, gate_files, lineage, model_registry
@@ -18,6 +19,23 @@ from licet.train.gate_files import LeasesGiven
 from licet.train.lineage import Affected
 from licet.train.model_registry import RecordedModel
 from licet.vault.installation import Installation
+
+
+class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A release, as described by its folder and by the database."""
+
+    folder: Path
+    manifest: manifest.ReleaseManifest
+    state: str
+    rows_usable_now: int
+
+
+def show(here: Installation, name: str) -> ReleaseSeen:
+    """A release by its name or a folder, and how many of its rows may be used now."""
+    folder, known = catalog.find_release(here, name)
+    promised, _ = manifest.read(folder)
+    usable = promised.rows - len(export_files.gone_rows(here, known.release_id)) if known.state == "sealed" else 0
+    return ReleaseSeen(folder=folder, manifest=promised, state=known.state, rows_usable_now=usable)
 
 
 class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -304,7 +304,7 @@ def gone_rows(here: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
     at = here.clock()
     known = gate_files.sealed(here, release)
-    return BitMap.deserialize(withdrawn_rows.brought_up(here.pool, known, policies(here), at, at).bitmap)
+    return withdrawn_rows.standing(here.pool, known, policies(here), at)
 
 
 def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Export:

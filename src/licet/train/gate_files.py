@@ -74,6 +74,16 @@ def sealed(here: Installation, release_id: UUID) -> Release:
     return known
 
 
+def bring_up_all(here: Installation) -> None:
+    """Brings up the withdrawn rows of every sealed release, so that whoever asks next waits only for what changed."""
+    with transaction(here.pool) as tx:
+        made = [one for one in registry.every(tx) if one.state == "sealed"]
+    if made:  # without one there may be no policy
+        known, at = policies(here), here.clock()
+        for release in made:
+            withdrawn_rows.brought_up(here.pool, release, known, at, at)
+
+
 class Publisher:
     """States which rows of a release were withdrawn. Thread-safe; the decision is at most `REMEMBERED_SECONDS` old,
     however many nodes ask, and each head is signed anew.

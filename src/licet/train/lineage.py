@@ -212,7 +212,7 @@ def affected(here: Installation, since: datetime | None = None, recipe: str | No
     result: list[Affected] = []
     for release_id, of in found:
         release = gate_files.sealed(here, release_id)
-        gone = BitMap.deserialize(withdrawn_rows.brought_up(here.pool, release, known, at, at).bitmap)
+        gone = withdrawn_rows.standing(here.pool, release, known, at)
         with transaction(here.pool) as tx:
             result += [one for model in of if (one := _affected(tx, model, release_id, gone, since, at)) is not None]
     return sorted(result, key=lambda one: (-one.withdrawn, one.model))

@@ -8,6 +8,9 @@ Only rows that can have changed are decided again: those touched by an ending in
 whose end date is near. All rows are decided the first time, once a day, and when a policy version is added or comes into force.
 The position in the journal is read while no ending is in progress, so that none is missed. That lock is held only for this
 read, and never while rows are decided.
+
+`brought_up` keeps what it decided, for heads that are signed. `standing` keeps nothing: it may be asked as of any moment, a
+later one too, whose withdrawals must not become true by the question.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from pyroaring import BitMap
 from licet.policy.file import Policies
 from licet.release.live_leases import ROW_ENDS
 from licet.release.registry import Release
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import Pool, Transaction, snapshot, transaction
 from licet.train.bitmap import packed
 from licet.vault import account_journal, population
 
@@ -86,6 +89,20 @@ def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, u
         return _advance(tx, release, policies, under, at, until, position)
 
 
+def standing(pool: Pool, release: Release, policies: Policies, at: datetime) -> BitMap:
+    """The rows that are withdrawn at ``at``, decided from what `brought_up` kept last; nothing is kept of it.
+
+    It costs what has changed since, whatever the size of the release, while somebody brings it up once a day.
+    """
+    with snapshot(pool) as tx:
+        known = _read(tx, release.release_id) or WithdrawnRows(
+            number=0, position=0, decided_under=b"", horizon=at, due={}, bitmap=packed([]), rows=0
+        )
+        position = account_journal.last_position(tx)
+        under = _hash_of(policies, at)
+        return BitMap.deserialize(_decided(tx, release, policies, known, under, at, at, position).bitmap)
+
+
 def _advance(
     tx: Transaction, release: Release, policies: Policies, under: bytes, at: datetime, until: datetime, position: int
 ) -> WithdrawnRows:
@@ -98,6 +115,17 @@ def _advance(
     )
     known = _read(tx, release.release_id, lock=True)
     assert known is not None
+    result = _decided(tx, release, policies, known, under, at, until, position)
+    if result != known:
+        _write(tx, release.release_id, result, at, result.number > known.number)
+    return result
+
+
+def _decided(
+    tx: Transaction, release: Release, policies: Policies, known: WithdrawnRows, under: bytes, at: datetime,
+    until: datetime, position: int,
+) -> WithdrawnRows:  # fmt: skip
+    """``known`` with what can have changed decided again."""
     values = population.parameters(policies, release.purpose, at) | {"release": release.release_id}
     if known.decided_under == under and until < known.horizon:
         touched = {} if position <= known.position else {"after": known.position, "to": position}
@@ -119,13 +147,10 @@ def _advance(
         elif end < horizon:
             due[ordinal] = end
     grown = len(gone) > before
-    result = WithdrawnRows(
+    return WithdrawnRows(
         number=known.number + grown, position=max(position, known.position), decided_under=under, horizon=horizon,
         due=due, bitmap=packed(gone) if grown else known.bitmap, rows=len(gone),
     )  # fmt: skip
-    if result != known:
-        _write(tx, release.release_id, result, at, grown)
-    return result
 
 
 def _ends_of(tx: Transaction, values: dict[str, object], ordinals: list[int]) -> Iterable[tuple[int, datetime | None]]:

@@ -20,7 +20,7 @@ from licet.keys.material import (
     AccountKeys,
     KeyMaterial,
     turn_place,
-    unseal,
+    unseal_each,
     unwrap_account_keys,
     unwrap_slot,
 )
@@ -159,15 +159,19 @@ def _unsealed(
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
     found: dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]] = {}
     for where in (CopyPlace.vault, CopyPlace.safety):
-        mine = [permit for permit in permits if permit.place is where]
-        if mine:
-            found |= _found(tx, keyring, mine, where)
-    for permit in permits:
-        key, sealed = found[permit.place, permit.conversation, permit.turn]
-        place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
-        if permit.place is CopyPlace.safety:
-            place = b"y" + place
-        yield permit, key, unseal(key, sealed, place)
+        there = [permit for permit in permits if permit.place is where]
+        if there:
+            found |= _found(tx, keyring, there, where)
+    mine = [found[permit.place, permit.conversation, permit.turn] for permit in permits]
+    opened = unseal_each((key, sealed, _place(permit)) for permit, (key, sealed) in zip(permits, mine, strict=True))
+    for permit, (key, _), envelope in zip(permits, mine, opened, strict=True):
+        yield permit, key, envelope
+
+
+def _place(permit: Permit) -> bytes:
+    """The associated data of what the permit opens."""
+    place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
+    return b"y" + place if permit.place is CopyPlace.safety else place
 
 
 # Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a

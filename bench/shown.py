@@ -1,0 +1,73 @@
+"""Showing a release by the number of its rows, and where the rows were decided when: `python -m bench shown [TURNS ...]`.
+
+First with none of its rows decided yet, beside asking for a lease of every row, as a load does and as `release show` did
+before; then while the server keeps the rows up, and one conversation was deleted since. Processor time of the process
+and of the database.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from bench import NO_NAMES, Row
+from bench.building import NOW, fill, spent
+from licet.config import Configuration
+from licet.curate import release_build
+from licet.policy.file import preset
+from licet.release import catalog
+from licet.service import policy_changes, release_view
+from licet.store.connect import transaction
+from licet.train import gate_files
+from licet.vault import commands, installation, verbs
+
+WORDS_A_TURN = 8
+TIMES = 5
+
+
+def main(arguments: list[str]) -> list[Row]:
+    """Rows of what, figure, floor and ratio."""
+    return [row for turns in [int(a) for a in arguments] or [2_000, 20_000] for row in _shown(turns)]
+
+
+def _shown(turns: int) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        config = Configuration(data=Path(folder), curate=NO_NAMES)
+        with installation.installation(config, lambda: NOW) as here:
+            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            fill(here, turns, Random(1), WORDS_A_TURN)
+            built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
+            release_view.show(here, "bench")  # warm
+            leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
+            undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
+            gate_files.bring_up_all(here)
+            _delete_one(here)
+            kept = _milliseconds(here, lambda: release_view.show(here, "bench"))
+    what = f"release of {built.rows:,} rows shown, undecided, ms, beside a lease of every row"
+    return [
+        Row(what, f"{undecided:.1f}", f"{leased:.1f}", f"{leased / undecided:.1f}"),
+        Row("  kept up, one conversation deleted since, ms", f"{kept:.1f}", f"{leased:.1f}", f"{leased / kept:.1f}"),
+    ]
+
+
+def _delete_one(here: installation.Installation) -> None:
+    with transaction(here.pool) as tx:
+        row = tx.execute("SELECT account_id, conversation_id FROM release_rows ORDER BY ordinal LIMIT 1").fetchone()
+    assert row is not None
+    verbs.tell(here, [commands.Delete(account=row[0], conversation=row[1], at=NOW)])
+
+
+def _milliseconds(here: installation.Installation, run: Callable[[], object]) -> float:
+    before = sum(spent(here))
+    for _ in range(TIMES):
+        run()
+    return 1e3 * (sum(spent(here)) - before) / TIMES
+
+
+if __name__ == "__main__":
+    for row in main(sys.argv[1:]):
+        sys.stdout.write(f"| {' | '.join(row)} |\n")
