@@ -119,6 +119,38 @@ def honest() -> World:
     return world
 
 
+# The release whose rows this one carries: what its leaf tells, and what is said of it.
+BASE_LEAF = {
+    "release": "1" * 32, "purpose": PURPOSE, "version": 1, "position": 30, "rows": 7, "root": "2" * 64,
+    "manifest_sha256": "3" * 64,
+}  # fmt: skip
+BASE = {"release": "1" * 32, "root": "2" * 64, "rows": 7, "carried": 5, "rebuilt": 3, "dropped": 2}
+BASE_CHANGES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"carried": 6}, "carried and rebuilt"), ({"rebuilt": 2}, "carried and rebuilt"), ({"dropped": 1}, "carried and rebuilt"),
+    ({"carried": 8, "rebuilt": 0, "dropped": 0, "rows": 8}, "a release that was sealed before it"),
+    ({"root": "4" * 64}, "a release that was sealed before it"), ({"release": "no"}, "fields of a manifest"),
+    ({"note": 1}, "fields of a manifest"), ({"carried": -1}, "fields of a manifest"),
+)  # fmt: skip
+
+
+def based(world: World) -> World:
+    """The same release, of which rows were carried from one that was sealed an hour before."""
+    world.told.append(("release_sealed", "2026-03-05T11:00:00Z", None, dict(BASE_LEAF)))
+    world.manifest["base"] = dict(BASE)
+    return world
+
+
+def base_lies() -> Iterator[Lie]:
+    """What is said of the release that rows were carried from, and what was told of it."""
+    for number, (change, promise) in enumerate(BASE_CHANGES):
+        yield Lie("manifest, base", f"another, {number}", promise,
+                  by_operator(lambda w, change=change: based(w).manifest["base"].update(change)))  # fmt: skip
+    yield Lie("manifest, base", "of another purpose", "a release that was sealed before it",
+              by_operator(lambda w: based(w).told[-1][3].update(purpose="improve_models")))  # fmt: skip
+    yield Lie("manifest, base", "sealed after it", "tells of its base",
+              by_operator(lambda w: w.after.append(based(w).told.pop())))  # fmt: skip
+
+
 def contents(world: World) -> dict[str, Any]:
     """What the rows contain: of so few accounts, no value is named. Releases of before questions did not count it."""
     turns = world.counts["included"]
@@ -603,5 +635,7 @@ def without_the_last_row() -> World:
 
 @cache
 def every() -> tuple[Lie, ...]:
-    tables = (decision_lies(False), decision_lies(True), tree_lies(), manifest_lies(), content_lies(), carrier_lies())
+    tables = (
+        decision_lies(False), decision_lies(True), tree_lies(), manifest_lies(), content_lies(), base_lies(), carrier_lies(),
+    )  # fmt: skip
     return tuple(lie for table in tables for lie in table)

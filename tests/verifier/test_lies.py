@@ -34,6 +34,11 @@ def test_everything_honest_passes() -> None:
     assert everything().findings() == []
 
 
+def test_an_honest_release_that_names_its_base_passes() -> None:
+    shown = release_lies.by_operator(release_lies.based)()
+    assert shown.findings() == shown.findings(shipped()) == []
+
+
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: f"{lie.place}: {lie.operation}")
 def test_a_lie_is_found_beside_its_honest_twin(lie: Lie) -> None:
     shown = lie.shown()

@@ -28,19 +28,22 @@ def release() -> None:
 @click.option(
     "--misuse", "model", type=click.Path(path_type=Path), help="A misuse classifier whose score is added to each row."
 )
+@click.option("--from", "base", help="An earlier release: rows that nothing changed are carried from it.")
 @click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
 @answer_options
 def release_build(
-    name: str, purpose: str, folder: Path | None, model: Path | None, afresh: bool, data: Path | None, at: str | None,
-    as_json: bool,
+    name: str, purpose: str, folder: Path | None, model: Path | None, base: str | None, afresh: bool,
+    data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Seals every turn that may be used into a release.
 
     An interrupted build leaves nothing that can be read; the same command continues after the last complete part. Exits
-    1 if no row may be used, with the number of turns for each reason.
+    1 if no row may be used, with the number of turns for each reason. With `--from` every turn is decided again, but only
+    what changed is curated again; if nothing can be carried, the build says why and is whole.
 
     \b
     Example:  licet release build tuesday --purpose improve_models
+              licet release build wednesday --purpose improve_models --from tuesday
               licet release build tuesday --purpose improve_models --afresh
     """
     from licet.curate import release_build as builder  # here: a release is shown and signed without what curates
@@ -49,7 +52,7 @@ def release_build(
         task = bar.add_task("deciding", total=answers.turns_kept(here))
         built = builder.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
-            says=bar.console.print, afresh=afresh, scorers=safety.scorers(model),
+            says=bar.console.print, afresh=afresh, scorers=safety.scorers(model), base=base,
         )  # fmt: skip
         bar.stop()
         resumed = "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"
@@ -91,6 +94,8 @@ def _release_text(folder: Path, promised: ReleaseManifest) -> str:
     replaced = promised.deidentification.counts
     if replaced:
         lines.append("replaced   " + ", ".join(f"{count} {kind}" for kind, count in replaced.items()))
+    if (base := promised.base) is not msgspec.UNSET:
+        lines.append(f"base       {base.carried:,} rows carried, {base.rebuilt:,} built, {base.dropped:,} left behind")
     lines.append(f"root       {promised.root}")
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from licet.curate import deidentify, detect, engine_settings, rules
 from licet.errors import UsageError
+from licet.release import catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.store import statistics
 from licet.vault.installation import Installation, policies
@@ -46,19 +47,20 @@ def counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mappi
 def build_release(
     here: Installation, *, name: str, purpose: str, folder: Path | None = None,
     progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    afresh: bool = False, scorers: Sequence[Scorer] = (),
+    afresh: bool = False, scorers: Sequence[Scorer] = (), base: str | None = None,
 ) -> BuildResult:  # fmt: skip
     """Builds and seals a release into ``folder``, by default beside the others of the installation.
 
     A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
     ``says`` is told which, and why.
+    ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated again (`release.base`).
     ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
-        afresh=afresh,
+        afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,
     )  # fmt: skip
     engine_settings.hold_to_notices(here, policies(here))
     statistics.gather(here.pool)

@@ -23,6 +23,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -49,6 +50,7 @@ from licet.release import (
     row_counts,
     sketch_source,
 )
+from licet.release.base import BaseRelease, BaseSettings, ThreadSources, why_whole
 from licet.release.contents import RowFigures
 from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
@@ -64,6 +66,7 @@ from licet.release.live_leases import verdicts
 from licet.release.manifest import (
     PROOF_FOLDER,
     PROOF_NAMES,
+    BasePin,
     Counts,
     CurationPin,
     Deidentification,
@@ -74,10 +77,10 @@ from licet.release.manifest import (
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
 from licet.release.quality_counts import JudgedRows
-from licet.release.registry import Release, RowSource, RowSources
+from licet.release.registry import Release, RowSources
 from licet.release.resume import ResumedBuild
 from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ROW_BYTES_MAX, Labels, ReleaseRow, RowMessage
+from licet.release.rows import ROW_BYTES_MAX, Labels, ReleaseRow, RowMessage, surrogates_mark
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
@@ -104,6 +107,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed release and its folder. ``lock_seconds`` is the longest time that endings had to wait for the seal.
 
     ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an uninterrupted build.
+    ``whole_because``: why nothing was carried from the base that was named.
     """
 
     folder: Path
@@ -111,11 +115,13 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     lock_seconds: float
     resumed_from: int | None = None
+    whole_because: str = ""
 
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that build is
-    resumed, or discarded with ``afresh``.
+    resumed, or discarded with ``afresh``. ``base`` is a release whose rows are carried where nothing changed, with its
+    folder.
     """
 
     name: str
@@ -123,6 +129,7 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     software: str
     afresh: bool = False
+    base: tuple[Path, Release] | None = None
 
 
 class Builder:
@@ -139,6 +146,8 @@ class Builder:
         self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
         self._curation = curation or Plain(cleaner)
         self._survey: SurveyProtocol | None = None
+        self._base: BaseRelease | None = None
+        self._whole_because = ""
         self._tally = Tally()
         self._end = End(page=0, rows=0, place=START)  # of the last page
         self._lock_seconds = 0.0
@@ -152,7 +161,24 @@ class Builder:
             lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
             if lock is None or not lock[0]:
                 raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
-            return self._build(order)
+            with ExitStack() as files:
+                self._base = self._carry_from(order, files)
+                return msgspec.structs.replace(self._build(order), whole_because=self._whole_because)
+
+    def _carry_from(self, order: BuildOrder, files: ExitStack) -> BaseRelease | None:
+        """The base, open; None if there is none, or if nothing of it can be carried, which is reported with the reason."""
+        if order.base is None:
+            return None
+        wanted = BaseSettings(
+            purpose=order.purpose, plan=self._curation.plan, software=order.software, rules=self._cleaner.sha256,
+            names=self._curation.found_by.names,
+        )  # fmt: skip
+        folder, known = order.base
+        promised, self._whole_because = why_whole(folder, known, wanted)
+        if promised is None:
+            self._says(f"builds whole, nothing is carried from `{known.name}`: {self._whole_because}")
+            return None
+        return files.enter_context(BaseRelease(folder, known, promised, self._says))
 
     def _build(self, order: BuildOrder) -> BuildResult:
         at = self._clock()
@@ -165,7 +191,10 @@ class Builder:
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
         verbs.advance(self._pool, self._policies, at)  # so the journal has these changes before the pin
-        made = BuildSettings(plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part)
+        made = BuildSettings(
+            plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part,
+            base=self._base.known.release_id if self._base is not None else None,
+        )  # fmt: skip
         taken = self._take_up(known, order, made, at) if known else None
         if taken is not None:
             with Proofs(order.folder, taken.release.release_id, order.purpose, self._keyring.random) as proofs:
@@ -291,7 +320,7 @@ class Builder:
         sketch_source.enter_rows(passes, duplicates, survey, release.release_id, last)
         if survey is not None:
             self._says("looks for duplicates before names")
-            sketch_source.look_ahead(passes, self._curation, duplicates, survey, last)
+            sketch_source.look_ahead(passes, self._curation, duplicates, survey, last, self._base)
             self._survey = survey
 
     # Reading
@@ -317,7 +346,7 @@ class Builder:
         """The rows of a page, registered, and what is stored about it."""
         self._progress(page.turns)
         first, replaced = self._tally.rows, Counter[str]()
-        rows = list(self._rows_of(release, page, page.threads(tx, self._keyring), replaced))
+        rows = list(self._rows_of(tx, release, page, page.threads(tx, self._keyring), replaced))
         registry.add_rows(tx, release.release_id, [sources for _, sources in rows])
         self._register(tx, release, [sources for _, sources in rows], at)
         self._prove(tx, release, page, rows, proofs)
@@ -326,7 +355,8 @@ class Builder:
         came_to = KeptPage(
             candidates=page.turns, dropped=dropped, replaced=replaced, splits=self._tally.splits[first:],
             candidate_lines=proofs.candidate_lines, row_lines=proofs.row_lines,
-            figures=tuple(self._tally.contents.rows_from(first)), judged=page.judged,
+            carried=self._tally.carried[first:], figures=tuple(self._tally.contents.rows_from(first)),
+            judged=page.judged,
         )  # fmt: skip
         return [sealed for sealed, _ in rows], came_to
 
@@ -353,15 +383,16 @@ class Builder:
         proofs.page(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
 
     def _rows_of(
-        self, release: Release, page: DecisionPage, threads: Sequence[Thread], replaced: Counter[str]
+        self, tx: Transaction, release: Release, page: DecisionPage, threads: Sequence[Thread], replaced: Counter[str]
     ) -> Iterator[tuple[SealedRow, RowSources]]:
         """The rows that curation leaves of a page; its replacements are counted in ``replaced``."""
         if self._survey is not None:
             threads = list(self._not_lost(page, threads, self._survey))
-        curated = self._curation.curate([thread.document for thread in threads])
+        carried = self._base.carried(tx, threads) if self._base is not None else {}
+        curated = self._curated(threads, carried)
         page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
         self._tally.quality.add(page.judged)
-        for thread, made in zip(threads, curated, strict=True):
+        for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
             if made.dropped:
                 page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
                 continue
@@ -370,7 +401,20 @@ class Builder:
             if sum(map(_size, messages)) > ROW_BYTES_MAX:
                 page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
                 continue
+            self._tally.carried.append(number in carried)
             yield self._seal_row(release, thread, messages, made)
+
+    def _curated(self, threads: Sequence[Thread], carried: Mapping[int, Curated]) -> list[Curated]:
+        """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
+        anew = iter(self._curation.curate([one.document for n, one in enumerate(threads) if n not in carried]))
+        if not carried:
+            return list(anew)
+        known = [one.document for n, one in enumerate(threads) if n in carried]
+        sketches = iter(self._curation.duplicates.sketch(known) if self._curation.duplicates is not None else ())
+        return [
+            msgspec.structs.replace(carried[n], sketch=next(sketches, None)) if n in carried else next(anew)
+            for n in range(len(threads))
+        ]
 
     @staticmethod
     def _not_lost(page: DecisionPage, threads: Sequence[Thread], survey: SurveyProtocol) -> Iterator[Thread]:
@@ -384,31 +428,23 @@ class Builder:
         self, release: Release, thread: Thread, messages: tuple[RowMessage, ...], curated: Curated
     ) -> tuple[SealedRow, RowSources]:
         row, said = thread.row, thread.said
-        keys: dict[tuple[int, CopyPlace], bytes] = {}
-        counts: Counter[tuple[int, str]] = Counter()
-        last: dict[tuple[int, str], int] = {}
-        for opened, turn, _ in said:
-            keys[turn.segment, opened.permit.place] = opened.key
-            counts[turn.segment, turn.origin] += 1
-            last[turn.segment, turn.origin] = turn.number
+        of, release_id = ThreadSources.of(thread), release.release_id.bytes
         made = ReleaseRow(
             row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in said),
-            messages=messages, kind=row.state.kind, sources=len(keys), gaps=thread.gaps, labels=curated.labels,
+            messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
+            surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
+            labels=curated.labels,
         )  # fmt: skip
-        key = row_key(list(keys.values()), release.release_id.bytes, made.row_id)
-        sealed = seal_row(made, key, release.release_id.bytes)
+        sealed = seal_row(made, row_key(list(of.keys.values()), release_id, made.row_id), release_id)
         until_us = microseconds(sealed.until)
         if self._curation.duplicates is not None:
             self._curation.duplicates.enter(made.ordinal, curated.sketch)
         self._tally.splits.append(curated.labels.split if curated.labels else "")
         self._tally.contents.add(_figures(thread, messages, curated.labels))
         self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
-        sources = tuple(
-            RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items()
-        )
         return sealed, RowSources(
             account=row.account_id, conversation=row.conversation_id, row_id=made.row_id, ordinal=made.ordinal,
-            keys=tuple(keys), sources=sources,
+            keys=tuple(of.keys), sources=of.sources,
         )  # fmt: skip
 
     def _register(self, tx: Transaction, release: Release, rows: Sequence[RowSources], at: datetime) -> None:
@@ -544,6 +580,17 @@ class Builder:
         self._lock_seconds = time.monotonic() - started
         return promised
 
+    def _base_pin(self) -> BasePin | msgspec.UnsetType:
+        """What was carried from the base, of the rows that stayed."""
+        if self._base is None:
+            return msgspec.UNSET
+        promised, gone = self._base.promised, self._tally.gone
+        carried = sum(is_carried for n, is_carried in enumerate(self._tally.carried) if n not in gone)
+        return BasePin(
+            release=promised.release, root=promised.root, rows=promised.rows, carried=carried,
+            rebuilt=self._tally.rows - len(gone) - carried, dropped=promised.rows - carried,
+        )  # fmt: skip
+
     def _manifest(
         self,
         release: Release,
@@ -580,6 +627,7 @@ class Builder:
             licet=order.software,
             curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,
             contents=self._tally.contents.contents(self._tally.gone),
+            base=self._base_pin(),
             proof=proof,
         )
 

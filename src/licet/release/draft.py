@@ -41,16 +41,19 @@ class Stage(StrEnum):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its curation."""
+    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its curation, ``base`` the release
+    whose rows it carries.
+    """
 
     plan: str
     software: str
     rows_per_part: int
+    base: UUID | None = None
 
 
 class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A page: turns decided and excluded, replacements, the splits and figures of its rows, and the lines of its
-    proofs.
+    """A page: turns decided and excluded, replacements, the splits and figures of its rows, which were carried, and the
+    lines of its proofs.
     """
 
     candidates: int
@@ -59,6 +62,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     splits: Sequence[str]
     candidate_lines: Sequence[bytes]
     row_lines: Sequence[bytes]
+    carried: Sequence[bool]
     figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
     judged: Sequence[JudgedRows] = ()
 
@@ -102,20 +106,21 @@ class Draft:
     @classmethod
     def begin(cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: BuildSettings) -> Draft:
         tx.execute(
-            "INSERT INTO builds (release_id, plan, software, rows_per_part, stage) VALUES (%s, %s, %s, %s, %s)",
-            [release_id, made.plan, made.software, made.rows_per_part, Stage.reading],
+            """INSERT INTO builds (release_id, plan, software, rows_per_part, base, stage)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            [release_id, made.plan, made.software, made.rows_per_part, made.base, Stage.reading],
         )
         return cls(release_id, keyring.build_key(tx, release_id), keyring.random)
 
     @classmethod
     def find(cls, tx: Transaction, keyring: Keyring, release_id: UUID) -> tuple[Draft, BuildSettings, Stage] | None:
         row = tx.execute(
-            "SELECT plan, software, rows_per_part, stage FROM builds WHERE release_id = %s", [release_id]
+            "SELECT plan, software, rows_per_part, base, stage FROM builds WHERE release_id = %s", [release_id]
         ).fetchone()
         if row is None:
             return None
-        made = BuildSettings(plan=row[0], software=row[1], rows_per_part=row[2])
-        return cls(release_id, keyring.build_key(tx, release_id), keyring.random), made, Stage(row[3])
+        made = BuildSettings(plan=row[0], software=row[1], rows_per_part=row[2], base=row[3])
+        return cls(release_id, keyring.build_key(tx, release_id), keyring.random), made, Stage(row[4])
 
     def enter(self, tx: Transaction, stage: Stage) -> None:
         tx.execute("UPDATE builds SET stage = %s WHERE release_id = %s", [stage, self._id])
@@ -263,5 +268,6 @@ def why_not(
         "the curation plan differs": of.plan != made.plan,
         "the software version differs": of.software != made.software,
         "the part size differs": of.rows_per_part != made.rows_per_part,
+        "the release that it carries rows of differs": of.base != made.base,
     }
     return next((why for why, is_so in reasons.items() if is_so), "")

@@ -168,9 +168,22 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     models: Mapping[str, Count]
 
 
+class BasePin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The release that this one was made from (`release.base`), by its id and its root. Of this release's rows, ``carried``
+    were curated then and ``rebuilt`` now; of the ``rows`` of the base, ``dropped`` were not carried.
+    """
+
+    release: str
+    root: str
+    rows: Count
+    carried: Count
+    rebuilt: Count
+    dropped: Count
+
+
 class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal that it
-    includes; ``contents`` is absent in releases of before it was counted.
+    includes; ``contents`` is absent in releases of before it was counted, ``base`` in those that were built whole.
     """
 
     format: Literal["licet-release-1"] = "licet-release-1"
@@ -189,6 +202,7 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     proof: ProofPins
     curation: CurationPin | msgspec.UnsetType = msgspec.UNSET
     contents: ReleaseContents | msgspec.UnsetType = msgspec.UNSET
+    base: BasePin | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         _check_forms(self)
@@ -199,6 +213,8 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             _check_curation(self.curation)
         if self.contents is not msgspec.UNSET:
             _check_contents(self.contents, self)
+        if self.base is not msgspec.UNSET:
+            _check_base(self.base, self)
 
     @property
     def release_id(self) -> bytes:
@@ -353,6 +369,15 @@ def _check_contents(contents: ReleaseContents, manifest: ReleaseManifest) -> Non
     is_period = len(months) == 2 and months == sorted(months) and all(map(_MONTH.fullmatch, months))
     if is_period != (rows > 0) or (contents.accounts is not None and not ACCOUNTS_MIN <= contents.accounts <= rows):
         raise BrokenError("the manifest's contents do not reconcile: their months or accounts cannot be")
+
+
+def _check_base(base: BasePin, manifest: ReleaseManifest) -> None:
+    if not _ID.fullmatch(base.release) or not _HASH.fullmatch(base.root) or base.release == manifest.release:
+        raise BrokenError("the manifest's base is not an earlier release")
+    if base.carried + base.rebuilt != manifest.rows or base.carried + base.dropped != base.rows:
+        raise BrokenError(
+            "the manifest does not reconcile: rows carried and rebuilt are its own, carried and dropped its base's"
+        )
 
 
 def _input_error(message: str, file: str) -> InputError:

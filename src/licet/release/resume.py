@@ -101,6 +101,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
     for page in taken.draft.pages(pool):
         tally.count(page.candidates, page.dropped, page.replaced)
         tally.splits += page.splits
+        tally.carried += page.carried
         for figures in page.figures:
             tally.contents.add(figures)
         tally.quality.add(page.judged)
@@ -115,7 +116,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
                 tally.take_out(one.ordinal, one.reasons)
                 proofs.gone(one.ordinal, one.account, one.reasons)
                 out.discard(one.ordinal)
-    if out or {len(tally.splits), len(tally.contents), len(proofs)} != {tally.rows}:
+    if out or {len(tally.splits), len(tally.carried), len(tally.contents), len(proofs)} != {tally.rows}:
         raise BrokenError("the stored state of the unfinished build is inconsistent", "build it with `--afresh`")
 
 

@@ -1,11 +1,14 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
-is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order, then those of ``"gaps"`` and
-``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent fields,
-so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages before which something was said
-that is not in the row. The version is 3: versions 1 and 2 had no gaps, and a row of theirs cannot say whether two
-messages followed one another, so they are not read. A version byte is never reused.
+is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order, then those of ``"gaps"``,
+``"replaced"``, ``"surrogates"`` and ``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format
+and TRL read, without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages
+before which something was said that is not in the row. ``replaced`` counts what was replaced by kind, and ``surrogates``
+is `surrogates_mark` of the key that surrogates were drawn with: both are for the release that carries the row on.
+
+The version is 3: versions 1 and 2 had no gaps, and a row of theirs cannot say whether two messages followed one another,
+so they are not read. A version byte is never reused.
 The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
 plaintext, and the seal then has another nonce.
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from typing import Literal, NotRequired, TypedDict
 
@@ -35,6 +39,7 @@ ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
 MESSAGES_MAX = 100_000
 SOURCES_MAX = 10_000
+MARK_BYTES = 8
 # Level -1 leaves literals as they are. Rows are a few KiB, and building Huffman tables for each is most of the time of
 # reading one: level 3 made frames a quarter smaller and opened a row 1.5 times as slowly (bench/release_load.py).
 _LEVEL = -1
@@ -112,6 +117,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: ConversationKind
     sources: int
     gaps: tuple[int, ...] = ()
+    replaced: Mapping[str, int] = {}
+    surrogates: bytes = b""
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
@@ -158,6 +165,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     messages: list[MessageShape]
     sources: int
     gaps: list[int] = []
+    replaced: dict[str, int] = {}
+    surrogates: bytes = b""
     labels: Labels | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -199,6 +208,11 @@ def plain(labels: Labels) -> LabelsShape:
     return made
 
 
+def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
+    """What tells in one release whether surrogates were drawn with ``key``; it links no rows of two releases."""
+    return sha256(b"licet surrogates mark" + release_id + key).digest()[:MARK_BYTES]
+
+
 def encode(row: ReleaseRow) -> bytes:
     """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes before compression."""
     try:
@@ -208,6 +222,8 @@ def encode(row: ReleaseRow) -> bytes:
                 messages=[shape(m) for m in row.messages],
                 sources=row.sources,
                 gaps=list(row.gaps),
+                replaced=dict(sorted(row.replaced.items())),
+                surrogates=row.surrogates,
                 labels=row.labels or msgspec.UNSET,
             )
         )

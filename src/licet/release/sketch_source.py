@@ -14,6 +14,7 @@ from uuid import UUID
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.release import registry
+from licet.release.base import BaseRelease
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
 from licet.release.registry import RowSources
@@ -31,8 +32,12 @@ class Passes:
         self._pool, self._keyring, self._policies, self._purpose = pool, keyring, policies, purpose
         self._clock, self._page_bytes_max = clock, page_bytes_max
 
-    def documents(self, after: Place, wanted: Callable[[UUID], bool]) -> Iterator[list[Document]]:
-        """The usable documents of the conversations after ``after``, of the requested ones."""
+    def documents(
+        self, after: Place, wanted: Callable[[UUID], bool], base: BaseRelease | None = None
+    ) -> Iterator[list[tuple[Document, bool]]]:
+        """The usable documents of the conversations after ``after``, of the requested ones, each with whether ``base`` has
+        it as a row.
+        """
         while True:
             with transaction(self._pool) as tx:
                 tx.execute(READ_AT_ONE_MOMENT)
@@ -40,7 +45,8 @@ class Passes:
                 if not places:
                     return
                 found = self._threads(tx, [place for place in places if wanted(place[1])])
-            yield [one.document for one in found]
+                carried = base.carried(tx, found) if base is not None else {}
+            yield [(one.document, number in carried) for number, one in enumerate(found)]
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
@@ -101,14 +107,22 @@ def enter_rows(
 
 
 def look_ahead(
-    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol, after: Place
-) -> None:
-    """Lets the survey find out who loses among the documents after ``after``, and against earlier rows."""
+    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol, after: Place,
+    base: BaseRelease | None,
+) -> None:  # fmt: skip
+    """Lets the survey find out who loses among the documents after ``after``, and against earlier rows.
+
+    A document that is a row of ``base`` was accepted there, by the same curation.
+    """
     for page in passes.documents(after, lambda _conversation: True):
-        for one, sketch in zip(page, duplicates.sketch(page), strict=True):
+        entered = [one for one, _ in page]
+        for one, sketch in zip(entered, duplicates.sketch(entered), strict=True):
             survey.enter(one, sketch)
     while (asked := survey.asked()) is not None:
-        for page in passes.documents(after, asked.some_of):
-            mine = [one for one in page if one in asked]
+        for page in passes.documents(after, asked.some_of, base):
+            for one, is_carried in page:
+                if is_carried and one in asked:
+                    survey.judge(one, stays=True)
+            mine = [one for one, is_carried in page if not is_carried and one in asked]
             for one, curated in zip(mine, curation.curate(mine) if mine else (), strict=True):
                 survey.judge(one, stays=curated.dropped is None)

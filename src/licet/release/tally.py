@@ -27,6 +27,7 @@ class Tally:
         self.dropped: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
         self.splits: list[str] = []  # of each row
+        self.carried: list[bool] = []  # of each row, whether it was curated in the base
         self.contents = ContentTally()
         self.quality = QualityTally()
         self.gone: set[int] = set()

@@ -1036,7 +1036,8 @@ CREATE TABLE builds (
     plan          text NOT NULL,
     software      text NOT NULL,
     rows_per_part integer NOT NULL,
-    stage         text NOT NULL CONSTRAINT build_stage_is_known CHECK (stage IN ('reading', 'electing', 'elected'))
+    stage         text NOT NULL CONSTRAINT build_stage_is_known CHECK (stage IN ('reading', 'electing', 'elected')),
+    base          uuid REFERENCES releases
 );
 
 -- A page that was decided: the last conversation of it, the rows up to its end, and sealed what was counted and proved.

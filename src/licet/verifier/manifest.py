@@ -50,6 +50,7 @@ MANIFEST_SHAPE = {
         "kinds": {"*": "pos"}, "languages?": {"*": "pos"}, "origins": {"*": "pos"}, "surfaces": {"*": "pos"},
         "plans": {"*": "pos"}, "models": {"*": "pos"},
     },
+    "base?": {"release": "id", "root": "hash", "rows": "int", "carried": "int", "rebuilt": "int", "dropped": "int"},
     "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
 }  # fmt: skip
 
@@ -79,6 +80,13 @@ def check_sums(manifest: dict[str, Any]) -> None:
         raise ContradictionError(MANIFEST, "it reconciles: every candidate is in, or left out for a reason")
     if manifest["rows"] != sum(part["rows"] for part in manifest["parts"]):
         raise ContradictionError(MANIFEST, "it reconciles: its rows are those of its parts")
+    base = manifest.get("base")
+    if base is not None and (
+        base["carried"] + base["rebuilt"] != manifest["rows"] or base["carried"] + base["dropped"] != base["rows"]
+    ):
+        raise ContradictionError(
+            MANIFEST, "it reconciles: rows carried and rebuilt are its own, carried and dropped its base's"
+        )
 
 
 def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:

@@ -97,6 +97,7 @@ class Permissions:
         self.accounts: dict[str, AccountStanding] = {}
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
+        self.bases: dict[str, dict[str, Any]] = {}  # the facts of releases that were sealed before it
         self.since: dict[tuple[str, str], dict[str, Any]] = {}  # addenda and reviews, by kind and hash
 
     def take(self, entry: dict[str, Any]) -> None:
@@ -110,6 +111,8 @@ class Permissions:
         self.asked = self.asked or "scope" in facts or kind in _PROJECTS
         if kind == "release_sealed" and facts["release"] == self.release:
             self.sealed = entry
+        elif kind == "release_sealed":
+            self.bases[facts["release"]] = facts
         elif kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]
         elif kind in _CHATS and "handle" in facts:

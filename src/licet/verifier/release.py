@@ -55,6 +55,7 @@ def check_release(
     later: tuple[tuple[str, str, Callable[[], object]], ...] = (
         ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
         ("counts", "every candidate is in, or left out for a reason", held.counts),
+        *held.base_step(),
         ("policies", "they are the texts that the log tells of", held.read_policies),
         ("rows and candidates", "each was decided again, and there is no other", held.rows),
     )  # fmt: skip
@@ -228,6 +229,25 @@ class _ReleaseCheck:
                     else "the manifest"
                 )
                 raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+
+    def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
+        """The step that checks the base, where the release was made from one."""
+        what = ("base", "it was sealed before, and its rows were carried or left behind", self.base)
+        return (what,) if "base" in self.manifest else ()
+
+    def base(self) -> None:
+        """The release that rows were carried from was sealed before, with the root and the rows that the manifest says."""
+        said = self.manifest.get("base")
+        if said is None or self.told is None or self.told.broken:
+            return
+        facts = next(
+            (one.bases[said["release"]] for one in (self.told, *self._others()) if said["release"] in one.bases), None
+        )
+        if facts is None:
+            mend = "the log of the year in which the base was sealed"
+            self.report.lacking(MANIFEST, "no entry of the logs given, before its own, tells of its base", mend)
+        elif (facts["root"], facts["rows"], facts["purpose"]) != (said["root"], said["rows"], self.manifest["purpose"]):
+            raise ContradictionError(MANIFEST, "its base is a release that was sealed before it, for the same purpose")
 
     def counts(self) -> None:
         check_sums(self.manifest)

@@ -1,0 +1,192 @@
+"""The rows of an earlier release that the next one carries: what was curated once is not curated again.
+
+A release is decided, registered, sealed and proved row by row whether or not it has a base: every decision is made now, under
+the policy in force now, and every row gets another id and another key. What is carried is the work of curation alone: the
+texts with their surrogates, the counts of what was replaced, and the labels. So the rows are the same, byte for byte, as
+those of a build without a base.
+
+A row is carried if it is made of the same turns under the same keys: its sources are those of the base's row, and the base's
+row opens with them. Surrogates are drawn with a key of the conversation, so that key has to be the same too. Everything
+else is curated again: conversations with new turns, rows of which something ended, duplicates that lost then and are
+elected now.
+
+A base that was curated otherwise, by other software, that was purged or is not what was sealed is not carried at all; the
+build then says so, and is whole. A part that is not the file of the manifest is passed over in the same way.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from licet.errors import BrokenError, DeniedError, LicetError
+from licet.release import manifest, registry
+from licet.release.curation import Curated
+from licet.release.decision_pages import Thread
+from licet.release.manifest import ReleaseManifest
+from licet.release.part import PartPromise, PartReader, RowGroup, verified
+from licet.release.registry import Release, RowSource, RowSources
+from licet.release.row_keys import open_row, row_key
+from licet.release.rows import Payload, surrogates_mark
+from licet.store.connect import Transaction
+from licet.vault.copies import CopyPlace
+
+
+class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row of a thread is made of: the keys of its segments in order, and its turns by segment and origin."""
+
+    keys: Mapping[tuple[int, CopyPlace], bytes]
+    sources: tuple[RowSource, ...]
+
+    @classmethod
+    def of(cls, thread: Thread) -> ThreadSources:
+        keys: dict[tuple[int, CopyPlace], bytes] = {}
+        counts: Counter[tuple[int, str]] = Counter()
+        last: dict[tuple[int, str], int] = {}
+        for opened, turn, _ in thread.said:
+            keys[turn.segment, opened.permit.place] = opened.key
+            counts[turn.segment, turn.origin] += 1
+            last[turn.segment, turn.origin] = turn.number
+        sources = (RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
+        return cls(keys=keys, sources=tuple(sources))
+
+
+class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a base must have been built with for its rows to be carried."""
+
+    purpose: str
+    plan: str
+    software: str
+    rules: str
+    names: manifest.NamesPin | msgspec.UnsetType
+
+
+class BaseRelease:
+    """A sealed release whose rows are carried, and its parts while they are read."""
+
+    def __init__(self, folder: Path, known: Release, promised: ReleaseManifest, says: Callable[[str], None]) -> None:
+        self.known, self.promised = known, promised
+        self._parts = _Parts(folder, promised.parts, says)
+
+    def carried(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:
+        """What curation made of those of ``threads`` that are rows here, by their number; ``threads`` are of one page."""
+        if not threads:
+            return {}
+        ends = [(thread.row.account_id, thread.row.conversation_id) for thread in (threads[0], threads[-1])]
+        known = {
+            (row.conversation, row.keys, row.sources): row
+            for row in registry.rows_within(tx, self.known.release_id, *ends)
+        }
+        found = {}
+        for number, thread in enumerate(threads):
+            of = ThreadSources.of(thread)
+            row = known.get((thread.row.conversation_id, tuple(of.keys), of.sources))
+            payload = self._opened(row, of) if row is not None else None
+            if payload is not None and self._is_alike(payload, thread):
+                found[number] = _curated(payload)
+        return found
+
+    def _opened(self, row: RowSources, of: ThreadSources) -> Payload | None:
+        sealed = self._parts.sealed(row.ordinal)
+        if sealed is None:
+            return None
+        release = self.known.release_id.bytes
+        try:
+            return open_row(sealed, row_key(list(of.keys.values()), release, row.row_id), release, row.row_id)
+        except (BrokenError, DeniedError):  # a segment has another key by now, so it is another text for all we know
+            return None
+
+    def _is_alike(self, payload: Payload, thread: Thread) -> bool:
+        if payload.kind is not thread.row.state.kind or len(payload.messages) != len(thread.said):
+            return False
+        mark = surrogates_mark(self.known.release_id.bytes, thread.document.key)
+        return not payload.replaced or payload.surrogates == mark
+
+    def close(self) -> None:
+        self._parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def why_whole(folder: Path, known: Release, wanted: BaseSettings) -> tuple[ReleaseManifest | None, str]:
+    """The manifest of a base whose rows can be carried, or None and why they cannot."""
+    try:
+        promised, sha256 = manifest.read(folder)
+    except LicetError as error:
+        return None, f"its manifest {error}"
+    curation = promised.curation
+    made = promised.deidentification
+    reasons = {
+        "it was never sealed": known.state != "sealed",
+        "its manifest is not the one that was sealed": known.manifest_sha256 != bytes.fromhex(sha256),
+        "it was purged, so that its parts are not those of its manifest": (folder / "purge-1.json").exists(),
+        "it is for another purpose": promised.purpose != wanted.purpose,
+        "it was built by another version of Licet": promised.licet != wanted.software,
+        "it was curated otherwise": (curation.plan if curation is not msgspec.UNSET else "") != wanted.plan
+        or made.sha256 != wanted.rules
+        or made.names != wanted.names,
+    }
+    why = next((why for why, is_so in reasons.items() if is_so), "")
+    return (None if why else promised), why
+
+
+def _curated(payload: Payload) -> Curated:
+    texts: list[str] = []
+    for message in payload.messages:
+        texts += [message["content"], message.get("name", "")]
+        for call in message.get("tool_calls", ()):
+            texts += [call["function"]["name"], call["function"]["arguments"]]
+    labels = None if payload.labels is msgspec.UNSET else payload.labels
+    return Curated(texts=texts, replaced=payload.replaced, labels=labels)
+
+
+class _Parts:
+    """The sealed rows of parts by ordinal; one part and one row group of it are open at a time."""
+
+    def __init__(self, folder: Path, parts: Sequence[PartPromise], says: Callable[[str], None]) -> None:
+        self._folder, self._parts, self._says = folder, parts, says
+        self._firsts = [part.first_ordinal for part in parts]
+        self._open, self._number = ExitStack(), -1
+        self._reader: PartReader | None = None
+        self._groups: dict[int, int] = {}  # by ordinal, of the open part
+        self._group: tuple[int, dict[int, bytes]] = (-1, {})
+
+    def sealed(self, ordinal: int) -> bytes | None:
+        """The sealed row; None if its part is not the file that the manifest names, which is said once."""
+        number = bisect_right(self._firsts, ordinal) - 1
+        if number < 0:
+            return None
+        if number != self._number:
+            self._turn_to(number)
+        if self._reader is None or ordinal not in self._groups:
+            return None
+        group = self._groups[ordinal]
+        if self._group[0] != group:
+            read: RowGroup = self._reader.group(group)
+            self._group = group, dict(zip(read.ordinals, read.sealed, strict=True))
+        return self._group[1][ordinal]
+
+    def _turn_to(self, number: int) -> None:
+        self.close()
+        self._number, self._groups, self._group = number, {}, (-1, {})
+        try:
+            self._reader = PartReader(self._open.enter_context(verified(self._folder, self._parts[number])))
+            for group in range(self._reader.groups):
+                self._groups |= dict.fromkeys(self._reader.ordinals(group), group)
+        except BrokenError as error:
+            self._reader = None
+            self._says(f"builds the rows of a part of the base again: {error}")
+
+    def close(self) -> None:
+        self._open.close()
+        self._reader, self._number = None, -1
