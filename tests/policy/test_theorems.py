@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import is_
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.decide import Decision, DecisionReason, decide
 from licet.policy.file import Policies, Reach, preset
-from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind, Segment, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind, Segment, TurnRole
 from licet.policy.world import Owned, World
 
 from .histories import DAY, IMPROVE, PROJECTS, PURPOSES, SAFETY, SECOND, History, history
@@ -37,9 +38,40 @@ def histories(count: int = HISTORIES, **drawn: Any) -> Iterator[History]:
     return (drawn_once(seed, **drawn) for seed in range(5_000_000, 5_000_000 + count))
 
 
+class DrawnWorld(World):
+    """A world that is asked again and again, and whose forks share what is usable of a conversation: where an act changed
+    nothing of it and its account, the rule would be asked the same. That its answers depend on nothing else is
+    `test_deciding_is_pure`.
+    """
+
+    def __init__(self, policies: Policies, *, replay: bool = False) -> None:
+        super().__init__(policies, replay=replay)
+        self.known: dict[tuple[AccountState, int, datetime], tuple[ConversationState, Usable]] = {}
+        self.before: dict[datetime, tuple[tuple[object, ...], Usable]] = {}
+
+    def usable_of(self, name: str, at: datetime) -> Usable:
+        """The turns of a conversation that are usable for each purpose, once the world was brought to ``at``."""
+        owned = self.conversations[name]
+        key = (self.accounts[owned.account], id(owned.conversation), at)
+        known = self.known.get(key)
+        if known is None:
+            turns = [turn for turn, (conversation, _) in self.turns.items() if conversation == name]
+            found = {
+                purpose: frozenset(turn for turn in turns if self.decide(turn, purpose, at).use) for purpose in PURPOSES
+            }
+            # With the conversation, whose address is no other's for as long as it is held.
+            known = self.known[key] = (owned.conversation, found)
+        return known[1]
+
+
 def fork(world: World, *, replay: bool = False) -> World:
-    """Another world in the same state, with a future of its own."""
-    other = World(world.policies, replay=replay)
+    """Another world in the same state, with a future of its own; one in which much is said shares no answers."""
+    other: World
+    if isinstance(world, DrawnWorld) and not replay:
+        other = DrawnWorld(world.policies)
+        other.known = world.known
+    else:
+        other = World(world.policies, replay=replay)
     other.accounts, other.turns, other.feedback = dict(world.accounts), dict(world.turns), dict(world.feedback)
     other.conversations = {
         name: Owned(owned.account, owned.conversation, list(owned.feedback))
@@ -50,9 +82,27 @@ def fork(world: World, *, replay: bool = False) -> World:
 
 def usable(world: World, at: datetime) -> Usable:
     """What is usable for each purpose at ``at``, if nothing happens until then: turns, and feedback."""
-    then = fork(world)
+    if not isinstance(world, DrawnWorld):
+        return _usable(fork(world), at)
+    state = (
+        *world.accounts.values(),
+        *(o.conversation for o in world.conversations.values()),
+        *world.feedback.values(),
+    )
+    before, known = world.before.get(at, ((), {}))
+    if len(before) != len(state) or not all(map(is_, before, state)):
+        known = _usable(fork(world), at)
+        world.before[at] = (state, known)
+    return known
+
+
+def _usable(then: World, at: datetime) -> Usable:
     then.advance(at)
-    found = {purpose: then.usable(purpose, at) for purpose in PURPOSES}
+    if isinstance(then, DrawnWorld):
+        chats = [then.usable_of(name, at) for name in then.conversations]
+        found = {purpose: frozenset[str]().union(*[chat[purpose] for chat in chats]) for purpose in PURPOSES}
+    else:
+        found = {purpose: then.usable(purpose, at) for purpose in PURPOSES}
     found["feedback"] = frozenset(name for name in then.feedback if then.decide_feedback(name, at).use)
     return found
 
@@ -72,7 +122,11 @@ def worlds(drawn: History) -> Iterator[tuple[World, ev.Event]]:
 def at_the_end(drawn: History) -> tuple[World, datetime]:
     """A world after two thirds of a history, which the caller may change, and the moment there."""
     world, at = _folded(drawn)
-    return fork(world), at
+    other = fork(world)
+    asked = DrawnWorld(world.policies)
+    asked.accounts, asked.turns, asked.feedback = other.accounts, other.turns, other.feedback
+    asked.conversations = other.conversations
+    return asked, at
 
 
 @cache
