@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 from licet.access import service_keys
 from licet.access.roles import Scope
+from licet.access.service_keys import KeyAct, KeyLimits
 from licet.backup import archives, backup_manifest, dump, postgres_programs
 from licet.cli.command import main
 from licet.config import Configuration
@@ -736,11 +737,33 @@ def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> 
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         with transaction(here.pool) as tx:
-            service_keys.revoke(tx, "lost", place.now, here.keyring.restrictions)
+            service_keys.revoke(
+                tx, "lost", KeyAct(by="user:ana", reason="lost", at=place.now), here.keyring.restrictions
+            )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
     with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
-        assert service_keys.find(tx, made["lost"]) is None
-        assert service_keys.find(tx, made["kept"]) is not None
+        assert service_keys.find(tx, made["lost"], place.now) is None
+        assert service_keys.find(tx, made["kept"], place.now) is not None
+
+
+def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    with installation.installation(place.config, place.clock) as here:
+        Home(here, place)
+        both = [Scope.gate_read, Scope.accounts_read]
+        with transaction(here.pool) as tx:
+            made = service_keys.make(tx, "assistant", both, place.now, here.keyring.random)
+        folder = archives.back_up(here, place.backups).folder
+        place.now += DAY
+        for version, scope in ((1, Scope.accounts_read), (2, Scope.gate_read)):
+            with transaction(here.pool) as tx:
+                wanted, act = KeyLimits(scopes=(scope,)), KeyAct(by="user:ana", reason="less", at=place.now)
+                service_keys.limit(tx, "assistant", wanted, act, here.keyring.restrictions, version=version)
+    assert archives.restore(place.config, folder, place.clock).applied == {"key_limited": 2}
+    with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
+        found = service_keys.find(tx, made, place.now)
+        assert found is not None
+        assert (found.scopes, service_keys.named(tx, "assistant").version) == ({Scope.gate_read}, 3)
 
 
 def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(place: Place) -> None:

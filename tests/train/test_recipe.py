@@ -263,8 +263,10 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
     assert verification.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
-    retired = lineage.retire(house.here, model)
-    assert retired.retired_at is not None
+    retired = lineage.retire(house.here, model, by="user:ana", reason="its weights are deleted")
+    assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
+    again = lineage.retire(house.here, model, by="user:bo", reason="once more")
+    assert again == retired, "a repetition changes nothing"
     assert found() == []
 
 

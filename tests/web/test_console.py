@@ -208,12 +208,60 @@ def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> Non
     asked = api.post("/console/access/keys/assistant/revoke", **form(owner))
     assert "It cannot be taken back" in asked.text
     assert lived.world.rows("SELECT revoked_at FROM api_keys WHERE name = 'assistant'") == [(None,)]
-    done = api.post("/console/access/keys/assistant/revoke", **form(owner, confirmed="yes"))
+    silent = api.post("/console/access/keys/assistant/revoke", **form(owner, confirmed="yes"))
+    assert (silent.status_code, "Say why" in silent.text) == (422, True)
+    done = api.post("/console/access/keys/assistant/revoke", **form(owner, confirmed="yes", reason="it lay in a log"))
     assert (done.status_code, done.headers["location"]) == (303, "/console/access?said=key")
     page = api.get(done.headers["location"], headers=owner).text
     assert "The key is revoked" in page
     assert "/console/access/keys/assistant/revoke" not in page
+    assert "it lay in a log" in api.get("/console/access/keys/assistant", headers=owner).text
     assert api.get("/v1/me", headers={"authorization": f"Bearer {lived.key}"}).status_code == 401
+
+
+def test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_older_one_is_refused(
+    api: Any, lived: Lived
+) -> None:
+    owner, path = lived.world.staff(StaffRole.owner, email="olga@example.org"), "/console/access/keys/assistant"
+    page = api.get(path, headers=owner).text
+    assert "Nothing since it was made" in page
+    sent = {"scope": ["gate:read"], "rate": "600", "expires": "2026-12-01", "version": "1", "reason": "it only asks"}
+    for wrong, words in (
+        ({"rate": "many"}, "is no number of requests"), ({"expires": "soon"}, "is no day"), ({"scope": []}, "A key needs"),
+        ({"scope": ["all"]}, "That is no scope"), ({"expires": "2020-01-01"}, "expires in the future"),
+        ({"reason": ""}, "Say why"), ({"version": "7"}, "changed meanwhile"),
+    ):  # fmt: skip
+        refused = api.post(
+            f"{path}/limit", **form(owner, **{**sent, **wrong, "confirmed": "yes" if "reason" not in wrong else ""})
+        )
+        assert (refused.status_code, words in refused.text) == (422, True), wrong
+    asked = api.post(f"{path}/limit", **form(owner, **sent))
+    assert "Requests a minute: no limit becomes 600" in asked.text
+    assert lived.world.rows("SELECT version FROM api_keys WHERE name = 'assistant'") == [(1,)]
+    confirmed = {**sent, "scopes": "gate:read", "confirmed": "yes"}
+    done = api.post(f"{path}/limit", **form(owner, **confirmed))
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=limited")
+    page = api.get(done.headers["location"], headers=owner).text
+    assert "it only asks" in page
+    assert "staff:olga@example.org" in page
+    assert api.post(f"{path}/limit", **form(owner, **confirmed)).status_code == 422, "of the version before"
+
+
+def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(api: Any, lived: Lived) -> None:
+    world, owner = lived.world, lived.world.staff(StaffRole.owner)
+    with transaction(world.here.pool) as tx:
+        moved = sessions.known_staff(tx, "moved@example.org", world.wall, os.urandom)
+        tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [moved])
+        theirs = browser(sessions.begin_staff(tx, moved, (), world.wall, os.urandom))
+    path = f"/console/access/staff/{moved.hex}/roles"
+    assert api.get("/console/accounts", headers=theirs).status_code == 200
+    assert "Roles of moved@example.org" in api.post(path, **form(owner)).text
+    assert api.get("/console/accounts", headers=theirs).status_code == 200, "nothing before it is sent"
+    sent = {"confirmed": "yes", "was": "auditor", "role": ["curator"]}
+    assert api.post(path, **form(owner, **sent)).status_code == 303
+    assert api.get("/console/accounts", headers=theirs).status_code == 403
+    for wrong in (sent, {**sent, "was": "curator", "role": ["owner"]}, {**sent, "role": ["king"]}):
+        assert api.post(path, **form(owner, **wrong)).status_code == 422, wrong
 
 
 def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Lived) -> None:

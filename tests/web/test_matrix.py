@@ -66,6 +66,19 @@ BODIES: dict[str, Any] = {
     "POST /v1/erasures/{erasure:str}/run": {"dry_run": True},
     "POST /v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge": None,
     "POST /v1/sweep/approve": {"due": 1},
+    "POST /v1/api-keys": {"name": "assistant", "scopes": ["gate:read"]},
+    "PUT /v1/api-keys/{name:str}/limits": {"version": 1, "scopes": ["gate:read"], "reason": "it only asks"},
+    "POST /v1/api-keys/{name:str}/revoke": {"reason": "it lay in a log"},
+    "POST /v1/staff": {"email": "new@example.org", "roles": ["auditor"]},
+    "PUT /v1/staff/{staff:str}/roles": {"roles": ["auditor"], "was": []},
+    "POST /v1/staff/{staff:str}/end": None,
+    "POST /v1/releases/{release:str}/review/sample": {},
+    "POST /v1/releases/{release:str}/review/rows": {},
+    "POST /v1/releases/{release:str}/review/findings": {"row": 1, "finding": "nothing"},
+    "POST /v1/releases/{release:str}/review/undo": {},
+    "POST /v1/releases/{release:str}/review/close": None,
+    "POST /v1/releases/{release:str}/sign": {},
+    "POST /v1/models/{model:str}/retire": {"reason": "its weights are deleted"},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/documents": {"kind": "ropa"},
@@ -81,6 +94,10 @@ READS = (
     "/v1/conversations/{conversation:str}/explain", "/v1/turns/{turn:str}/explain", "/v1/me", "/v1/policy",
     "/v1/releases/{release:str}/withdrawn",
     "/v1/events", "/v1/accounts/{account:str}/erasures", "/v1/accounts/{account:str}/recipients", "/v1/erasures/{erasure:str}",
+    "/v1/api-keys", "/v1/api-keys/{name:str}", "/v1/staff", "/v1/models", "/v1/models/{model:str}",
+    "/v1/accounts/{account:str}/models", "/v1/conversations/{conversation:str}/models",
+    "/v1/releases", "/v1/releases/{release:str}", "/v1/releases/{release:str}/against/{other:str}",
+    "/v1/releases/{release:str}/review",
     "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/sweep",
     "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
     "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
@@ -113,17 +130,21 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/releases/{release:str}/sign": {},
     "POST /console/documents": {"kind": "ropa"},
     "POST /console/access/keys": {"name": "assistant", "scope": "gate:read"},
-    "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes"},
+    "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes", "reason": "it lay in a log"},
+    "POST /console/access/keys/{name:str}/limit": {
+        "scopes": "gate:read", "version": "1", "reason": "it only asks", "confirmed": "yes",
+    },
     "POST /console/access/staff": {"email": "new@example.org", "role": "auditor"},
     "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
-    "POST /console/models/{model:str}/retire": {"confirmed": "yes"},
-}
+    "POST /console/access/staff/{staff:str}/roles": {"confirmed": "yes", "role": "auditor"},
+    "POST /console/models/{model:str}/retire": {"confirmed": "yes", "reason": "its weights are deleted"},
+}  # fmt: skip
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
     "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
     "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
     "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/background",
-    "/console/access", "/console/models", "/console/releases/{release:str}",
+    "/console/access", "/console/access/keys/{name:str}", "/console/models", "/console/releases/{release:str}",
     "/console/releases/{release:str}/against/{other:str}",
     "/console/documents", "/console/documents/{sha256:str}/{form:str}",
     "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
@@ -228,7 +249,7 @@ class Cell:
             .replace("{handout:str}", f"hand_{UNKNOWN}")
             .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
-            .replace("{staff:str}", self.staff)
+            .replace("{staff:str}", f"staff_{self.staff}" if path.startswith("/v1") else self.staff)
         )
 
 

@@ -8,13 +8,14 @@ import os
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
 from licet.access import service_keys, sessions
 from licet.access.roles import Scope, StaffRole, UnauthenticatedError
-from licet.access.service_keys import REMEMBERED_SECONDS_MAX
+from licet.access.service_keys import REMEMBERED_SECONDS_MAX, KeyAct, KeyLimits
 from licet.config import Configuration, Web
 from licet.errors import RefusedError, UsageError
 from licet.release import signatures
@@ -201,12 +202,49 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
     with transaction(world.here.pool) as tx:
-        service_keys.revoke(tx, "assistant", NOTICE, None)
+        service_keys.revoke(tx, "assistant", KeyAct(by="user:ana", reason="it lay in a log", at=NOTICE), None)
     until = [at for at, _ in world.site._keys.values()]
     world.site._keys.clear()  # as after the second for which it is remembered
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401
     assert len(until) == 1
     assert REMEMBERED_SECONDS_MAX <= 1
+
+
+def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_stays_on_record(world, api) -> None:
+    world.open("ana")
+    key = {"authorization": f"Bearer {world.key(Scope.gate_read, Scope.accounts_read, name='assistant')}"}
+    assert api.get("/v1/accounts/host:ana", headers=key).status_code == 200
+    act = KeyAct(by="user:ana", reason="it only asks", at=world.clock.now)
+    wanted = KeyLimits(
+        scopes=(Scope.gate_read,), requests_per_minute=1, expires_at=world.clock.now + timedelta(days=1)
+    )  # fmt: skip
+    with transaction(world.here.pool) as tx:
+        after = service_keys.limit(tx, "assistant", wanted, act, None, version=1)
+    assert (after.version, after.limits) == (2, wanted)
+    world.site.forget_keys()
+    assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
+    asked = [api.get("/v1/accounts/host:ana/gate", headers=key).status_code for _ in range(4)]
+    assert (asked[0], asked[-1]) == (200, 429), "one a minute"
+    world.clock.set(world.clock.now + timedelta(days=1))
+    world.site.forget_keys()
+    assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401, "it has expired"
+    for wrong, version, because in (
+        (wanted, 1, "changed"), (KeyLimits(scopes=()), 2, ""), (KeyLimits(scopes=(Scope.release_lease,)), 2, ""),
+        (KeyLimits(scopes=(Scope.gate_read,), requests_per_minute=0), 2, ""),
+        (KeyLimits(scopes=(Scope.gate_read,), expires_at=world.clock.now), 2, ""),
+    ):  # fmt: skip
+        now = msgspec.structs.replace(act, at=world.clock.now)
+        with pytest.raises((RefusedError, UsageError)) as refused, transaction(world.here.pool) as tx:
+            service_keys.limit(tx, "assistant", wrong, now, None, version=version)
+        assert getattr(refused.value, "because", "") == because
+    with transaction(world.here.pool) as tx:
+        service_keys.revoke(tx, "assistant", act, None)
+        service_keys.revoke(tx, "assistant", act, None)
+        revoked, limited = service_keys.changes(tx, after.key_id)
+    assert (limited.act, limited.was.scopes) == ("limited", (Scope.accounts_read, Scope.gate_read))
+    assert (revoked.act, revoked.version, revoked.by, revoked.was) == ("revoked", 2, "user:ana", wanted)
+    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+        service_keys.limit(tx, "assistant", wanted, act, None, version=2)
 
 
 def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> None:

@@ -81,10 +81,13 @@ UNBOUND = KeyBinding()
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """The holder of a key. ``requests_per_minute`` is the key's own limit below the setting for services, if it has one."""
+
     key_id: UUID
     name: str
     scopes: frozenset[Scope]
     bound: KeyBinding = UNBOUND
+    requests_per_minute: int | None = None
 
 
 class Staff(msgspec.Struct, frozen=True, kw_only=True):

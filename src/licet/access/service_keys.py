@@ -1,8 +1,12 @@
 """Keys of services: 256 random bits, shown once; what is stored is their SHA-256.
 
 A key is `licet_` + the id of its row + `_` + the secret. A key that leases row keys is bound to a recipient and to
-releases, one that acknowledges events to an endpoint: its holder can act for nobody else. A revoked key is refused at
-once by the database, and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
+releases, one that acknowledges events to an endpoint: its holder can act for nobody else. A key that was revoked or
+limited, or has expired, is refused at once by the database, and within `REMEMBERED_SECONDS_MAX` by a process that has
+just looked it up.
+
+A change of limits names the version that its author saw: whoever saw an older one is refused. Each change is on record
+with its author, its reason and the limits until then, and goes to the restriction journal: a restore keeps it.
 """
 
 from __future__ import annotations
@@ -11,8 +15,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -28,9 +33,40 @@ REMEMBERED_SECONDS_MAX = 1.0
 SECRET_BYTES = 32
 PREFIX = "licet_"
 _KEY = re.compile(r"licet_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _RELEASES = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\*?|\*")
 RELEASES_MAX = 100
+RATE_MAX = 1_000_000
+REASON_CHARACTERS_MAX = 500
+
+
+class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key may do, how often and until when; None is no limit of its own."""
+
+    scopes: tuple[Scope, ...]
+    releases: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    expires_at: datetime | None = None
+
+
+class KeyAct(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes a key, when and why."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change on record: `limited` or `revoked`. ``was`` are the limits until then."""
+
+    version: int
+    act: str
+    at: datetime
+    by: str
+    reason: str
+    was: KeyLimits
 
 
 class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,26 +81,42 @@ class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
     own: bool
     releases: tuple[str, ...]
     endpoint: str | None
+    requests_per_minute: int | None
+    expires_at: datetime | None
+    version: int
+
+    @property
+    def limits(self) -> KeyLimits:
+        return KeyLimits(
+            scopes=self.scopes, releases=self.releases, requests_per_minute=self.requests_per_minute,
+            expires_at=self.expires_at,
+        )  # fmt: skip
+
+    def state(self, at: datetime) -> str:
+        """`revoked`, `expired` or `valid`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= at else "valid"
 
 
 def make(
     tx: Transaction, name: str, scopes: Iterable[Scope], at: datetime, random: Callable[[int], bytes],
-    bound: KeyBinding = UNBOUND,
+    bound: KeyBinding = UNBOUND, *, requests_per_minute: int | None = None, expires_at: datetime | None = None,
 ) -> str:  # fmt: skip
     """Creates a key and returns it, for the only time; RefusedError if the name is taken."""
     granted = sorted({scope.value for scope in scopes})
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"`{name}` is not a name for a key", "use lower-case letters, digits, `-`, `_` and `.`")
-    if not granted:
-        raise UsageError("a key needs a scope", f"scopes are {', '.join(Scope)}")
     _check(granted, bound)
+    _check_limits(requests_per_minute, expires_at, at)
     key_id, secret = uuid7(at, random(10)), base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
     made = tx.execute(
-        """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own, releases, endpoint_id)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING key_id""",
+        """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own, releases, endpoint_id,
+                                 requests_per_minute, expires_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING key_id""",
         [
             key_id, name, hashlib.sha256(secret.encode()).digest(), granted, at, bound.recipient, bound.own,
-            list(bound.releases) if bound.recipient is not None else None, bound.endpoint,
+            list(bound.releases) if bound.recipient is not None else None, bound.endpoint, requests_per_minute, expires_at,
         ],
     ).fetchone()  # fmt: skip
     if made is None:
@@ -73,9 +125,11 @@ def make(
 
 
 def _check(granted: Collection[str], bound: KeyBinding) -> None:
-    """UsageError unless a key that leases has a recipient and releases, one that acknowledges has an endpoint, and no
-    other key has either.
+    """UsageError unless a key has a scope, one that leases a recipient and releases, one that acknowledges an endpoint,
+    and no other key has either.
     """
+    if not granted:
+        raise UsageError("a key needs a scope", f"scopes are {', '.join(Scope)}")
     leases, answers = Scope.release_lease in granted, Scope.events_acknowledge in granted
     if leases != (bound.recipient is not None) or leases != bool(bound.releases) or (bound.own and not leases):
         raise UsageError(
@@ -99,29 +153,134 @@ def _check(granted: Collection[str], bound: KeyBinding) -> None:
         )
 
 
+def _check_limits(rate: int | None, expires_at: datetime | None, at: datetime) -> None:
+    if rate is not None and not 1 <= rate <= RATE_MAX:
+        raise UsageError(f"`{rate}` requests a minute: a key may have from 1 to {RATE_MAX}")
+    if expires_at is not None and expires_at <= at:
+        raise UsageError("a key expires in the future", "to end it now, revoke it")
+
+
+_SELECT = """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recipient, k.own, coalesce(k.releases, '{}'),
+       p.name AS endpoint, k.requests_per_minute, k.expires_at, k.version
+  FROM api_keys k LEFT JOIN endpoints p USING (endpoint_id)"""
+
+
 def every(tx: Transaction) -> list[ServiceKey]:
     """All keys, the newest last."""
+    return [_key(row) for row in tx.execute(f"{_SELECT} ORDER BY k.key_id").fetchall()]
+
+
+def named(tx: Transaction, name: str) -> ServiceKey:
+    """The key with a name; NotFoundError."""
+    row = tx.execute(f"{_SELECT} WHERE k.name = %s", [name]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no key `{name}`", "`licet api-key list` shows them")
+    return _key(row)
+
+
+def _key(row: Sequence[Any]) -> ServiceKey:
+    values = dict(zip(ServiceKey.__struct_fields__, row, strict=True))
+    return ServiceKey(
+        **{**values, "scopes": tuple(map(Scope, values["scopes"])), "releases": tuple(values["releases"])}
+    )
+
+
+def changes(tx: Transaction, key: UUID) -> list[KeyChange]:
+    """What was changed of a key since it was made, the newest first."""
     rows = tx.execute(
-        """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recipient, k.own, k.releases, p.name
-             FROM api_keys k LEFT JOIN endpoints p USING (endpoint_id) ORDER BY k.key_id"""
+        """SELECT version, act, changed_at, changed_by, reason, scopes, coalesce(releases, '{}'), requests_per_minute,
+                  expires_at
+             FROM api_key_changes WHERE key_id = %s ORDER BY version DESC""",
+        [key],
     ).fetchall()
     return [
-        ServiceKey(
-            key_id=key_id, name=name, scopes=tuple(map(Scope, scopes)), made_at=made_at, revoked_at=revoked_at,
-            recipient=recipient, own=own, releases=tuple(releases or ()), endpoint=endpoint,
+        KeyChange(
+            version=version, act=act, at=at, by=by, reason=reason,
+            was=KeyLimits(
+                scopes=tuple(map(Scope, scopes)), releases=tuple(releases), requests_per_minute=rate, expires_at=expires
+            ),
         )
-        for key_id, name, scopes, made_at, revoked_at, recipient, own, releases, endpoint in rows
+        for version, act, at, by, reason, scopes, releases, rate, expires in rows
     ]  # fmt: skip
 
 
-def revoke(tx: Transaction, name: str, at: datetime, journal: Journal | None) -> None:
+# Changes
+
+
+def limit(
+    tx: Transaction, name: str, wanted: KeyLimits, act: KeyAct, journal: Journal | None, *, version: int
+) -> ServiceKey:
+    """Gives a key other limits, at once; RefusedError if it is not at ``version`` any more, or is revoked.
+
+    Whom it is bound to stays, also where it loses the scope for that: a key for another recipient or endpoint is another
+    key.
+    """
+    known = _locked(tx, name)
+    if known.revoked_at is not None:
+        raise RefusedError(f"the key `{name}` is revoked", "make another one", because="revoked")
+    if known.version != version:
+        raise RefusedError(
+            f"the key `{name}` was changed meanwhile: it is at version `{known.version}`, not `{version}`",
+            "look at it again, and decide anew", because="changed",
+        )  # fmt: skip
+    _check_limits(wanted.requests_per_minute, wanted.expires_at, act.at)
+    leases, answers = Scope.release_lease in wanted.scopes, Scope.events_acknowledge in wanted.scopes
+    bound = KeyBinding(
+        recipient=known.recipient if leases else None, own=known.own and leases, releases=wanted.releases if leases else (),
+        endpoint=known.key_id if answers and known.endpoint is not None else None,  # only whether there is one is asked
+    )  # fmt: skip
+    _check({scope.value for scope in wanted.scopes}, bound)
+    wanted = wanted if leases else msgspec.structs.replace(wanted, releases=known.releases)
+    _record(tx, known, "limited", act)
+    _set(tx, known.key_id, wanted, known.version + 1)
+    document = msgspec.json.encode(wanted).decode()
+    restriction.keep_key_limits(tx, journal, known.key_id, act.at, known.version + 1, document)
+    return named(tx, name)
+
+
+def _locked(tx: Transaction, name: str) -> ServiceKey:
+    tx.execute("SELECT FROM api_keys WHERE name = %s FOR UPDATE", [name])
+    return named(tx, name)
+
+
+def _record(tx: Transaction, known: ServiceKey, what: str, act: KeyAct) -> None:
+    if not act.reason.strip() or len(act.reason) > REASON_CHARACTERS_MAX:
+        raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")
+    tx.execute(
+        """INSERT INTO api_key_changes (key_id, version, act, changed_at, changed_by, reason, scopes, releases,
+                                        requests_per_minute, expires_at)
+           SELECT key_id, version, %s, %s, %s, %s, scopes, releases, requests_per_minute, expires_at
+             FROM api_keys WHERE key_id = %s""",
+        [what, act.at, act.by, act.reason.strip(), known.key_id],
+    )
+
+
+def _set(tx: Transaction, key: UUID, wanted: KeyLimits, version: int) -> bool:
+    """Sets the limits of a key that is below ``version``, which it then has."""
+    done = tx.execute(
+        """UPDATE api_keys SET scopes = %s, releases = CASE WHEN recipient IS NULL THEN NULL ELSE %s::text[] END,
+                               requests_per_minute = %s, expires_at = %s, version = %s
+            WHERE key_id = %s AND version < %s""",
+        [
+            sorted({scope.value for scope in wanted.scopes}), list(wanted.releases), wanted.requests_per_minute,
+            wanted.expires_at, version, key, version,
+        ],
+    )  # fmt: skip
+    return done.rowcount == 1
+
+
+def limit_again(tx: Transaction, key: UUID, version: int, document: str) -> bool:
+    """Gives a key that a restore brought back the limits that the restriction journal has; False if it has them."""
+    return _set(tx, key, msgspec.json.decode(document, type=KeyLimits), version)
+
+
+def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> None:
     """Revokes a key, which no restore brings back; a repetition changes nothing."""
-    known = tx.execute(
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE name = %s RETURNING key_id", [at, name]
-    ).fetchone()
-    if known is None:
-        raise NotFoundError(f"no key `{name}`", "`licet api-key list` shows them")
-    restriction.keep_key(tx, journal, known[0], at)
+    known = _locked(tx, name)
+    if known.revoked_at is None:
+        _record(tx, known, "revoked", act)
+        tx.execute("UPDATE api_keys SET revoked_at = %s WHERE key_id = %s", [act.at, known.key_id])
+    restriction.keep_key(tx, journal, known.key_id, known.revoked_at or act.at)
 
 
 def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
@@ -134,17 +293,20 @@ def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
     return revoked.rowcount == 1
 
 
-def find(tx: Transaction, text: str) -> Service | None:
-    """The service that the key ``text`` belongs to, unless it was revoked."""
+def find(tx: Transaction, text: str, at: datetime) -> Service | None:
+    """The service that the key ``text`` belongs to, unless it was revoked or has expired."""
     match = _KEY.fullmatch(text)
     if match is None:
         return None
     row = tx.execute(
-        """SELECT name, secret_sha256, scopes, recipient, own, releases, endpoint_id FROM api_keys
-            WHERE key_id = %s AND revoked_at IS NULL""",
-        [UUID(match[1])],
+        """SELECT name, secret_sha256, scopes, recipient, own, releases, endpoint_id, requests_per_minute FROM api_keys
+            WHERE key_id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %s)""",
+        [UUID(match[1]), at],
     ).fetchone()
     if row is None or not hmac.compare_digest(row[1], hashlib.sha256(match[2].encode()).digest()):
         return None
     bound = KeyBinding(recipient=row[3], own=row[4], releases=tuple(row[5] or ()), endpoint=row[6])
-    return Service(key_id=UUID(match[1]), name=row[0], scopes=frozenset(map(Scope, row[2])), bound=bound)
+    return Service(
+        key_id=UUID(match[1]), name=row[0], scopes=frozenset(map(Scope, row[2])), bound=bound,
+        requests_per_minute=row[7],
+    )  # fmt: skip

@@ -170,6 +170,33 @@ def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
     ]
 
 
+def member(tx: Transaction, staff: UUID, now: datetime) -> StaffSeen:
+    """A member of staff by id; NotFoundError."""
+    found = next((one for one in every_staff(tx, now) if one.staff_id == staff), None)
+    if found is None:
+        raise NotFoundError("no such member of staff")
+    return found
+
+
+def set_roles(tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Iterable[StaffRole]) -> None:
+    """Gives a member of staff other roles here, which hold from the next request on; RefusedError if theirs are not
+    ``was`` any more, and for an owner. Roles of the identity provider come with each sign-in, and stay.
+    """
+    wanted, seen = ({role.value for role in several} for several in (roles, was))
+    row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
+    if row is None:
+        raise NotFoundError("no such member of staff")
+    if StaffRole.owner.value in row[0]:
+        raise RefusedError("an owner stays: the installation needs one", because="owner")
+    if StaffRole.owner.value in wanted:
+        raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
+    if set(row[0]) != seen:
+        raise RefusedError(
+            "their roles were changed meanwhile", "look at them again, and decide anew", because="changed"
+        )
+    tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [sorted(wanted), staff])
+
+
 def revoke_staff(tx: Transaction, staff: UUID) -> None:
     """Removes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an
     owner.

@@ -599,10 +599,13 @@ def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction])
 
 
 def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """Registers again a policy version, a backup that was taken since, or the revocation of a service's key."""
+    """Registers again a policy version, a backup that was taken since, or the revocation or limits of a service's key."""
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
         return service_keys.revoke_again(tx, record.key, record.at)
+    if record.kind is RestrictionKind.key_limited:
+        assert record.key is not None
+        return service_keys.limit_again(tx, record.key, record.seq, record.document)
     if record.kind is RestrictionKind.backup:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",

@@ -47,7 +47,7 @@ GROUPS = {
         "verify": "Verifies a receipt, certificate, document, log, release or model.",
     },
     "Operation": {
-        "api-key": "Creates, lists and revokes the API keys of services.",
+        "api-key": "Creates, lists, limits and revokes the API keys of services.",
         "staff": "Adds staff, and gives them roles.",
         "webhooks": "Manages the endpoints that receive events.",
         "events": "Prints events as NDJSON, oldest first.",

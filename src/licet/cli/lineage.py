@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, moment, opened, show
+from licet.cli.shell import answer_options, by_option, data_option, json_option, moment, opened, show, user
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -101,17 +101,19 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
 
 @models.command("retire")
 @click.argument("model")
+@click.option("--reason", required=True, help="Why, for the record.")
+@by_option("retires it")
 @answer_options
-def retire(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def retire(model: str, reason: str, by: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
     """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer lists it.
 
     \b
-    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718
+    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are deleted'
     """
     from licet.train import lineage
 
     with opened(data, at) as here:
-        seen = lineage.retire(here, model)
+        seen = lineage.retire(here, model, by=by or f"user:{user()}", reason=reason)
         show(seen, as_json, lambda: _line(seen))
 
 

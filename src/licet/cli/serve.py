@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import at_option, data_option, json_option, listen_options, opened, show
+from licet.cli.shell import (
+    at_option,
+    by_option,
+    data_option,
+    dry_option,
+    json_option,
+    listen_options,
+    moment,
+    opened,
+    show,
+    user,
+)
 from licet.config import PORT
-from licet.errors import UsageError
+from licet.errors import NotFoundError, UsageError
 from licet.policy.period import written
 from licet.store.connect import transaction
 from licet.vault.installation import Installation, utc_now
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.access.roles import Scope, StaffRole
     from licet.access.service_keys import ServiceKey
 
 
@@ -48,7 +61,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, at: str | None)
 
 @click.group("api-key", cls=CommandGroup)
 def api_key() -> None:
-    """Creates, lists and revokes the API keys of services."""
+    """Creates, lists, limits and revokes the API keys of services."""
 
 
 @api_key.command("create")
@@ -65,11 +78,13 @@ def api_key() -> None:
     help="With release:lease: a release, or a pattern like `autumn-*`; repeatable.",
 )
 @click.option("--endpoint", help="With events:acknowledge: the endpoint that it acknowledges for.")
+@click.option("--per-minute", type=int, help="Requests a minute, below LICET_WEB__SERVICE_REQUESTS_PER_MINUTE.")
+@click.option("--expires", help="When it stops working, such as 2027-01-31; by default never.")
 @data_option
 @json_option
 def create(
     name: str, scopes: tuple[str, ...], recipient: str | None, own: bool, releases: tuple[str, ...],
-    endpoint: str | None, data: Path | None, as_json: bool,
+    endpoint: str | None, per_minute: int | None, expires: str | None, data: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Creates an API key and prints it, once.
 
@@ -83,21 +98,32 @@ def create(
               licet api-key create archive --scope events:read --scope events:acknowledge --endpoint archive
     """
     from licet.access import service_keys
-    from licet.access.roles import KeyBinding, Scope
+    from licet.access.roles import KeyBinding
     from licet.webhooks import endpoints
 
-    unknown = sorted(set(scopes) - {scope.value for scope in Scope})
-    if unknown:
-        raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
+    granted = _scopes(scopes)
     with opened(data) as here, transaction(here.pool) as tx:
         bound = KeyBinding(
             recipient=recipient, own=own, releases=releases,
             endpoint=endpoints.id_of(tx, endpoint) if endpoint is not None else None,
         )  # fmt: skip
-        text = service_keys.make(tx, name, map(Scope, scopes), here.clock(), here.keyring.random, bound)
+        text = service_keys.make(
+            tx, name, granted, here.clock(), here.keyring.random, bound, requests_per_minute=per_minute,
+            expires_at=moment(expires) if expires is not None else None,
+        )  # fmt: skip
     made: dict[str, object] = {"name": name, "key": text, "scopes": sorted(scopes)}
     made |= {"recipient": recipient, "own": own, "releases": releases, "endpoint": endpoint}
+    made |= {"requests_per_minute": per_minute, "expires_at": expires}
     show(made, as_json, lambda: text)
+
+
+def _scopes(named: tuple[str, ...]) -> tuple[Scope, ...]:
+    from licet.access.roles import Scope
+
+    unknown = sorted(set(named) - {scope.value for scope in Scope})
+    if unknown:
+        raise UsageError(f"no scope `{unknown[0]}`", f"scopes are {', '.join(Scope)}")
+    return tuple(map(Scope, named))
 
 
 @api_key.command("list")
@@ -112,10 +138,9 @@ def list_(data: Path | None, as_json: bool) -> None:
     from licet.access import service_keys as access_service_keys
 
     with opened(data) as here, transaction(here.pool) as tx:
-        known = access_service_keys.every(tx)
+        known, now = access_service_keys.every(tx), here.clock()
     lines = [
-        f"{k.name:<20} {'revoked' if k.revoked_at else 'valid':<8} {written(k.made_at)}  {' '.join(k.scopes)}"
-        f"{_bound(k)}"
+        f"{k.name:<20} {k.state(now):<8} {written(k.made_at)}  {' '.join(k.scopes)}{_bound(k)}{_limited(k)}"
         for k in known
     ]
     show(known, as_json, lambda: "\n".join(lines) or "no keys")
@@ -134,20 +159,74 @@ def _bound(known: ServiceKey) -> str:
     return said
 
 
-@api_key.command("revoke")
+def _limited(known: ServiceKey) -> str:
+    """A key's limits beside its scopes, and its version."""
+    said = f"; {known.requests_per_minute:,} requests a minute" if known.requests_per_minute is not None else ""
+    said += f"; until {written(known.expires_at)}" if known.expires_at is not None else ""
+    return f"{said}; version {known.version}"
+
+
+@api_key.command("limit")
 @click.argument("name")
+@click.option("--scope", "scopes", multiple=True, help="What it may do from now on; repeatable. By default as before.")
+@click.option("--release", "releases", multiple=True, help="Releases that it may lease from now on; repeatable.")
+@click.option("--per-minute", type=int, help="Requests a minute from now on; 0 for no limit of its own.")
+@click.option("--expires", help="When it stops working, such as 2027-01-31; `never` for no end.")
+@click.option("--reason", required=True, help="Why, for the record.")
+@click.option(
+    "--version", type=int, help="The version that you saw, as `licet api-key list` has it: refused at another."
+)
+@dry_option("Show the limits that it would have, and change nothing.")
+@by_option("changes it")
 @data_option
 @json_option
-def revoke(name: str, data: Path | None, as_json: bool) -> None:
-    """Revokes an API key. A running server refuses it within a second.
+def limit(
+    name: str, scopes: tuple[str, ...], releases: tuple[str, ...], per_minute: int | None, expires: str | None,
+    reason: str, version: int | None, dry_run: bool, by: str | None, data: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Changes what an API key may do, how often and until when. A running server heeds it within a second.
+
+    What is not named stays as it is. The change is on record with its reason, and a restore keeps it.
 
     \b
-    Example:  licet api-key revoke assistant
+    Example:  licet api-key limit assistant --scope gate:read --expires 2027-01-31 --reason 'writes by another key now'
     """
     from licet.access import service_keys as keys
 
     with opened(data) as here, transaction(here.pool) as tx:
-        keys.revoke(tx, name, here.clock(), here.keyring.restrictions)
+        known = keys.named(tx, name)
+        until = known.expires_at if expires is None else None if expires == "never" else moment(expires)
+        wanted = keys.KeyLimits(
+            scopes=_scopes(scopes) or known.scopes, releases=releases or known.releases,
+            requests_per_minute=known.requests_per_minute if per_minute is None else per_minute or None,
+            expires_at=until,
+        )  # fmt: skip
+        if dry_run:
+            show(wanted, as_json, lambda: f"would be: {wanted}")
+            return
+        act = keys.KeyAct(by=by or f"user:{user()}", reason=reason, at=here.clock())
+        seen = known.version if version is None else version
+        after = keys.limit(tx, name, wanted, act, here.keyring.restrictions, version=seen)
+    show(after, as_json, lambda: f"`{name}`: {' '.join(after.scopes)}{_bound(after)}{_limited(after)}")
+
+
+@api_key.command("revoke")
+@click.argument("name")
+@click.option("--reason", default="revoked", show_default=True, help="Why, for the record.")
+@by_option("revokes it")
+@data_option
+@json_option
+def revoke(name: str, reason: str, by: str | None, data: Path | None, as_json: bool) -> None:
+    """Revokes an API key. A running server refuses it within a second.
+
+    \b
+    Example:  licet api-key revoke assistant --reason 'it lay in a log'
+    """
+    from licet.access import service_keys as keys
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        act = keys.KeyAct(by=by or f"user:{user()}", reason=reason, at=here.clock())
+        keys.revoke(tx, name, act, here.keyring.restrictions)
     show({"revoked": name}, as_json, lambda: f"`{name}` is revoked")
 
 
@@ -184,21 +263,89 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
 def add(email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool) -> None:
     """Gives EMAIL roles here and prints a sign-in link. The link works once, within an hour.
 
-    For installations without an identity provider. The owner takes roles back in the console.
+    For installations without an identity provider. `licet staff roles` takes roles back.
 
     \b
     Example:  licet staff add bo@example.org --role reviewer --role curator
     """
     from licet.access import sessions
-    from licet.access.roles import StaffRole
 
-    unknown = sorted(set(roles) - {role.value for role in StaffRole})
-    if unknown:
-        raise UsageError(f"no role `{unknown[0]}`", f"roles are {', '.join(StaffRole)}")
+    given = _roles(roles)
     with opened(data) as here, transaction(here.pool) as tx:
-        secret = sessions.add(tx, email, map(StaffRole, roles), utc_now(), here.keyring.random)
+        secret = sessions.add(tx, email, given, utc_now(), here.keyring.random)
     link = _link(here, url, secret)
     show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
+
+
+def _roles(named: tuple[str, ...]) -> tuple[StaffRole, ...]:
+    from licet.access.roles import StaffRole
+
+    unknown = sorted(set(named) - {role.value for role in StaffRole})
+    if unknown:
+        raise UsageError(f"no role `{unknown[0]}`", f"roles are {', '.join(StaffRole)}")
+    return tuple(map(StaffRole, named))
+
+
+@staff.command("list")
+@data_option
+@json_option
+def list_staff(data: Path | None, as_json: bool) -> None:
+    """Lists staff, with the roles that were given here.
+
+    \b
+    Example:  licet staff list
+    """
+    from licet.access import sessions
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        known = sessions.every_staff(tx, utc_now())
+    lines = [f"{one.email:<32} {', '.join(one.roles) or '-'}; signed in: {one.sessions}" for one in known]
+    show(known, as_json, lambda: "\n".join(lines) or "nobody")
+
+
+@staff.command("roles")
+@click.argument("email")
+@click.option(
+    "--role", "roles", multiple=True, help="A role that EMAIL has from now on; repeatable. Without one: none."
+)
+@data_option
+@json_option
+def roles_(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+    """Gives EMAIL these roles in the place of those that were given here. They hold from the next request on.
+
+    \b
+    Example:  licet staff roles bo@example.org --role reviewer
+    """
+    from licet.access import sessions
+
+    given = _roles(roles)
+    with opened(data) as here, transaction(here.pool) as tx:
+        who, was = _known(sessions.find_staff(tx, email), email)
+        sessions.set_roles(tx, who, given, was)
+    show({"email": email, "roles": sorted(given)}, as_json, lambda: f"{email}: {', '.join(given) or 'no role'}")
+
+
+@staff.command("end")
+@click.argument("email")
+@data_option
+@json_option
+def end(email: str, data: Path | None, as_json: bool) -> None:
+    """Takes EMAIL's roles away that were given here, and signs them out everywhere at once.
+
+    \b
+    Example:  licet staff end bo@example.org
+    """
+    from licet.access import sessions
+
+    with opened(data) as here, transaction(here.pool) as tx:
+        sessions.revoke_staff(tx, _known(sessions.find_staff(tx, email), email)[0])
+    show({"ended": email}, as_json, lambda: f"{email} has no role here, and is signed out")
+
+
+def _known(found: tuple[UUID, list[StaffRole]] | None, email: str) -> tuple[UUID, list[StaffRole]]:
+    if found is None:
+        raise NotFoundError(f"no member of staff `{email}`", "`licet staff list` shows them")
+    return found
 
 
 def _link(here: Installation, url: str | None, secret: str) -> str:

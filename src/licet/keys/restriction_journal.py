@@ -71,6 +71,7 @@ class RestrictionKind(StrEnum):
     policy = "policy"
     backup = "backup"
     key_revoked = "key_revoked"
+    key_limited = "key_limited"
     life = "life"  # a restore began another life: restricts nothing, and keeps its number from being used again
 
 
@@ -78,7 +79,8 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One record. ``life`` and ``seq`` are its position: the life of the database, and the account's number after it.
 
     ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public; ``until`` is when a backup expires or a hold must be reviewed, ``base`` whether a backup is of pages;
+    public, or the limits of a key, whose version ``seq`` then is; ``until`` is when a backup expires or a hold must be
+    reviewed, ``base`` whether a backup is of pages;
     ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question``
     is what a no answers, empty for all, and ``kept`` the scopes that it left in force, as `project:<hex>` or
     `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known.

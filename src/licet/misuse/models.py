@@ -132,7 +132,7 @@ def train(
         lineage.record(here, folder)
     _replace(made, out)
     for model_id, _, _ in old:
-        lineage.retire(here, model_id)
+        lineage.retire(here, model_id, by="licet", reason="another was trained in its place")
     return TrainedClassifier(
         models=tuple(ids), name=name, folder=out, releases=tuple(source.name for source in sources),
         examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,

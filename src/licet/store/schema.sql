@@ -435,7 +435,25 @@ CREATE TABLE api_keys (
     own           boolean NOT NULL DEFAULT false,
     releases      text[],
     endpoint_id   uuid,
+    expires_at    timestamptz,
+    requests_per_minute integer CONSTRAINT key_rate_is_positive CHECK (requests_per_minute BETWEEN 1 AND 1000000),
+    version       integer NOT NULL DEFAULT 1 CONSTRAINT key_version_is_positive CHECK (version > 0),
     CONSTRAINT key_leases_named_releases CHECK ((recipient IS NULL) = (releases IS NULL))
+);
+
+-- Who changed or revoked a key, when and why. The limits are those that the key had until then.
+CREATE TABLE api_key_changes (
+    key_id              uuid NOT NULL REFERENCES api_keys,
+    version             integer NOT NULL,
+    act                 text NOT NULL CONSTRAINT key_act_is_known CHECK (act IN ('limited', 'revoked')),
+    changed_at          timestamptz NOT NULL,
+    changed_by          text NOT NULL,
+    reason              text NOT NULL CONSTRAINT key_reason_is_short CHECK (length(reason) BETWEEN 1 AND 500),
+    scopes              text[] NOT NULL,
+    releases            text[],
+    requests_per_minute integer,
+    expires_at          timestamptz,
+    PRIMARY KEY (key_id, version)
 );
 
 -- Staff by their work address. `roles` are those given here, beside those that the identity provider says.
@@ -889,6 +907,8 @@ CREATE TABLE models (
     statement   bytea NOT NULL,
     consumed    bytea NOT NULL,
     retired_at  timestamptz,
+    retired_by  text,
+    retired_reason text CONSTRAINT retired_reason_is_short CHECK (length(retired_reason) BETWEEN 1 AND 500),
     CONSTRAINT a_run_ends_after_it_began CHECK (finished_at >= started_at),
     CONSTRAINT the_gate_never_goes_back CHECK (last_gate >= first_gate)
 );

@@ -246,7 +246,7 @@ def _ordinals_in(raw: bytes) -> BitMap:
     return found.ordinals
 
 
-def retire(here: Installation, model: str) -> RecordedModel:
+def retire(here: Installation, model: str, *, by: str, reason: str) -> RecordedModel:
     """Records that a model is no longer used: it stays registered, and `affected` no longer lists it."""
     with transaction(here.pool) as tx:
-        return model_registry.retire(tx, parse(Prefix.model, model), here.clock())
+        return model_registry.retire(tx, parse(Prefix.model, model), here.clock(), by=by, reason=reason)

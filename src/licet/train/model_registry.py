@@ -12,11 +12,12 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import NotFoundError
+from licet.errors import NotFoundError, UsageError
 from licet.release import registry
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, shown
 
+REASON_CHARACTERS_MAX = 500
 CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which can forget exactly
 
 
@@ -33,6 +34,8 @@ class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     finished_at: datetime
     retired_at: datetime | None
+    retired_by: str | None = None
+    retired_reason: str | None = None
 
 
 class NewModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,8 @@ def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
     return added.rowcount == 1
 
 
-_SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at
+_SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at,
+       retired_by, retired_reason
     FROM models"""
 
 
@@ -82,7 +86,7 @@ def every(tx: Transaction) -> list[RecordedModel]:
 def recorded_until(tx: Transaction, at: datetime) -> list[RecordedModel]:
     """The models that were on record at a moment, the oldest first; retired ones included, as if they were not."""
     found = _read(tx, tx.execute(f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [at]).fetchall())
-    return [msgspec.structs.replace(one, retired_at=None) for one in found]
+    return [msgspec.structs.replace(one, retired_at=None, retired_by=None, retired_reason=None) for one in found]
 
 
 def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
@@ -91,9 +95,10 @@ def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]
         RecordedModel(
             model=shown(Prefix.model, model), name=name, release=releases[release], recipe=recipe, rows=count,
             first_gate=first_gate, last_gate=last_gate, started_at=started_at, finished_at=finished_at,
-            retired_at=retired_at,
+            retired_at=retired_at, retired_by=by, retired_reason=reason,
         )
-        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at in rows
+        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at, by, reason
+        in rows
     ]  # fmt: skip
 
 
@@ -114,7 +119,15 @@ def consumed(tx: Transaction, model: UUID) -> bytes:
     return bytes(row[0])
 
 
-def retire(tx: Transaction, model: UUID, at: datetime) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered; NotFoundError."""
-    tx.execute("UPDATE models SET retired_at = coalesce(retired_at, %s) WHERE model_id = %s", [at, model])
+def retire(tx: Transaction, model: UUID, at: datetime, *, by: str, reason: str) -> RecordedModel:
+    """Records that a model is no longer used, by whom and why: it stays registered, and a repetition changes nothing;
+    NotFoundError.
+    """
+    if not reason.strip() or len(reason) > REASON_CHARACTERS_MAX:
+        raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")
+    tx.execute(
+        """UPDATE models SET (retired_at, retired_by, retired_reason) = (%s, %s, %s)
+            WHERE model_id = %s AND retired_at IS NULL""",
+        [at, by, reason.strip(), model],
+    )
     return get(tx, model)

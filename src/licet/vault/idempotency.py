@@ -5,7 +5,8 @@ progress, in this process or another, the second is refused too (409). A refused
 be tried again. What is stored are the outcome and Licet's own ids, never content; a request is recognised by its HMAC
 under the installation's key.
 
-Crash: before the commit neither the effect nor the key exists; after it both do.
+Crash: before the commit neither the effect nor the key exists; after it both do. A verb that owns its transactions lies
+between two rows of the key, begun and done: after a crash between them the key stays begun, and is refused.
 """
 
 from __future__ import annotations
@@ -82,14 +83,7 @@ def remembered(
     for one in asked:
         if one.place in kept:
             request, answer = kept[one.place]
-            known[one.place] = (
-                msgspec.json.decode(answer, type=CommandResult)
-                if request == one.request
-                else ReusedKeyError(
-                    "this `Idempotency-Key` was used for another request before", "use a new key for each request",
-                    because="idempotency_key_reused",
-                )
-            )  # fmt: skip
+            known[one.place] = msgspec.json.decode(answer, type=CommandResult) if request == one.request else reused()
         elif not locked[numbers[one.place]]:
             known[one.place] = running()
     return known
@@ -98,6 +92,13 @@ def remembered(
 def _number(one: IdempotentCall) -> int:
     """The number of an advisory lock; two keys with the same number merely wait for each other."""
     return int.from_bytes(hmac.digest(one.caller, one.key, "sha256")[:8], "big", signed=True)
+
+
+def reused() -> ReusedKeyError:
+    return ReusedKeyError(
+        "this `Idempotency-Key` was used for another request before", "use a new key for each request",
+        because="idempotency_key_reused",
+    )  # fmt: skip
 
 
 def running() -> RunningKeyError:
@@ -126,6 +127,64 @@ def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], 
             "at": at,
         },
     )
+
+
+# Calls whose verb owns its transactions: between two rows, begun and done
+
+
+class CallMade(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call made: one of our own ids or names, or nothing where its address names it already."""
+
+    made: str
+
+
+_BEGUN = "begun"
+
+
+def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None:
+    """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
+
+    For verbs that own their transactions. A call whose process was killed stays begun until its key is forgotten:
+    nobody knows what it did, so it is not done again under the same key.
+    """
+    begun = tx.execute(
+        """INSERT INTO idempotency_keys AS k (caller_hmac, key_hmac, request_hmac, answer, kept_at)
+           VALUES (%(caller)s, %(key)s, %(request)s, %(answer)s, %(at)s)
+           ON CONFLICT (caller_hmac, key_hmac) DO UPDATE
+              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer, excluded.kept_at)
+            WHERE k.kept_at <= %(since)s RETURNING true""",
+        {
+            "caller": one.caller, "key": one.key, "request": one.request, "at": at, "since": at - KEPT,
+            "answer": msgspec.json.encode(_BEGUN).decode(),
+        },
+    ).fetchone()  # fmt: skip
+    if begun is not None:
+        return None
+    row = tx.execute(
+        "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s",
+        [one.caller, one.key],
+    ).fetchone()
+    if row is None:
+        raise running()
+    if bytes(row[0]) != one.request:
+        raise reused()
+    answer = msgspec.json.decode(row[1])
+    if answer == _BEGUN:
+        raise running()
+    return msgspec.convert(answer, CallMade)
+
+
+def done(tx: Transaction, one: IdempotentCall, made: str) -> None:
+    """Records what a call made that was begun."""
+    tx.execute(
+        "UPDATE idempotency_keys SET answer = %s WHERE caller_hmac = %s AND key_hmac = %s",
+        [msgspec.json.encode(CallMade(made=made)).decode(), one.caller, one.key],
+    )
+
+
+def forget(tx: Transaction, one: IdempotentCall) -> None:
+    """Forgets a call that was begun and then refused: it can be tried again."""
+    tx.execute("DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s", [one.caller, one.key])
 
 
 def sweep(tx: Transaction, at: datetime) -> None:

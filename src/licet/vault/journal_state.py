@@ -52,19 +52,23 @@ def missing(tx: Transaction, records: Sequence[Restriction], present: int) -> li
     ).fetchall()
     stood: dict[UUID, int] = dict(rows)
     known = {row[0] for row in tx.execute("SELECT backup_id FROM backups")}
-    working = {row[0] for row in tx.execute("SELECT key_id FROM api_keys WHERE revoked_at IS NULL")}
+    working: dict[UUID, int] = dict(
+        tx.execute("SELECT key_id, version FROM api_keys WHERE revoked_at IS NULL").fetchall()
+    )
     versions: dict[int, datetime] = dict(tx.execute("SELECT number, applied_at FROM policies").fetchall())
     return [_is_missing(record, present, stood, known, working, versions) for record in records]
 
 
 def _is_missing(
-    record: Restriction, present: int, stood: dict[UUID, int], backups: set[UUID], working: set[UUID],
+    record: Restriction, present: int, stood: dict[UUID, int], backups: set[UUID], working: dict[UUID, int],
     versions: dict[int, datetime],
 ) -> bool:  # fmt: skip
     if record.kind is RestrictionKind.backup:
         return record.backup not in backups
     if record.kind is RestrictionKind.key_revoked:
         return record.key in working
+    if record.kind is RestrictionKind.key_limited:
+        return record.key is not None and working.get(record.key, record.seq) < record.seq
     if record.life != present:
         return record.life > present
     if record.kind is RestrictionKind.policy:

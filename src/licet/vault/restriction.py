@@ -118,6 +118,16 @@ def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) 
         keep_records(tx, journal, [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)])
 
 
+def keep_key_limits(
+    tx: Transaction, journal: Journal | None, key: UUID, at: datetime, version: int, document: str
+) -> None:
+    """Writes the new limits of a service's key to the journal: a restored key would be allowed what it was before."""
+    if journal is not None:
+        limited = RestrictionKind.key_limited
+        record = Restriction(life=fence.life(tx), kind=limited, at=at, key=key, seq=version, document=document)
+        keep_records(tx, journal, [record])
+
+
 def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
     """Writes an applied or amended policy version to the journal: without it a restored database would permit more."""
     if keyring.restrictions is not None:

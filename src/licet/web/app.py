@@ -44,6 +44,9 @@ from licet.web.api import (
     reference,
     rights,
     staff,
+    staff_access,
+    staff_models,
+    staff_review,
     turns,
 )
 from licet.web.api.strict_json import StrictRequest
@@ -67,6 +70,9 @@ API = [
     *turns.ROUTES,
     *otlp.ROUTES,
     *staff.ROUTES,
+    *staff_access.ROUTES,
+    *staff_review.ROUTES,
+    *staff_models.ROUTES,
     *office.ROUTES,
     *leases.ROUTES,
     *events.ROUTES,

@@ -164,10 +164,14 @@ class Site:
             looking = self._looking[key] = asyncio.create_task(self._look(key))
         return await asyncio.shield(looking)
 
+    def forget_keys(self) -> None:
+        """Forgets the keys that were looked up: what was changed of one holds in this process at once."""
+        self._keys.clear()
+
     async def _look(self, key: str) -> Service | None:
         try:
             until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX  # counted from before the query
-            found = await self.reading(lambda tx: service_keys.find(tx, key))
+            found = await self.reading(lambda tx: service_keys.find(tx, key, self.now()))
             if found is not None:
                 self._keys[key] = (until, found)
                 self._keys.move_to_end(key)

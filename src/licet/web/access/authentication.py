@@ -87,7 +87,8 @@ def _count(site: Site, caller: Caller) -> None:
             name = caller.account.bytes if caller.account else b"unknown account"
             rates.take(name, settings.person_requests_per_minute, now)
         case Service():
-            rates.take(caller.key_id.bytes, settings.service_requests_per_minute, now)
+            most = settings.service_requests_per_minute
+            rates.take(caller.key_id.bytes, min(most, caller.requests_per_minute or most), now)
         case Staff():
             rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
 

@@ -12,7 +12,7 @@ from licet.legal import papers
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest
+from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
 
 SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 MAKES = may(staff=(StaffRole.privacy_officer,))
@@ -36,17 +36,26 @@ async def list_documents(request: AnyRequest) -> schema.Documents:
     return schema.Documents(items=tuple(await site.calling(lambda: papers.listed(site.here))))
 
 
-@post("/v1/documents", may=MAKES, responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG)
-async def make_document(request: AnyRequest, data: JSONBody[schema.NewDocument]) -> schema.DocumentMade:
+@post("/v1/documents", may=MAKES, responses=shell.refusals(404, 409, 413, 422), status_code=200, tags=TAG)
+async def make_document(
+    request: AnyRequest, data: JSONBody[schema.NewDocument], idempotency_key: IdempotencyKey = None
+) -> Response[schema.DocumentMade]:
     """Makes a paper at a position of the log, by default its end. Made again, the same one is found."""
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
-    made = await site.calling(
-        lambda: papers.make(site.here, data.kind, by=f"staff:{caller.email}", at=data.position, releases=data.releases)
-    )
-    return schema.DocumentMade(
-        kind=made.kind, position=made.position, sha256=made.sha256, again=made.again, to_be_provided=made.to_be_provided
-    )
+
+    def make(at: str | None) -> schema.DocumentMade:
+        made = papers.make(site.here, data.kind, by=f"staff:{caller.email}", at=at, releases=data.releases)
+        return schema.DocumentMade(
+            kind=made.kind, position=made.position, sha256=made.sha256, again=made.again,
+            to_be_provided=made.to_be_provided,
+        )  # fmt: skip
+
+    def first() -> Acted[schema.DocumentMade]:
+        made = make(data.position)
+        return Acted(made, made.position)
+
+    return await shell.acted(request, idempotency_key, first, make)  # at its position the same paper is found
 
 
 @get(

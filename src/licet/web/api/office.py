@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from licet.access.roles import Staff, StaffRole, may
@@ -18,7 +18,7 @@ from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.erasures import ErasureRef
 from licet.web.api.references import conversation_of, site_of
-from licet.web.api.shared import AnyRequest, ConversationRef, OfAccount
+from licet.web.api.shared import Acted, AnyRequest, ConversationRef, IdempotencyKey, OfAccount
 
 OFFICER = may(staff=(StaffRole.privacy_officer,))
 DECIDES = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
@@ -45,48 +45,65 @@ async def get_inbox(request: AnyRequest) -> schema.Inbox:
 
 @post("/v1/erasures/{erasure:str}/run", may=OFFICER, responses=ACTS, status_code=200, tags=TAG)
 async def run_erasure(
-    request: AnyRequest, erasure: ErasureRef, data: JSONBody[schema.RunErasure]
-) -> schema.ErasureMoved:
+    request: AnyRequest, erasure: ErasureRef, data: JSONBody[schema.RunErasure], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ErasureMoved]:
     """Moves an erasure as far as it can go now; with ``at_once`` without waiting for the end of its period. A dry run says
     what would be done.
     """
     site = site_of(request)
 
-    def move() -> schema.ErasureMoved:
+    def move() -> Acted[schema.ErasureMoved]:
         seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
         if not data.dry_run:
             certificates.run(site.here, only=erasure, at_once=data.at_once)
+        return Acted(schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure)))
+
+    def again(_made: str) -> schema.ErasureMoved:
+        seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
         return schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure))
 
-    return await site.calling(move)
+    return await shell.acted(request, idempotency_key, move, again)
 
 
 @post(
     "/v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge", may=OFFICER, responses=ACTS, status_code=200, tags=TAG
 )  # fmt: skip
-async def acknowledge_recall(request: AnyRequest, erasure: ErasureRef, handout: shell.HandoutRef) -> Recall:
+async def acknowledge_recall(
+    request: AnyRequest, erasure: ErasureRef, handout: shell.HandoutRef, idempotency_key: IdempotencyKey = None
+) -> Response[Recall]:
     """Records that a recipient took the rows of an erasure out of use. The person sees it."""
     site = site_of(request)
-    return await site.calling(lambda: certificates.acknowledge(site.here, erasure, handout))
+
+    def acknowledge() -> Recall:
+        return certificates.acknowledge(site.here, erasure, handout)  # what was acknowledged stays so
+
+    return await shell.acted(request, idempotency_key, lambda: Acted(acknowledge()), lambda _: acknowledge())
 
 
 @post("/v1/conversations/{conversation:str}/misuse", may=DECIDES, responses=ACTS, status_code=200, tags=TAG)
 async def decide_misuse(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.MisuseDecision], account: OfAccount = None
-) -> Suggestion:
+    request: AnyRequest,
+    conversation: ConversationRef,
+    data: JSONBody[schema.MisuseDecision],
+    account: OfAccount = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Suggestion]:
     """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as the caller's decision."""
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
     _, named = await conversation_of(request, conversation, account)
 
-    def decide() -> Suggestion:
-        what = data.decision
-        return suggestions.decide(
-            site.here, shown(Prefix.conversation, named), member_of(caller), dismiss=what == "dismiss",
-            overturn=what == "overturn",
-        )  # fmt: skip
+    name = shown(Prefix.conversation, named)
 
-    return await site.calling(decide)
+    def decide() -> Acted[Suggestion]:
+        what = data.decision
+        return Acted(
+            suggestions.decide(
+                site.here, name, member_of(caller), dismiss=what == "dismiss", overturn=what == "overturn"
+            )
+        )
+
+    return await shell.acted(request, idempotency_key, decide, lambda _: suggestions.of_conversation(site.here, name))
 
 
 @get("/v1/sweep", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -97,11 +114,17 @@ async def get_sweep(request: AnyRequest) -> SweepStanding:
 
 
 @post("/v1/sweep/approve", may=APPROVES, responses=shell.refusals(409, 413, 422), status_code=200, tags=TAG)
-async def approve_sweep(request: AnyRequest, data: JSONBody[schema.SweepApproval]) -> SweepStanding:
+async def approve_sweep(
+    request: AnyRequest, data: JSONBody[schema.SweepApproval], idempotency_key: IdempotencyKey = None
+) -> Response[SweepStanding]:
     """Approves the amount that a waiting sweep announced; 409 where it is another one by now."""
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
-    return await site.calling(lambda: sweeper.approve(site.here, f"staff:{caller.email}", due=data.due))
+
+    def approve() -> Acted[SweepStanding]:
+        return Acted(sweeper.approve(site.here, f"staff:{caller.email}", due=data.due))
+
+    return await shell.acted(request, idempotency_key, approve, lambda _: sweeper.standing(site.here))
 
 
 ROUTES = [get_inbox, run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]

@@ -33,7 +33,7 @@ from licet.web.api import rights_schema, schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import OFFICE, SEES
 from licet.web.api.references import account_of, not_found, own, site_of
-from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey
+from licet.web.api.shared import READS, WRITES, AccountRef, Acted, AnyRequest, Cursor, IdempotencyKey
 
 TAG = ["rights"]
 SENDS = may(person=True, scope=Scope.accounts_write)
@@ -218,7 +218,9 @@ async def list_requests(
 
 
 @post("/v1/requests", may=ANSWERS, responses=WRITES, tags=TAG)
-async def enter_request(request: AnyRequest, data: JSONBody[rights_schema.NewEnteredRequest]) -> Response[SeenRequest]:
+async def enter_request(
+    request: AnyRequest, data: JSONBody[rights_schema.NewEnteredRequest], idempotency_key: IdempotencyKey = None
+) -> Response[SeenRequest]:
     """Enters a request that came by letter, mail or telephone, with how its sender was identified."""
     site, by = site_of(request), _by(request)
     account = await account_of(request, data.account) if data.account is not None else None
@@ -226,8 +228,15 @@ async def enter_request(request: AnyRequest, data: JSONBody[rights_schema.NewEnt
         kind=data.kind, words=data.words, identity=data.identity, account=account, region=data.region,
         received_at=data.received_at,
     )  # fmt: skip
-    found = await site.calling(lambda: rights_requests.enter(site.here, entered, by))
-    return Response(rights_requests.seen_whole(found, site.now(), for_staff=True), status_code=201)
+
+    def enter() -> Acted[SeenRequest]:
+        found = rights_requests.enter(site.here, entered, by)
+        return Acted(rights_requests.seen_whole(found, site.now(), for_staff=True), found.shown_id)
+
+    def again(made: str) -> SeenRequest:
+        return rights_requests.find(site.here, made, with_words=True)
+
+    return await shell.acted(request, idempotency_key, enter, again, 201)
 
 
 @get("/v1/requests/{request_id:str}", may=LISTS, responses=READS, tags=TAG)
@@ -239,14 +248,22 @@ async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenReques
 
 @post("/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG)
 async def act_on_request(
-    request: AnyRequest, request_id: RequestRef, data: JSONBody[rights_schema.NewRequestAct]
+    request: AnyRequest,
+    request_id: RequestRef,
+    data: JSONBody[rights_schema.NewRequestAct],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
     """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads ``words``."""
     site, by = site_of(request), _by(request)
-    found = await site.calling(
-        lambda: rights_requests.act(site.here, request_id, data.act, by, reason=data.reason, words=data.words)
-    )
-    return Response(rights_requests.seen_whole(found, site.now(), for_staff=True))
+
+    def act() -> Acted[SeenRequest]:
+        found = rights_requests.act(site.here, request_id, data.act, by, reason=data.reason, words=data.words)
+        return Acted(rights_requests.seen_whole(found, site.now(), for_staff=True))
+
+    def again(_made: str) -> SeenRequest:
+        return rights_requests.find(site.here, request_id, with_words=True)
+
+    return await shell.acted(request, idempotency_key, act, again)
 
 
 def _by(request: AnyRequest) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
-from licet.errors import RefusedError, UsageError
+from licet.errors import BrokenError, LicetError, RefusedError, UsageError
 from licet.policy.state import Grant, GrantScope, ScopeKind, TurnState
+from licet.store.connect import OutcomeUnknownError, Transaction, transaction
 from licet.vault import idempotency
 from licet.vault.commands import Command, CommandResult, Outcome
 from licet.vault.content import Content
@@ -25,9 +28,18 @@ from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
 from licet.web.api import schema
 from licet.web.api.problems import MEDIA_TYPE, MustDecideError, Problem
 from licet.web.api.references import not_found, site_of
+from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
 Body = TypeVar("Body")
+
+
+class Acted(msgspec.Struct, Generic[Body], frozen=True):
+    """What a verb of staff answered, and the id or name of what it made, if its address does not name it."""
+
+    body: Body
+    made: str = ""
+
 
 REPLAYED = {"idempotent-replayed": "true"}
 CURSOR_CHARACTERS_MAX = 100
@@ -134,6 +146,55 @@ async def write(request: AnyRequest, command: Command | VerbRequest, key: str | 
     written = await site_of(request).write(command, await once_of(request, key))
     refuse(written.answer, command.account)
     return written
+
+
+Again: TypeAlias = Callable[[str], Body]
+"""What there is now of what a call made, whose id or name it is given."""
+
+
+def in_one(site: Site, verb: Callable[[Transaction], Body]) -> Callable[[], Body]:
+    """``verb`` in a transaction of its own."""
+
+    def run() -> Body:
+        with transaction(site.here.pool) as tx:
+            return verb(tx)
+
+    return run
+
+
+def again_in(site: Site, read: Callable[[Transaction], Body]) -> Again[Body]:
+    """``read`` in a transaction of its own, where the address names what the call made."""
+    return lambda _made: in_one(site, read)()
+
+
+async def acted(
+    request: AnyRequest,
+    key: str | None,
+    act: Callable[[], Acted[Body]],
+    again: Again[Body],
+    status: int = 200,
+) -> Response[Body]:
+    """Runs a verb of staff once, on a thread, and answers what it did; the second time what there is of it now.
+
+    ``again`` is given what the first call made. A refused call is forgotten, so that it can be tried again.
+    """
+    site, once = site_of(request), await once_of(request, key)
+    if once is None:
+        return Response((await site.calling(act)).body, status_code=status)
+    began = site.now()
+    before = await site.reading(lambda tx: idempotency.begin(tx, once, began))
+    if before is not None:
+        body = await site.calling(lambda: again(before.made))
+        return Response(body, status_code=status, headers=REPLAYED)
+    try:
+        result = await site.calling(act)
+    except (BrokenError, OutcomeUnknownError):
+        raise  # it stays begun: nobody knows how far it came
+    except LicetError:
+        await site.reading(lambda tx: idempotency.forget(tx, once))
+        raise
+    await site.reading(lambda tx: idempotency.done(tx, once, result.made))
+    return Response(result.body, status_code=status)
 
 
 def refuse(answer: CommandResult, account: UUID) -> None:

@@ -2,7 +2,10 @@
 
     /console/access                          both lists, and the forms that make
     /console/access/keys  staff              makes one; the secret is in the answer, once, and cannot be shown again
-    ../NAME/revoke                           revokes one: asked first
+    ../staff/ID/roles                        gives a member of staff other roles
+    ../staff/ID/revoke                       takes their roles away and signs them out: asked first
+
+`key_page` has one key: its limits, and revoking it.
 
 What makes a secret answers it in the page itself and never redirects to it: a secret is in no address and no history.
 """
@@ -21,6 +24,7 @@ from licet.access.roles import KeyBinding, Scope, StaffRole
 from licet.errors import LicetError, NotFoundError, UsageError
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
+from licet.web.console.key_page import day_of, fault, many, number
 from licet.web.console.shared import OWNS, ConfirmForm, Visit
 from licet.web.console.tables import Fields
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
@@ -30,6 +34,7 @@ SECTION = "/console/access"
 GIVEN = tuple(role for role in StaffRole if role is not StaffRole.owner)
 _SAID = {
     "key": "The key is revoked: a server refuses it within a second.",
+    "roles": "Their roles are changed, from their next request on.",
     "staff": "Their roles given here are gone, and their sessions have ended.",
 }
 
@@ -45,11 +50,12 @@ def _shown(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:  # fmt: skip
     """Both lists and both forms; ``secret`` is what was just made, with what it is."""
+    empty = dict.fromkeys(("name", "recipient", "releases", "endpoint", "rate", "expires", "email"), "")
     with transaction(visit.here.pool) as tx:
-        values = {
-            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()),
-            "saved": said, "own": visit.staff.staff_id, "secret": secret, "scopes": tuple(Scope), "roles_given": GIVEN,
-            "kept": {"name": "", "recipient": "", "releases": "", "endpoint": "", "email": "", **(kept or {})},
+        values: dict[str, Any] = {
+            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()), "saved": said,
+            "own": visit.staff.staff_id, "secret": secret, "scopes": tuple(Scope), "roles_given": GIVEN,
+            "now": visit.here.clock(), "kept": {**empty, **(kept or {})},
         }  # fmt: skip
     values["endpoints"] = [one.endpoint for one in endpoints.every(visit.here)]
     return shell.page(
@@ -58,16 +64,10 @@ def _shown(
     )  # fmt: skip
 
 
-def _many(data: Mapping[str, Any], name: str) -> list[str]:
-    found = data.get(name, [])
-    return [str(one) for one in (found if isinstance(found, list) else [found]) if one]
-
-
 def _refused(visit: Visit, data: Mapping[str, Any], place: str, error: LicetError) -> Response[Any]:
     """The page again, with what is wrong beside the form that was sent."""
-    fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
     kept = {name: str(value) for name, value in data.items() if isinstance(value, str)}
-    return _shown(visit, faults=Faults(((place, place, fault),)), kept=kept)
+    return _shown(visit, faults=fault(place, error), kept=kept)
 
 
 @post("/console/access/keys", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -75,7 +75,7 @@ def make_key(request: AnyRequest, data: Fields) -> Response[Any]:
     """Makes a key, and shows it, once."""
     visit, name = shell.opened(request), str(data.get("name", "")).strip()
     try:
-        scopes = _many(data, "scope")
+        scopes = many(data, "scope")
         if not set(scopes) <= set(Scope):
             raise UsageError("that is no scope")
         endpoint = str(data.get("endpoint", "")).strip()
@@ -85,7 +85,12 @@ def make_key(request: AnyRequest, data: Fields) -> Response[Any]:
                 releases=tuple(str(data.get("releases", "")).split()),
                 endpoint=endpoints.id_of(tx, endpoint) if endpoint else None,
             )  # fmt: skip
-            text = service_keys.make(tx, name, map(Scope, scopes), visit.here.clock(), visit.here.keyring.random, bound)
+            rate = str(data.get("rate", "")).strip()
+            text = service_keys.make(
+                tx, name, map(Scope, scopes), visit.here.clock(), visit.here.keyring.random, bound,
+                requests_per_minute=number(rate, "number of requests") if rate else None,
+                expires_at=day_of(str(data.get("expires", "")).strip()),
+            )  # fmt: skip
     except LicetError as error:
         return _refused(visit, data, "key-name", error)
     return _shown(visit, secret=(f"The key {name}", text))
@@ -96,7 +101,7 @@ def add_staff(request: AnyRequest, data: Fields) -> Response[Any]:
     """Gives somebody roles, and shows the link that signs them in, once."""
     visit, email = shell.opened(request), str(data.get("email", "")).strip()
     try:
-        roles = _many(data, "role")
+        roles = many(data, "role")
         if not roles or not set(roles) <= set(StaffRole):
             raise UsageError("pick a role")
         with transaction(visit.here.pool) as tx:
@@ -106,18 +111,28 @@ def add_staff(request: AnyRequest, data: Fields) -> Response[Any]:
     return _shown(visit, secret=(f"The link for {email}", f"{visit.site.settings.url or ''}/sign-in/link/{secret}"))
 
 
-@post("/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_key(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
-    """Revokes a key, after the confirmation."""
-    visit = shell.opened(request)
+@post("/console/access/staff/{staff:str}/roles", may=OWNS, sync_to_thread=True, include_in_schema=False)
+def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Response[Any]:
+    """Gives a member of staff other roles, after the form that shows those they have."""
+    visit, who = shell.opened(request), _staff_id(staff)
     with transaction(visit.here.pool) as tx:
-        if name not in {one.name for one in service_keys.every(tx)}:
-            raise NotFoundError("no such key")
-        if data.confirmed == "yes":
-            service_keys.revoke(tx, name, visit.here.clock(), visit.here.keyring.restrictions)
-            return seen_other("/console/access?said=key")
-    about = "Whoever has it is refused within a second. It cannot be taken back: another key has another secret."
-    return _asks(visit, f"Revoke the key {name}", about, f"{SECTION}/keys/{name}/revoke")
+        member = sessions.member(tx, who, visit.site.wall())
+    faults = NO_FAULTS
+    if data.get("confirmed") == "yes":
+        try:
+            wanted, was = many(data, "role"), str(data.get("was", "")).split()
+            if not {*wanted, *was} <= set(StaffRole):
+                raise UsageError("that is no role")
+            with transaction(visit.here.pool) as tx:
+                sessions.set_roles(tx, who, map(StaffRole, wanted), map(StaffRole, was))
+            return seen_other("/console/access?said=roles")
+        except LicetError as error:
+            faults = fault("staff-roles", error)
+    values = {"member": member, "roles_given": GIVEN}
+    return shell.page(
+        "console_staff.html", visit, title=f"Roles of {member.email}", section=SECTION, errors=faults, values=values,
+        status=422 if faults else 200,
+    )  # fmt: skip
 
 
 @post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -133,13 +148,11 @@ def revoke_staff(request: AnyRequest, staff: FromPath[str], data: URLEncodedBody
         if data.confirmed == "yes":
             sessions.revoke_staff(tx, who)
             return seen_other("/console/access?said=staff")
-    about = "The roles given here are taken away, and they are signed out everywhere at once."
-    return _asks(visit, f"Revoke {email}", about, f"{SECTION}/staff/{who.hex}/revoke")
-
-
-def _asks(visit: Visit, title: str, about: str, action: str) -> Response[Any]:
-    values = {"about": about, "action": action, "fields": {}, "label": "Revoke", "back": SECTION}
-    return shell.page("console_confirm.html", visit, title=title, section=SECTION, values=values)
+    return shell.confirm(
+        visit, title=f"Revoke {email}", section=SECTION, label="Revoke", back=SECTION,
+        about="The roles given here are taken away, and they are signed out everywhere at once.",
+        action=f"{SECTION}/staff/{who.hex}/revoke",
+    )  # fmt: skip
 
 
 def _staff_id(text: str) -> UUID:
@@ -149,4 +162,4 @@ def _staff_id(text: str) -> UUID:
         raise NotFoundError("no such member of staff") from None
 
 
-ROUTES = (access, make_key, add_staff, revoke_key, revoke_staff)
+ROUTES = (access, make_key, add_staff, set_roles, revoke_staff)

@@ -52,6 +52,7 @@ from licet.web.console import (
     erasure_page,
     holds,
     inbox,
+    key_page,
     lists,
     models,
     papers,
@@ -275,7 +276,7 @@ ROUTES = (
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
             *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
-            *access.ROUTES, *papers.ROUTES, *rights.ROUTES,
+            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

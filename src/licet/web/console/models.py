@@ -14,8 +14,9 @@ from licet.train import lineage, model_registry
 from licet.vault.ids import Prefix, parse
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF, ConfirmForm
-from licet.web.pages.shared import AnyRequest, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, seen_other
 
+SECTION = "/console/models"
 RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
 _SAID = {"retired": "It is retired, and on record as that."}
 
@@ -28,26 +29,24 @@ def models(request: AnyRequest) -> Response[Any]:
         "models": release_view.models(visit.here), "retires": visit.allows(RETIRES),
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
     }  # fmt: skip
-    return shell.page("console_models.html", visit, title="Models", section="/console/models", values=values)
+    return shell.page("console_models.html", visit, title="Models", section=SECTION, values=values)
 
 
 @post("/console/models/{model:str}/retire", may=RETIRES, sync_to_thread=True, include_in_schema=False)
 def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
-    """States that a model is used no more, after the confirmation."""
-    visit = shell.opened(request)
-    if data.confirmed == "yes":
-        lineage.retire(visit.here, model)
+    """States that a model is used no more, after the confirmation, with a reason."""
+    visit, faults = shell.opened(request), NO_FAULTS
+    if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
+        lineage.retire(visit.here, model, by=f"staff:{visit.staff.email}", reason=data.reason)
         return seen_other("/console/models?said=retired")
     with transaction(visit.here.pool) as tx:
         known = model_registry.get(tx, parse(Prefix.model, model))
-    values = {
-        "about": f"{known.name} stays on record, and nobody is told of rows that are withdrawn from it any more."
+    return shell.confirm(
+        visit, title=f"Retire {known.name}", section=SECTION, label="Retire it", back=SECTION, asks_reason=True,
+        about=f"{known.name} stays on record, and nobody is told of rows that are withdrawn from it any more."
         " Retire it when its weights are deleted.",
-        "action": f"/console/models/{model}/retire", "fields": {}, "label": "Retire it", "back": "/console/models",
-    }  # fmt: skip
-    return shell.page(
-        "console_confirm.html", visit, title=f"Retire {known.name}", section="/console/models", values=values
-    )
+        action=f"{SECTION}/{model}/retire", errors=faults,
+    )  # fmt: skip
 
 
 ROUTES = (models, retire)

@@ -77,9 +77,10 @@ def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
 
 
 class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``confirmed`` is set by the page that says what it means."""
+    """``confirmed`` is set by the page that says what it means; ``reason`` is why, where that page asks."""
 
     confirmed: str = ""
+    reason: str = ""
 
 
 def sentence(text: str) -> str:
@@ -128,6 +129,32 @@ def page(
         "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(), "may_open": visit.may_open,
     }  # fmt: skip
     return _rendered(template, title, status, {**shown, **(values or {})})
+
+
+REASON = "reason"
+REASON_CHARACTERS_MAX = 500
+
+
+def reason_faults(reason: str) -> Faults:
+    """What is wrong with a reason of a form."""
+    if reason.strip() and len(reason) <= REASON_CHARACTERS_MAX:
+        return NO_FAULTS
+    return Faults(((REASON, REASON, f"Say why, in {REASON_CHARACTERS_MAX} characters at most."),))
+
+
+def confirm(
+    visit: Visit, *, title: str, section: str, about: str, action: str, label: str, back: str,
+    fields: Mapping[str, str] | None = None, lines: Sequence[str] = (), asks_reason: bool = False, errors: Faults = NO_FAULTS,
+) -> Response[str]:  # fmt: skip
+    """The page that says what an act means, and asks for it once more; with ``asks_reason`` also why it is done."""
+    values = {
+        "about": about, "lines": lines, "action": action, "fields": fields or {}, "label": label, "back": back,
+        "asks_reason": asks_reason, "reason_max": REASON_CHARACTERS_MAX,
+    }  # fmt: skip
+    return page(
+        "console_confirm.html", visit, title=title, section=section, values=values, errors=errors,
+        status=422 if errors else 200,
+    )  # fmt: skip
 
 
 def plain(title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()) -> Response[str]:

@@ -1,0 +1,96 @@
+"""The models on record, for staff: what each learnt from, which learnt from a person, and which are used no more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import JSONBody, PathParameter
+
+from licet.access.roles import Staff, StaffRole, may
+from licet.service import release_view
+from licet.service.release_view import ModelView
+from licet.train import lineage
+from licet.vault.ids import Prefix, parse, shown
+from licet.web.api import shared as shell
+from licet.web.api import staff_schema as schema
+from licet.web.api.references import account_of, conversation_of, not_found, site_of
+from licet.web.api.shared import AccountRef, Acted, AnyRequest, ConversationRef, IdempotencyKey, OfAccount
+from licet.web.site import Site
+
+EVERY = may(staff=tuple(StaffRole))
+TRACES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
+TAG = ["models"]
+
+ModelRef = Annotated[str, PathParameter(description="The model, `model_..`.", min_length=1, max_length=64)]
+
+
+@get("/v1/models", may=EVERY, responses=shell.refusals(), tags=TAG)
+async def list_models(request: AnyRequest) -> schema.ModelAnswers:
+    """Every model on record, the newest first, with what it learnt from was withdrawn since."""
+    site = site_of(request)
+    found = await site.calling(lambda: release_view.models(site.here))
+    return schema.ModelAnswers(items=tuple(map(_model, found)))
+
+
+@get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
+async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelAnswer:
+    """One model: its release, its gates, and what of its rows was withdrawn or erased since."""
+    site = site_of(request)
+    return await site.calling(lambda: _one(site, model))
+
+
+@post(
+    "/v1/models/{model:str}/retire",
+    may=RETIRES,
+    responses=shell.refusals(404, 409, 413, 422),
+    status_code=200,
+    tags=TAG,
+)
+async def retire_model(
+    request: AnyRequest, model: ModelRef, data: JSONBody[schema.GivenReason], idempotency_key: IdempotencyKey = None
+) -> Response[schema.ModelAnswer]:
+    """Records that a model is used no more, and why. It stays on record, and a repetition changes nothing."""
+    site, caller = site_of(request), request.auth
+    assert isinstance(caller, Staff)
+
+    def retire() -> Acted[schema.ModelAnswer]:
+        lineage.retire(site.here, model, by=f"staff:{caller.email}", reason=data.reason)
+        return Acted(_one(site, model))
+
+    return await shell.acted(request, idempotency_key, retire, lambda _: _one(site, model))
+
+
+@get("/v1/accounts/{account:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
+async def list_account_models(request: AnyRequest, account: AccountRef) -> schema.LearntModels:
+    """The models that learnt from conversations of an account, the newest first, and from how many rows."""
+    site, holder = site_of(request), await account_of(request, account)
+    found = await site.reading(lambda tx: lineage.learnt(tx, holder, None))
+    return schema.LearntModels(items=tuple(found))
+
+
+@get("/v1/conversations/{conversation:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
+async def list_conversation_models(
+    request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
+) -> schema.LearntModels:
+    """The models that learnt from a conversation, the newest first, and from how many rows."""
+    site = site_of(request)
+    holder, named = await conversation_of(request, conversation, account)
+    found = await site.reading(lambda tx: lineage.learnt(tx, holder, named))
+    return schema.LearntModels(items=tuple(found))
+
+
+def _one(site: Site, model: str) -> schema.ModelAnswer:
+    wanted = shown(Prefix.model, parse(Prefix.model, model))
+    found = next((one for one in release_view.models(site.here) if one.model.model == wanted), None)
+    if found is None:
+        raise not_found()
+    return _model(found)
+
+
+def _model(one: ModelView) -> schema.ModelAnswer:
+    return schema.ModelAnswer(model=one.model, affected=one.affected)
+
+
+ROUTES = [list_models, get_model, retire_model, list_account_models, list_conversation_models]
