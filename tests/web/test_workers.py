@@ -255,7 +255,7 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
         pages = [httpx.get(f"{served.url}/console", headers=cookie, timeout=600).status_code for _ in range(40)]
         assert set(pages) == {200, 429}, "known to all; and the limit of staff is the same"
 
-        with Client(served.url, place.key) as client:
+        with Client(served.url, place.key, attempts_max=1) as client:
             conversation = client.send(say("host:ana", "to be deleted", conversation="host:c")).conversation
             assert conversation is not None
             shutil.rmtree(place.data / "restrictions")  # no worker can record a restriction from now on

@@ -17,7 +17,7 @@ from licet.proof import documents
 from licet.vault.installation import Installation
 from licet.web.api import problems
 
-STOP_SECONDS_MAX = 15.0
+STOP_SECONDS_MAX = 60.0  # a thread that is cut off while it loads a library would abort the process
 
 
 class BackgroundTask:
