@@ -136,8 +136,10 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
     assert f'action="{retire}"' not in api.get("/console/models", headers=world.staff(StaffRole.auditor)).text
     assert "Retire pear-1" in api.post(retire, **form(curator)).text
     assert world.rows("SELECT retired_at FROM models") == [(None,)]
-    assert api.post(retire, **form(curator, confirmed="yes")).status_code == 303
-    assert "retired" in api.get("/console/models", headers=curator).text
+    assert "Say why" in api.post(retire, **form(curator, confirmed="yes")).text
+    why = "its weights are deleted"
+    assert api.post(retire, **form(curator, confirmed="yes", reason=why)).status_code == 303
+    assert why in api.get("/console/models", headers=curator).text
     assert api.post(f"/console/models/model_{'0' * 31}1/retire", **form(curator)).status_code == 404
 
 

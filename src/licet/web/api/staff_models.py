@@ -10,7 +10,9 @@ from litestar.params import JSONBody, PathParameter
 from licet.access.roles import Staff, StaffRole, may
 from licet.service import release_view
 from licet.service.release_view import ModelView
+from licet.store.connect import Transaction
 from licet.train import lineage
+from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
@@ -66,8 +68,13 @@ async def retire_model(
 async def list_account_models(request: AnyRequest, account: AccountRef) -> schema.LearntModels:
     """The models that learnt from conversations of an account, the newest first, and from how many rows."""
     site, holder = site_of(request), await account_of(request, account)
-    found = await site.reading(lambda tx: lineage.learnt(tx, holder, None))
-    return schema.LearntModels(items=tuple(found))
+
+    def read(tx: Transaction) -> schema.LearntModels:
+        if holder not in account_view.accounts(tx, [holder]):
+            raise not_found()
+        return schema.LearntModels(items=tuple(lineage.learnt(tx, holder, None)))
+
+    return await site.reading(read)
 
 
 @get("/v1/conversations/{conversation:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)

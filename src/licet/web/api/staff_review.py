@@ -119,7 +119,7 @@ async def open_row(
         found = signatures.read_next(site.here, folder, reader, second=data.second)
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
-        said = tuple(schema.RowMessage(role=one["role"], content=one["content"]) for one in found.messages)
+        said = tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in found.messages)
         return schema.RowOpened(row=found.ordinal, left=found.left, drawn=found.drawn, messages=said)
 
     return await site.calling(read)

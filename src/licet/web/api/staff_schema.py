@@ -264,7 +264,7 @@ class SignRelease(_Sent, frozen=True, kw_only=True):
     names_in: bool = False
 
 
-class RowMessage(_Answer, frozen=True, kw_only=True):
+class ReviewedMessage(_Answer, frozen=True, kw_only=True):
     role: str
     content: str
 
@@ -275,7 +275,7 @@ class RowOpened(_Answer, frozen=True, kw_only=True):
     row: int | None
     left: int
     drawn: int
-    messages: tuple[RowMessage, ...]
+    messages: tuple[ReviewedMessage, ...]
 
 
 class FindingUndone(_Answer, frozen=True, kw_only=True):
