@@ -94,7 +94,9 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     officer = world.staff(StaffRole.privacy_officer)
     listed = api.get("/console/recalls?state=overdue", headers=officer).text
     (chosen,) = re.findall(r'name="chosen" value="(era_[^"]+)"', listed)
-    done = api.post("/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes"))
+    done = api.post(
+        "/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes", why="They wrote")
+    )
     assert "On record: lab-one has deleted it." in done.text
     assert released.view().handouts[0].open == 0
 
@@ -136,7 +138,8 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
     assert f'action="{retire}"' not in api.get("/console/models", headers=world.staff(StaffRole.auditor)).text
     assert "Retire pear-1" in api.post(retire, **form(curator)).text
     assert world.rows("SELECT retired_at FROM models") == [(None,)]
-    assert api.post(retire, **form(curator, confirmed="yes")).status_code == 303
+    assert api.post(retire, **form(curator, confirmed="yes")).status_code == 422, "a reason is asked for"
+    assert api.post(retire, **form(curator, confirmed="yes", why="Deleted")).status_code == 303
     assert "retired" in api.get("/console/models", headers=curator).text
     assert api.post(f"/console/models/model_{'0' * 31}1/retire", **form(curator)).status_code == 404
 

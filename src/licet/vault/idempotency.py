@@ -128,6 +128,11 @@ def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], 
     )
 
 
+def forget(tx: Transaction, one: IdempotentCall) -> None:
+    """Forgets a request that was refused after its key was kept."""
+    tx.execute("DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s", [one.caller, one.key])
+
+
 def sweep(tx: Transaction, at: datetime) -> None:
     """Deletes keys that are older than a day, a bounded number of them."""
     tx.execute(
