@@ -55,6 +55,15 @@ def bound(*periods: str, since: str = SAID) -> str:
 
 # What must find no row: each invariant by its name, and a statement of one text column that finds what breaks it.
 INVARIANTS = {
+    "an item of the inbox has its steps": """
+        SELECT i.item FROM inbox_items i LEFT JOIN inbox_steps s USING (item) GROUP BY i.item
+        HAVING count(s.step_no) <> i.steps OR max(s.step_no) <> i.steps - 1""",
+    "who has an item took it or was handed it": """
+        SELECT i.item FROM inbox_items i WHERE i.staff_id IS NOT NULL AND NOT EXISTS (SELECT FROM inbox_steps s
+         WHERE s.item = i.item AND s.step IN ('taken', 'handed') AND coalesce(s.to_staff, s.staff_id) = i.staff_id)""",
+    "a step is of the account of its item": """
+        SELECT i.item FROM inbox_items i JOIN inbox_steps s USING (item)
+         WHERE i.account_id IS DISTINCT FROM s.account_id""",
     "an account's events are numbered without a gap": f"""
         SELECT a.account_id::text FROM accounts a LEFT JOIN {EVENTS} e USING (account_id) GROUP BY a.account_id
         HAVING count(e.seq) <> a.last_seq OR count(DISTINCT e.seq) <> a.last_seq

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from licet.access import inbox_register, sessions
+from licet.access.inbox_register import ItemAbout
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest
@@ -25,6 +28,9 @@ from .state_check import INVARIANTS, check_all, faults, in_restrictions, in_tabl
 
 # One way to break each invariant, by an operator's hand in the database: no trigger and no reference stands in its way.
 BREAKS = {
+    "an item of the inbox has its steps": "UPDATE inbox_items SET steps = steps + 1",
+    "who has an item took it or was handed it": "UPDATE inbox_steps SET step = 'noted'",
+    "a step is of the account of its item": "UPDATE inbox_steps SET (account_id, tells) = (NULL, false)",
     "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
     "time never decreases along an account's order": "UPDATE turns SET occurred_at = occurred_at - interval '1 year'",
     "positions follow an account's order": "UPDATE journal SET position = 7",
@@ -103,7 +109,11 @@ def lived_in(pool: Pool, folder: Path) -> House:
     made.tell(do.Choose(account=made.accounts["bo"], at=made.now, allow=True, scope=PROJECT))
     for account in (made.accounts["ana"], None):
         asked = EnteredRequest(kind=RightKind.access, words="everything", identity="a passport", account=account)
-        rights_requests.enter(made.here, asked, "staff:ada@example.org")
+        name = rights_requests.enter(made.here, asked, "staff:ada@example.org").shown_id
+        with transaction(made.here.pool) as tx:
+            staff = sessions.known_staff(tx, "ada@example.org", made.now, os.urandom)
+            about = ItemAbout(item=f"request:{name}", account=account)
+            inbox_register.take(tx, made.here.keyring, about, staff, made.now, "mine")
     documents.append(made.here)
     return made
 

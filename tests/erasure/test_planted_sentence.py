@@ -44,8 +44,11 @@ PLANT = """
 import json, os, sys
 from pathlib import Path
 from licet.vault import installation
+from licet.access import inbox_register, sessions
+from licet.access.inbox_register import ItemAbout
 from licet.config import Configuration
 from licet.consent import rights_requests
+from licet.store.connect import transaction
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.policy.state import Share, TurnRole
@@ -80,12 +83,17 @@ with installation.installation(Configuration.of(os.environ, Path(sys.argv[1]))) 
         kind=RightKind.complaint, words=say["complaint"], identity=say["identity"], account=account,
     )
     name, by = rights_requests.enter(here, asked, "staff:ada@example.org").shown_id, "staff:ada@example.org"
+    with transaction(here.pool) as tx:
+        staff = sessions.known_staff(tx, "ada@example.org", at, os.urandom)
+        inbox_register.note(
+            tx, here.keyring, ItemAbout(item=f"request:{name}", account=account), staff, at, say["note"]
+        )
     rights_requests.act(here, name, StaffAct.answer, by, words=say["reply"])
 """
 FIELDS = (
     "tool text", "tool name", "arguments", "call id", "thread", "attachment", "model", "path", "branch", "host chat",
     "host turn", "transcript title", "evidence", "matter", "staff comment",
-    "complaint", "identity", "reply",
+    "complaint", "identity", "reply", "note",
 )  # fmt: skip
 
 

@@ -146,6 +146,14 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("act_on_request", staff, request_id=asked)
     send("reply_to_request", world.person("ada"), request_id=asked)
     send("enter_request", staff)
+    for name in ("bea@example.org", "ada@example.org"):
+        world.staff(StaffRole.privacy_officer, email=name)
+    item = f"request:{asked}"
+    for step in ("take_item", "hand_item"):
+        send(step, staff, item=item)
+    mine = f"request:{send('send_request', {**world.person('ada')})['id']}"
+    for step in ("take_item", "note_item", "give_back_item", "act_on_item"):
+        send(step, staff, item=mine)
     documents.append(world.here)
     send("make_document", staff)
     known["name"] = send("make_api_key", staff)["key"]["name"]

@@ -14,8 +14,10 @@ from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.errors import BusyError
 from licet.proof import documents
-from licet.service import inbox
-from licet.service.inbox import InboxItem, InboxSource
+from licet.release.signatures import StaffMember
+from licet.service import inbox, inbox_sources
+from licet.service.inbox import InboxView
+from licet.service.inbox_sources import FewSource, InboxItem, ItemKind
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
 from licet.web.console.shared import SECTIONS
@@ -28,9 +30,18 @@ __all__ = ["api", "world"]
 EVERY = tuple(StaffRole)
 
 
+def member(*roles: StaffRole) -> StaffMember:
+    """Somebody who looks, with these roles or with all."""
+    return StaffMember(staff_id=UUID(int=1), email="x@example.org", roles=frozenset(roles or EVERY), via="console")
+
+
+def listed(world: World, *roles: StaffRole, sources: Any = inbox.SOURCES, **view: Any) -> list[InboxItem]:
+    return list(inbox.page(world.here, member(*roles), InboxView(**view), sources).items)
+
+
 def found(world: World, *roles: StaffRole) -> dict[str, InboxItem]:
     """The items for somebody with these roles, by kind."""
-    return {one.kind: one for one in inbox.items(world.here, roles or EVERY)}
+    return {one.kind: one for one in listed(world, *roles)}
 
 
 def uuid_of(shown: str) -> UUID:
@@ -47,18 +58,18 @@ def lived(world: World) -> World:
 def test_an_erasure_is_in_it_from_the_day_on_which_it_is_overdue_until_it_is_done(api: Any, lived: World) -> None:
     chat = lived.say("ana", "Pears", "roots")
     lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
-    assert "erasures" not in found(lived)
+    assert "erasure" not in found(lived)
     lived.clock.set(lived.clock.now + timedelta(days=40))
-    item = found(lived, StaffRole.privacy_officer)["erasures"]
-    assert (item.count, item.overdue, item.who) == (1, True, (StaffRole.privacy_officer,))
-    assert "erasures" not in found(lived, StaffRole.curator)
+    item = found(lived, StaffRole.privacy_officer)["erasure"]
+    assert (item.overdue, item.who) == (True, (StaffRole.privacy_officer,))
+    assert "erasure" not in found(lived, StaffRole.curator)
     officer = lived.staff(StaffRole.privacy_officer)
     page = api.get("/console/inbox", headers=officer).text
-    assert item.page.replace("&", "&amp;") in page
+    assert f'href="/console/inbox/{item.item}"' in page
     ((erasure,),) = lived.rows("SELECT erasure_id FROM erasures")
-    fields = {"act": "run", "chosen": f"era_{erasure.hex}", "confirmed": "yes"}
+    fields = {"act": "run", "chosen": f"era_{erasure.hex}", "confirmed": "yes", "why": "Its time is over"}
     assert "1 of 1 done." in api.post("/console/erasures/act", **form(officer, **fields)).text
-    assert "erasures" not in found(lived)
+    assert "erasure" not in found(lived)
 
 
 def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
@@ -69,9 +80,9 @@ def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
             account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat), matter="M", review_at=review
         )
     )
-    assert "holds" not in found(lived)
+    assert "hold" not in found(lived)
     lived.clock.set(review)
-    assert (found(lived)["holds"].due_at, found(lived)["holds"].overdue) == (review, True)
+    assert (found(lived)["hold"].due_at, found(lived)["hold"].overdue) == (review, True)
 
 
 def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) -> None:
@@ -84,20 +95,25 @@ def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) ->
                                             suggested_by) VALUES (%s, %s, %s, %s, 1, %s, %s)""",
                 [lived.accounts["ana"], uuid_of(one), bytes(32), score, lived.clock.now, reader],
             )
-    item = found(lived, StaffRole.reviewer)["misuse"]
-    assert (item.count, item.overdue) == (2, False)
-    assert item.due_at == lived.clock.now + timedelta(days=inbox.SUGGESTION_DAYS)
+    items = listed(lived, StaffRole.reviewer, kind=ItemKind.misuse)
+    assert [one.item for one in items] == [f"misuse:{one}" for one in sorted((chat, other))]
+    assert {one.due_at for one in items} == {lived.clock.now + timedelta(days=inbox_sources.SUGGESTION_DAYS)}
+    assert not any(one.overdue for one in items)
     reviewer = lived.staff(StaffRole.reviewer, email="rae@example.org")
-    page = api.get(item.page, headers=reviewer).text
+    page = api.get("/console/suggestions?state=open", headers=reviewer).text
     assert page.index(chat[-8:]) < page.index(other[-8:]), "the highest score first"
     would = api.post("/console/suggestions/act", **form(reviewer, act="flag", chosen=chat))
     assert "Suggested with 0.90." in would.text
     assert lived.rows("SELECT count(*) FROM flags") == [(0,)]
     for act, one in (("flag", chat), ("dismiss", other)):
-        done = api.post("/console/suggestions/act", **form(reviewer, act=act, chosen=one, confirmed="yes"))
+        done = api.post(
+            "/console/suggestions/act", **form(reviewer, act=act, chosen=one, confirmed="yes", why="I read it")
+        )
         assert "On record:" in done.text
     assert lived.rows("SELECT count(*) FROM flags") == [(1,)]
-    again = api.post("/console/suggestions/act", **form(reviewer, act="dismiss", chosen=chat, confirmed="yes"))
+    again = api.post(
+        "/console/suggestions/act", **form(reviewer, act="dismiss", chosen=chat, confirmed="yes", why="Again")
+    )
     assert "Not done: it was flagged already, by rae@example.org" in again.text
     assert "misuse" not in found(lived)
 
@@ -106,21 +122,21 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     lived.say("ana", "Pears", "roots")
     release_build.build_release(lived.here, name="autumn", purpose="improve_models")
     reader, curator = lived.staff(StaffRole.reviewer), lived.staff(StaffRole.curator)
-    item = found(lived, StaffRole.curator)["reviews"]
+    item = found(lived, StaffRole.curator)["review"]
     assert (item.what, item.act) == ("Release autumn: nobody has reviewed it", "Draw a sample.")
     assert api.post(f"{item.page}/sample", **form(curator, chance="1", risk="0")).status_code == 303
-    item = found(lived, StaffRole.reviewer)["reviews"]
+    item = found(lived, StaffRole.reviewer)["review"]
     assert item.what == "Release autumn: 1 row of its sample is not read"
-    assert "reviews" not in found(lived, StaffRole.curator), "who does not read is not asked to"
+    assert "review" not in found(lived, StaffRole.curator), "who does not read is not asked to"
     api.post(f"{item.page}/row", **form(reader))
     api.post(f"{item.page}/finding", **form(reader, row="0", finding="nothing", then="stop"))
-    assert found(lived, StaffRole.curator)["reviews"].act == "State what was found."
+    assert found(lived, StaffRole.curator)["review"].act == "State what was found."
     api.post(f"{item.page}/close", **form(curator))
-    assert found(lived, StaffRole.owner)["signatures"].what == "Release autumn: 2 signatures missing"
+    assert found(lived, StaffRole.owner)["signature"].what == "Release autumn: 2 signatures missing"
     for email in ("cora@example.org", "dan@example.org"):
         signer = lived.staff(StaffRole.curator, email=email)
         assert api.post(f"{item.page}/sign", **form(signer, names_in="yes")).status_code == 303
-    assert not {"reviews", "signatures"} & set(found(lived))
+    assert not {"review", "signature"} & set(found(lived))
 
 
 def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(api: Any, lived: World) -> None:
@@ -130,27 +146,30 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(api: 
     owner = lived.staff(StaffRole.owner, email="olga@example.org")
     assert "Let it erase 5,000" in api.get("/console/background", headers=owner).text
     assert "Let it erase" not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
-    other = api.post("/console/background/approve", **form(owner, due="4999"))
+    other = api.post("/console/background/approve", **form(owner, due="4999", why="A change of policy"))
     assert "nothing was approved" in other.text
     assert lived.rows("SELECT approved FROM sweeping") == [(None,)]
-    assert api.post("/console/background/approve", **form(owner, due="5000")).status_code == 303
+    assert api.post("/console/background/approve", **form(owner, due="5000", why=" ")).status_code == 422
+    assert (
+        api.post("/console/background/approve", **form(owner, due="5000", why="A change of policy")).status_code == 303
+    )
     assert lived.rows("SELECT approved, approved_by FROM sweeping") == [(5000, "staff:olga@example.org")]
     assert "sweep" not in found(lived)
 
 
 def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
-    assert found(lived, StaffRole.owner)["backups"].what == "No backup is on record"
+    assert found(lived, StaffRole.owner)["backup"].what == "No backup is on record"
     with transaction(lived.here.pool) as tx:
         at = lived.clock.now
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (gen_random_uuid(), %s, %s)",
             [at, at + timedelta(days=7)],
         )
-    assert "backups" not in found(lived)
+    assert "backup" not in found(lived)
     lived.clock.set(at + timedelta(days=2))
-    late = found(lived, StaffRole.owner)["backups"]
+    late = found(lived, StaffRole.owner)["backup"]
     assert (late.what, late.overdue) == ("The newest backup is late", True)
-    assert not {"backups", "keys", "hosts"} & set(found(lived, StaffRole.reviewer, StaffRole.curator))
+    assert not {"backup", "keys", "endpoint"} & set(found(lived, StaffRole.reviewer, StaffRole.curator))
 
 
 def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it_is_sent_to(
@@ -159,32 +178,44 @@ def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it
     lived.say("ana", "Pears", "roots")
     release_build.build_release(lived.here, name="autumn", purpose="improve_models")
     documents.append(lived.here)
-    assert set(found(lived, StaffRole.auditor)) == set(found(lived, *EVERY)) == {"reviews", "backups"}
+    assert set(found(lived, StaffRole.auditor)) == set(found(lived, *EVERY)) == {"review", "backup"}
     for role in StaffRole:
         headers = lived.staff(role)
         page = api.get("/console/inbox", headers=headers).text
-        for one in inbox.items(lived.here, (role,)):
-            linked = f'href="{one.page}"' in page
+        for one in listed(lived, role):
+            assert f'href="/console/inbox/{one.item}"' in page, (role, one.item)
+            own = api.get(f"/console/inbox/{one.item}", headers=headers)
+            assert own.status_code == 200
+            linked = f'href="{one.page}"' in own.text
             assert linked == (api.get(one.page, headers=headers).status_code == 200), (role, one.page)
     assert "Nothing waits for you" not in page
 
 
 def test_what_is_overdue_comes_first_and_a_source_that_fails_hides_no_other(lived: World) -> None:
-    def item(kind: str, days: int | None, overdue: bool) -> InboxItem:
+    def item(kind: ItemKind, days: int | None, overdue: bool) -> InboxItem:
         due_at = None if days is None else lived.clock.now + timedelta(days=days)
-        return InboxItem(kind=kind, what="", act="", page="", count=1, due_at=due_at, overdue=overdue, who=EVERY)
+        return InboxItem(
+            item=f"{kind.value}:x", kind=kind, what="", act="", page="", due_at=due_at, overdue=overdue, who=EVERY
+        )
 
-    def broken(_: Any) -> Any:
+    def broken(*_: Any) -> Any:
         raise BusyError("the database is away")
 
-    wanted = [item("late", -3, True), item("soon", 1, False), item("later", 2, False), item("some day", None, False)]
-    sources = tuple(InboxSource(one.kind, EVERY, lambda _, one=one: iter([one])) for one in reversed(wanted))
-    listed = inbox.items(lived.here, EVERY, (*sources, InboxSource("broken", EVERY, broken)))
-    assert [one.kind for one in listed] == ["late", "broken", "soon", "later", "some day"]
-    assert "the database is away" in listed[1].what
+    wanted = [
+        item(ItemKind.model, -3, True),
+        item(ItemKind.hold, 1, False),
+        item(ItemKind.flag, 2, False),
+        item(ItemKind.log, None, False),
+    ]
+    sources = [FewSource(one.kind, lambda *_, one=one: [one]) for one in reversed(wanted)]
+    found = listed(lived, sources=(*sources, FewSource(ItemKind.sweep, broken)))
+    assert [one.kind for one in found] == ["sweep", "model", "hold", "flag", "log"]
+    assert "the database is away" in found[0].what
 
 
 def test_every_source_names_a_page_of_the_console_that_somebody_of_its_roles_opens() -> None:
-    assert len({source.kind for source in inbox.SOURCES}) == len(inbox.SOURCES)
-    assert all(source.who for source in inbox.SOURCES)
+    assert {source.kind for source in inbox.SOURCES} == set(inbox_sources.KINDS) == set(ItemKind)
+    assert all(inbox_sources.KINDS.values()) and not any(
+        StaffRole.auditor in who for who in inbox_sources.KINDS.values()
+    )
     assert SECTIONS[0].path == "/console/inbox"

@@ -94,7 +94,9 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     officer = world.staff(StaffRole.privacy_officer)
     listed = api.get("/console/recalls?state=overdue", headers=officer).text
     (chosen,) = re.findall(r'name="chosen" value="(era_[^"]+)"', listed)
-    done = api.post("/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes"))
+    done = api.post(
+        "/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes", why="They wrote")
+    )
     assert "On record: lab-one has deleted it." in done.text
     assert released.view().handouts[0].open == 0
 

@@ -138,7 +138,9 @@ def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed
     assert "Cannot be done: no erasure era_0" in asked.text
     states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
     assert states == ["fenced", "fenced"]
-    done = api.post("/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen, confirmed="yes"))
+    done = api.post(
+        "/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen, confirmed="yes", why="They asked")
+    )
     assert "2 of 3 done." in done.text
     states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
     assert states == ["verified", "fenced"]
@@ -169,7 +171,7 @@ def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(a
     fields = {"act": "end", "chosen": [*chosen, worked.held], "asked": "yes", "matter": "Doe v. Acme"}
     would = api.post("/console/holds/act", **form(worked.officer, **fields))
     assert would.text.count("Cannot be done:") == 1
-    done = api.post("/console/holds/act", **form(worked.officer, **fields, confirmed="yes"))
+    done = api.post("/console/holds/act", **form(worked.officer, **fields, confirmed="yes", why="It is over"))
     assert "2 of 3 done." in done.text
     assert worked.world.rows("SELECT count(*) FROM holds") == [(1,)]
 
@@ -204,7 +206,9 @@ def test_a_reviewer_learns_of_no_account_from_a_table(api: Any, worked: Worked) 
 def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
     worked: Worked, table: staff_tables.StaffTable
 ) -> None:
-    here, values = worked.world.here, {"account": worked.account}
+    here, values = worked.world.here, {
+        "account": worked.account, "conversation": f"conv_{'0' * 32}", "erasure": f"era_{'0' * 32}",
+    }  # fmt: skip
     for order in table.listing.orders:
         staff_tables.read(here, table, TableView(order=order))
     for name, one in table.listing.filters.items():

@@ -79,6 +79,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/releases/{release:str}/review/close": None,
     "POST /v1/releases/{release:str}/sign": {},
     "POST /v1/models/{model:str}/retire": {"reason": "its weights are deleted"},
+    "POST /v1/inbox/{item:str}/take": {},
+    "POST /v1/inbox/{item:str}/give-back": {},
+    "POST /v1/inbox/{item:str}/hand": {"to": "new@example.org", "reason": "away"},
+    "POST /v1/inbox/{item:str}/note": {"reason": "rang"},
+    "POST /v1/inbox/{item:str}/act": {"act": "answer", "reason": "here it is"},
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/documents": {"kind": "ropa"},
@@ -98,7 +103,7 @@ READS = (
     "/v1/accounts/{account:str}/models", "/v1/conversations/{conversation:str}/models",
     "/v1/releases", "/v1/releases/{release:str}", "/v1/releases/{release:str}/against/{other:str}",
     "/v1/releases/{release:str}/review",
-    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/sweep",
+    "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/inbox.csv", "/v1/inbox/{item:str}", "/v1/sweep",
     "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
     "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
@@ -115,6 +120,11 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
     "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
     "POST /console/background/approve": {},
+    "POST /console/inbox/{item:str}/take": {},
+    "POST /console/inbox/{item:str}/give-back": {},
+    "POST /console/inbox/{item:str}/hand": {"to": "new@example.org", "reason": "away"},
+    "POST /console/inbox/{item:str}/note": {"reason": "rang"},
+    "POST /console/inbox/{item:str}/act": {"act": "answer", "reason": "here it is"},
     ENTERS: {
         "account": "{account}",
         "kind": "access",
@@ -141,7 +151,8 @@ FORMS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
-    "/console/inbox", "/console/accounts", "/console/conversations", "/console/erasures", "/console/erasures/{erasure:str}",
+    "/console/inbox", "/console/inbox/{item:str}", "/console/accounts", "/console/conversations", "/console/erasures",
+    "/console/erasures/{erasure:str}",
     "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
     "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/background",
     "/console/access", "/console/access/keys/{name:str}", "/console/models", "/console/releases/{release:str}",
@@ -241,6 +252,7 @@ class Cell:
             .replace("{erasure:str}", self.erasures.get(what, ""))
             .replace("{feedback_id:str}", self.feedback.get(what, ""))
             .replace("{request_id:str}", self.requests.get(what, ""))
+            .replace("{item:str}", f"request:{self.requests.get(what, '')}")
             .replace("{event:str}", self.event)
             .replace("{release:str}", UNKNOWN)
             .replace("{sha256:str}", "0" * 64)
@@ -295,7 +307,8 @@ def objects_of(key: str) -> tuple[str, ...]:
         "POST /v1/requests",
         "POST /console/rights/enter",
     )
-    if "{account" in key or "{erasure" in key or "{request_id" in key or key in without:
+    named = ("{account", "{erasure", "{request_id", "{item")
+    if any(one in key for one in named) or key in without:
         return OBJECTS[:3]
     return ("-",)
 

@@ -146,6 +146,12 @@ def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:
     return [StaffRole(role) for role in row[0]] if row else []
 
 
+def session_roles(tx: Transaction, staff: UUID) -> frozenset[StaffRole]:
+    """The roles that the identity provider gave with the sessions that somebody has."""
+    rows = tx.execute("SELECT unnest(roles) FROM sessions WHERE staff_id = %s", [staff])
+    return frozenset(StaffRole(row[0]) for row in rows)
+
+
 class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are signed in."""
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "proof": ("ledger", "receipt", "verify"),
     "release": ("release",),
     "requests": ("request",),
+    "inbox": ("inbox",),
     "review": ("review",),
     "safety": ("flag",),
     "serve": ("api-key", "serve", "staff"),

@@ -21,6 +21,7 @@ GROUPS = {
         "languages": "Checks the languages that the pages speak.",
         "explain": "Says whether and why content may be used, and until when.",
         "preview": "Shows what a release built now would hold of your chats.",
+        "inbox": "Lists what waits for staff, and says who does it.",
         "request": "Lists, enters and answers what people ask for under the law.",
         "receipt": "Prints or writes the signed receipts of an account's choices.",
     },

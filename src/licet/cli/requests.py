@@ -100,7 +100,7 @@ def entered(
     \b
     Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR --received 2026-06-01
     """
-    said, known_by = _read(words), _read(identity)
+    said, known_by = read_words(words), read_words(identity)
     with opened(data, at) as here:
         asked = EnteredRequest(
             kind=RightKind(kind), words=said, identity=known_by, region=region,
@@ -121,7 +121,7 @@ def _acting(
         name: str, by: str | None, data: Path | None, at: str | None, as_json: bool, words: Path | None = None,
         reason: str = "",
     ) -> None:  # fmt: skip
-        said = _read(words) if words is not None else ""
+        said = read_words(words) if words is not None else ""
         with opened(data, at) as here:
             found = rights_requests.act(here, name, what, _by(by), reason=reason, words=said)
             seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
@@ -162,7 +162,7 @@ def _by(name: str | None) -> str:
     return f"user:{who}"
 
 
-def _read(path: Path) -> str:
+def read_words(path: Path) -> str:
     """What a file holds, or standard input."""
     try:
         with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:

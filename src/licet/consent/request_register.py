@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,10 @@ from licet.keys.material import KeyMaterial, Random, request_place, seal, unseal
 from licet.masked import Masked
 from licet.policy.period import Period, Unit
 from licet.store.connect import Transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.vault.content import Content, decode, encode
+from licet.vault.ids import Prefix, named
+from licet.vault.list_filters import BY_ACCOUNT
 
 RECORD = Period(24, Unit.months)  # 11 CCR 7101(a): records of requests are kept for at least 24 months
 FORGOTTEN_MAX = 1_000
@@ -56,11 +60,51 @@ class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-_COLUMNS = """request_id, account_id, via, forgotten_at, kind, region, received_at, due_at, acknowledge_by, acknowledged_at,
-    extended_at, paused_at, stops, stopped, state, ended_at"""
+_COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.region, t.received_at, t.due_at, t.acknowledge_by,
+    t.acknowledged_at, t.extended_at, t.paused_at, t.stops, t.stopped, t.state, t.ended_at"""
+_UNCONFIRMED = "t.acknowledged_at IS NULL AND t.acknowledge_by IS NOT NULL"
+WAITING = Listing(
+    columns=_COLUMNS,
+    # The orders are columns of the source: so the outer statement of a page knows that its rows come in order.
+    source="""FROM (SELECT r.*, least(r.due_at, CASE WHEN r.acknowledged_at IS NULL THEN r.acknowledge_by END) AS next_at,
+        extract(epoch FROM (r.due_at - r.paused_at))::float8 AS seconds_left FROM rights_requests r) t""",
+    orders={
+        "running": ListOrder(
+            label="due first",
+            columns=(
+                KeyColumn("t.next_at", KeyType.timestamptz),
+                KeyColumn("t.request_id", KeyType.uuid),
+            ),
+        ),
+        "stopped": ListOrder(
+            label="with the least time left first",
+            columns=(
+                KeyColumn("t.seconds_left", KeyType.real),
+                KeyColumn("t.request_id", KeyType.uuid),
+            ),
+        ),
+    },
+    filters={
+        "clock": ListFilter(
+            label="Clock",
+            choices={
+                "running": ListChoice(label="runs", looked=f"t.ended_at IS NULL AND (NOT t.stops OR ({_UNCONFIRMED}))"),
+                "stopped": ListChoice(
+                    label="stands still",
+                    looked="t.ended_at IS NULL AND t.stops AND (t.acknowledged_at IS NOT NULL OR t.acknowledge_by IS NULL)",
+                ),
+            },
+        ),
+        "request": ListFilter(
+            label="Request", sql="t.request_id = %(value)s", read=partial(named, Prefix.request), indexed=True, hint="req_.."
+        ),
+        **BY_ACCOUNT,
+    },
+)  # fmt: skip
+"""Requests that wait: those whose clock runs by when they are due, the others by what is left of their time."""
 
 
-def _row(found: Sequence[Any]) -> RequestRow:
+def row_of(found: Sequence[Any]) -> RequestRow:
     request, account, via, forgotten_at, kind, region, received_at, due_at, by, confirmed, extended, *rest = found
     paused, stops, stopped, state, ended = rest
     clock = RequestClock(
@@ -149,19 +193,19 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Requ
 def get(tx: Transaction, request: UUID, *, locks: bool = False) -> RequestRow | None:
     """A request, None for one that is not there; with ``locks`` until ``tx`` ends."""
     lock = "FOR NO KEY UPDATE" if locks else ""
-    row = tx.execute(f"SELECT {_COLUMNS} FROM rights_requests WHERE request_id = %s {lock}", [request]).fetchone()
-    return None if row is None else _row(row)
+    row = tx.execute(f"SELECT {_COLUMNS} FROM rights_requests t WHERE request_id = %s {lock}", [request]).fetchone()
+    return None if row is None else row_of(row)
 
 
 def of_account(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[RequestRow]:
     """The newest ``most`` requests of an account behind ``before``."""
     rows = tx.execute(
-        f"""SELECT {_COLUMNS} FROM rights_requests
+        f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR request_id < %(before)s)
              ORDER BY request_id DESC LIMIT %(most)s""",
         {"account": account, "before": before, "most": most},
     )
-    return [_row(row) for row in rows]
+    return [row_of(row) for row in rows]
 
 
 def open_count(tx: Transaction, account: UUID) -> int:
@@ -200,7 +244,7 @@ def by_due(
     asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
     is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
     rows = tx.execute(
-        f"""SELECT {_COLUMNS} FROM rights_requests
+        f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(most)s""",
@@ -209,17 +253,17 @@ def by_due(
             "due": start.clock.due_at if start is not None else None, "after": after, "most": most,
         },
     )  # fmt: skip
-    return [_row(row) for row in rows]
+    return [row_of(row) for row in rows]
 
 
 def received_at(tx: Transaction, account: UUID, kind: RightKind, at: datetime) -> RequestRow | None:
     """The newest request of that kind that an account sent at that very moment."""
     row = tx.execute(
-        f"""SELECT {_COLUMNS} FROM rights_requests WHERE account_id = %s AND kind = %s AND received_at = %s
+        f"""SELECT {_COLUMNS} FROM rights_requests t WHERE account_id = %s AND kind = %s AND received_at = %s
              ORDER BY request_id DESC LIMIT 1""",
         [account, kind.value, at],
     ).fetchone()
-    return None if row is None else _row(row)
+    return None if row is None else row_of(row)
 
 
 def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:

@@ -22,6 +22,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -44,7 +45,7 @@ from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_name
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, named, parse, shown, uuid7
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT
 from licet.vault.tables import lock_accounts
@@ -563,20 +564,13 @@ RECALLS = Listing(
                 "acknowledged": ListChoice(label="acknowledged", kept="t.acknowledged_at IS NOT NULL"),
             },
         ),
+        "erasure": ListFilter(
+            label="Erasure", sql="t.erasure_id = %(value)s", read=partial(named, Prefix.erasure), indexed=True, hint="era_.."
+        ),
         "recipient": ListFilter(label="Recipient", sql="h.recipient = %(value)s", read=read_name, hint="lab-one"),
         **BY_ACCOUNT,
     },
 )  # fmt: skip
-
-
-def recalls_overdue(here: Installation) -> tuple[int, datetime | None]:
-    """How many recalls nobody has acknowledged in time, and by when the first of them was due."""
-    with transaction(here.pool) as tx:
-        row = tx.execute(
-            "SELECT count(*), min(due_at) FROM recalls WHERE acknowledged_at IS NULL AND due_at <= %s", [here.clock()]
-        ).fetchone()
-    assert row is not None
-    return int(row[0]), row[1]
 
 
 def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:

@@ -45,6 +45,7 @@ _HOST_IDS = "host_ids"
 _LOG = "log"
 _GATE = "gate"
 _MODELS = "models"
+_INBOX = "inbox"
 
 
 class Keyring:
@@ -97,6 +98,10 @@ class Keyring:
     def request_key(self, tx: Transaction, request: UUID) -> KeyMaterial:
         """The key of what a person without an account wrote; made on first use, so never ask for one that was forgotten."""
         return self._secret(tx, _request_key(request))
+
+    def inbox_key(self, tx: Transaction) -> KeyMaterial:
+        """The key of what staff write about items of their inbox that are of no account; created on first use."""
+        return self._secret(tx, _INBOX)
 
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
         """The seed that signs the log, as it is stored: a backup uses it to prove that its provider is the right one."""

@@ -165,6 +165,11 @@ def request_place(request: UUID, step: int) -> bytes:
     return b"r1" + request.bytes + step.to_bytes(4, "big")
 
 
+def inbox_place(item: str, step: int) -> bytes:
+    """The associated data of what staff wrote with a step of an item of their inbox."""
+    return b"i1" + item.encode() + b"\0" + step.to_bytes(4, "big")
+
+
 def account_keys_place(account: UUID) -> bytes:
     return b"a2" + account.bytes
 

@@ -78,6 +78,8 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.feedback: frozenset(),
     EntryKind.feedback_taken_back: frozenset(),
     EntryKind.content_read: frozenset({"reason", "role"}),
+    EntryKind.staff_acted: frozenset({"kind", "act"}),
+    EntryKind.work_acted: frozenset({"kind", "act", "words"}),
     EntryKind.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
     EntryKind.release_sealed: frozenset(
         {"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}

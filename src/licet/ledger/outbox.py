@@ -51,6 +51,8 @@ class EntryKind(StrEnum):
     feedback = "feedback"
     feedback_taken_back = "feedback_taken_back"
     content_read = "content_read"
+    staff_acted = "staff_acted"  # on something of an account
+    work_acted = "work_acted"  # on something of nobody's
     key_destroyed = "key_destroyed"
     release_sealed = "release_sealed"
     release_reviewed = "release_reviewed"

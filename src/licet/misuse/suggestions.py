@@ -28,7 +28,7 @@ from licet.vault import account_view, staff_reads, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
-from licet.vault.list_filters import BY_ACCOUNT
+from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
 if TYPE_CHECKING:  # whoever only lists or decides does not wait for what scores
@@ -297,20 +297,10 @@ LISTING = Listing(
                 "overturned": ListChoice(label="overturned", kept="t.decision = 'overturned'"),
             },
         ),
+        **BY_CONVERSATION,
         **BY_ACCOUNT,
     },
 )  # fmt: skip
-
-
-def open_count(here: Installation) -> tuple[int, datetime | None]:
-    """How many suggestions nobody has decided, and since when the first of them waits."""
-    with transaction(here.pool) as tx:
-        row = tx.execute(
-            f"SELECT count(*), min(t.suggested_at) FROM suggestions t WHERE t.decided_at IS NULL AND {_ALIVE}",
-            {"at": here.clock()},
-        ).fetchone()
-    assert row is not None
-    return int(row[0]), row[1]
 
 
 def _listed(tx: Transaction, at: datetime) -> list[Suggestion]:

@@ -1,286 +1,355 @@
-"""The inbox of staff: what waits for somebody, by role, and until when.
+"""The inbox of staff: what waits for whom, until when, who has it, and what was done with it.
 
-It is a list of sources. Each knows who may do something about what it finds, and asks one question of the room that owns the
-answer: the same that `licet doctor`, the tables and the commands ask. Nothing is kept of an item: it is gone when what it
-tells of is done. A source that cannot answer says so as an item of its own, and the others answer all the same.
+A page is merged from the sources (`inbox_sources`), what is due first before the rest, and goes on behind its last item. Each
+source reads a bounded number of rows, so a page costs the same whatever waits. Nothing is kept of an item: it is gone when
+what it tells of is done. What is kept is who has it and what they did, in `access.inbox_register`. A source that cannot answer
+says so as an item of its own, and the others answer all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+import base64
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
+from licet.access import inbox_register
+from licet.access.inbox_register import InboxStep, ItemAbout, ItemHolder
 from licet.access.roles import StaffRole
-from licet.backup import archives
 from licet.consent import request_register
-from licet.erasure import certificates, epochs, sweeper
-from licet.errors import LicetError
-from licet.misuse import suggestions
-from licet.proof import documents
-from licet.release import signatures
-from licet.service import answers
-from licet.service.oversight import FLAG_REVIEW_DAYS
-from licet.store.connect import transaction
-from licet.train import recipients
-from licet.vault import certificate, holds, safety_copies
+from licet.errors import LicetError, NotFoundError, UsageError
+from licet.masked import Masked
+from licet.release.signatures import StaffMember
+from licet.service import staff_tables
+from licet.service.inbox_sources import (
+    FIRST,
+    KINDS,
+    SOURCES,
+    InboxItem,
+    InboxSource,
+    ItemKind,
+    ItemOrder,
+    ListedSource,
+    Placed,
+    SourcePage,
+    hold_keys,
+)
+from licet.service.staff_tables import CellKind, TableCell, TableColumn
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, certificate, holds
+from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
-from licet.webhooks import endpoints
 
-RELEASES_MAX = 50
-SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
-BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
-BACKGROUND = "/console/background"
-LOG_HOURS = 1  # that an entry may wait for the log
-
-OFFICER, OWNER = (StaffRole.privacy_officer,), (StaffRole.owner,)
-LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
-DRAWING = (StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer)
-SIGNING = (StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator)
+PAGE_ITEMS, PAGE_ITEMS_MAX = 50, 200
+HELD_MAX = 500  # items of one member of staff that a view of their own shows
+ROUNDS_MAX = 5  # how often a page that a filter left empty looks on
+CURSOR_CHARACTERS_MAX = 500
+CSV_ITEMS_MAX = 100_000
 
 
-class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a command in ``act``;
-    ``count`` is of how many things, and ``due_at`` the first of their days, None where it has none. ``who`` may do it.
+class HeldFilter(StrEnum):
+    """By whom the items of a view are had."""
+
+    me = "me"
+    nobody = "nobody"
+    somebody = "somebody"
+
+
+class ItemSort(StrEnum):
+    """The order of a view: what is due first, or kind by kind."""
+
+    due = "due"
+    kind = "kind"
+
+
+class InboxView(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks of the inbox; an empty filter is none. ``after`` is where the page before ended."""
+
+    kind: ItemKind | None = None
+    held: HeldFilter | None = None
+    overdue: bool = False
+    sort: ItemSort = ItemSort.due
+    after: str = ""
+    most: int = PAGE_ITEMS
+
+
+class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Items in the order of a view. ``next`` is where the next page begins, None at the end; ``stopped``: the page ended at the
+    bound of what is looked at, and not because it was full.
     """
 
-    kind: str
-    what: str
-    act: str
-    page: str
-    count: int
-    due_at: datetime | None
-    overdue: bool
-    who: tuple[StaffRole, ...]
+    items: tuple[InboxItem, ...]
+    next: str | None
+    stopped: bool = False
 
 
-Find = Callable[[Installation], Iterator[InboxItem]]
+class ItemSeen(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """An item whole. ``waits`` is None once it is done; ``steps`` are without their words for whoever may not do it."""
+
+    item: str
+    kind: ItemKind
+    waits: InboxItem | None
+    holder: str | None
+    taken_at: datetime | None
+    may_act: bool
+    steps: tuple[InboxStep, ...]
 
 
-class InboxSource(msgspec.Struct, frozen=True):
-    """What is asked about, and who is told; ``find`` may name fewer of them for an item."""
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    asked_at: datetime
+    at: datetime
+    kind: ItemKind
+    subject: str
 
-    kind: str
-    who: tuple[StaffRole, ...]
-    find: Find
+
+# The list
 
 
-def items(
-    here: Installation, roles: Collection[StaffRole], sources: Sequence[InboxSource] | None = None
-) -> list[InboxItem]:  # fmt: skip
-    """What waits for somebody with these roles: what is overdue first, then by its day. An auditor sees all of it."""
-    sees_all = StaffRole.auditor in roles
+def page(
+    here: Installation, by: StaffMember, view: InboxView, sources: Sequence[InboxSource] = SOURCES
+) -> InboxPage:  # fmt: skip
+    """What waits for somebody with these roles, as a view has it. An auditor sees all of it."""
+    asked = [one for one in sources if _sees(by, KINDS[one.kind]) and view.kind in (None, one.kind)]
+    if view.held is HeldFilter.me:
+        return _own(here, by, view, asked)
+    cursor = _read_cursor(view.after)
+    at, after = (cursor.asked_at, _order(cursor)) if cursor is not None else (here.clock(), None)
     found = list[InboxItem]()
-    for source in SOURCES if sources is None else sources:
-        if sees_all or not set(source.who).isdisjoint(roles):
-            found += [one for one in _asked(here, source) if sees_all or not set(one.who).isdisjoint(roles)]
-    never = datetime.max.replace(tzinfo=here.clock().tzinfo)
-    return sorted(found, key=lambda one: (not one.overdue, one.due_at or never))
+    for _ in range(ROUNDS_MAX):
+        merged, until = _merged(here, view, asked, at, after)
+        fitting = [(order, one) for order, one in _held(here, merged) if _fits(one, by, view, at)]
+        room = view.most - len(found)
+        found += [one for _, one in fitting[:room]]
+        if len(fitting) > room:
+            return InboxPage(items=tuple(found), next=_written(at, fitting[room - 1][0]))
+        after = until
+        if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
+            after = None  # what is behind is not due yet
+        if after is None or len(found) >= view.most:
+            return InboxPage(items=tuple(found), next=_written(at, after) if after is not None else None)
+    return InboxPage(items=tuple(found), next=_written(at, after) if after else None, stopped=True)
 
 
-def _asked(here: Installation, source: InboxSource) -> list[InboxItem]:
+def _merged(
+    here: Installation, view: InboxView, asked: Sequence[InboxSource], at: datetime, after: ItemOrder | None
+) -> tuple[list[Placed], ItemOrder | None]:
+    """The items of all sources behind a place, up to where the first of them that has more stopped; and that place."""
+
+    def place(order: ItemOrder) -> tuple[Any, ...]:
+        rank = list(ItemKind).index(order.kind)
+        return (rank, order.at, order.subject) if view.sort is ItemSort.kind else (order.at, rank, order.subject)
+
+    pages = [_asked(here, one, at, after, view) for one in asked]
+    ends = [one.until for one in pages if one.until is not None]
+    until = min(ends, key=place) if ends else None
+    found = sorted((one for part in pages for one in part.found), key=lambda one: place(one.order))
+    return [one for one in found if until is None or place(one.order) <= place(until)], until
+
+
+def _asked(
+    here: Installation, source: InboxSource, at: datetime, after: ItemOrder | None, view: InboxView
+) -> SourcePage:  # fmt: skip
+    """The next items of a source; kind by kind, a kind before that of the place is done, and one behind it is begun."""
+    if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
+        order = list(ItemKind)
+        if order.index(source.kind) < order.index(after.kind):
+            return SourcePage([])
+        after = None
     try:
-        return list(source.find(here))
+        return source.page(here, at, after, view.most + 1)
     except LicetError as error:
+        if after is not None:
+            return SourcePage([])
         what = f"What there is to say of it could not be found out: {error.message}".replace("`", "")
-        return [
-            InboxItem(
-                kind=source.kind, what=what, act="Load the page again; if it lasts, look with licet doctor.", page="",
-                count=0, due_at=None, overdue=True, who=source.who,
-            )
-        ]  # fmt: skip
+        unknown = InboxItem(
+            item=f"{source.kind.value}:unknown", kind=source.kind, what=what,
+            act="Load the page again; if it lasts, look with licet doctor.", page="", due_at=None, overdue=True,
+            who=KINDS[source.kind],
+        )  # fmt: skip
+        return SourcePage([Placed(FIRST, unknown)])
 
 
-def _item(
-    kind: str, who: tuple[StaffRole, ...], what: str, act: str, page: str = "", *, count: int = 1,
-    due_at: datetime | None = None, overdue: bool = False,
-) -> InboxItem:  # fmt: skip
-    return InboxItem(kind=kind, what=what, act=act, page=page, count=count, due_at=due_at, overdue=overdue, who=who)
-
-
-def _many(count: int, one: str, many: str) -> str:
-    return f"1 {one}" if count == 1 else f"{count:,} {many}"
-
-
-# The sources
-
-
-def _requests(here: Installation) -> Iterator[InboxItem]:
+def _held(here: Installation, found: Sequence[Placed]) -> list[tuple[ItemOrder, InboxItem]]:
+    """The items with who has them."""
+    if not found:
+        return []
     with transaction(here.pool) as tx:
-        standing = request_register.open_requests(tx, here.clock())
-    if standing.overdue:
-        yield _item(
-            "requests", OFFICER, f"{_many(standing.overdue, 'request', 'requests')} of people not answered in time",
-            "Answer each, or refuse it with a reason.", "/console/rights", count=standing.overdue, overdue=True,
-        )  # fmt: skip
-    rest = standing.open - standing.overdue
-    if rest:
-        yield _item(
-            "requests", OFFICER, f"{_many(rest, 'request', 'requests')} of people to answer", "Answer the first due first.",
-            "/console/rights", count=rest, due_at=standing.next_due,
-        )  # fmt: skip
+        known = inbox_register.holders(tx, [one.item.item for one in found])
+    return [(one.order, _with(one.item, known.get(one.item.item))) for one in found]
 
 
-def _erasures(here: Installation) -> Iterator[InboxItem]:
+def _with(one: InboxItem, has: ItemHolder | None) -> InboxItem:
+    return one if has is None else msgspec.structs.replace(one, holder=has.email, taken_at=has.taken_at)
+
+
+def _fits(one: InboxItem, by: StaffMember, view: InboxView, at: datetime) -> bool:
+    if view.held is not None and (view.held is HeldFilter.nobody) != (one.holder is None):
+        return False
+    return _sees(by, one.who) and (one.overdue or not view.overdue)
+
+
+def _own(here: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]) -> InboxPage:
+    """What somebody has, on one page."""
     with transaction(here.pool) as tx:
-        count, first = certificate.overdue_count(tx, here.clock())
-    if count:
-        yield _item(
-            "erasures", OFFICER, f"{_many(count, 'erasure is', 'erasures are')} not finished {certificate.OVERDUE_DAYS} days"
-            " after all of it should have been gone", "See what each waits for, and move it on.",
-            "/console/erasures?state=overdue&order=oldest", count=count, due_at=first, overdue=True,
-        )  # fmt: skip
+        names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
+        known = inbox_register.holders(tx, names)
+    at, found = here.clock(), list[InboxItem]()
+    for name in names:
+        one = _find(here, name, asked, at)
+        if one is not None and (one.overdue or not view.overdue):
+            found.append(_with(one, known.get(name)))
+    never = datetime.max.replace(tzinfo=at.tzinfo)
+    return InboxPage(items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None)
 
 
-def _recalls(here: Installation) -> Iterator[InboxItem]:
-    count, first = certificates.recalls_overdue(here)
-    if count:
-        yield _item(
-            "recalls", OFFICER, f"{_many(count, 'recall was', 'recalls were')} not acknowledged in time",
-            "Ask the recipient, and record what they answered.", "/console/recalls?state=overdue", count=count, due_at=first,
-            overdue=True,
-        )  # fmt: skip
-    exported = recipients.overdue(here)
-    if exported:
-        yield _item(
-            "recalls", OFFICER, f"{_many(exported, 'recall', 'recalls')} of exported rows not acknowledged in time",
-            "Ask the recipient: licet export list names them.", count=exported, overdue=True,
-        )  # fmt: skip
+def _sees(by: StaffMember, who: Sequence[StaffRole]) -> bool:
+    return StaffRole.auditor in by.roles or not by.roles.isdisjoint(who)
 
 
-def _suggestions(here: Installation) -> Iterator[InboxItem]:
-    count, first = suggestions.open_count(here)
-    if first is not None:
-        due = first + timedelta(days=SUGGESTION_DAYS)
-        yield _item(
-            "misuse", LOOKING, f"{_many(count, 'conversation was', 'conversations were')} suggested as misuse",
-            "Read each, with a reason, and decide.", "/console/suggestions?state=open", count=count, due_at=due,
-            overdue=due <= here.clock(),
-        )  # fmt: skip
+def _order(cursor: _Cursor) -> ItemOrder:
+    return ItemOrder(cursor.at, cursor.kind, cursor.subject)
 
 
-def _flags(here: Installation) -> Iterator[InboxItem]:
-    days = timedelta(days=FLAG_REVIEW_DAYS)
+def _written(asked_at: datetime, order: ItemOrder) -> str:
+    made = msgspec.json.encode(_Cursor(asked_at, order.at, order.kind, order.subject))
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def _read_cursor(text: str) -> _Cursor | None:
+    if not text:
+        return None
+    try:
+        if len(text) > CURSOR_CHARACTERS_MAX:
+            raise ValueError("too long")
+        found = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor)
+        if found.asked_at.tzinfo is None or found.at.tzinfo is None or not found.subject.isascii():
+            raise ValueError("no place")
+        for source in SOURCES:  # a subject that no item has names no place
+            if source.kind is found.kind and found.at != FIRST and isinstance(source, ListedSource):
+                source.keys_of(found.subject)
+        return found
+    except (ValueError, LicetError, msgspec.MsgspecError):
+        raise UsageError("the place to go on from is none that a page gave", "begin at the first page") from None
+
+
+# As a file
+
+COLUMNS = (
+    TableColumn("Item", CellKind.text), TableColumn("Kind", CellKind.word), TableColumn("Until", CellKind.moment),
+    TableColumn("Overdue", CellKind.late), TableColumn("What waits", CellKind.text),
+    TableColumn("What to do", CellKind.text), TableColumn("Who has it", CellKind.text),
+    TableColumn("Since", CellKind.moment), TableColumn("Account", CellKind.account),
+)  # fmt: skip
+
+
+def cells(one: InboxItem) -> tuple[TableCell, ...]:
+    """An item as a row of `COLUMNS`."""
+    values = (
+        one.item, one.kind.value, one.due_at, one.overdue, one.what, one.act, one.holder, one.taken_at, one.account
+    )  # fmt: skip
+    return tuple(TableCell(column.kind, value) for column, value in zip(COLUMNS, values, strict=True))
+
+
+def as_csv(here: Installation, by: StaffMember, view: InboxView) -> Iterator[bytes]:
+    """All that a view shows, as `staff_tables.as_csv` has it."""
+    return staff_tables.csv_lines(COLUMNS, (cells(one) for one in _every(here, by, view)), CSV_ITEMS_MAX)
+
+
+def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[InboxItem]:
+    after: str | None = ""
+    while after is not None:
+        found = page(here, by, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX))
+        yield from found.items
+        after = found.next
+
+
+# One item
+
+
+def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
+    """An item with what was done with it; NotFoundError for one that there is not and never was, or not for these roles."""
+    waits, whose = named(here, by, item)
+    acts = may_act(by, waits, item)
     with transaction(here.pool) as tx:
-        count, first = safety_copies.flags_before(tx, here.clock() - days, here.clock())
-    if first is not None:
-        yield _item(
-            "flags", LOOKING, f"{_many(count, 'flag stands', 'flags stand')} for {FLAG_REVIEW_DAYS} days and more",
-            "Look whether it still holds, or overturn it: licet flag --overturn.", "/console/flags?state=copied&order=oldest",
-            count=count, due_at=first + days, overdue=True,
-        )  # fmt: skip
+        has = inbox_register.holders(tx, [item]).get(item)
+        steps = inbox_register.steps(tx, here.keyring, whose)
+    if waits is None and not steps:
+        raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
+    return ItemSeen(
+        item=item, kind=kind_of(item), waits=waits, holder=has.email if has else None,
+        taken_at=has.taken_at if has else None, may_act=acts,
+        steps=tuple(one if acts else msgspec.structs.replace(one, words="") for one in steps),
+    )  # fmt: skip
 
 
-def _holds(here: Installation) -> Iterator[InboxItem]:
+def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemAbout]:
+    """What waits under a name, None where it is done, and whose it is; NotFoundError for what these roles do not see."""
+    kind = kind_of(item)
+    if not _sees(by, KINDS[kind]):
+        raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
+    waits = _find(here, item, SOURCES, here.clock())
     with transaction(here.pool) as tx:
-        standing = holds.counts(tx, here.clock())
-    if standing.overdue:
-        yield _item(
-            "holds", OFFICER, f"{_many(standing.overdue, 'legal hold is', 'legal holds are')} to be reviewed",
-            "End those that are not needed any more, or place them again with a later day.", "/console/holds?state=due",
-            count=standing.overdue, due_at=standing.first_review, overdue=True,
-        )  # fmt: skip
+        return waits, about(tx, item)
 
 
-def _releases(here: Installation) -> Iterator[InboxItem]:
-    for one in signatures.unsigned(here, RELEASES_MAX):
-        page, name = f"/console/releases/{one.release_id.hex}", f"Release {one.name}"
-        if one.left:
-            rows = _many(one.left, "row of its sample is", "rows of its sample are")
-            yield _item("reviews", LOOKING, f"{name}: {rows} not read", "Read the sample.", page, count=one.left)
-        elif one.left == 0:
-            yield _item("reviews", DRAWING, f"{name}: its sample is read", "State what was found.", page)
-        elif not one.closed:
-            yield _item("reviews", DRAWING, f"{name}: nobody has reviewed it", "Draw a sample.", page)
-        else:
-            missing = signatures.SIGNATURES_NEEDED - one.signatures
-            yield _item(
-                "signatures",
-                SIGNING,
-                f"{name}: {_many(missing, 'signature', 'signatures')} missing",
-                "Sign it off.",
-                page,
-            )
+def may_act(by: StaffMember, waits: InboxItem | None, item: str) -> bool:
+    """Whether these roles do something about an item."""
+    return not by.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
 
 
-def _sweep(here: Installation) -> Iterator[InboxItem]:
-    standing = sweeper.standing(here)
-    if standing.waits:
-        yield _item(
-            "sweep", (*OFFICER, *OWNER), f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept",
-            "Approve it, or find out what moved the dates.", BACKGROUND, due_at=standing.waits_since, overdue=True,
-        )  # fmt: skip
+def kind_of(item: str) -> ItemKind:
+    """The kind that an item's name begins with; NotFoundError for none."""
+    kind, colon, subject = item.partition(":")
+    if kind not in list(ItemKind) or not colon or not subject or len(item) > 190 or not item.isascii():
+        raise NotFoundError(f"no item `{item[:60]}`", "`licet inbox list` shows them")
+    return ItemKind(kind)
 
 
-def _keys(here: Installation) -> Iterator[InboxItem]:
-    due = {kind: at for kind, at in epochs.status(here).due.items() if at is not None and at <= here.clock()}
-    if due:
-        first = min(due.values())
-        yield _item(
-            "keys", OWNER, f"The {' and the '.join(due)} rotation of the keys is due", "Run licet keys rotate.", BACKGROUND,
-            due_at=first, overdue=first <= here.clock() - timedelta(days=1),
-        )  # fmt: skip
+def _find(here: Installation, item: str, sources: Sequence[InboxSource], at: datetime) -> InboxItem | None:
+    kind, _, subject = item.partition(":")
+    for source in sources:
+        if source.kind == kind:
+            try:
+                found = source.find(here, at, subject)
+            except (NotFoundError, UsageError):
+                continue
+            if found is not None:
+                return found
+    return None
 
 
-def _backups(here: Installation) -> Iterator[InboxItem]:
-    known = archives.registered(here, 1)
-    if not known:
-        yield _item("backups", OWNER, "No backup is on record", "Make one: licet backup make.", BACKGROUND)
-        return
-    due = known[0].made_at + timedelta(days=BACKUP_DAYS)
-    if due <= here.clock():
-        yield _item(
-            "backups", OWNER, "The newest backup is late", "Look why, and make one: licet backup make.", BACKGROUND,
-            due_at=due, overdue=True,
-        )  # fmt: skip
+def about(tx: Transaction, item: str) -> ItemAbout:
+    """Whose an item is, by its subject; NotFoundError for a subject that is none of its kind."""
+    kind, subject = kind_of(item), item.partition(":")[2]
+    first = subject.partition("+")[0]
+    match kind:
+        case ItemKind.request:
+            row = request_register.get(tx, parse(Prefix.request, subject))
+            if row is None:
+                raise NotFoundError(f"no item `{item}`")
+            forgotten = row.account is None and row.forgotten_at is not None
+            return ItemAbout(item=item, account=row.account, request=row.request, forgotten=forgotten)
+        case ItemKind.erasure | ItemKind.recall if subject != "exports":
+            return ItemAbout(item=item, account=certificate.get(tx, parse(Prefix.erasure, first)).account)
+        case ItemKind.misuse | ItemKind.flag | ItemKind.hold:
+            conversation = parse(Prefix.conversation, first)
+            account = account_view.owner(tx, conversation)
+            if account is None:
+                raise NotFoundError(f"no item `{item}`")
+            tells = kind is not ItemKind.hold or _is_told(tx, account, subject)
+            return ItemAbout(item=item, account=account, tells=tells)
+        case _:
+            return ItemAbout(item=item)
 
 
-def _hosts(here: Installation) -> Iterator[InboxItem]:
-    for one in endpoints.every(here):
-        if one.disabled_at is not None:
-            yield _item(
-                "hosts", OWNER, f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
-                f"Mend it, then licet webhooks replay {one.endpoint}.", BACKGROUND, due_at=one.disabled_at, overdue=True,
-            )  # fmt: skip
-        elif one.overdue:
-            yield _item(
-                "hosts", (*OWNER, *OFFICER), f"Endpoint {one.endpoint} owes {_many(one.overdue, 'answer', 'answers')}",
-                "Ask whoever runs it whether it deleted what it was told to.", BACKGROUND, count=one.overdue, overdue=True,
-            )  # fmt: skip
-
-
-def _log(here: Installation) -> Iterator[InboxItem]:
-    seen = documents.status(here)
-    if seen.waiting_since is not None and seen.waiting_since <= here.clock() - timedelta(hours=LOG_HOURS):
-        yield _item(
-            "log", OWNER, f"{_many(seen.waiting, 'entry waits', 'entries wait')} to reach the log",
-            "See that licet serve runs, or run licet ledger append.", "/console/log", count=seen.waiting,
-            due_at=seen.waiting_since + timedelta(hours=LOG_HOURS), overdue=True,
-        )  # fmt: skip
-
-
-def _classifiers(here: Installation) -> Iterator[InboxItem]:
-    for one in answers.retraining_due(here):
-        yield _item(
-            "models", (StaffRole.curator,),
-            f"Classifier {one.name} learnt from {_many(one.withdrawn, 'row', 'rows')} withdrawn or erased since",
-            "Train it again, or retire it: licet train safety --again.", "/console/models", count=one.withdrawn,
-        )  # fmt: skip
-
-
-SOURCES: tuple[InboxSource, ...] = (
-    InboxSource("requests", OFFICER, _requests),
-    InboxSource("erasures", OFFICER, _erasures),
-    InboxSource("recalls", OFFICER, _recalls),
-    InboxSource("misuse", LOOKING, _suggestions),
-    InboxSource("flags", LOOKING, _flags),
-    InboxSource("holds", OFFICER, _holds),
-    InboxSource("releases", tuple(StaffRole), _releases),
-    InboxSource("sweep", (*OFFICER, *OWNER), _sweep),
-    InboxSource("keys", OWNER, _keys),
-    InboxSource("backups", OWNER, _backups),
-    InboxSource("hosts", (*OWNER, *OFFICER), _hosts),
-    InboxSource("log", OWNER, _log),
-    InboxSource("models", (StaffRole.curator,), _classifiers),
-)
+def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:
+    """Whether the person may be told of a hold; not of one that has ended."""
+    try:
+        conversation, matter = hold_keys(subject)
+    except ValueError:
+        raise NotFoundError(f"no hold `{subject}`") from None
+    return holds.is_told(tx, account, conversation, matter)

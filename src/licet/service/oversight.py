@@ -23,7 +23,6 @@ from licet.vault.ids import Prefix, host_hmac, shown
 from licet.vault.installation import Installation
 
 LISTED_MAX = 200
-FLAG_REVIEW_DAYS = 90
 
 One = TypeVar("One")
 
@@ -101,7 +100,7 @@ def holds(here: Installation) -> NewestList[HoldSeen]:
 
 def standing_flags(here: Installation) -> list[FlagDue]:
     """The first `LISTED_MAX` flags that were not overturned, the next to be reviewed first."""
-    now, days = here.clock(), timedelta(days=FLAG_REVIEW_DAYS)
+    now, days = here.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
     with transaction(here.pool) as tx:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
     return [

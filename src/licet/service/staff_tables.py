@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -155,13 +156,18 @@ def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[b
     longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
     at = here.clock()
-    yield _line([column.head for column in table.columns])
-    count = 0
-    for row in keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX):
-        count += 1
+    rows = keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX)
+    return csv_lines(table.columns, rows, CSV_ROWS_MAX)
+
+
+def csv_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], most: int) -> Iterator[bytes]:
+    """Rows of cells under their heads, as `as_csv` has them; what is behind ``most`` is cut, and the last line says so."""
+    yield _line([column.head for column in columns])
+    for row in islice(rows, most):
         yield _line([_plain(cell) for cell in row])
-    if count >= CSV_ROWS_MAX:
-        yield _line([f"cut after {CSV_ROWS_MAX} rows: filter more narrowly"])
+        most -= 1
+    if most == 0:
+        yield _line(["cut here: filter more narrowly"])
 
 
 def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) -> tuple[tuple[TableCell, ...], ...]:

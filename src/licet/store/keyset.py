@@ -115,12 +115,15 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
 
 class TablePage(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped`` says that this one ended at the
-    bound of rows looked at, and not because it was full.
+    bound of rows looked at, and not because it was full. ``keys`` are of the order, one a row; ``last`` those of the row at
+    which the bound was met.
     """
 
     rows: tuple[Row, ...]
     after: str
     stopped: bool
+    keys: tuple[Row, ...] = ()
+    last: Row | None = None
 
 
 def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> TablePage:
@@ -140,13 +143,24 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
     ).fetchall()
     width = len(order.columns)
     if len(found) > most:
-        return TablePage(rows=_cut(found[:most], width), after=_cursor(order, found[most - 1][-width:]), stopped=False)
+        return TablePage(
+            rows=_cut(found[:most], width), after=_cursor(order, found[most - 1][-width:]), stopped=False,
+            keys=_keys(found[:most], width),
+        )  # fmt: skip
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source} WHERE {_all(looked)}
              ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
         {**values, "skipped": scanned - 1},
     ).fetchone()
-    return TablePage(rows=_cut(found, width), after=_cursor(order, last) if last else "", stopped=last is not None)
+    return TablePage(
+        rows=_cut(found, width), after=_cursor(order, last) if last else "", stopped=last is not None,
+        keys=_keys(found, width), last=last,
+    )  # fmt: skip
+
+
+def place(listing: Listing, order: str, keys: Row) -> str:
+    """The place behind the row of an order that has these keys, whether there is one or not."""
+    return _cursor(listing.orders[order], keys)
 
 
 def every(read: Callable[[TableView], TablePage], view: TableView, rows_max: int) -> Iterator[Row]:
@@ -229,6 +243,10 @@ def _behind(order: ListOrder) -> str:
 
 def _cut(rows: Sequence[Row], width: int) -> tuple[Row, ...]:
     return tuple(row[:-width] for row in rows)
+
+
+def _keys(rows: Sequence[Row], width: int) -> tuple[Row, ...]:
+    return tuple(row[-width:] for row in rows)
 
 
 def _cursor(order: ListOrder, keys: Row) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,7 @@ from licet.store.rows import insert
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.ids import Prefix, named, shown, uuid7
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 VERSION = 1
@@ -213,19 +214,13 @@ LISTING = Listing(
                 for one in ErasureCause
             },
         ),
+        "erasure": ListFilter(
+            label="Erasure", sql="t.erasure_id = %(value)s", read=partial(named, Prefix.erasure), indexed=True, hint="era_.."
+        ),
         **by_day("Asked for from", "t.requested_at"),
         **BY_ACCOUNT,
     },
 )  # fmt: skip
-
-
-def overdue_count(tx: Transaction, at: datetime) -> tuple[int, datetime | None]:
-    """How many erasures should have been finished for `OVERDUE_DAYS`, and by when the first of them."""
-    row = tx.execute(
-        f"SELECT count(*), min(d.due_at) FROM erasures t {_DUE} WHERE {_OPEN} AND {_OLD} AND {_LATE}", {"at": at}
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), row[1]
 
 
 def open_by_age(tx: Transaction, at: datetime, ages: Mapping[str, timedelta], most: int) -> dict[str, int]:

@@ -25,7 +25,7 @@ from licet.vault.account_view import owner
 from licet.vault.commands import HOLD_REVIEW, Command, Hold, HoldReason, Outcome, Unhold
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
 from licet.vault.installation import Installation
-from licet.vault.list_filters import BY_ACCOUNT
+from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.verbs import tell
 
 CONVERSATIONS_MAX = 1_000
@@ -98,6 +98,29 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
     ]  # fmt: skip
 
 
+def review(here: Installation, conversation: str, *, matter: str, review_at: datetime, by: str) -> HoldAct:
+    """Sets the next review of the hold of a matter, which stays as it is otherwise; NotFoundError where it holds nothing."""
+    with transaction(here.pool) as tx:
+        found = _owners(tx, [conversation])
+        account, named = found[0]
+        row = tx.execute(
+            f"{_HOLDS} WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s",
+            [account, named, matter_hash(here, tx, matter)],
+        ).fetchone()
+    if row is None:
+        raise NotFoundError(f"no hold for that matter on `{conversation}`", "write it exactly as when it was placed")
+    known = _stored(row)
+    (done,) = place(
+        here, [conversation], matter=matter, reason=known.reason, by=by, review_at=review_at, is_told=known.is_told
+    )
+    return done
+
+
+def matter_hash(here: Installation, tx: Transaction, matter: str) -> bytes:
+    """The keyed hash by which the hold of a matter is known."""
+    return host_hmac(here.keyring.host_key(tx), "matter", matter)
+
+
 class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
     """A hold, without the matter that it is for."""
 
@@ -108,6 +131,15 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
     placed_by: str
     review_at: datetime
     is_told: bool
+
+
+def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
+    """Whether the person may be told of a hold; not of one that is not there."""
+    row = tx.execute(
+        "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s",
+        [account, conversation, matter_hmac],
+    ).fetchone()
+    return row == (True,)
 
 
 class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +192,7 @@ LISTING = Listing(
                 for one in HoldReason
             },
         ),
+        **BY_CONVERSATION,
         **BY_ACCOUNT,
     },
 )  # fmt: skip
@@ -218,7 +251,7 @@ def _held(
     here: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
 ) -> set[tuple[UUID, UUID]]:  # fmt: skip
     """Those of the conversations that the matter holds."""
-    hashed = host_hmac(here.keyring.host_key(tx), "matter", matter)
+    hashed = matter_hash(here, tx, matter)
     rows = tx.execute(
         "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND conversation_id = ANY(%s)",
         [hashed, [conversation for _, conversation in found]],

@@ -13,6 +13,13 @@ BY_ACCOUNT = {
     )
 }  # fmt: skip
 
+BY_CONVERSATION = {
+    "conversation": ListFilter(
+        label="Conversation", sql="t.conversation_id = %(value)s", read=partial(named, Prefix.conversation), indexed=True,
+        hint="conv_..",
+    )
+}  # fmt: skip
+
 
 def by_day(label: str, column: str, *, indexed: bool = True) -> dict[str, ListFilter]:
     """The days from and to which something happened, by a column of moments."""

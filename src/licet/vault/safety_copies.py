@@ -22,7 +22,7 @@ from licet.store.keyset import (
 )
 from licet.vault import cold_tier
 from licet.vault.copies import NO_REFERENCE, CopyPlace
-from licet.vault.list_filters import BY_ACCOUNT, by_day
+from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION, by_day
 from licet.vault.tables import AccountRow, ConversationRow
 from licet.vault.writes import Writes
 
@@ -67,6 +67,9 @@ _FLAGGED = (
     KeyColumn("t.flagged_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
     KeyColumn("t.seq", KeyType.bigint),
 )  # fmt: skip
+FLAG_REVIEW_DAYS = 90  # after which somebody should look whether a flag still holds
+_LAST = """NOT EXISTS (SELECT FROM flags l WHERE l.account_id = t.account_id AND l.conversation_id = t.conversation_id
+    AND l.overturned_at IS NULL AND (l.flagged_at, l.seq) > (t.flagged_at, t.seq))"""
 FLAGS = Listing(
     columns="""t.conversation_id, t.flagged_at, t.score, t.overturned_at, c.safety_until, t.score_until, t.account_id""",
     source="FROM flags t",
@@ -81,9 +84,14 @@ FLAGS = Listing(
                     label="stands, with a safety copy", kept="t.overturned_at IS NULL AND c.safety_until > %(at)s"
                 ),
                 "overturned": ListChoice(label="overturned", kept="t.overturned_at IS NOT NULL"),
+                "due": ListChoice(
+                    label="to be reviewed", looked=f"t.flagged_at <= %(at)s - interval '{FLAG_REVIEW_DAYS} days'",
+                    kept=f"t.overturned_at IS NULL AND c.safety_until > %(at)s AND {_LAST}",
+                ),
             },
         ),
         **by_day("Flagged from", "t.flagged_at"),
+        **BY_CONVERSATION,
         **BY_ACCOUNT,
     },
 )  # fmt: skip
@@ -97,19 +105,6 @@ def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID,
             WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
         [at, most],
     ).fetchall()
-
-
-def flags_before(tx: Transaction, flagged: datetime, at: datetime) -> tuple[int, datetime | None]:
-    """How many conversations stand flagged at ``at``, last before ``flagged``, and the first of these moments."""
-    row = tx.execute(
-        """SELECT count(*), min(last) FROM (
-               SELECT max(f.flagged_at) AS last FROM flags f JOIN conversations c USING (account_id, conversation_id)
-                WHERE f.overturned_at IS NULL AND c.safety_until > %(at)s GROUP BY f.account_id, f.conversation_id
-           ) standing WHERE last <= %(flagged)s""",
-        {"at": at, "flagged": flagged},
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), row[1]
 
 
 def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:

@@ -29,7 +29,8 @@ KINDS = {
     "grant_begun": f"grant:pos version:int {FOR}", "grant_affirmed": f"grant:pos version:int {FOR}",
     "grant_stands": f"grant:pos version:int {FOR}", "grant_ended": "grant:pos? cause:word",
     "project_kept_out": "project:hash?", "project_let_in": "project:hash?",
-    "content_read": "reason:word role:word", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
+    "content_read": "reason:word role:word", "staff_acted": "kind:word act:word",
+    "work_acted": "kind:word act:word words:hash?", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
     "document_made": "kind:word sha256:hash",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
@@ -43,7 +44,7 @@ KINDS = {
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
 OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
-             "document_made", "release_reviewed", "release_signed", "release_purged")  # fmt: skip
+             "document_made", "release_reviewed", "release_signed", "release_purged", "work_acted")  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.

@@ -1,4 +1,4 @@
-"""What staff do in the console, over the API: the inbox, moving an erasure on, recalls, suggestions of misuse, the sweep."""
+"""What staff do in the console, over the API: moving an erasure on, recalls, suggestions of misuse, the sweep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from licet.erasure.sweeper import SweepStanding
 from licet.misuse import suggestions
 from licet.misuse.suggestions import Suggestion
 from licet.release.signatures import StaffMember
-from licet.service import inbox
 from licet.vault.ids import Prefix, shown
 from licet.web.api import schema
 from licet.web.api import shared as shell
@@ -33,14 +32,6 @@ def member_of(staff: Staff) -> StaffMember:
     return StaffMember(
         staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console"
     )
-
-
-@get("/v1/inbox", may=EVERY, responses=shell.refusals(), tags=TAG)
-async def get_inbox(request: AnyRequest) -> schema.Inbox:
-    """What waits for the caller's roles, what is overdue first; an auditor sees what waits for anybody."""
-    site, caller = site_of(request), request.auth
-    assert isinstance(caller, Staff)
-    return schema.Inbox(items=tuple(await site.calling(lambda: inbox.items(site.here, caller.roles))))
 
 
 @post("/v1/erasures/{erasure:str}/run", may=OFFICER, responses=ACTS, status_code=200, tags=TAG)
@@ -127,4 +118,4 @@ async def approve_sweep(
     return await shell.acted(request, idempotency_key, approve, lambda _: sweeper.standing(site.here))
 
 
-ROUTES = [get_inbox, run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]
+ROUTES = [run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]

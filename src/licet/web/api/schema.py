@@ -25,7 +25,6 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
-from licet.service.inbox import InboxItem
 from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
@@ -642,10 +641,6 @@ class DocumentMade(_Out, frozen=True, kw_only=True):
 
 class Documents(_Out, frozen=True, kw_only=True):
     items: tuple[ListedPaper, ...]
-
-
-class Inbox(_Out, frozen=True, kw_only=True):
-    items: tuple[InboxItem, ...]
 
 
 class RunErasure(_In, frozen=True, kw_only=True):

@@ -1,23 +1,208 @@
-"""The inbox: what waits for whoever is signed in, what is overdue first; each item names its page."""
+"""The inbox: what waits for whoever is signed in, each item with who has it, its history, and what can be done about it.
+
+/console/inbox                what waits, what is due first before the rest; filtered, paged, and as a file
+/console/inbox/ITEM           one item, as in request:req_..
+/console/inbox/ITEM/take  ../give-back  ../hand  ../note  ../act
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from litestar import Response, get
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, URLEncodedBody
+from litestar.response import Stream
 
-from licet.service import inbox
+from licet.access.inbox_register import WORDS_CHARACTERS_MAX
+from licet.access.roles import Staff
+from licet.consent import rights_requests
+from licet.erasure import sweeper
+from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, UsageError
+from licet.masked import Masked
+from licet.policy.period import instant
+from licet.service import inbox, inbox_verbs
+from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
+from licet.service.inbox_acts import ActField, ActValues
+from licet.service.inbox_sources import ItemKind
+from licet.service.inbox_verbs import InboxResult
+from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.web.api.inbox import DOES
+from licet.web.api.office import member_of
 from licet.web.console import shared as shell
-from licet.web.console.shared import STAFF
-from licet.web.pages.shared import AnyRequest
+from licet.web.console.shared import STAFF, Visit
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+
+SECTION = "/console/inbox"
+SAID = {
+    "taken": "It is yours now.", "given": "It is given back.", "handed": "It is handed over.", "noted": "Noted.",
+    "done": "Done, and on record.",
+}  # fmt: skip
+HELD = {
+    HeldFilter.me: "that I have",
+    HeldFilter.nobody: "that nobody has",
+    HeldFilter.somebody: "that somebody has",
+}
+VIEWS = (
+    ("All", ""), ("Overdue", "overdue=yes"), ("Mine", "held=me"), ("Nobody has them", "held=nobody"),
+)  # fmt: skip
+
+
+class ItemForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the forms of an item send; ``holder`` is whom the page showed to have it."""
+
+    reason: str = ""
+    holder: str = ""
+    to: str = ""
+    act: str = ""
+    code: str = ""
+    matter: str = ""
+    review: str = ""
+    amount: str = ""
+    names_in: str = ""
 
 
 @get("/console/inbox", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def waiting(request: AnyRequest) -> Response[Any]:
     """What waits for somebody with the roles of whoever asks."""
+    visit, asked = shell.opened(request), dict(request.query_params)
+    by, faults, view = member_of(visit.staff), NO_FAULTS, InboxView()
+    try:
+        view = _view(asked)
+        found = inbox.page(visit.here, by, view)
+    except UsageError as error:
+        text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+        faults, found = Faults((("filters", "filters", text),)), InboxPage(items=(), next=None)
+    if asked.get("as") == "csv" and not faults:
+        name = f"inbox-{visit.here.clock():%Y-%m-%d}.csv"
+        return Stream(
+            inbox.as_csv(visit.here, by, view), media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
+        )  # fmt: skip
+    named = {name: asked[name] for name in ("kind", "held", "overdue", "sort") if asked.get(name)}
+    values = {
+        "items": found.items, "stopped": found.stopped, "mine": visit.staff.roles, "asked": named, "kinds": list(ItemKind),
+        "held": {one.value: text for one, text in HELD.items()}, "sorts": list(ItemSort), "views": VIEWS,
+        "current": urlencode(named), "path": _path, "file": f"{SECTION}?{urlencode({**named, 'as': 'csv'})}",
+        "next": f"{SECTION}?{urlencode({**named, 'after': found.next})}" if found.next else "",
+        "first": f"{SECTION}?{urlencode(named)}" if view.after else "",
+    }  # fmt: skip
+    return shell.page(
+        "console_inbox.html", visit, title="Inbox", section=SECTION, values=values, errors=faults,
+        status=400 if faults else 200,
+    )  # fmt: skip
+
+
+def _view(asked: Mapping[str, str]) -> InboxView:
+    kind, held, sort = asked.get("kind", ""), asked.get("held", ""), asked.get("sort", "")
+    for text, known in ((kind, ItemKind), (held, HeldFilter), (sort, ItemSort)):
+        if text and text not in {one.value for one in known}:
+            raise UsageError(f"`{text[:40]}` is not one of the choices")
+    return InboxView(
+        kind=ItemKind(kind) if kind else None, held=HeldFilter(held) if held else None,
+        overdue=asked.get("overdue") == "yes", sort=ItemSort(sort) if sort else ItemSort.due, after=asked.get("after", ""),
+    )  # fmt: skip
+
+
+@get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
+    """One item: who has it, until when, what can be done about it, and what was done."""
+    return _item(shell.opened(request), item, said=SAID.get(request.query_params.get("said", ""), ""))
+
+
+def _item(
+    visit: Visit, item: str, kept: ItemForm | None = None, faults: Faults = NO_FAULTS, said: str = ""
+) -> Response[Any]:
+    by = member_of(visit.staff)
+    seen = inbox.seen(visit.here, by, item)
+    waits = seen.waits is not None
+    values = {
+        "seen": seen, "waits": seen.waits, "acts": inbox_verbs.acts(by, item) if waits else [], "saved": said,
+        "kept": kept or ItemForm(), "me": visit.staff.email, "here_path": _path(item), "words_max": WORDS_CHARACTERS_MAX,
+        "answer_max": rights_requests.WORDS_CHARACTERS_MAX, "matter_max": MATTER_CHARACTERS_MAX, "fields": ActField,
+        "amount": sweeper.standing(visit.here).due if seen.kind is ItemKind.sweep else None,
+        "of_person": seen.waits is not None and seen.waits.account is not None,
+    }  # fmt: skip
+    title = seen.waits.what if seen.waits is not None else "An item that is done"
+    return shell.page(
+        "console_item.html", visit, title=title, section=SECTION, errors=faults, values=values, status=422 if faults else 200
+    )  # fmt: skip
+
+
+@post("/console/inbox/{item:str}/take", may=DOES, sync_to_thread=True, include_in_schema=False)
+def take(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+    """Takes an item."""
+    return _done(request, item, data, "take", "taken", lambda here, by: inbox_verbs.take(here, by, item, data.reason))
+
+
+@post("/console/inbox/{item:str}/give-back", may=DOES, sync_to_thread=True, include_in_schema=False)
+def give_back(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+    """Gives an item back: one's own, or a colleague's with a reason."""
+    return _done(
+        request, item, data, "give-back", "given",
+        lambda here, by: inbox_verbs.give_back(here, by, item, data.reason, holder=data.holder),
+    )  # fmt: skip
+
+
+@post("/console/inbox/{item:str}/hand", may=DOES, sync_to_thread=True, include_in_schema=False)
+def hand(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+    """Hands an item to a colleague."""
+    return _done(
+        request, item, data, "hand", "handed",
+        lambda here, by: inbox_verbs.hand(here, by, item, data.to.strip(), data.reason, holder=data.holder),
+    )  # fmt: skip
+
+
+@post("/console/inbox/{item:str}/note", may=DOES, sync_to_thread=True, include_in_schema=False)
+def note(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+    """Notes something."""
+    return _done(request, item, data, "note", "noted", lambda here, by: inbox_verbs.note(here, by, item, data.reason))
+
+
+@post("/console/inbox/{item:str}/act", may=DOES, sync_to_thread=True, include_in_schema=False)
+def act(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+    """Does what the item asks for, with its reason."""
+    return _done(
+        request, item, data, data.act or "act", "done",
+        lambda here, by: inbox_verbs.act(here, by, item, data.act, _values(data)),
+    )  # fmt: skip
+
+
+def _values(data: ItemForm) -> ActValues:
+    amount = data.amount if data.amount.isdecimal() and len(data.amount) <= 18 else ""
+    try:
+        review_at = instant(data.review.strip()) if data.review.strip() else None
+    except ValueError:
+        raise UsageError("the day of review is none", "write it as 2026-06-01") from None
+    return ActValues(
+        reason=data.reason, code=data.code, matter=data.matter, review_at=review_at, amount=int(amount) if amount else None,
+        names_in=data.names_in == "yes",
+    )  # fmt: skip
+
+
+def _done(
+    request: AnyRequest, item: str, data: ItemForm, place: str, said: str, does: Callable[[Any, Any], InboxResult]
+) -> Response[Any]:
+    """What was done, or the page again with what refused it, beside the form that was sent."""
     visit = shell.opened(request)
-    values = {"items": inbox.items(visit.here, visit.staff.roles), "mine": visit.staff.roles}
-    return shell.page("console_inbox.html", visit, title="Inbox", section="/console/inbox", values=values)
+    assert isinstance(visit.staff, Staff)
+    try:
+        does(visit.here, member_of(visit.staff))
+    except (DeniedError, BusyError):
+        raise
+    except NotFoundError:
+        inbox.seen(visit.here, member_of(visit.staff), item)  # an item that there is not is not found
+        raise
+    except LicetError as error:
+        text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)
+        return _item(visit, item, data, Faults(((f"{place}-reason", place, text),)))
+    return seen_other(f"{_path(item)}?said={said}")
 
 
-ROUTES = (waiting,)
+def _path(item: str) -> str:
+    return f"{SECTION}/{quote(item, safe=':+')}"
+
+
+ROUTES = (waiting, one_item, take, give_back, hand, note, act)

@@ -15,6 +15,7 @@ from licet.erasure import certificates
 from licet.errors import NotFoundError
 from licet.misuse import suggestions
 from licet.service import staff_tables
+from licet.store.connect import transaction
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason, Outcome
 from licet.web.api.office import member_of
@@ -22,8 +23,21 @@ from licet.web.console import holds as hold_forms
 from licet.web.console import tables
 from licet.web.console.holds import HoldForm
 from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, Visit
-from licet.web.console.tables import ConsoleTable, Fields, SavedView, TableAct
+from licet.web.console.tables import ConsoleTable, Fields, ItemName, SavedView, TableAct
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
+
+# What an act is on, as the inbox names it
+
+
+def _item(kind: str) -> ItemName:
+    return lambda _, names, __: f"{kind}:{'+'.join(names)}"
+
+
+def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
+    with transaction(visit.here.pool) as tx:
+        matter = vault_holds.matter_hash(visit.here, tx, str(data.get("matter", "")))
+    return f"hold:{names[0]}+{matter.hex()}"
+
 
 # Erasures
 
@@ -57,13 +71,13 @@ ERASURES = ConsoleTable(
         TableAct(
             name="run", label="Move on now", may=HOLDS,
             means="What is due of them is erased and certified now, as the next sweep would do.",
-            forecast=lambda visit, names, _: _would_run(visit, names, False),
+            forecast=lambda visit, names, _: _would_run(visit, names, False), item=_item("erasure"),
             apply=lambda visit, names, _: _ran(visit, names, False),
         ),
         TableAct(
             name="at-once", label="Erase without waiting", may=HOLDS, destroys=True,
             means="Their keys are destroyed now, before the period ends. Nobody can bring it back, the person included.",
-            forecast=lambda visit, names, _: _would_run(visit, names, True),
+            forecast=lambda visit, names, _: _would_run(visit, names, True), item=_item("erasure"),
             apply=lambda visit, names, _: _ran(visit, names, True),
         ),
     ),
@@ -118,7 +132,7 @@ RECALLS = ConsoleTable(
         TableAct(
             name="acknowledge", label="Record the acknowledgement", may=HOLDS,
             means="It goes on record that the recipient took these rows out of use. The person sees it.",
-            forecast=_would_acknowledge, apply=_acknowledged,
+            forecast=_would_acknowledge, apply=_acknowledged, item=_item("recall"),
         ),
     ),
 )  # fmt: skip
@@ -159,11 +173,11 @@ SUGGESTIONS = ConsoleTable(
         TableAct(
             name="flag", label="Flag as misuse", may=READS,
             means="A safety copy of what is flagged is kept for the period of the policy. The person sees the flag.",
-            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, False),
+            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, False), item=_item("misuse"),
         ),
         TableAct(
             name="dismiss", label="Dismiss", may=READS, means="They are no misuse. Nothing of them changes.",
-            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, True),
+            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, True), item=_item("misuse"),
         ),
     ),
 )  # fmt: skip
@@ -259,7 +273,7 @@ HELD = ConsoleTable(
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
     acts=(
         TableAct(
-            name="end", label="End a hold", may=HOLDS, fields="matter", destroys=True, check=_matter,
+            name="end", label="End a hold", may=HOLDS, fields="matter", destroys=True, check=_matter, item=_held_item,
             means="The hold of one matter ends. What nothing else holds and is over its time is erased by the next sweep.",
             forecast=lambda visit, names, data: _free(visit, names, data, dry_run=True),
             apply=lambda visit, names, data: _free(visit, names, data, dry_run=False),

@@ -15,9 +15,11 @@ import msgspec
 from litestar import MediaType, Response
 from markupsafe import Markup
 
+from licet.access import inbox_register
 from licet.access.roles import ForbiddenError, May, Staff, StaffRole, may
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
+from licet.errors import UsageError
 from licet.policy.period import written
 from licet.vault.installation import Installation, utc_now
 from licet.web import static_files
@@ -81,6 +83,18 @@ class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
 
     confirmed: str = ""
     reason: str = ""
+
+
+WHY = "why"  # the field of a form in which staff say why they do something
+
+
+def why_faults(text: str, place: str = WHY) -> Faults:
+    """What is wrong with a reason, for the form that asks for it."""
+    try:
+        inbox_register.check_words(text, needed=True)
+    except UsageError as error:
+        return Faults(((f"{place}-reason", place, sentence(error.message)),))
+    return NO_FAULTS
 
 
 def sentence(text: str) -> str:

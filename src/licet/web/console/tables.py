@@ -21,18 +21,21 @@ from litestar import Response
 from litestar.params import URLEncodedBody
 from litestar.response import Stream
 
+from licet.access import inbox_register
 from licet.access.roles import May
 from licet.errors import LicetError, UsageError
-from licet.service import staff_tables
+from licet.service import inbox_verbs, staff_tables
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
 from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.web.api.office import member_of
 from licet.web.console import holds
 from licet.web.console import shared as shell
 from licet.web.console.shared import OFFICE, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 CHOSEN_MAX = 200
+ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
 RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
 Fields: TypeAlias = URLEncodedBody[dict[str, Any]]
 
@@ -49,6 +52,7 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 
     ``forecast`` says of one row what would be done, ``apply`` does it and says what was done; both are given the row's names
     and the form, and may raise, which is said of that row. ``fields`` names what else the form asks for, which ``check`` reads.
+    ``item`` names a row in the inbox, with which the reason of the act is kept; an act without it has a reason of its own.
     """
 
     name: str
@@ -59,6 +63,7 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     apply: RowAct
     destroys: bool = False
     fields: str = ""
+    item: ItemName | None = None
     check: Callable[[Visit, Mapping[str, Any]], Faults] = lambda *_: NO_FAULTS
 
 
@@ -153,16 +158,39 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
         bool(wanted.fields) and (data.get("asked") != "yes" or bool(faults)),
         data.get("confirmed") == "yes",
     )
-    do = wanted.apply if confirmed else wanted.forecast
+    if confirmed and not asks and wanted.item is not None:
+        faults = shell.why_faults(_why(data))
+        confirmed = not faults
+    do = _recorded(wanted, data) if confirmed else wanted.forecast
     lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
     values = {
         "of": of, "act": wanted, "lines": lines, "asks": asks, "done": confirmed and not asks, "chosen": chosen,
-        "kept": {name: str(data.get(name, "")) for name in FIELDS}, **FIELD_VALUES,
+        "kept": {name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)}, **FIELD_VALUES,
     }  # fmt: skip
     return shell.page(
         "console_act.html", visit, title=wanted.label, section=of.path, errors=faults, values=values,
         status=422 if faults else 200,
     )  # fmt: skip
+
+
+def _why(data: Mapping[str, Any]) -> str:
+    return str(data.get(shell.WHY, ""))
+
+
+def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
+    """The act, with its reason on record first."""
+    item = wanted.item
+    if item is None:
+        return wanted.apply
+    name, why = wanted.name.replace("-", "_"), _why(data)
+    return lambda visit, names, form: inbox_verbs.on_record(
+        visit.here,
+        member_of(visit.staff),
+        item(visit, names, form),
+        name,
+        why,
+        lambda: wanted.apply(visit, names, form),
+    )
 
 
 def chosen_of(data: Mapping[str, Any]) -> list[str]:
@@ -183,5 +211,7 @@ def _line(visit: Visit, do: RowAct, one: str, data: Mapping[str, Any]) -> ActLin
 
 
 FIELDS = ("matter", "reason", "review", "untold")
-FIELD_VALUES = {"reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX}
+FIELD_VALUES = {
+    "reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX, "why_max": inbox_register.WORDS_CHARACTERS_MAX,
+}  # fmt: skip
 _SAID = {"nothing": "Nothing was chosen, and nothing was changed."}

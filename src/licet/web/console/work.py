@@ -8,13 +8,17 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import URLEncodedBody
 
+from licet.access.inbox_register import WORDS_CHARACTERS_MAX
 from licet.access.roles import StaffRole, may
 from licet.backup import archives
 from licet.erasure import epochs, sweeper
 from licet.errors import RefusedError
+from licet.service import inbox_verbs
+from licet.service.inbox_sources import ItemKind, compact
+from licet.web.api.office import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF
-from licet.web.pages.shared import AnyRequest, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 from licet.webhooks import endpoints
 
 APPROVES = may(staff=(StaffRole.owner, StaffRole.privacy_officer))
@@ -24,9 +28,10 @@ _SAID = {"approved": "Approved, and on record: the next sweep erases that much."
 
 
 class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How much was shown to whoever approves: another amount meanwhile is shown anew, and not approved."""
+    """How much was shown to whoever approves, and why they do: another amount meanwhile is shown anew, and not approved."""
 
     due: str = ""
+    why: str = ""
 
 
 @get("/console/background", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -39,9 +44,20 @@ def work(request: AnyRequest) -> Response[Any]:
 def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response[Any]:
     """Approves the amount that the waiting sweep announced, if it is still the one that was shown."""
     visit = shell.opened(request)
+    by, since = f"staff:{visit.staff.email}", sweeper.standing(visit.here).waits_since
+    faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
+    if faults:
+        return _shown(visit, "", data, faults)
     try:
-        sweeper.approve(visit.here, f"staff:{visit.staff.email}", due=_amount(data.due))
-    except RefusedError:
+        if since is None:
+            raise RefusedError("no sweep waits for approval")
+        inbox_verbs.on_record(
+            visit.here, member_of(visit.staff), f"{ItemKind.sweep.value}:{compact(since)}", "approve", data.why,
+            lambda: f"{sweeper.approve(visit.here, by, due=_amount(data.due)).approved}",
+        )  # fmt: skip
+    except RefusedError as error:
+        if error.because == "taken":
+            return _shown(visit, "", data, Faults((("why-reason", "why", shell.sentence(error.message)),)))
         return _shown(visit, "The amount is another one by now, and nothing was approved: look at it again.")
     return seen_other("/console/background?said=approved")
 
@@ -51,12 +67,18 @@ def _amount(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) <= AMOUNT_DIGITS_MAX else -1
 
 
-def _shown(visit: shell.Visit, said: str) -> Response[Any]:
+def _shown(
+    visit: shell.Visit, said: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
+) -> Response[Any]:
     values = {
         "sweep": sweeper.standing(visit.here), "keys": epochs.status(visit.here), "hosts": endpoints.every(visit.here),
         "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX), "may_approve": visit.allows(APPROVES), "saved": said,
+        "why": kept.why if kept is not None else "", "why_max": WORDS_CHARACTERS_MAX,
     }  # fmt: skip
-    return shell.page("console_work.html", visit, title="Background work", section="/console/background", values=values)
+    return shell.page(
+        "console_work.html", visit, title="Background work", section="/console/background", values=values, errors=faults,
+        status=422 if faults else 200,
+    )  # fmt: skip
 
 
 ROUTES = (work, approve)

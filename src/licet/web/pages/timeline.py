@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 
+from licet.access import inbox_register
 from licet.consent import history, own_conversations, request_register
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ChoiceHistory
@@ -165,6 +166,12 @@ def _told(
             at=read.at, topic=TimelineTopic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
         )  # fmt: skip
+    for step in inbox_register.of_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
+        if step.words:
+            yield TimelineEvent(
+                at=step.at, topic=TimelineTopic.readings, key=f"i{step.item}{step.number:06}", kind="worked",
+                values={"words": step.words},
+            )  # fmt: skip
     yield from _requested(who.words, request_register.of_account(tx, who.account, SOURCE_LINES_MAX))
     on_record = history.recorded(tx, here.keyring, who.account)
     yield from _consented(who, on_record)

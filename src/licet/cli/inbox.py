@@ -1,0 +1,173 @@
+"""The commands of the inbox: what waits for staff, one item, and who has it. What is written is read from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licet.cli.requests import read_words
+from licet.cli.root import EXIT_NO, CommandGroup
+from licet.cli.shell import answer_options, opened, show
+from licet.policy.period import written
+from licet.release import signatures
+from licet.service import inbox as items
+from licet.service import inbox_verbs
+from licet.service.inbox import PAGE_ITEMS, PAGE_ITEMS_MAX, HeldFilter, InboxView, ItemSeen, ItemSort
+from licet.service.inbox_sources import InboxItem, ItemKind
+from licet.service.inbox_verbs import InboxResult
+
+by_member = click.option("--by", required=True, help="The e-mail address of the member of staff whose inbox it is.")
+reason_option = click.option(
+    "--reason", type=click.Path(allow_dash=True, path_type=Path),
+    help="A file that says why; - is standard input. The person reads it.",
+)  # fmt: skip
+holder_option = click.option("--holder", default="", help="Who has it now; by default the one who asks.")
+
+
+@click.group(cls=CommandGroup)
+def inbox() -> None:
+    """Lists what waits for staff, and says who does it. Each sees the items that their roles can do something about."""
+
+
+@inbox.command("list")
+@by_member
+@click.option("--kind", type=click.Choice([one.value for one in ItemKind]), help="Only of this kind.")
+@click.option(
+    "--held", type=click.Choice([one.value for one in HeldFilter]), help="Only what I, nobody or somebody has."
+)
+@click.option("--overdue", is_flag=True, help="Only what is overdue.")
+@click.option(
+    "--sort", type=click.Choice([one.value for one in ItemSort]), default="due", help="What is due first, or kinds."
+)
+@click.option("--after", default="", help="Go on where a page ended.")
+@click.option("--limit", default=PAGE_ITEMS, show_default=True, type=click.IntRange(1, PAGE_ITEMS_MAX), help="At most.")
+@answer_options
+def listed(
+    by: str, kind: str | None, held: str | None, overdue: bool, sort: str, after: str, limit: int, data: Path | None,
+    at: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Lists what waits, what is due first before the rest. Exits 1 if something is overdue.
+
+    \b
+    Example:  licet inbox list --by ada@example.org --held nobody
+    """
+    view = InboxView(
+        kind=ItemKind(kind) if kind else None, held=HeldFilter(held) if held else None, overdue=overdue,
+        sort=ItemSort(sort), after=after, most=limit,
+    )  # fmt: skip
+    with opened(data, at) as here:
+        found = items.page(here, signatures.member(here, by), view)
+        more = [f".. more: --after {found.next}"] if found.next else []
+        show(found, as_json, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits")
+    return EXIT_NO if any(one.overdue for one in found.items) else 0
+
+
+@inbox.command("show")
+@click.argument("item")
+@by_member
+@answer_options
+def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Shows ITEM with who has it and what was done with it.
+
+    \b
+    Example:  licet inbox show request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
+    """
+    with opened(data, at) as here:
+        found = items.seen(here, signatures.member(here, by), item)
+        show(found, as_json, lambda: "\n".join(_whole(found)))
+
+
+@inbox.command("take")
+@click.argument("item")
+@by_member
+@reason_option
+@answer_options
+def taken(item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Takes ITEM. If somebody has it, says who.
+
+    \b
+    Example:  licet inbox take request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
+    """
+    said = _words(reason)
+    with opened(data, at) as here:
+        _tell(inbox_verbs.take(here, signatures.member(here, by), item, said), as_json)
+
+
+@inbox.command("give-back")
+@click.argument("item")
+@by_member
+@holder_option
+@reason_option
+@answer_options
+def given_back(
+    item: str, by: str, holder: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Gives ITEM back, so that somebody else takes it. With --holder for a colleague, and then with a reason.
+
+    \b
+    Example:  licet inbox give-back request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
+    """
+    said = _words(reason)
+    with opened(data, at) as here:
+        _tell(inbox_verbs.give_back(here, signatures.member(here, by), item, said, holder=holder), as_json)
+
+
+@inbox.command("hand")
+@click.argument("item")
+@by_member
+@click.option("--to", required=True, help="The colleague's e-mail address.")
+@holder_option
+@reason_option
+@answer_options
+def handed(
+    item: str, by: str, to: str, holder: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Hands ITEM to a colleague whose roles do something about it, with a reason.
+
+    \b
+    Example:  licet inbox hand sweep:20260601T100000Z --by ada@example.org --to bea@example.org --reason why.txt
+    """
+    said = _words(reason)
+    with opened(data, at) as here:
+        _tell(inbox_verbs.hand(here, signatures.member(here, by), item, to, said, holder=holder), as_json)
+
+
+@inbox.command("note")
+@click.argument("item")
+@by_member
+@reason_option
+@answer_options
+def noted(item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Adds a note to ITEM, from the file of --reason.
+
+    \b
+    Example:  licet inbox note request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org --reason note.txt
+    """
+    said = _words(reason)
+    with opened(data, at) as here:
+        _tell(inbox_verbs.note(here, signatures.member(here, by), item, said), as_json)
+
+
+def _words(reason: Path | None) -> str:
+    return read_words(reason) if reason is not None else ""
+
+
+def _tell(done: InboxResult, as_json: bool) -> None:
+    show(done.seen, as_json, lambda: "\n".join(_whole(done.seen)))
+
+
+def _line(one: InboxItem) -> str:
+    due = f"due {written(one.due_at)}" if one.due_at is not None else "no day"
+    return f"{one.item} {due}{' OVERDUE' if one.overdue else ''}, {one.holder or 'nobody'}: {one.what}. {one.act}"
+
+
+def _whole(seen: ItemSeen) -> list[str]:
+    lines = [_line(seen.waits) if seen.waits is not None else f"{seen.item} is done"]
+    lines.append(f"  {seen.holder} has it since {written(seen.taken_at)}" if seen.taken_at else "  nobody has it")
+    for one in seen.steps:
+        ended = {None: "", True: "", False: ", refused"}[one.done]
+        to = f" to {one.to}" if one.to else ""
+        lines.append(f"  {written(one.at)} {one.act or one.step.value}{to}{ended} by {one.by}")
+        lines += [f"      {line}" for line in one.words.splitlines()]
+    return lines

@@ -1,0 +1,245 @@
+"""What can be done about an item of the inbox, by kind: each act calls the verb that its page and its command call.
+
+What only a machine of the operator's can do has no act here: making a backup, running a rotation, mending an endpoint. Such
+an item says which command does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from licet.access.roles import StaffRole
+from licet.consent import rights_requests
+from licet.consent.rights_requests import StaffAct
+from licet.erasure import certificates, sweeper
+from licet.errors import NotFoundError, UsageError
+from licet.masked import Masked
+from licet.misuse import suggestions
+from licet.release import registry, signatures
+from licet.release.signatures import StaffMember
+from licet.service.inbox_sources import DRAWING, LOOKING, OFFICER, OWNER, SIGNING, ItemKind, hold_keys
+from licet.store.connect import transaction
+from licet.train import lineage
+from licet.vault import holds
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation
+
+RETIRING = (StaffRole.owner, StaffRole.curator)
+
+
+class ActField(StrEnum):
+    """What an act asks for beside its reason."""
+
+    code = "code"  # a closed word, of those that the act allows
+    matter = "matter"  # of a hold, in the words with which it was placed
+    review_at = "review_at"
+    amount = "amount"  # that was shown to whoever approves
+    names_in = "names_in"  # that nobody looked for names in a release
+
+
+class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody fills in: ``reason`` always, the rest as the act asks for it."""
+
+    reason: str
+    code: str = ""
+    matter: str = ""
+    review_at: datetime | None = None
+    amount: int | None = None
+    names_in: bool = False
+
+
+class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is done about an item. ``means`` says what that is; ``codes`` are the words that `code` is one of.
+
+    ``has_words``: the verb keeps the reason itself, where the person reads it, and ``needs_words`` says whether it needs one.
+    """
+
+    name: str
+    label: str
+    means: str
+    who: tuple[StaffRole, ...]
+    does: Callable[[Installation, StaffMember, str, ActValues], str]
+    fields: tuple[ActField, ...] = ()
+    codes: tuple[str, ...] = ()
+    destroys: bool = False
+    has_words: bool = False
+    needs_words: bool = True
+
+
+def of(kind: ItemKind) -> tuple[InboxAct, ...]:
+    """The acts on items of a kind."""
+    return _ACTS.get(kind, ())
+
+
+# Requests
+
+
+def _step(what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False) -> InboxAct:
+    def does(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+        found = rights_requests.act(
+            here, subject, what, f"staff:{by.email}", reason=values.code, words=values.reason.strip()
+        )
+        return f"The request is {found.row.clock.state.value}."
+
+    codes = rights_requests.REASONS.get(what)
+    return InboxAct(
+        name=what.value, label=label, means=means, who=OFFICER, does=does, has_words=True, needs_words=needs_words,
+        fields=(ActField.code,) if codes else (), codes=tuple(one.value for one in codes) if codes else (), destroys=destroys,
+    )  # fmt: skip
+
+
+# The others
+
+
+def _moved(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    (state,) = certificates.run(here, only=subject).states
+    return f"It is {state}."
+
+
+def _acknowledged(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    erasure, _plus, handout = subject.partition("+")
+    return f"On record: {certificates.acknowledge(here, erasure, handout).recipient} has deleted it."
+
+
+def _decided(
+    here: Installation, by: StaffMember, subject: str, *, dismiss: bool = False, overturn: bool = False
+) -> str:
+    done = suggestions.decide(here, subject, by, dismiss=dismiss, overturn=overturn, only_open=not overturn)
+    return f"On record: {done.decision}."
+
+
+def _ended(here: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
+    conversation = _of_matter(here, subject, values.matter)
+    holds.end(here, [conversation], matter=values.matter)
+    return "The hold has ended. What nothing else holds and is over its time is erased by the next sweep."
+
+
+def _reviewed(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+    conversation = _of_matter(here, subject, values.matter)
+    if values.review_at is None or values.review_at.tzinfo is None or values.review_at <= here.clock():
+        raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
+    done = holds.review(
+        here, conversation, matter=values.matter, review_at=values.review_at, by=f"staff:{by.email}"
+    )  # fmt: skip
+    return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
+
+
+def _of_matter(here: Installation, subject: str, matter: str) -> str:
+    """The conversation of a hold, for whoever knows its matter; NotFoundError for another."""
+    with transaction(here.pool) as tx:
+        if holds.matter_hash(here, tx, matter) != hold_keys(subject)[1]:
+            raise NotFoundError("this hold is for another matter", "write it exactly as when it was placed")
+    return subject.partition("+")[0]
+
+
+def _folder(here: Installation, subject: str) -> str:
+    """Our own copy of a release."""
+    with transaction(here.pool) as tx:
+        known = registry.get(tx, parse(Prefix.release, subject))
+    folder = here.config.releases / known.name
+    if not folder.is_dir():
+        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+    return str(folder)
+
+
+def _drawn(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    signatures.draw(here, _folder(here, subject))
+    return "A sample is drawn: read its rows on the page of the release."
+
+
+def _stated(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    signatures.close(here, _folder(here, subject))
+    return "What was found is stated, beside the manifest."
+
+
+def _signed(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+    signatures.sign(here, _folder(here, subject), by, names_in=values.names_in)
+    return "Signed, and on record."
+
+
+def _approved(here: Installation, by: StaffMember, _: str, values: ActValues) -> str:
+    sweeper.approve(here, f"staff:{by.email}", due=-1 if values.amount is None else values.amount)
+    return "Approved, and on record: the next sweep erases that much."
+
+
+def _retired(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    lineage.retire(here, subject)
+    return "It is retired, and on record as that."
+
+
+_ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
+    ItemKind.request: (
+        _step(StaffAct.acknowledge, "Confirm its receipt", "The person sees that it was received.", needs_words=False),
+        _step(StaffAct.answer, "Answer it", "This ends the request. The person reads what you write.", destroys=True),
+        _step(StaffAct.refuse, "Refuse it", "This ends the request. The person reads why, and where to complain.", destroys=True),
+        _step(StaffAct.pause, "Ask the person", "The clock stops only where the law of the region stops it."),
+        _step(StaffAct.resume, "Go on without an answer", "Its clock runs again.", needs_words=False),
+        _step(StaffAct.extend, "Extend it", "Once, and the person reads why."),
+    ),
+    ItemKind.erasure: (
+        InboxAct(
+            name="run", label="Move it on", means="What is due of it is erased and certified now.", who=OFFICER, does=_moved,
+            destroys=True,
+        ),
+    ),
+    ItemKind.recall: (
+        InboxAct(
+            name="acknowledge", label="Record the acknowledgement", who=OFFICER, does=_acknowledged,
+            means="It goes on record that the recipient took these rows out of use. The person sees it.",
+        ),
+    ),
+    ItemKind.misuse: (
+        InboxAct(
+            name="flag", label="Flag as misuse", who=LOOKING, does=lambda here, by, subject, _: _decided(here, by, subject),
+            means="A safety copy of what is flagged is kept for the period of the policy. The person sees the flag.",
+        ),
+        InboxAct(
+            name="dismiss", label="Dismiss", means="It is no misuse. Nothing of it changes.", who=LOOKING,
+            does=lambda here, by, subject, _: _decided(here, by, subject, dismiss=True),
+        ),
+    ),
+    ItemKind.flag: (
+        InboxAct(
+            name="overturn", label="Overturn the flag", means="The safety copy ends with its flag.", who=LOOKING,
+            does=lambda here, by, subject, _: _decided(here, by, subject, overturn=True), destroys=True,
+        ),
+    ),
+    ItemKind.hold: (
+        InboxAct(
+            name="review", label="Set its next review", means="The hold stays until then, and beyond.", who=OFFICER,
+            does=_reviewed, fields=(ActField.matter, ActField.review_at),
+        ),
+        InboxAct(
+            name="end", label="End the hold", who=OFFICER, does=_ended, fields=(ActField.matter,), destroys=True,
+            means="What nothing else holds and is over its time is erased by the next sweep.",
+        ),
+    ),
+    ItemKind.review: (
+        InboxAct(name="draw", label="Draw a sample", means="100 rows by chance and 20 by risk.", who=DRAWING, does=_drawn),
+        InboxAct(
+            name="close", label="State what was found", means="It is signed, beside the manifest.", who=DRAWING, does=_stated
+        ),
+    ),
+    ItemKind.signature: (
+        InboxAct(
+            name="sign", label="Sign it off", means="Every check of the release is made before it is signed.", who=SIGNING,
+            does=_signed, fields=(ActField.names_in,),
+        ),
+    ),
+    ItemKind.sweep: (
+        InboxAct(
+            name="approve", label="Approve it", who=(*OFFICER, *OWNER), does=_approved, fields=(ActField.amount,),
+            means="The next sweep erases that much. It cannot be brought back.", destroys=True,
+        ),
+    ),
+    ItemKind.model: (
+        InboxAct(
+            name="retire", label="Retire it", means="Nobody is told of rows that are withdrawn from it any more.", who=RETIRING,
+            does=_retired,
+        ),
+    ),
+}  # fmt: skip

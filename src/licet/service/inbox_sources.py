@@ -1,0 +1,522 @@
+"""The sources of the inbox: what waits for staff, by kind, and who may do something about it.
+
+A source asks one question of the room that owns the answer, bounded and in the order of what is due, so that a page of the
+inbox costs the same whatever waits. It reads from a place on: nothing is counted, and nothing is read twice. `KINDS` is the
+one table of who sees and does what.
+
+    request:req_..            a request of a person          review:rel..       a release to read, signature:rel.. to sign
+    erasure:era_..            an erasure that is late        sweep:..           a sweep that waits for approval
+    recall:era_..+hand_..     a recall not acknowledged      keys:daily-..      a rotation of the keys
+    misuse:conv_..            a suggestion of misuse         backup:bak_..      the newest backup, if that is late
+    flag:conv_..              a flag to look at again        endpoint:..        a host that does not answer
+    hold:conv_..+..           a hold to be reviewed          log:.. model:..    entries that wait, a classifier to train again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from licet.access.roles import StaffRole
+from licet.backup import archives
+from licet.consent import request_register
+from licet.consent.deadlines import RightKind
+from licet.erasure import certificates, epochs, sweeper
+from licet.misuse import suggestions
+from licet.proof import documents
+from licet.release import signatures
+from licet.release.sample import UnsignedRelease
+from licet.service import answers
+from licet.store import keyset
+from licet.store.connect import Transaction, transaction
+from licet.store.keyset import Listing, Row, TableView
+from licet.train import recipients
+from licet.vault import account_view, certificate, holds, safety_copies
+from licet.vault.ids import Prefix, parse, shown
+from licet.vault.installation import Installation
+from licet.webhooks import endpoints
+
+RELEASES_MAX = 50
+SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
+BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
+ROTATION_DAYS = 1  # after a rotation is due: the server runs it by itself
+LOG_HOURS = 1  # that an entry may wait for the log
+BACKGROUND = "/console/background"
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # where what has no day stands
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # where what is overdue without a day stands
+
+OFFICER, OWNER = (StaffRole.privacy_officer,), (StaffRole.owner,)
+LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
+DRAWING = (StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer)
+SIGNING = (StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator)
+_NOTHING, _ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
+_NUMBER_MAX = (1 << 63) - 1
+
+
+class ItemKind(StrEnum):
+    """What an item tells of, in the order in which items of the same moment stand."""
+
+    request = "request"
+    erasure = "erasure"
+    recall = "recall"
+    misuse = "misuse"
+    flag = "flag"
+    hold = "hold"
+    review = "review"
+    signature = "signature"
+    sweep = "sweep"
+    keys = "keys"
+    backup = "backup"
+    endpoint = "endpoint"
+    log = "log"
+    model = "model"
+
+
+KINDS: dict[ItemKind, tuple[StaffRole, ...]] = {
+    ItemKind.request: OFFICER,
+    ItemKind.erasure: OFFICER,
+    ItemKind.recall: OFFICER,
+    ItemKind.misuse: LOOKING,
+    ItemKind.flag: LOOKING,
+    ItemKind.hold: OFFICER,
+    ItemKind.review: DRAWING,
+    ItemKind.signature: SIGNING,
+    ItemKind.sweep: (*OFFICER, *OWNER),
+    ItemKind.keys: OWNER,
+    ItemKind.backup: OWNER,
+    ItemKind.endpoint: (*OWNER, *OFFICER),
+    ItemKind.log: OWNER,
+    ItemKind.model: (StaffRole.curator, StaffRole.owner),
+}
+"""Who sees items of a kind and does something about them; an auditor sees all of them and does nothing."""
+
+
+class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a command in ``act``;
+    ``due_at`` is by when, None where it has no day. ``who`` may do it. ``account`` is whose it is, None of what is nobody's;
+    ``holder`` is who has it, since ``taken_at``.
+    """
+
+    item: str
+    kind: ItemKind
+    what: str
+    act: str
+    page: str
+    due_at: datetime | None
+    overdue: bool
+    who: tuple[StaffRole, ...]
+    account: str | None = None
+    holder: str | None = None
+    taken_at: datetime | None = None
+
+
+class ItemOrder(msgspec.Struct, frozen=True):
+    """Where an item stands among all: by a moment, its kind, and its subject."""
+
+    at: datetime
+    kind: ItemKind
+    subject: str
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An item, and the moment by which it stands where it does."""
+
+    at: datetime
+    item: InboxItem
+
+    @property
+    def order(self) -> ItemOrder:
+        return ItemOrder(self.at, self.item.kind, self.item.item.partition(":")[2])
+
+
+class SourcePage(msgspec.Struct, frozen=True):
+    """The next items of a source, in order. ``until`` is how far it has looked, None where there are no more."""
+
+    found: list[Placed]
+    until: ItemOrder | None = None
+
+
+class InboxSource(Protocol):
+    """Items of one kind."""
+
+    @property
+    def kind(self) -> ItemKind:
+        """Promise: always the same."""
+
+    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+        """Promise: the first ``most`` items behind a place, in order, as of a moment; a bounded number of rows is read."""
+
+    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
+        """Promise: the item of a subject, None where nothing of it waits."""
+
+
+def _item(
+    kind: ItemKind, subject: str, what: str, act: str, page: str = "", *, due_at: datetime | None = None,
+    overdue: bool = False, who: tuple[StaffRole, ...] = (), account: UUID | None = None,
+) -> InboxItem:  # fmt: skip
+    return InboxItem(
+        item=f"{kind.value}:{subject}", kind=kind, what=what, act=act, page=page, due_at=due_at, overdue=overdue,
+        who=who or KINDS[kind], account=shown(Prefix.account, account) if account is not None else None,
+    )  # fmt: skip
+
+
+# Sources with rows of their own
+
+
+class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """The items that a `Listing` finds. ``moment`` and ``key`` turn the first key of its order into the moment of an item as of
+    a moment, and back; ``ends`` are the smallest and the largest of its other keys, ``keys_of`` those of a subject, and
+    ``subject_of`` the reverse.
+
+    ``one`` narrows the list to a subject, whose account leads the index.
+    """
+
+    kind: ItemKind
+    listing: Listing
+    filters: dict[str, str]
+    order: str
+    item: Callable[[datetime, Row, Row], InboxItem]
+    moment: Callable[[Any, datetime], datetime]
+    key: Callable[[datetime, datetime], Any]
+    ends: tuple[Row, Row]
+    keys_of: Callable[[str], Row]
+    subject_of: Callable[[Row], str]
+    one: Callable[[Transaction, str], dict[str, str] | None]
+
+    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+        view = TableView(filters=self.filters, order=self.order, after=self._behind(after, at), rows=most)
+        with transaction(here.pool) as tx:
+            found = keyset.page(tx, self.listing, view, at)
+        placed = [
+            Placed(self.moment(keys[0], at), self.item(at, row, keys))
+            for row, keys in zip(found.rows, found.keys, strict=True)
+        ]
+        last = found.last if found.stopped else found.keys[-1] if found.after else None
+        if last is None:
+            return SourcePage(placed)
+        return SourcePage(placed, ItemOrder(self.moment(last[0], at), self.kind, self.subject_of(last[1:])))
+
+    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
+        with transaction(here.pool) as tx:
+            narrow = self.one(tx, subject)
+            if narrow is None:
+                return None
+            found = keyset.page(tx, self.listing, TableView(filters=self.filters | narrow, order=self.order), at)
+        items = (self.item(at, row, keys) for row, keys in zip(found.rows, found.keys, strict=True))
+        return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
+
+    def _behind(self, after: ItemOrder | None, at: datetime) -> str:
+        """The place in the list behind an item of any kind: of one of the same moment, kinds stand in their order."""
+        if after is None or after.at == FIRST:
+            return ""
+        order = list(ItemKind)
+        if after.kind is self.kind:
+            rest = self.keys_of(after.subject)
+        else:
+            rest = self.ends[order.index(self.kind) < order.index(after.kind)]
+        return keyset.place(self.listing, self.order, (self.key(after.at, at), *rest))
+
+
+def _shift(days: int) -> dict[str, Any]:
+    """An order by when something was, of items that are due some days later."""
+    later = timedelta(days=days)
+    return {"moment": lambda key, _: key + later, "key": lambda moment, _: moment - later}
+
+
+def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
+    conversation = subject.partition("+")[0]
+    account = account_view.owner(tx, parse(Prefix.conversation, conversation))
+    if account is None:
+        return None
+    return {"conversation": conversation, "account": shown(Prefix.account, account)}
+
+
+def _named(*prefixes: Prefix) -> dict[str, Any]:
+    """A subject of ids, and its keys."""
+
+    def keys_of(subject: str) -> Row:
+        return tuple(parse(prefix, text) for prefix, text in zip(prefixes, subject.split("+"), strict=True))
+
+    def subject_of(keys: Row) -> str:
+        return "+".join(shown(prefix, key) for prefix, key in zip(prefixes, keys, strict=True))
+
+    ends = (_NOTHING,) * len(prefixes), (_ALL,) * len(prefixes)
+    return {"keys_of": keys_of, "subject_of": subject_of, "ends": ends}
+
+
+def _of_erasure(tx: Transaction, subject: str) -> dict[str, str]:
+    erasure = subject.partition("+")[0]
+    account = certificate.get(tx, parse(Prefix.erasure, erasure)).account
+    return {"erasure": erasure, "account": shown(Prefix.account, account)}
+
+
+def hold_keys(subject: str) -> tuple[UUID, bytes]:
+    """The conversation and the keyed hash of the matter that name a hold."""
+    conversation, _, matter = subject.partition("+")
+    return parse(Prefix.conversation, conversation), bytes.fromhex(matter)
+
+
+RIGHTS = {
+    RightKind.access: "access", RightKind.portability: "a copy to take along", RightKind.rectification: "a correction",
+    RightKind.erasure: "erasure", RightKind.restriction: "restriction", RightKind.objection: "an objection",
+    RightKind.complaint: "a complaint",
+}  # fmt: skip
+
+
+def _request(at: datetime, row: Row, _: Row) -> InboxItem:
+    one = request_register.row_of(row)
+    clock, name = one.clock, shown(Prefix.request, one.request)
+    waits = ", and waits for its person" if clock.paused_at is not None else ""
+    due, act = clock.due(at), "Answer it, or refuse it with a reason."
+    if clock.acknowledge_by is not None and clock.acknowledged_at is None and clock.acknowledge_by < due:
+        due, act = clock.acknowledge_by, "Confirm its receipt."
+    return _item(
+        ItemKind.request, name, f"A request for {RIGHTS[clock.kind]}, by the law of {clock.region or 'no known region'}{waits}",
+        act, f"/console/rights/{name}", due_at=due, overdue=clock.is_overdue(at), account=one.account,
+    )  # fmt: skip
+
+
+def _erasure(at: datetime, row: Row, keys: Row) -> InboxItem:
+    name, cause, state, _, due_at, *_, account = row
+    return _item(
+        ItemKind.erasure, shown(Prefix.erasure, name), f"An erasure after {cause.replace('_', ' ')} is {state}, and late",
+        "See what it waits for, and move it on.", f"/console/erasures/{shown(Prefix.erasure, name)}",
+        due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS), overdue=True, account=account,
+    )  # fmt: skip
+
+
+def _recall(at: datetime, row: Row, keys: Row) -> InboxItem:
+    erasure, handout, recipient, *_, due_at, _, _, account = row
+    return _item(
+        ItemKind.recall, f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
+        f"Recipient {recipient} has not said that it deleted what was recalled", "Ask them, and record what they answered.",
+        f"/console/recalls?erasure={shown(Prefix.erasure, erasure)}", due_at=due_at, overdue=True, account=account,
+    )  # fmt: skip
+
+
+def _misuse(at: datetime, row: Row, keys: Row) -> InboxItem:
+    conversation, score, suggested_at, *_, account = row
+    name, due_at = shown(Prefix.conversation, conversation), suggested_at + timedelta(days=SUGGESTION_DAYS)
+    return _item(
+        ItemKind.misuse, name, "A conversation was suggested as misuse" + (f", with {score:.2f}" if score is not None else ""),
+        "Read it, with a reason, and decide.", f"/console/conversations/{name}", due_at=due_at, overdue=due_at <= at,
+        account=account,
+    )  # fmt: skip
+
+
+def _flag(at: datetime, row: Row, keys: Row) -> InboxItem:
+    conversation, flagged_at, *_, account = row
+    name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
+    return _item(
+        ItemKind.flag, name, f"A flag stands for {days} days and more", "Look whether it still holds, or overturn it.",
+        f"/console/conversations/{name}", due_at=flagged_at + timedelta(days=days), overdue=True, account=account,
+    )  # fmt: skip
+
+
+def _hold(at: datetime, row: Row, keys: Row) -> InboxItem:
+    conversation, reason, *_, review_at, _, account = row
+    name = shown(Prefix.conversation, conversation)
+    return _item(
+        ItemKind.hold, f"{name}+{keys[2].hex()}", f"A legal hold is to be reviewed: {reason.replace('_', ' ')}",
+        "End it if it is not needed any more, or set its next review.", f"/console/conversations/{name}", due_at=review_at,
+        overdue=True, account=account,
+    )  # fmt: skip
+
+
+_LISTED = (
+    ListedSource(
+        kind=ItemKind.request, listing=request_register.WAITING, filters={"clock": "running"}, order="running", item=_request,
+        one=lambda _, subject: {"request": subject}, **_shift(0), **_named(Prefix.request),
+    ),
+    ListedSource(
+        kind=ItemKind.request, listing=request_register.WAITING, filters={"clock": "stopped"}, order="stopped", item=_request,
+        moment=lambda key, at: at + timedelta(seconds=key), key=lambda moment, at: (moment - at).total_seconds(),
+        one=lambda _, subject: {"request": subject}, **_named(Prefix.request),
+    ),
+    ListedSource(
+        kind=ItemKind.erasure, listing=certificate.LISTING, filters={"state": "overdue"}, order="oldest", item=_erasure,
+        one=lambda _, subject: {"erasure": subject}, **_shift(certificate.OVERDUE_DAYS), **_named(Prefix.erasure),
+    ),
+    ListedSource(
+        kind=ItemKind.recall, listing=certificates.RECALLS, filters={"state": "overdue"}, order="due", item=_recall,
+        one=_of_erasure, **_shift(0), **_named(Prefix.erasure, Prefix.handout),
+    ),
+    ListedSource(
+        kind=ItemKind.misuse, listing=suggestions.LISTING, filters={"state": "open"}, order="oldest", item=_misuse,
+        one=_of_conversation, **_shift(SUGGESTION_DAYS), **_named(Prefix.conversation),
+    ),
+    ListedSource(
+        kind=ItemKind.flag, listing=safety_copies.FLAGS, filters={"state": "due"}, order="oldest", item=_flag,
+        ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)), one=_of_conversation,
+        keys_of=lambda subject: (parse(Prefix.conversation, subject), _NUMBER_MAX),
+        subject_of=lambda keys: shown(Prefix.conversation, keys[0]), **_shift(safety_copies.FLAG_REVIEW_DAYS),
+    ),
+    ListedSource(
+        kind=ItemKind.hold, listing=holds.LISTING, filters={"state": "due"}, order="review", item=_hold,
+        ends=((_NOTHING, b""), (_ALL, b"\xff" * 16)), one=_of_conversation, keys_of=hold_keys,
+        subject_of=lambda keys: f"{shown(Prefix.conversation, keys[0])}+{keys[1].hex()}", **_shift(0),
+    ),
+)  # fmt: skip
+
+
+# Sources with a few items
+
+
+class FewSource(msgspec.Struct, frozen=True):
+    """Items of which there are a few at most: all are asked for, and those behind a place are taken."""
+
+    kind: ItemKind
+    every: Callable[[Installation, datetime], Sequence[InboxItem]]
+
+    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+        order = list(ItemKind)
+
+        def place(one: Placed) -> tuple[datetime, int, str]:
+            return one.at, order.index(one.item.kind), one.order.subject
+
+        found = sorted((_placed(one) for one in self.every(here, at)), key=place)
+        if after is not None:
+            behind = (after.at, order.index(after.kind), after.subject)
+            found = [one for one in found if place(one) > behind]
+        return SourcePage(found[:most], found[most - 1].order if len(found) > most else None)
+
+    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
+        return next((one for one in self.every(here, at) if one.item == f"{self.kind.value}:{subject}"), None)
+
+
+def _placed(one: InboxItem) -> Placed:
+    return Placed(one.due_at or (FIRST if one.overdue else NEVER), one)
+
+
+def _reviews(here: Installation, _: datetime) -> list[InboxItem]:
+    return [one for one in _releases(here) if one.kind is ItemKind.review]
+
+
+def _signatures(here: Installation, _: datetime) -> list[InboxItem]:
+    return [one for one in _releases(here) if one.kind is ItemKind.signature]
+
+
+def _releases(here: Installation) -> list[InboxItem]:
+    return [_release(one) for one in signatures.unsigned(here, RELEASES_MAX)]
+
+
+def _release(one: UnsignedRelease) -> InboxItem:
+    page, name = f"/console/releases/{one.release_id.hex}", f"Release {one.name}"
+    subject = shown(Prefix.release, one.release_id)
+    if one.left:
+        rows = f"{one.left:,} {'row' if one.left == 1 else 'rows'} of its sample {'is' if one.left == 1 else 'are'} not read"
+        return _item(ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING)
+    if one.left == 0:
+        return _item(ItemKind.review, subject, f"{name}: its sample is read", "State what was found.", page)
+    if not one.closed:
+        return _item(ItemKind.review, subject, f"{name}: nobody has reviewed it", "Draw a sample.", page)
+    missing = signatures.SIGNATURES_NEEDED - one.signatures
+    what = f"{name}: {missing} {'signature' if missing == 1 else 'signatures'} missing"
+    return _item(ItemKind.signature, subject, what, "Sign it off.", page)
+
+
+def _sweep(here: Installation, _: datetime) -> list[InboxItem]:
+    standing = sweeper.standing(here)
+    if not standing.waits or standing.waits_since is None:
+        return []
+    what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
+    act = "Approve it, or find out what moved the dates."
+    subject = compact(standing.waits_since)
+    return [_item(ItemKind.sweep, subject, what, act, BACKGROUND, due_at=standing.waits_since, overdue=True)]
+
+
+def _keys(here: Installation, at: datetime) -> list[InboxItem]:
+    found = []
+    for kind, due in epochs.status(here).due.items():
+        if due is not None and due <= at:
+            until = due + timedelta(days=ROTATION_DAYS)
+            what = f"The {kind} rotation of the keys is due"
+            found.append(
+                _item(
+                    ItemKind.keys, f"{kind}-{due:%Y%m%d}", what, "Run licet keys rotate.", BACKGROUND, due_at=until,
+                    overdue=until <= at,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _backup(here: Installation, at: datetime) -> list[InboxItem]:
+    known = archives.registered(here, 1)
+    if not known:
+        return [_item(ItemKind.backup, "none", "No backup is on record", "Make one: licet backup make.", BACKGROUND)]
+    due = known[0].made_at + timedelta(days=BACKUP_DAYS)
+    if due > at:
+        return []
+    act = "Look why, and make one: licet backup make."
+    return [
+        _item(ItemKind.backup, known[0].backup, "The newest backup is late", act, BACKGROUND, due_at=due, overdue=True)
+    ]
+
+
+def _endpoints(here: Installation, _: datetime) -> list[InboxItem]:
+    found = []
+    for one in endpoints.every(here):
+        if one.disabled_at is not None:
+            found.append(
+                _item(
+                    ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
+                    f"Mend it, then licet webhooks replay {one.endpoint}.", BACKGROUND, due_at=one.disabled_at,
+                    overdue=True, who=OWNER,
+                )
+            )  # fmt: skip
+        elif one.overdue:
+            owed = f"{one.overdue:,} {'answer' if one.overdue == 1 else 'answers'}"
+            found.append(
+                _item(
+                    ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} owes {owed}",
+                    "Ask whoever runs it whether it deleted what it was told to.", BACKGROUND, overdue=True,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _log(here: Installation, at: datetime) -> list[InboxItem]:
+    seen = documents.status(here)
+    if seen.waiting_since is None or seen.waiting_since > at - timedelta(hours=LOG_HOURS):
+        return []
+    what = f"{seen.waiting:,} {'entry waits' if seen.waiting == 1 else 'entries wait'} to reach the log"
+    act = "See that licet serve runs, or run licet ledger append."
+    due = seen.waiting_since + timedelta(hours=LOG_HOURS)
+    return [_item(ItemKind.log, "waiting", what, act, "/console/log", due_at=due, overdue=True)]
+
+
+def _exports(here: Installation, _: datetime) -> list[InboxItem]:
+    count = recipients.overdue(here)
+    if not count:
+        return []
+    what = f"{count:,} {'recall' if count == 1 else 'recalls'} of exported rows not acknowledged in time"
+    return [_item(ItemKind.recall, "exports", what, "Ask the recipient: licet export list names them.", overdue=True)]
+
+
+def _models(here: Installation, _: datetime) -> list[InboxItem]:
+    return [
+        _item(
+            ItemKind.model, one.model,
+            f"Classifier {one.name} learnt from {one.withdrawn:,} {'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
+            " since", "Train it again, or retire it: licet train safety --again.", "/console/models",
+        )
+        for one in answers.retraining_due(here)
+    ]  # fmt: skip
+
+
+def compact(at: datetime) -> str:
+    """A moment as the subject of an item."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}Z"
+
+
+SOURCES: tuple[InboxSource, ...] = (
+    *_LISTED, FewSource(ItemKind.recall, _exports), FewSource(ItemKind.review, _reviews),
+    FewSource(ItemKind.signature, _signatures), FewSource(ItemKind.sweep, _sweep), FewSource(ItemKind.keys, _keys),
+    FewSource(ItemKind.backup, _backup), FewSource(ItemKind.endpoint, _endpoints), FewSource(ItemKind.log, _log),
+    FewSource(ItemKind.model, _models),
+)  # fmt: skip

@@ -1,0 +1,312 @@
+"""An item of the inbox: who has it, what is done with it, what is kept of that, and who reads it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from licet.access import inbox_register, sessions
+from licet.access.inbox_register import ItemAbout
+from licet.access.roles import StaffRole
+from licet.consent import rights_requests
+from licet.consent.deadlines import PauseReason, RightKind
+from licet.consent.rights_requests import EnteredRequest, StaffAct
+from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from licet.proof import documents
+from licet.release.signatures import StaffMember
+from licet.service import inbox, inbox_verbs
+from licet.service.inbox import HeldFilter, InboxView, ItemSort
+from licet.service.inbox_acts import ActValues
+from licet.service.inbox_sources import ItemKind
+from licet.store.connect import transaction
+from licet.vault.commands import CloseAccount, Hold
+
+from .served import NOTICE, World, api, world
+from .test_console import form
+
+__all__ = ["api", "world"]
+
+
+def member(world: World, email: str, *roles: StaffRole) -> StaffMember:
+    with transaction(world.here.pool) as tx:
+        staff = sessions.known_staff(tx, email, world.wall, os.urandom)
+        if roles:
+            tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [list(roles), staff])
+    return StaffMember(staff_id=staff, email=email, roles=frozenset(roles), via="console")
+
+
+def asked(world: World, name: str | None = "ana", *, region: str = "DE", days_ago: int = 0) -> str:
+    entered = EnteredRequest(
+        kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[name] if name else None,
+        region=region, received_at=world.clock.now - timedelta(days=days_ago),
+    )  # fmt: skip
+    return rights_requests.enter(world.here, entered, "staff:ada@example.org").shown_id
+
+
+def names(world: World, by: StaffMember, **view: Any) -> list[str]:
+    return [one.item for one in inbox.page(world.here, by, InboxView(**view)).items]
+
+
+@pytest.fixture
+def lived(world: World) -> World:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    return world
+
+
+@pytest.fixture
+def ada(lived: World) -> StaffMember:
+    return member(lived, "ada@example.org", StaffRole.privacy_officer)
+
+
+@pytest.fixture
+def bea(lived: World) -> StaffMember:
+    return member(lived, "bea@example.org", StaffRole.privacy_officer)
+
+
+def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
+    lived: World, ada: StaffMember, bea: StaffMember
+) -> None:
+    item, together = f"request:{asked(lived)}", Barrier(2)
+
+    def take(by: StaffMember) -> str:
+        together.wait()
+        try:
+            return inbox_verbs.take(lived.here, by, item).seen.holder or ""
+        except RefusedError as error:
+            return f"refused: {error.message}"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(take, (ada, bea)))
+    has = said[0]
+    assert has in (ada.email, bea.email)
+    assert said[1].startswith(f"refused: `{has}` has it since 2025-")
+    assert lived.rows("SELECT step FROM inbox_steps") == [("taken",)]
+
+
+def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
+    lived: World, ada: StaffMember, bea: StaffMember
+) -> None:
+    item, here = f"request:{asked(lived)}", lived.here
+    assert names(lived, ada, held=HeldFilter.nobody) == [item]
+    inbox_verbs.take(here, ada, item)
+    assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == ([item], [])
+    assert (names(lived, ada, held=HeldFilter.nobody), names(lived, bea, held=HeldFilter.somebody)) == ([], [item])
+    inbox_verbs.take(here, ada, item)
+    with pytest.raises(RefusedError, match=r"`ada@example\.org` has it"):
+        inbox_verbs.give_back(here, bea, item)
+    with pytest.raises(UsageError, match="`reason` is empty"):
+        inbox_verbs.hand(here, ada, item, bea.email, " ")
+    member(lived, "cy@example.org", StaffRole.curator)
+    with pytest.raises(RefusedError, match="has no role"):
+        inbox_verbs.hand(here, ada, item, "cy@example.org", "I am away")
+    inbox_verbs.hand(here, ada, item, bea.email, "I am away")
+    with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
+        inbox_verbs.hand(here, ada, item, ada.email, "no, mine")
+    inbox_verbs.note(here, ada, item, "She rang twice")
+    seen = inbox_verbs.give_back(here, ada, item, "Bea is ill", holder=bea.email).seen
+    assert (seen.holder, [(one.step.value, one.by, one.to, one.words) for one in seen.steps]) == (
+        None,
+        [
+            ("taken", ada.email, None, ""), ("handed", ada.email, bea.email, "I am away"),
+            ("noted", ada.email, None, "She rang twice"), ("given_back", ada.email, None, "Bea is ill"),
+        ],
+    )  # fmt: skip
+    with pytest.raises(RefusedError, match="nobody has it"):
+        inbox_verbs.give_back(here, bea, item)
+
+
+def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one_says_so(
+    lived: World, ada: StaffMember, bea: StaffMember
+) -> None:
+    chat = lived.say("ana", "Pears", "roots")
+    review = lived.clock.now + timedelta(days=90)
+    lived.tell(
+        Hold(
+            account=lived.accounts["ana"], at=lived.clock.now, conversation=UUID(hex=chat[5:]), matter="M v. N",
+            review_at=review,
+        )
+    )  # fmt: skip
+    lived.clock.set(review)
+    (item,) = names(lived, ada, kind=ItemKind.hold)
+    with pytest.raises(UsageError, match="`reason` is empty"):
+        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="", matter="M v. N"))
+    with pytest.raises(NotFoundError, match="another matter"):
+        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="It is over", matter="M"))
+    later = review + timedelta(days=30)
+    inbox_verbs.act(lived.here, ada, item, "review", ActValues(reason="Not yet", matter="M v. N", review_at=later))
+    assert names(lived, ada, kind=ItemKind.hold) == []
+    lived.clock.set(later)
+    assert names(lived, ada, kind=ItemKind.hold) == [item]
+    inbox_verbs.take(lived.here, bea, item)
+    with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
+        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="It is over", matter="M v. N"))
+    seen = inbox_verbs.act(lived.here, bea, item, "end", ActValues(reason="It is over", matter="M v. N")).seen
+    assert (seen.waits, seen.holder) == (None, None)
+    assert [(one.act, one.done, one.words) for one in seen.steps if one.act] == [
+        ("end", False, "It is over"), ("review", True, "Not yet"), ("end", True, "It is over"),
+    ]  # fmt: skip
+    assert lived.rows("SELECT count(*) FROM holds") == [(0,)]
+    with pytest.raises(RefusedError, match="nothing of it waits"):
+        inbox_verbs.take(lived.here, ada, item)
+    told = lived.rows(
+        "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' ORDER BY outbox_id"
+    )
+    assert [act for act, _ in told] == ["end", "review", "taken", "end"]
+    assert not any("It is over" in payload or "Not yet" in payload for _, payload in told)
+
+
+def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_be_told_of(
+    lived: World, ada: StaffMember
+) -> None:
+    item, account = f"request:{asked(lived)}", lived.accounts["ana"]
+    inbox_verbs.note(lived.here, ada, item, "She rang twice")
+    chat = lived.say("ana", "Pears", "roots")
+    review = lived.clock.now + timedelta(days=90)
+    lived.tell(
+        Hold(
+            account=account, at=lived.clock.now, conversation=UUID(hex=chat[5:]), matter="M", review_at=review, is_told=False
+        )
+    )  # fmt: skip
+    lived.clock.set(review)
+    (held,) = names(lived, ada, kind=ItemKind.hold)
+    inbox_verbs.note(lived.here, ada, held, "Secret matter")
+    inbox_verbs.act(lived.here, ada, held, "end", ActValues(reason="Secret end", matter="M"))
+    with transaction(lived.here.pool) as tx:
+        told = inbox_register.of_account(tx, lived.here.keyring, account, 10)
+    assert [one.words for one in told] == ["She rang twice"]
+
+
+def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_keys_are_destroyed(
+    lived: World, ada: StaffMember
+) -> None:
+    item, account = f"request:{asked(lived)}", lived.accounts["ana"]
+    inbox_verbs.note(lived.here, ada, item, "She rang twice")
+    assert not any("rang" in str(row) or b"rang" in row[-1] for row in lived.rows("SELECT words FROM inbox_steps"))
+    lived.tell(CloseAccount(account=account, at=lived.clock.now))
+    with transaction(lived.here.pool) as tx:
+        tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account])
+        about = ItemAbout(item=item, account=account)
+        assert [one.words for one in inbox_register.steps(tx, lived.here.keyring, about)] == [""]
+        inbox_register.note(tx, lived.here.keyring, about, ada.staff_id, lived.clock.now, "Nothing of this is kept")
+        assert tx.execute("SELECT words FROM inbox_steps WHERE step_no = 1").fetchall() == [(None,)]
+
+
+def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(lived: World, ada: StaffMember) -> None:
+    item = f"request:{asked(lived, None)}"
+    seen = inbox_verbs.note(lived.here, ada, item, "A letter came").seen
+    assert [one.words for one in seen.steps] == ["A letter came"]
+    told = lived.rows("SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'")
+    assert told == [("work_acted", "request")]
+
+
+def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_their_size(
+    lived: World, ada: StaffMember
+) -> None:
+    for number in range(7):
+        asked(lived, days_ago=number, region=("DE", "US-CA", "FR")[number % 3])
+    for number in range(3):
+        stopped = asked(lived, None, days_ago=number)
+        rights_requests.act(
+            lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org"
+        )  # fmt: skip
+        rights_requests.act(
+            lived.here, stopped, StaffAct.pause, "staff:ada@example.org", reason=PauseReason.identity.value, words="Who?"
+        )  # fmt: skip
+    lived.clock.set(lived.clock.now + timedelta(days=3))
+    documents.append(lived.here)
+    both = member(lived, "olga@example.org", StaffRole.owner, StaffRole.privacy_officer)
+    for sort in ItemSort:
+        whole = inbox.page(lived.here, both, InboxView(sort=sort)).items
+        assert len(whole) == 11, "ten requests, and no backup is on record"
+        dates = [one.due_at for one in whole if one.due_at is not None]
+        assert dates == sorted(dates), sort
+        for most in (1, 2, 3, 10):
+            found, after = list[str](), ""
+            while True:
+                page = inbox.page(lived.here, both, InboxView(sort=sort, most=most, after=after))
+                found += [one.item for one in page.items]
+                lived.clock.set(lived.clock.now + timedelta(minutes=1))
+                if page.next is None:
+                    break
+                after = page.next
+            assert found == [one.item for one in whole], (sort, most)
+
+
+@pytest.mark.parametrize("after", ["x", "W10", "WyIyMDI1LTAxLTAxIl0", "é"])
+def test_a_place_that_no_page_gave_is_refused(lived: World, ada: StaffMember, after: str) -> None:
+    with pytest.raises(UsageError, match="the place to go on from"):
+        inbox.page(lived.here, ada, InboxView(after=after))
+
+
+@pytest.mark.parametrize(
+    "item", ["request:req_x", "request:", "nothing:x", "hold:conv_1+zz", "keys:daily-20200101", "é:x"]
+)
+def test_an_item_that_there_is_not_is_not_found(lived: World, ada: StaffMember, item: str) -> None:
+    with pytest.raises(NotFoundError):
+        inbox.seen(lived.here, ada, item)
+
+
+def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(lived: World, ada: StaffMember) -> None:
+    item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
+    inbox_verbs.note(lived.here, ada, item, "She rang twice")
+    seen = inbox.seen(lived.here, auditor, item)
+    assert (seen.may_act, [one.words for one in seen.steps]) == (False, [""])
+    with pytest.raises(DeniedError):
+        inbox_verbs.take(lived.here, auditor, item)
+    with pytest.raises(NotFoundError):
+        inbox.seen(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
+
+
+def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(api: Any, lived: World) -> None:
+    item = f"request:{asked(lived)}"
+    ada, bea = (lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org") for name in ("ada", "bea"))
+    path, key = f"/v1/inbox/{item}", {"idempotency-key": "one"}
+    listed = api.get("/v1/inbox?held=nobody", headers=ada).json()
+    assert [one["item"] for one in listed["items"]] == [item]
+    first = api.post(f"{path}/take", json={}, headers=ada | key)
+    again = api.post(f"{path}/take", json={}, headers=ada | key)
+    assert (first.status_code, again.status_code, again.headers.get("idempotent-replayed")) == (200, 200, "true")
+    refused = api.post(f"{path}/take", json={}, headers=bea)
+    assert (refused.status_code, "ada@example.org" in refused.text) == (409, True)
+    assert api.post(f"{path}/note", json={"reason": "x" * 3_000}, headers=ada).status_code == 400
+    values = {"act": "answer", "reason": "Here it is"}
+    done = api.post(f"{path}/act", json=values, headers=ada | {"idempotency-key": "two"})
+    assert (done.status_code, done.json()["waits"], done.json()["said"]) == (200, None, "The request is answered.")
+    assert api.post(f"{path}/act", json=values, headers=ada | {"idempotency-key": "two"}).status_code == 200
+    assert api.post(f"{path}/act", json=values, headers=ada).status_code == 409
+    lines = api.get("/v1/inbox.csv", headers=lived.staff(StaffRole.owner)).text.splitlines()
+    assert lines[0].startswith("Item,Kind,Until")
+    assert any(line.startswith("backup:none,backup,") for line in lines)
+    assert api.get("/v1/inbox?cursor=x", headers=ada).status_code == 400
+
+
+def test_in_the_console_an_item_is_taken_and_answered_on_its_page(api: Any, lived: World) -> None:
+    item = f"request:{asked(lived)}"
+    ada, bea = (lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org") for name in ("ada", "bea"))
+    path = f"/console/inbox/{item}"
+    assert "Take it" in api.get(path, headers=ada).text
+    assert api.post(f"{path}/take", **form(ada)).status_code == 303
+    told = api.post(f"{path}/take", **form(bea))
+    assert (told.status_code, "Ada@example.org has it since" in told.text) == (422, True)
+    assert "ada@example.org" in api.get("/console/inbox?held=somebody", headers=bea).text
+    empty = api.post(f"{path}/note", **form(ada, reason=" "))
+    assert (empty.status_code, "Reason is empty" in empty.text) == (422, True)
+    assert api.post(f"{path}/note", **form(ada, reason="She rang")).status_code == 303
+    assert "She rang" in api.get(path, headers=ada).text
+    assert "She rang" not in api.get(path, headers=lived.staff(StaffRole.auditor)).text
+    assert (
+        api.post(f"{path}/hand", **form(ada, to="bea@example.org", holder="ada@example.org", reason="away")).status_code
+        == 303
+    )
+    assert api.post(f"{path}/act", **form(bea, act="answer", reason="Here it is")).status_code == 303
+    assert "in the inbox no more" in api.get(path, headers=bea).text
+    assert api.get("/console/inbox/request:req_x", headers=ada).status_code == 404
+    assert api.get("/console/inbox?held=x", headers=ada).status_code == 400
+    assert api.get("/console/inbox?as=csv", headers=ada).text.startswith("Item,Kind,Until")
