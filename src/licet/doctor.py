@@ -15,7 +15,8 @@ from importlib.metadata import version
 
 import msgspec
 
-from licet.backup import wal_receiver
+from licet.backup import drills, wal_receiver
+from licet.backup.drills import DrillOutcome
 from licet.consent import controller, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
@@ -65,6 +66,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _holds,
             _requests,
             _archive,
+            _drills,
             _orphans,
             _bodies_without_key,
             _keys_without_body,
@@ -293,6 +295,22 @@ def _archive(here: installation.Installation, tx: Transaction) -> Iterator[Docto
             "WAL archive", f"nobody receives it, and the server keeps {float(row[1]) / 1e6:,.0f} MB for it",
             "keep `licet backup wal FOLDER` running, or end the archive with --end",
         )  # fmt: skip
+
+
+def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether a backup was restored as a test within the configured interval, and how the last test ended."""
+    due, mend = drills.due_at(here), "run `licet backup drill`"
+    if due is None:
+        return
+    last = next(iter(drills.newest(here, 1)), None)
+    if last is not None and last.outcome is DrillOutcome.failed:
+        yield _broken(
+            "drills", f"the last drill, of {last.backup}, failed: {last.said}", f"make a new backup and {mend}"
+        )
+    elif due <= here.clock():
+        yield _warning("drills", f"no backup was restored as a test since one was due {written(due)}", mend)
+    else:
+        yield _well("drills", f"a backup is to be restored as a test until {written(due)}")
 
 
 def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:

@@ -20,6 +20,7 @@ from licet import __version__
 from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
+from licet.service.orders import keep_working
 from licet.vault.installation import Clock, Installation, utc_now
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import guarding
@@ -75,13 +76,14 @@ API = [
 def create_app(here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False) -> Litestar:
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
-    previews need when it starts: without, the first preview of the process does.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, carries out what staff ordered, and sends events
+    while it runs, and loads what previews need when it starts: without, the first preview of the process does.
     """
     site, edge = Site(here, settings, wall), EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
 
     app = Litestar(
