@@ -144,6 +144,10 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     destroyed after that time: only then is erased content out of reach of a copy, and older copies cannot be decrypted
     at all.
 
+    ``drill_days`` (`.._DRILL_DAYS`, default 90): how often a backup is to be restored into a scratch place as a test
+    (`licet backup drill`); `licet doctor` and the console say when none was. With a high value nobody learns in
+    time that the backups cannot be restored.
+
     ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file with its token, and
     the authority that signed its certificate. Whoever can read the token and a copy of the database can decrypt what is
     not erased.
@@ -158,6 +162,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: str = "file"
     backup_days: int = 7
+    drill_days: int = 90
     address: str | None = None
     token_file: Path | None = None
     ca_file: Path | None = None

@@ -15,7 +15,8 @@ from importlib.metadata import version
 
 import msgspec
 
-from licet.backup import wal_receiver
+from licet.backup import drills, wal_receiver
+from licet.backup.drills import DrillOutcome
 from licet.consent import controller, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
@@ -67,6 +68,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _requests,
             _archive,
             _late,
+            _drills,
             _orphans,
             _bodies_without_key,
             _keys_without_body,
@@ -313,6 +315,22 @@ def _of(alert: str, what: str, seen: str) -> DoctorFinding:
     """A warning with the fix of an alert."""
     known = next(one for one in alerts.ALERTS if one.name == alert)
     return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
+
+
+def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether a backup was restored as a test within the configured interval, and how the last test ended."""
+    due, mend = drills.due_at(here), "run `licet backup drill`"
+    if due is None:
+        return
+    last = next(iter(drills.newest(here, 1)), None)
+    if last is not None and last.outcome is DrillOutcome.failed:
+        yield _broken(
+            "drills", f"the last drill, of {last.backup}, failed: {last.said}", f"make a new backup and {mend}"
+        )
+    elif due <= here.clock():
+        yield _warning("drills", f"no backup was restored as a test since one was due {written(due)}", mend)
+    else:
+        yield _well("drills", f"a backup is to be restored as a test until {written(due)}")
 
 
 def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:

@@ -13,10 +13,14 @@ import pytest
 
 from licet import verifier
 from licet.access.roles import StaffRole
+from licet.consent import notice
 from licet.curate import release_build
+from licet.erasure import certificates
 from licet.proof import documents
+from licet.store.connect import transaction
 from licet.vault.commands import Delete, Flag, Hold
 from licet.web.console.shared import SECTIONS
+from licet.webhooks import endpoints
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 
@@ -79,6 +83,50 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
         look(page, "the conversation, opened")
         page.goto(site.url + "/console/accounts/acc_0")
         look(page, "a refusal")
+    assert found == []
+
+
+def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_or_endpoint_or_on_an_order_that_is_asked(
+    site: Site,
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    lived_in(site)
+    here, axe, found = site.town.here, Axe(), []
+    certificates.hand_out(here, "autumn", "lab-one")
+    endpoints.add(here, "chat", "https://chat.example.org/events")
+    with transaction(here.pool) as tx:
+        name = next(one.notice_id for one in notice.in_force(tx, 1) if one.language == "en")
+    pages = {
+        "/console/recipients/lab-one": "May be used now",
+        f"/console/notices/{name.hex}": "What the lint finds",
+        "/console/webhooks/chat": "Tried in vain",
+    }
+    for size, scheme in ((PHONE, "dark"), (DESKTOP, "light")):
+        page = site.visit_as(EVERY, "/console", viewport=size, color_scheme=scheme)
+
+        def look(page: Any, name: str, scheme: str = scheme) -> None:
+            results = axe.run(page, options=WCAG)
+            found.extend((name, scheme, v["id"], v["nodes"][0]["html"]) for v in results.response["violations"])
+            wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{name} is {wide} px too wide"
+
+        for path, words in pages.items():
+            page.goto(site.url + path)
+            assert words.lower() in text(page).lower(), path
+            look(page, path)
+        page.get_by_role("button", name="Pause…").click()
+        look(page, "a pause that is asked")
+        page.get_by_role("button", name="Pause", exact=True).click()
+        assert "An order needs a reason" in page.get_by_role("alert").inner_text()
+        look(page, "a pause without a reason")
+        page.goto(site.url + "/console/keys")
+        page.get_by_role("button", name="Rotate the keys, daily").click()
+        page.get_by_label("Reason").fill(f"looked at in {scheme}")
+        look(page, "a rotation that is asked")
+    page.get_by_role("button", name="Rotate", exact=True).click()
+    assert "looked at in light" in text(page)
+    look(page, "a rotation that was ordered")
     assert found == []
 
 

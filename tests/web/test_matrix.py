@@ -148,6 +148,14 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
     "POST /console/access/staff/{staff:str}/roles": {"confirmed": "yes", "role": "auditor"},
     "POST /console/models/{model:str}/retire": {"confirmed": "yes", "reason": "its weights are deleted"},
+    "POST /console/keys/rotate": {},
+    "POST /console/keys/destroy": {},
+    "POST /console/backups/drill": {},
+    "POST /console/log/witness": {},
+    "POST /console/webhooks/{endpoint:str}/pause": {},
+    "POST /console/webhooks/{endpoint:str}/resume": {},
+    "POST /console/webhooks/{endpoint:str}/replay": {"about": "0"},
+    "POST /console/webhooks/{endpoint:str}/remove": {},
 }  # fmt: skip
 CONSOLE = (
     "/console", "/console/look-up", "/console/accounts/{account:str}", "/console/conversations/{conversation:str}",
@@ -159,6 +167,8 @@ CONSOLE = (
     "/console/releases/{release:str}/against/{other:str}",
     "/console/documents", "/console/documents/{sha256:str}/{form:str}",
     "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
+    "/console/keys", "/console/backups", "/console/orders", "/console/recipients", "/console/recipients/{recipient:str}",
+    "/console/notices", "/console/notices/{notice_id:str}", "/console/webhooks", "/console/webhooks/{endpoint:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
 OPEN = (
@@ -258,6 +268,9 @@ class Cell:
             .replace("{sha256:str}", "0" * 64)
             .replace("{form:str}", "md")
             .replace("{other:str}", UNKNOWN)
+            .replace("{endpoint:str}", "reader")
+            .replace("{recipient:str}", "nobody")
+            .replace("{notice_id:str}", UNKNOWN)
             .replace("{handout:str}", f"hand_{UNKNOWN}")
             .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)

@@ -127,8 +127,8 @@ def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump
     make_folder(target, 0o700)
     with _claimed(target, fcntl.LOCK_SH):
         backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
-        manifest = _register(here, form, backup, at, until)
         folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
+        manifest = _register(here, form, backup, at, until, folder)
         make_folder(folder, 0o700)
         match form:
             case BackupForm.dump:
@@ -169,15 +169,17 @@ def _claimed(target: Path, how: int) -> Iterator[None]:
         os.close(folder)
 
 
-def _register(here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime) -> BackupManifest:
+def _register(
+    here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime, folder: Path
+) -> BackupManifest:  # fmt: skip
     """Registers the copy before it exists, so that it contains what was there at that time, or newer."""
     journal = _journal(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
         is_base = form is BackupForm.base
         tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s)",
-            [backup, at, until, is_base],
+            "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, %s, %s, %s, %s)",
+            [backup, at, until, is_base, os.fspath(folder.absolute())],
         )
         archive = wal_receiver.slot(tx, journal) if is_base else None
         life = fence.life(tx)
@@ -204,27 +206,33 @@ def backups(here: Installation, target: Path) -> list[KeptBackup]:
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup as the database knows it, wherever its folder lies. ``base``: one of the whole server."""
+    """A backup as the database knows it. ``base``: one of the whole server. ``folder``: where its program wrote it, None for
+    one of which only the restriction journal tells.
+    """
 
     backup: str
     made_at: datetime
     expires_at: datetime
     pruned_at: datetime | None
     base: bool
+    folder: Path | None
 
 
 def registered(here: Installation, most: int) -> list[RegisteredBackup]:
     """The newest ``most`` backups that were begun, those included that were pruned since."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            "SELECT backup_id, made_at, expires_at, pruned_at, base FROM backups ORDER BY made_at DESC LIMIT %s", [most]
+            """SELECT backup_id, made_at, expires_at, pruned_at, base, folder FROM backups
+                ORDER BY made_at DESC LIMIT %s""",
+            [most],
         ).fetchall()
     return [
         RegisteredBackup(
-            backup=shown(Prefix.backup, backup), made_at=made_at, expires_at=expires_at, pruned_at=pruned_at, base=base
+            backup=shown(Prefix.backup, backup), made_at=made_at, expires_at=expires_at, pruned_at=pruned_at, base=base,
+            folder=Path(folder) if folder is not None else None,
         )
-        for backup, made_at, expires_at, pruned_at, base in rows
-    ]
+        for backup, made_at, expires_at, pruned_at, base, folder in rows
+    ]  # fmt: skip
 
 
 class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,7 +341,7 @@ def forecast(
     manifest = verify(config, source, until) if source is not None else None
     _check_until(manifest, until)
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
-        _refuse_own_server(config, source)
+        refuse_own_server(config, source)
     if source is None:
         refuse_unmade(config)
     if not is_made(config):
@@ -430,7 +438,7 @@ def _alone(here: Installation) -> Iterator[None]:
 def _restore_base(config: Configuration, source: Path, clock: Clock, until: datetime | None) -> RestoreResult:
     """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
     manifest, made = backup_manifest.prove(_keyring(config), source)
-    _refuse_own_server(config, source)
+    refuse_own_server(config, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
@@ -462,7 +470,8 @@ def _restore_base(config: Configuration, source: Path, clock: Clock, until: date
         return _finish(here, manifest)
 
 
-def _refuse_own_server(config: Configuration, source: Path) -> None:
+def refuse_own_server(config: Configuration, source: Path) -> None:
+    """RefusedError if a base backup is of a server of the operator's own."""
     if config.database_url or not (source / BASE / "licet.conf").is_file():
         raise RefusedError(
             "a base backup of your own server is restored with that server's tools",

@@ -150,6 +150,11 @@ def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
         os.close(file)
 
 
+def clear(folder: Path, options: Options | None = None) -> None:
+    """Stops the server that a killed restore below ``folder`` left running, and removes its files."""
+    Recovery(folder, options or Options()).clear()
+
+
 def _begin(side: Cluster, log: Path) -> subprocess.Popen[str]:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from licet.backup import archives as backups
-from licet.backup import wal_receiver
+from licet.backup import drills, wal_receiver
 from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast, RestoreResult
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
+from licet.backup.drills import DrillOutcome, DrillResult
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, dry_option, json_option, moment, opened, show
+from licet.cli.shell import answer_options, by_option, data_option, dry_option, json_option, moment, opened, show, user
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
@@ -25,7 +26,7 @@ from licet.vault.simulated_clock import clock_of
 
 @click.group(cls=CommandGroup)
 def backup() -> None:
-    """Makes, lists, verifies and prunes backups. A large database also archives its WAL beside them.
+    """Makes, lists, verifies, drills and prunes backups. A large database also archives its WAL beside them.
 
     Backups contain no epoch keys: store those separately.
 
@@ -136,6 +137,32 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     return 0
 
 
+@backup.command("drill")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@dry_option("Show which backup would be restored, and restore nothing.")
+@by_option("drills")
+@answer_options
+def drill(
+    folder: Path | None, dry_run: bool, by: str | None, data: Path | None, at: str | None, as_json: bool
+) -> int:  # fmt: skip
+    """Restores the newest backup into a scratch place and proves it there: its files, its keys and its log. FOLDER is a
+    backup, or the folder that they are written to; without it, the newest backup on record is restored.
+
+    Nothing that is in use is touched. The result goes on record. Exits 1 if the backup could not be restored or proved.
+
+    \b
+    Example:  licet backup drill
+    """
+    with opened(data, at) as here:
+        if dry_run:
+            found = drills.chosen(here, folder)
+            show({"folder": found}, as_json, lambda: f"would restore {found} into a scratch place")
+            return 0
+        done = drills.drill(here, folder, by=f"user:{by or user()}")
+        show(done, as_json, lambda: _drilled(done))
+        return 0 if done.outcome is DrillOutcome.proved else EXIT_NO
+
+
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -184,6 +211,15 @@ def _line(kept: KeptBackup) -> str:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
     return f"{kept.folder}: {kept.form} {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
+
+
+def _drilled(done: DrillResult) -> str:
+    if done.outcome is DrillOutcome.failed:
+        return f"failed: {done.backup}: {done.said}"
+    return (
+        f"proved: {done.backup}: {done.accounts:,} accounts, the keys of {done.keys:,} of them unwrapped,"
+        f" {done.segments:,} segments kept, {done.entries:,} entries of the log"
+    )
 
 
 def _pruned(spent: PrunedBackups, dry_run: bool) -> str:

@@ -53,7 +53,7 @@ GROUPS = {
         "webhooks": "Manages the endpoints that receive events.",
         "events": "Prints events as NDJSON, oldest first.",
         "keys": "Rotates encryption keys and destroys those that are due.",
-        "backup": "Makes, lists, verifies and prunes backups.",
+        "backup": "Makes, lists, verifies, drills and prunes backups.",
         "restore": "Restores a backup, then reapplies withdrawals and deletions.",
         "upgrade": "Upgrades the database schema to this version.",
         "db": "Starts and stops the embedded database.",

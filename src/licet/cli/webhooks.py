@@ -133,6 +133,26 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
         )  # fmt: skip
 
 
+@webhooks.command("pause")
+@click.argument("name")
+@dry_option("Count what would wait, and change nothing.")
+@answer_options
+def pause(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Stops sending to the endpoint NAME. Its events wait until `licet webhooks replay` resumes it.
+
+    \b
+    Example:  licet webhooks pause chat
+    """
+    with opened(data, at) as here:
+        done = endpoints.pause(here, name, dry_run=dry_run)
+        how = "would be paused" if dry_run else "is paused"
+        show(
+            done,
+            as_json,
+            lambda: f"{done.endpoint} {how}: {done.unsent:,} events wait; `licet webhooks replay` resumes it",
+        )
+
+
 @webhooks.command("replay")
 @click.argument("name")
 @click.option("--since", help="Send everything after this cursor again; by default what waits.")

@@ -40,6 +40,7 @@ from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import QUESTION, Policies, Policy
 from licet.store.connect import Transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, newest_and_oldest, read_name
 from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
@@ -520,6 +521,23 @@ def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
     ]
 
 
+LISTING = Listing(
+    columns="t.notice_id, t.version, t.language, t.variant, t.published_at, t.published_by, t.sha256",
+    source="FROM notices t",
+    orders=newest_and_oldest((KeyColumn("t.position", KeyType.bigint),)),
+    filters={
+        "language": ListFilter(label="Language", sql="t.language = %(value)s", read=read_name, hint="de"),
+        "for": ListFilter(
+            label="For",
+            choices={
+                "existing": ListChoice(label="existing accounts", kept="t.variant = 'existing'"),
+                "signup": ListChoice(label="sign-up", kept="t.variant = 'signup'"),
+            },
+        ),
+    },
+)  # fmt: skip
+
+
 def published_languages(tx: Transaction) -> frozenset[str]:
     """The languages in which any notice was published: those in which the operator asks its people."""
     return frozenset(language for (language,) in tx.execute("SELECT DISTINCT language FROM notices"))
@@ -557,3 +575,21 @@ def _notice(row: Sequence[object]) -> PublishedNotice:
 def _published(document: str) -> Text:
     """`read`, remembered: a published notice never changes."""
     return read(document)
+
+
+class NoticeLanguage(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice of a policy version in one language."""
+
+    notice_id: UUID
+    language: str
+    published_at: datetime
+
+
+def of_version(tx: Transaction, number: int, variant: Variant) -> list[NoticeLanguage]:
+    """The newest notice in each language for a policy version, by language."""
+    rows = tx.execute(
+        """SELECT DISTINCT ON (language) notice_id, language, published_at FROM notices
+            WHERE version = %s AND variant = %s ORDER BY language, position DESC""",
+        [number, variant.value],
+    )
+    return [NoticeLanguage(notice_id=notice_id, language=language, published_at=at) for notice_id, language, at in rows]

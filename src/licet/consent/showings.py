@@ -25,6 +25,7 @@ from licet.vault.ids import uuid7
 
 DEFAULT_STATE = "none"
 SAME_MINUTES = 10
+COUNTED_MAX = 20_000  # showings of a notice that are looked at
 
 
 class ShownOn(StrEnum):
@@ -61,6 +62,34 @@ class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
     def question(self) -> ShownQuestion:
         """What a choice says that it answers."""
         return ShownQuestion(showing=self.shown_id, after=self.after_seq, version=self.number)
+
+
+class NoticeShowings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the newest showings of a notice went on, of ``shown`` that were looked at; ``more`` says that there are others."""
+
+    shown: int
+    answered: int
+    put_off: int
+    more: bool
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def of_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
+    """The newest `COUNTED_MAX` showings of a notice: how many led to an answer, and how many were put off."""
+    row = tx.execute(
+        """SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM choices c
+                  WHERE c.account_id = s.account_id AND c.shown_id = s.shown_id)),
+                  count(s.put_off_at), min(s.shown_at), max(s.shown_at)
+             FROM (SELECT * FROM shown WHERE notice_id = %s ORDER BY shown_at DESC LIMIT %s) s""",
+        [notice_id, COUNTED_MAX + 1],
+    ).fetchone()
+    assert row is not None
+    shown, answered, put_off, first_at, last_at = row
+    return NoticeShowings(
+        shown=min(shown, COUNTED_MAX), answered=answered, put_off=put_off, more=shown > COUNTED_MAX, first_at=first_at,
+        last_at=last_at,
+    )  # fmt: skip
 
 
 def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:

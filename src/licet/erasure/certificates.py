@@ -42,12 +42,21 @@ from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
-from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder, read_name
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    ListOrder,
+    newest_and_oldest,
+    read_name,
+)
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, named, parse, shown, uuid7
 from licet.vault.installation import Installation
-from licet.vault.list_filters import BY_ACCOUNT
+from licet.vault.list_filters import BY_ACCOUNT, by_day
 from licet.vault.tables import lock_accounts
 from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
@@ -55,6 +64,8 @@ from licet.webhooks.acknowledgements import HostDelivery
 PAGE_ERASURES_MAX = 500
 RECALL_DAYS = 14  # within which a recipient must acknowledge
 LISTED_MAX = 10_000
+RECALLS_COUNTED_MAX = 100_000
+RECALLS_LISTED_MAX = 1_000  # counted for a row of a list
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
@@ -479,6 +490,63 @@ def handouts_of(tx: Transaction, release_id: UUID, at: datetime) -> list[Handout
         HandoutSeen(recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue)
         for recipient, handed_at, recalls, open_, overdue in rows
     ]
+
+
+class HandoutOfRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that a recipient was given. Recalls are counted up to `RECALLS_COUNTED_MAX` of a handout."""
+
+    handout: str
+    release_id: UUID
+    handed_at: datetime
+    recalls: int
+    open: int
+    overdue: int
+
+
+def handouts_to(tx: Transaction, recipient: str, at: datetime, most: int) -> list[HandoutOfRecipient]:
+    """The newest ``most`` releases that a recipient was given, and what was recalled of each for erasures."""
+    rows = tx.execute(
+        """SELECT h.handout_id, h.release_id, h.handed_at, r.recalls, r.open, r.overdue
+             FROM (SELECT * FROM handouts WHERE recipient = %(recipient)s ORDER BY handed_at DESC LIMIT %(most)s) h
+            CROSS JOIN LATERAL (
+                 SELECT count(*) AS recalls, count(*) FILTER (WHERE k.acknowledged_at IS NULL) AS open,
+                        count(*) FILTER (WHERE k.acknowledged_at IS NULL AND k.due_at <= %(at)s) AS overdue
+                   FROM (SELECT acknowledged_at, due_at FROM recalls WHERE handout_id = h.handout_id
+                          LIMIT %(counted)s) k) r
+            ORDER BY h.handed_at DESC, h.handout_id""",
+        {"recipient": recipient, "most": most, "at": at, "counted": RECALLS_COUNTED_MAX},
+    )
+    return [
+        HandoutOfRecipient(
+            handout=shown(Prefix.handout, handout), release_id=release, handed_at=handed_at, recalls=recalls,
+            open=open_, overdue=overdue,
+        )
+        for handout, release, handed_at, recalls, open_, overdue in rows
+    ]  # fmt: skip
+
+
+_HANDED = (KeyColumn("t.handed_at", KeyType.timestamptz), KeyColumn("t.handout_id", KeyType.uuid))
+HANDOUTS = Listing(
+    columns="""t.recipient, t.release_id, t.handed_at, r.open, r.first_due, r.first_due <= %(at)s, t.handout_id""",
+    source="FROM handouts t",
+    joins=f"""LEFT JOIN LATERAL (SELECT count(*) AS open, min(k.due_at) AS first_due FROM (
+                  SELECT due_at FROM recalls WHERE handout_id = t.handout_id AND acknowledged_at IS NULL
+                   ORDER BY due_at LIMIT {RECALLS_LISTED_MAX}) k) r ON true""",
+    orders=newest_and_oldest(_HANDED),
+    filters={
+        "recipient": ListFilter(
+            label="Recipient", sql="t.recipient = %(value)s", read=read_name, hint="lab-one", indexed=True
+        ),
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="with recalls not acknowledged", kept="r.open > 0", scanned_max=4_000),
+                "overdue": ListChoice(label="overdue", kept="r.first_due <= %(at)s", scanned_max=4_000),
+            },
+        ),
+        **by_day("Handed out", "t.handed_at"),
+    },
+)  # fmt: skip
 
 
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:

@@ -69,17 +69,23 @@ def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None
     folder = place.folder / str(year)
     LogWriter.open(folder, place.state / str(year), place.origin(year), signer).close()  # finishes what a crash left
     log = PublishedLog(folder, signer.verifier)
-    decided, size = (standing.decided, standing.size) if standing is not None else (0, 0)
-    if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
-        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`")
+    size = standing.size if standing is not None else 0
     if standing is not None:
-        if log.root_at(decided) != standing.root:
-            raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`")
-        batch = [log.entry(index) for index in range(decided, min(size, log.checkpoint.size))]
-        if batch and digest_of(batch) != standing.digest:
-            raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`")
+        check_beginning(log, standing)
     read = (log.entry(index) for index in range(size, log.checkpoint.size))
     return Ahead(year=year, first=size, told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read))
+
+
+def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
+    """BrokenError if what a database knows of a log is not the beginning of it: the log was rolled back, or is a fork."""
+    decided, size = standing.decided, standing.size
+    if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
+        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`")
+    if log.root_at(decided) != standing.root:
+        raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`")
+    batch = [log.entry(index) for index in range(decided, min(size, log.checkpoint.size))]
+    if batch and digest_of(batch) != standing.digest:
+        raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`")
 
 
 def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:

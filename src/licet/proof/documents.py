@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -21,7 +21,7 @@ from licet.consent.controller import Controller
 from licet.errors import BusyError, LicetError, NotFoundError, RefusedError
 from licet.keys.log_keys import LogKeys
 from licet.ledger import checkpoint as checkpoints
-from licet.ledger import note, quorum, sequence, tree
+from licet.ledger import forward, note, quorum, sequence, tree
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
 from licet.ledger.publication import PublishedLog
@@ -170,6 +170,66 @@ def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
         origin=standing.origin, vkey=log.vkey, begun=begun, size=size, placed=standing.size, root=root.hex(),
         cosigned=cosigned, logged_at=standing.logged_at,
     )  # fmt: skip
+
+
+class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A witness of ``witnesses.txt``: the size of the newest checkpoint that it cosigned, and when; None for none."""
+
+    name: str
+    url: str
+    size: int | None
+    cosigned_at: datetime | None
+
+
+class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """One log, checked as a reader can who has the database too. ``fault`` says what does not hold, empty for nothing.
+
+    ``met`` says whether the witnesses that cosigned are enough for the operator's quorum; None where there are none.
+    """
+
+    origin: str
+    witnesses: tuple[WitnessSeen, ...]
+    met: bool | None
+    fault: str
+
+
+def checked(here: Installation) -> list[LogChecked]:
+    """Checks each year's log as far as that costs little: its checkpoint is signed by its key, and what the database knows of
+    it is its beginning. All entries are checked by `licet verify log`.
+    """
+    asked = witnesses(here)
+    with transaction(here.pool) as tx:
+        known, seed = sequence.standings(tx), here.keyring.log_seed(tx)
+    return [_checked(here, standing, seed, asked) for standing in known]
+
+
+def _checked(here: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None) -> LogChecked:
+    log = place(here).signer(seed, standing.year).verifier
+    seen: dict[Verifier, tuple[int, int | None]] = {}
+    fault = ""
+    try:
+        shown = PublishedLog(place(here).folder / str(standing.year), log)
+        forward.check_beginning(shown, standing)
+        if shown.cosigned is not None and asked is not None:
+            raw, checkpoint = shown.cosigned
+            signed = note.verify(raw, [log, *(one.verifier for one in asked.witnesses)]).signed
+            seen = {one.by: (checkpoint.size, one.at) for one in signed if one.by != log}
+    except LicetError as error:
+        fault = error.message
+    return LogChecked(
+        origin=standing.origin, met=asked.met(seen) if asked is not None else None, fault=fault,
+        witnesses=tuple(
+            WitnessSeen(
+                name=one.name, url=one.url, size=seen[one.verifier][0] if one.verifier in seen else None,
+                cosigned_at=_moment(seen[one.verifier][1]) if one.verifier in seen else None,
+            )
+            for one in (asked.witnesses if asked is not None else ())
+        ),
+    )  # fmt: skip
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
 
 
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):

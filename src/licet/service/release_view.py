@@ -9,13 +9,14 @@ from uuid import UUID
 import msgspec
 
 from licet.erasure import certificates
-from licet.erasure.certificates import HandoutSeen
+from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
+from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, manifest, registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
 from licet.train import export_files, gate_files, lineage, model_registry
 from licet.train.export_files import Export
-from licet.train.gate_files import LeasesGiven
+from licet.train.gate_files import LeaseGiven, LeasesGiven
 from licet.train.lineage import Affected
 from licet.train.model_registry import RecordedModel
 from licet.vault.installation import Installation
@@ -101,3 +102,59 @@ def models(here: Installation) -> list[ModelView]:
         known = model_registry.every(tx)
         ids = {one.name: one.release_id for one in registry.every(tx)}
     return [ModelView(model=one, affected=since.get(one.model), release_id=ids[one.release]) for one in known]
+
+
+HANDOUTS_MAX = 50
+USABLE_MAX = 20  # releases whose usable rows are counted for one page
+LEASES_MAX = 20
+
+
+class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that a recipient was given; ``usable`` of its ``rows`` may be used now, None where that is not counted."""
+
+    handout: HandoutOfRecipient
+    name: str
+    rows: int
+    usable: int | None
+
+
+class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of releases: what it got and when, under which leases, in which exports; the newest of each first."""
+
+    recipient: str
+    releases: tuple[GivenRelease, ...]
+    leases: tuple[tuple[str, LeaseGiven], ...]
+    exports: tuple[Export, ...]
+
+
+def recipient(here: Installation, name: str) -> RecipientView:
+    """A recipient; NotFoundError for one that was given nothing."""
+    with transaction(here.pool) as tx:
+        handouts = certificates.handouts_to(tx, name, here.clock(), HANDOUTS_MAX)
+        leases = gate_files.newest_leases(tx, name, LEASES_MAX)
+        if not handouts:
+            raise NotFoundError(f"no recipient `{name}` was given anything")
+        released = {*(one.release_id for one in handouts), *(one.release_id for one in leases)}
+        names = registry.names(tx, list(released))
+        known = {one.release_id: registry.get(tx, one.release_id) for one in handouts}
+    counted = {one.release_id: _usable(here, known[one.release_id]) for one in handouts[:USABLE_MAX]}
+    return RecipientView(
+        recipient=name,
+        releases=tuple(
+            GivenRelease(
+                handout=one, name=names[one.release_id], rows=known[one.release_id].rows or 0,
+                usable=counted.get(one.release_id),
+            )
+            for one in handouts
+        ),
+        leases=tuple((names[one.release_id], one) for one in leases),
+        exports=tuple(export_files.exports(here, name)[:HANDOUTS_MAX]),
+    )  # fmt: skip
+
+
+def _usable(here: Installation, known: Release) -> int | None:
+    """How many rows of a release may be used now; None where that cannot be said, as of one that was discarded."""
+    try:
+        return (known.rows or 0) - len(export_files.gone_rows(here, known.release_id))
+    except LicetError:
+        return None

@@ -17,7 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.access import sessions
+from licet.access import sessions, staff_orders
+from licet.consent import notice
 from licet.erasure import certificates
 from licet.misuse import suggestions
 from licet.policy.period import written
@@ -25,7 +26,7 @@ from licet.release import registry
 from licet.store import keyset
 from licet.store.connect import Transaction, snapshot
 from licet.store.keyset import Listing, TablePage, TableView
-from licet.vault import account_view, certificate, holds, safety_copies, staff_reads
+from licet.vault import account_view, certificate, holds, policy_versions, safety_copies, staff_reads
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation
 
@@ -40,6 +41,10 @@ class CellKind(StrEnum):
     conversation = "conversation"
     erasure = "erasure"
     handout = "handout"
+    notice = "notice"
+    recipient = "recipient"
+    version = "version"  # of the policy
+    digest = "digest"
     release = "release"
     staff = "staff"
     moment = "moment"
@@ -132,8 +137,30 @@ READINGS = StaffTable(
         Account=K.account,
     ),
 )  # fmt: skip
+RECIPIENTS = StaffTable(
+    name="recipients", listing=certificates.HANDOUTS,
+    columns=_columns(
+        Recipient=K.recipient, Release=K.release, Handed_out=K.moment, Recalls_open=K.number, First_due=K.moment,
+        Overdue=K.late, Handout=K.handout,
+    ),
+)  # fmt: skip
+NOTICES = StaffTable(
+    name="notices", listing=notice.LISTING,
+    columns=_columns(
+        Notice=K.notice, Version=K.version, Language=K.word, For=K.word, Published=K.moment, By=K.text, SHA_256=K.digest
+    ),
+)  # fmt: skip
+ORDERS = StaffTable(
+    name="orders", listing=staff_orders.LISTING,
+    columns=_columns(
+        Ordered=K.moment, By=K.text, What=K.word, Of=K.text, Reason=K.text, State=K.word, What_became_of_it=K.text
+    ),
+)  # fmt: skip
 TABLES = {
-    one.name: one for one in (ERASURES, CONVERSATIONS, ACCOUNTS, HOLDS, FLAGS, SUGGESTIONS, RECALLS, READINGS)
+    one.name: one
+    for one in (
+        ERASURES, CONVERSATIONS, ACCOUNTS, HOLDS, FLAGS, SUGGESTIONS, RECALLS, READINGS, RECIPIENTS, NOTICES, ORDERS,
+    )
 }  # fmt: skip
 _PREFIXES = {
     K.account: Prefix.account, K.conversation: Prefix.conversation, K.erasure: Prefix.erasure, K.handout: Prefix.handout,
@@ -174,21 +201,27 @@ def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) ->
     kinds = [column.kind for column in table.columns]
     staff = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.staff and v is not None}
     releases = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.release}
-    names: dict[UUID, str] = {
-        **(sessions.addresses(tx, staff) if staff else {}), **(registry.names(tx, list(releases)) if releases else {})
-    }  # fmt: skip
+    names = dict[UUID | int, str]()
+    if staff:
+        names.update(sessions.addresses(tx, staff).items())
+    if releases:
+        names.update(registry.names(tx, list(releases)).items())
+    if K.version in kinds:
+        names.update(policy_versions.names(tx).items())
     return tuple(tuple(_cell(kind, value, names) for kind, value in zip(kinds, row, strict=True)) for row in rows)
 
 
-def _cell(kind: CellKind, value: Any, names: Mapping[UUID, str]) -> TableCell:  # noqa: ANN401 a value of the database
+def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401 a value of the database
     if value is None or value == "":
         return TableCell(kind, None)
     match kind:
         case K.account | K.conversation | K.erasure | K.handout:
             return TableCell(kind, shown(_PREFIXES[kind], value))
-        case K.staff | K.release:
+        case K.staff | K.release | K.version:
             return TableCell(kind, names[value])
-        case K.moment | K.number | K.score | K.flag | K.late | K.text:
+        case K.notice | K.digest:
+            return TableCell(kind, value.hex if isinstance(value, UUID) else bytes(value).hex())
+        case K.moment | K.number | K.score | K.flag | K.late | K.text | K.recipient:
             return TableCell(kind, value)
         case K.word:
             return TableCell(kind, str(value).replace("_", " "))

@@ -102,7 +102,9 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests only."""
+    """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests, and for what is
+    removed after a crash.
+    """
 
     durable: bool = True
     binaries: Path | None = None

@@ -553,6 +553,7 @@ CREATE TABLE shown (
     PRIMARY KEY (account_id, shown_id)
 );
 CREATE INDEX shown_by_time ON shown (account_id, shown_at);
+CREATE INDEX shown_by_notice ON shown (notice_id, shown_at);
 
 -- Accepting the terms is one record, the choice is another.
 CREATE TABLE terms (
@@ -646,6 +647,8 @@ CREATE TABLE handouts (
     handed_at  timestamptz NOT NULL,
     UNIQUE (release_id, recipient)
 );
+CREATE INDEX handouts_by_recipient ON handouts (recipient, handed_at);
+CREATE INDEX handouts_by_time ON handouts (handed_at, handout_id);
 
 -- What a recipient has to take out of use, for one erasure, and to acknowledge by a day.
 CREATE TABLE recalls (
@@ -659,17 +662,20 @@ CREATE TABLE recalls (
     FOREIGN KEY (account_id, erasure_id) REFERENCES erasures,
     CONSTRAINT acknowledged_after_it_was_recalled CHECK (acknowledged_at >= recalled_at)
 );
+CREATE INDEX recalls_by_handout ON recalls (handout_id, due_at);
 CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
 CREATE INDEX recalls_due ON recalls (due_at, erasure_id, handout_id) WHERE acknowledged_at IS NULL;
 
 -- Backups hold everything that was kept when they were made, until they are pruned or their day has come. A base backup
--- copies pages, on which what was erased before it may still lie: a certificate names it all the same.
+-- copies pages, on which what was erased before it may still lie: a certificate names it all the same. `folder`: where it was
+-- written, null for a backup of which only the restriction journal tells.
 CREATE TABLE backups (
     backup_id  uuid PRIMARY KEY,
     made_at    timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     pruned_at  timestamptz,
     base       boolean NOT NULL DEFAULT false,
+    folder     text,
     CONSTRAINT a_backup_expires_after_it_was_made CHECK (expires_at > made_at)
 );
 
@@ -808,6 +814,7 @@ CREATE TABLE leases (
     CONSTRAINT a_lease_holds_an_hour_at_most CHECK (expires_at <= given_at + interval '1 hour')
 );
 CREATE INDEX leases_by_release ON leases (release_id, given_at);
+CREATE INDEX leases_by_recipient ON leases (recipient, given_at);
 
 -- Events for the hosts: what they are to hear, who hears it, and what they said to it.
 --
@@ -823,7 +830,8 @@ CREATE TABLE endpoints (
     made_at          timestamptz NOT NULL,
     failing_since    timestamptz,
     disabled_at      timestamptz,
-    disabled_because text CONSTRAINT disabled_because_is_known CHECK (disabled_because IN ('failing', 'gone', 'restored')),
+    disabled_because text CONSTRAINT disabled_because_is_known
+                     CHECK (disabled_because IN ('failing', 'gone', 'restored', 'paused')),
     removed_at       timestamptz,
     CONSTRAINT a_disabled_endpoint_says_why CHECK ((disabled_at IS NULL) = (disabled_because IS NULL))
 );
@@ -1148,3 +1156,35 @@ CREATE TABLE inbox_steps (
     CONSTRAINT nobody_is_told_of_what_is_nobody_s CHECK (account_id IS NOT NULL OR NOT tells)
 );
 CREATE INDEX inbox_steps_by_account ON inbox_steps (account_id, at) WHERE account_id IS NOT NULL;
+-- What staff ordered in the console about the system itself, each with its reason. `about` says of what: an endpoint, a kind of
+-- rotation. Work in the background is open until it has ended; of each kind one is open at most.
+CREATE TABLE staff_orders (
+    order_id   uuid PRIMARY KEY,
+    kind       text NOT NULL CONSTRAINT order_kind_is_a_name CHECK (kind ~ '^[a-z][a-z_]{0,31}$'),
+    about      text NOT NULL CONSTRAINT order_is_about_a_name CHECK (length(about) <= 100),
+    reason     text NOT NULL CONSTRAINT an_order_has_a_reason CHECK (length(reason) BETWEEN 1 AND 500),
+    ordered_at timestamptz NOT NULL,
+    ordered_by text NOT NULL,
+    ended_at   timestamptz,
+    outcome    text CONSTRAINT order_outcome_is_known CHECK (outcome IN ('done', 'failed')),
+    said       text,
+    CONSTRAINT an_order_that_ended_has_an_outcome CHECK ((ended_at IS NULL) = (outcome IS NULL))
+);
+CREATE INDEX staff_orders_by_time ON staff_orders (ordered_at, order_id);
+CREATE INDEX staff_orders_by_kind ON staff_orders (kind, ordered_at);
+CREATE UNIQUE INDEX staff_orders_open ON staff_orders (kind) WHERE ended_at IS NULL;
+
+-- Drills: a backup was restored into a scratch place, and what was found there.
+CREATE TABLE drills (
+    drill_id   uuid PRIMARY KEY,
+    backup_id  uuid NOT NULL REFERENCES backups,
+    drilled_at timestamptz NOT NULL,
+    drilled_by text NOT NULL,
+    outcome    text NOT NULL CONSTRAINT drill_outcome_is_known CHECK (outcome IN ('proved', 'failed')),
+    said       text NOT NULL,
+    accounts   bigint NOT NULL,
+    segments   bigint NOT NULL,
+    keys       bigint NOT NULL,
+    entries    bigint NOT NULL
+);
+CREATE INDEX drills_by_time ON drills (drilled_at, drill_id);

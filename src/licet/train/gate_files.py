@@ -230,6 +230,30 @@ def leases_of(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
     ]
 
 
+class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """One lease: of which part of which release, how many row keys were asked for and given, and until when they hold."""
+
+    release_id: UUID
+    part: int
+    asked: int
+    given: int
+    given_at: datetime
+    expires_at: datetime
+
+
+def newest_leases(tx: Transaction, recipient: str, most: int) -> list[LeaseGiven]:
+    """The newest ``most`` leases of a recipient."""
+    rows = tx.execute(
+        """SELECT release_id, part, asked, given, given_at, expires_at FROM leases WHERE recipient = %s
+            ORDER BY given_at DESC LIMIT %s""",
+        [recipient, most],
+    )
+    return [
+        LeaseGiven(release_id=release, part=part, asked=asked, given=given, given_at=at, expires_at=until)
+        for release, part, asked, given, at, until in rows
+    ]
+
+
 def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
     """The keys of the rows of one part that may be used now; one database row is written before a key leaves.
 

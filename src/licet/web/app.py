@@ -22,6 +22,7 @@ from licet import __version__
 from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
+from licet.service.orders import keep_working
 from licet.vault.installation import Clock, Installation, utc_now
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import Guard
@@ -89,9 +90,9 @@ def create_app(
 ) -> Litestar:  # fmt: skip
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also appends committed entries to the log, sweeps, and sends events while it runs, and loads what
-    previews need when it starts: without, the first preview of the process does. ``workers`` is how many processes share
-    its limits, ``rates`` the table of `rates.shared_table` that they share.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, carries out what staff ordered, and sends events
+    while it runs, and loads what previews need when it starts: without, the first preview of the process does.
+    ``workers`` is how many processes share its limits, ``rates`` the table of `rates.shared_table` that they share.
     """
     site = Site(here, settings, wall, workers=workers, rates=rates)
     return installed(routed(_cors(settings)), site, settings, workers=workers, sequencer=sequencer)
@@ -123,6 +124,7 @@ def installed(app: Litestar, site: Site, settings: Web, *, workers: int = 1, seq
     following = BackgroundTask(here) if sequencer else None
     beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
     app.before_send = [edge.before_send]
     app.state = State({

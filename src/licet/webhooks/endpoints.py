@@ -36,6 +36,8 @@ from licet.webhooks import outbound_http
 ENDPOINTS_MAX = 32
 OVERLAP_HOURS, OVERLAP_HOURS_MAX = 24, 24 * 30
 SECRETS_MAX = 2
+BACKLOG_MAX = 100_000
+TRIED_MAX = 50
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -69,6 +71,40 @@ class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None
     disabled_because: str | None
     overdue: int
+
+
+class PausedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint that is sent nothing until it is resumed; ``unsent`` events wait meanwhile, and those that follow."""
+
+    endpoint: str
+    unsent: int
+
+
+class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that waits for an endpoint: how often it was tried, what came back last, and when it is tried next."""
+
+    kind: EventKind
+    occurred_at: datetime
+    attempts: int
+    answer: str | None
+    next_at: datetime
+
+
+class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for one endpoint, counted up to `BACKLOG_MAX`; ``tried`` are the events that failed and are tried next."""
+
+    endpoint: str
+    url: str | None
+    kinds: tuple[EventKind, ...]
+    made_at: datetime
+    public_key: str | None
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    disabled_because: str | None
+    waiting: int
+    owed: int
+    overdue: int
+    tried: tuple[UnsentEvent, ...]
 
 
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +216,67 @@ def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen
         waiting_since=since, blocked=blocked, last_failure=answer, failing_since=failing_since,
         disabled_at=disabled_at, disabled_because=because, overdue=overdue,
     )  # fmt: skip
+
+
+def names(tx: Transaction) -> list[str]:
+    """The names of the endpoints that were not removed, in order."""
+    return [row[0] for row in tx.execute("SELECT name FROM endpoints WHERE removed_at IS NULL ORDER BY name")]
+
+
+def backlog_of(here: Installation, name: str) -> EndpointBacklog:
+    """What waits for an endpoint, and what came back last; NotFoundError if there is none of that name."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        row = tx.execute(_ONE, {"name": name, "at": at, "most": BACKLOG_MAX}).fetchone()
+        if row is None:
+            raise _unknown(name)
+        endpoint, url, kinds, made_at, failing_since, disabled_at, because, waiting, owed, overdue = row
+        tried = tx.execute(_TRIED, [endpoint, TRIED_MAX]).fetchall()
+        public = public_key(here.keyring, tx, endpoint) if url is not None else None
+    return EndpointBacklog(
+        endpoint=name, url=url, kinds=tuple(map(EventKind, kinds)), made_at=made_at, public_key=public,
+        failing_since=failing_since, disabled_at=disabled_at, disabled_because=because, waiting=waiting, owed=owed,
+        overdue=overdue, tried=tuple(
+            UnsentEvent(kind=EventKind(kind), occurred_at=on, attempts=attempts, answer=answer, next_at=next_at)
+            for kind, on, attempts, answer, next_at in tried
+        ),
+    )  # fmt: skip
+
+
+_ONE = """
+    SELECT p.endpoint_id, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at, p.disabled_because,
+           (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
+               AND d.delivered_at IS NULL AND d.next_at IS NOT NULL LIMIT %(most)s) w),
+           (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
+               AND d.acknowledged_at IS NULL AND d.acknowledge_by IS NOT NULL LIMIT %(most)s) o),
+           (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
+               AND d.acknowledged_at IS NULL AND d.acknowledge_by <= %(at)s LIMIT %(most)s) l)
+      FROM endpoints p WHERE p.name = %(name)s AND p.removed_at IS NULL"""
+# Of the first thousands that are tried next, those that failed.
+_TRIED = """
+    SELECT e.kind, e.occurred_at, d.attempts, d.answer, d.next_at
+      FROM (SELECT * FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL AND next_at IS NOT NULL
+             ORDER BY next_at LIMIT 5000) d JOIN events e USING (account_id, event_id)
+     WHERE d.attempts > 0 ORDER BY d.next_at LIMIT %s"""
+
+
+def pause(here: Installation, name: str, *, dry_run: bool = False) -> PausedEndpoint:
+    """Stops sending to an endpoint until `replay` resumes it; its events wait. One that is disabled stays so, and why."""
+    at = here.clock()
+    with transaction(here.pool) as tx:
+        endpoint = _pushed(tx, name)
+        row = tx.execute(
+            """SELECT count(*) FROM (SELECT FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL
+                                        AND next_at IS NOT NULL LIMIT %s) w""",
+            [endpoint, BACKLOG_MAX],
+        ).fetchone()
+        if not dry_run:
+            tx.execute(
+                """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'paused')
+                    WHERE endpoint_id = %s AND disabled_at IS NULL""",
+                [at, endpoint],
+            )
+    return PausedEndpoint(endpoint=name, unsent=row[0] if row is not None else 0)
 
 
 def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) -> RotatedSecret:
@@ -330,8 +427,12 @@ def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
         "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR NO KEY UPDATE", [name]
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"no endpoint `{name}`", "`licet webhooks list` shows them")
+        raise _unknown(name)
     return row[0], row[1]
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"no endpoint `{name}`", "`licet webhooks list` shows them")
 
 
 def id_of(tx: Transaction, name: str) -> UUID:

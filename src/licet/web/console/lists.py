@@ -234,6 +234,12 @@ def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
     )
 
 
+def _reviewed(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
+    """Places a hold that is there again, with another day of review; NotFoundError where the matter holds nothing."""
+    vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=True)
+    return _hold(visit, names, data, dry_run=dry_run)
+
+
 def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
     (done,) = vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=dry_run)
     return (
@@ -272,6 +278,13 @@ HELD = ConsoleTable(
     " conversation. A privacy officer places and ends holds.",
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
     acts=(
+        TableAct(
+            name="review", label="Record a review", may=HOLDS, fields="hold",
+            means="The hold of one matter was looked at and must stay: it has the reason and the day of review that you write.",
+            check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
+            forecast=lambda visit, names, data: _reviewed(visit, names, data, dry_run=True),
+            apply=lambda visit, names, data: _reviewed(visit, names, data, dry_run=False),
+        ),
         TableAct(
             name="end", label="End a hold", may=HOLDS, fields="matter", destroys=True, check=_matter, item=_held_item,
             means="The hold of one matter ends. What nothing else holds and is over its time is erased by the next sweep.",

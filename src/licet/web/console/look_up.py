@@ -48,17 +48,24 @@ from licet.web.api.references import HOST, site_of
 from licet.web.api.staff import read_as_staff
 from licet.web.console import (
     access,
+    backups,
     chart,
     erasure_page,
     holds,
     inbox,
     key_page,
+    keys,
     lists,
+    log,
     models,
+    notices,
+    orders_table,
     papers,
+    recipients,
     records,
     review,
     rights,
+    webhooks,
     work,
 )
 from licet.web.console import shared as shell
@@ -276,7 +283,8 @@ ROUTES = (
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
             *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
-            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES,
+            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES, *keys.ROUTES, *backups.ROUTES, *recipients.ROUTES,
+            *notices.ROUTES, *log.ROUTES, *webhooks.ROUTES, *orders_table.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
     ),

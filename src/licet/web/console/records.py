@@ -1,4 +1,4 @@
-"""The records of the console: policy and notices, releases, the log."""
+"""The records of the console: policy and notices, releases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Response, get
 
-from licet.proof import documents
 from licet.release import catalog
 from licet.service import oversight
 from licet.vault import installation
@@ -35,16 +34,4 @@ def releases(request: AnyRequest) -> Response[Any]:
     return shell.page("console_releases.html", visit, title="Releases", section="/console/releases", values=values)
 
 
-@get("/console/log", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def log(request: AnyRequest) -> Response[Any]:
-    """The logs as their readers see them, and the entries that wait to be appended."""
-    visit = shell.opened(request)
-    following = request.app.state.following
-    values = {
-        "ledger": documents.status(visit.here), "fault": following.fault if following is not None else "",
-        "follows": following is not None,
-    }  # fmt: skip
-    return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
-
-
-ROUTES = (policy, releases, log)
+ROUTES = (policy, releases)

@@ -63,11 +63,17 @@ SECTIONS = (
     Section(path="/console/flags", label="Flags", may=LOOKS, group="Misuse"),
     Section(path="/console/releases", label="Releases", may=STAFF, group="Training"),
     Section(path="/console/models", label="Models", may=STAFF, group="Training"),
+    Section(path="/console/recipients", label="Recipients", may=STAFF, group="Training"),
     Section(path="/console/recalls", label="Recalls", may=OFFICE, group="Training"),
     Section(path="/console/policy", label="Policy", may=STAFF, group="Record"),
+    Section(path="/console/notices", label="Notices", may=STAFF, group="Record"),
     Section(path="/console/log", label="Log", may=STAFF, group="Record"),
     Section(path="/console/documents", label="Papers", may=OFFICE, group="Record"),
+    Section(path="/console/keys", label="Encryption keys", may=STAFF, group="System"),
+    Section(path="/console/backups", label="Backups", may=STAFF, group="System"),
+    Section(path="/console/webhooks", label="Webhooks", may=STAFF, group="System"),
     Section(path="/console/background", label="Background work", may=STAFF, group="System"),
+    Section(path="/console/orders", label="Orders", may=STAFF, group="System"),
     Section(path="/console/access", label="Keys and staff", may=OWNS, group="System"),
 )
 

@@ -1,0 +1,146 @@
+"""Orders of staff: what they had the system do about itself in the console, each with its reason, who gave it and how it ended.
+
+An act is on record in the transaction that records its order, or before it is begun: a rotation of the keys and a drill of a
+backup run in the background (`service.orders`), and their order is open until they have ended. Of each kind one order is open
+at most, so that asking twice begins nothing twice. A reason is for staff; it is on no page of a person and in no leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import RefusedError, UsageError
+from licet.store.connect import Transaction
+from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, newest_and_oldest
+
+REASON_CHARACTERS_MAX = 500
+SAID_CHARACTERS_MAX = 500
+
+
+class OrderKind(StrEnum):
+    """What was ordered. ``about`` of an order says of what."""
+
+    rotate_keys = "rotate_keys"
+    destroy_epochs = "destroy_epochs"
+    drill_backup = "drill_backup"
+    cosign_log = "cosign_log"
+    pause_endpoint = "pause_endpoint"
+    resume_endpoint = "resume_endpoint"
+    replay_endpoint = "replay_endpoint"
+    remove_endpoint = "remove_endpoint"
+    rotate_endpoint = "rotate_endpoint"
+    retire_model = "retire_model"
+
+
+class OrderOutcome(StrEnum):
+    done = "done"
+    failed = "failed"
+
+
+class StaffOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order. ``ended_at`` is None while the work is open; ``said`` is what became of it, in a sentence."""
+
+    order_id: UUID
+    kind: OrderKind
+    about: str
+    reason: str
+    ordered_at: datetime
+    ordered_by: str
+    ended_at: datetime | None
+    outcome: OrderOutcome | None
+    said: str | None
+
+
+def checked_reason(text: str) -> str:
+    """The reason that somebody gave; UsageError for none, or for one that is too long."""
+    reason = " ".join(text.split())
+    if not reason:
+        raise UsageError("an order needs a reason", "say in a sentence why it is done")
+    if len(reason) > REASON_CHARACTERS_MAX or "\0" in reason:
+        raise UsageError(f"a reason has at most {REASON_CHARACTERS_MAX} characters")
+    return reason
+
+
+def record(
+    tx: Transaction, order: UUID, kind: OrderKind, about: str, *, reason: str, by: str, at: datetime, said: str | None
+) -> None:  # fmt: skip
+    """Puts an order on record: as done, with what was done, or as open where ``said`` is None.
+
+    RefusedError if an order of this kind is open.
+    """
+    done = tx.execute(
+        """INSERT INTO staff_orders (order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said)
+           VALUES (%(order)s, %(kind)s, %(about)s, %(reason)s, %(at)s, %(by)s, %(ended_at)s, %(outcome)s, %(said)s)
+           ON CONFLICT (kind) WHERE ended_at IS NULL DO NOTHING""",
+        {
+            "order": order, "kind": kind.value, "about": about, "reason": checked_reason(reason), "at": at, "by": by,
+            "said": said, "ended_at": None if said is None else at,
+            "outcome": None if said is None else OrderOutcome.done.value,
+        },
+    ).rowcount  # fmt: skip
+    if not done:
+        raise RefusedError("that was ordered already and has not ended", "wait for it", because="ordered")
+
+
+def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, at: datetime) -> None:
+    """Records how an open order ended."""
+    tx.execute(
+        "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = %s AND ended_at IS NULL",
+        [at, outcome.value, said[:SAID_CHARACTERS_MAX], order],
+    )
+
+
+_ORDERS = "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said FROM staff_orders"
+
+
+def open_orders(tx: Transaction) -> list[StaffOrder]:
+    """The orders whose work has not ended, oldest first: one of each kind at most."""
+    return [_order(row) for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")]
+
+
+def newest(tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | None = None) -> list[StaffOrder]:
+    """The newest ``most`` orders of these kinds, of one thing or of all."""
+    rows = tx.execute(
+        f"""{_ORDERS} WHERE kind = ANY(%(kinds)s) AND (%(about)s::text IS NULL OR about = %(about)s)
+             ORDER BY ordered_at DESC, order_id DESC LIMIT %(most)s""",
+        {"kinds": [kind.value for kind in kinds], "about": about, "most": most},
+    )
+    return [_order(row) for row in rows]
+
+
+def _order(row: Sequence[Any]) -> StaffOrder:
+    order, kind, about, reason, ordered_at, by, ended_at, outcome, said = row
+    return StaffOrder(
+        order_id=order, kind=OrderKind(kind), about=about, reason=reason, ordered_at=ordered_at, ordered_by=by,
+        ended_at=ended_at, outcome=OrderOutcome(outcome) if outcome else None, said=said,
+    )  # fmt: skip
+
+
+LISTING = Listing(
+    columns="t.ordered_at, split_part(t.ordered_by, ':', 2), t.kind, t.about, t.reason, coalesce(t.outcome, 'open'), t.said",
+    source="FROM staff_orders t",
+    orders=newest_and_oldest((KeyColumn("t.ordered_at", KeyType.timestamptz), KeyColumn("t.order_id", KeyType.uuid))),
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "open": ListChoice(label="not ended", looked="t.ended_at IS NULL"),
+                "failed": ListChoice(label="failed", kept="t.outcome = 'failed'"),
+                "done": ListChoice(label="done", kept="t.outcome = 'done'"),
+            },
+        ),
+        "kind": ListFilter(
+            label="What",
+            choices={
+                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.kind = '{one.value}'")
+                for one in OrderKind
+            },
+        ),
+    },
+)  # fmt: skip

@@ -1,0 +1,293 @@
+"""Drills: the newest backup is restored into a scratch place and proved there; nothing that is in use is touched.
+
+A backup that nobody has restored is a hope. A drill takes these steps, and records how it ended:
+
+    1. prove the backup and its files (`archives.verify`)
+    2. restore it into a database server of its own, in a folder of mode 0700 below the data folder, which listens on no
+       network: a dump into an empty database, a base backup with its WAL to the end
+    3. bring its schema up to date, and prove in it that every turn has its segment, no turn outlives its key, every kept
+       segment is registered, every account's keys are under its bucket's and those under an epoch that the key provider
+       has, and that what it knows of the log is the beginning of the log as it is published
+    4. stop the server and remove the folder
+
+No content is opened, no event is sent, nothing is told to the log and no withdrawal is applied: the restore itself does the
+last (`archives.restore`). Killed at any point, a drill leaves a folder that the next one removes, and no record.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.backup import archives, backup_manifest, base_backup, base_recovery, dump, wal_seals
+from licet.backup.backup_manifest import BASE, DUMP, MANIFEST, BackupForm, BackupManifest
+from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
+from licet.ledger import forward, sequence
+from licet.ledger.publication import PublishedLog
+from licet.proof import documents
+from licet.store import embedded
+from licet.store.connect import Transaction, opened, transaction
+from licet.store.files import make_folder
+from licet.store.migrate import migrate
+from licet.vault import account_view, expiry, integrity
+from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.installation import Installation
+
+SCRATCH, LOCK = "drill", "drill.lock"
+ACCOUNTS_MAX = 10_000  # whose keys are unwrapped at once
+BACKUPS_MAX = 1_000
+UNSYNCED = embedded.Options(durable=False)  # what a crash leaves of a drill is removed
+
+
+class DrillOutcome(StrEnum):
+    """Whether the backup was restored and proved."""
+
+    proved = "proved"
+    failed = "failed"
+
+
+class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A drill on record. ``said`` is why it failed, empty if it did not.
+
+    ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose keys were unwrapped.
+    """
+
+    backup: str
+    drilled_at: datetime
+    drilled_by: str
+    outcome: DrillOutcome
+    said: str
+    accounts: int = 0
+    segments: int = 0
+    keys: int = 0
+    entries: int = 0
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted in the restored database."""
+
+    accounts: int
+    segments: int
+    keys: int
+    entries: int
+
+
+def drill(here: Installation, folder: Path | None = None, *, by: str) -> DrillResult:
+    """Restores a backup into a scratch place, proves it, and records the result: the backup in ``folder``, the newest one
+    below it, or without a folder the newest one on record.
+
+    NotFoundError if there is none, BusyError while another drill runs; both record nothing.
+    """
+    source = chosen(here, folder)
+    with _alone(here) as scratch:
+        try:
+            backup = backup_manifest.read(source).backup
+            seen = _restored(here, source, scratch)
+            result = DrillResult(
+                backup=backup, drilled_at=here.clock(), drilled_by=by, outcome=DrillOutcome.proved, said="",
+                accounts=seen.accounts, segments=seen.segments, keys=seen.keys, entries=seen.entries,
+            )  # fmt: skip
+        except BusyError:
+            raise
+        except LicetError as error:
+            if isinstance(error, RefusedError) and error.because == "own_server":
+                raise
+            result = DrillResult(
+                backup=_name_of(here, source), drilled_at=here.clock(), drilled_by=by, outcome=DrillOutcome.failed,
+                said=error.message,
+            )  # fmt: skip
+        _record(here, result)
+    return result
+
+
+def chosen(here: Installation, folder: Path | None) -> Path:
+    """The folder of the backup that a drill would restore; NotFoundError if there is none."""
+    if folder is not None and (folder / MANIFEST).is_file():
+        return folder
+    if folder is not None:
+        found = [one.folder for one in archives.backups(here, folder) if one.whole and not one.expired]
+        if not found:
+            raise NotFoundError(f"no backup below `{folder}` that has not expired", "make one: `licet backup make`")
+        return found[-1]
+    at = here.clock()
+    for one in archives.registered(here, BACKUPS_MAX):
+        if one.folder is not None and one.pruned_at is None and one.expires_at > at:
+            return one.folder
+    raise NotFoundError(
+        "no backup is on record that has not expired", "make one: `licet backup make`, or name a folder"
+    )
+
+
+def newest(here: Installation, most: int) -> list[DrillResult]:
+    """The newest ``most`` drills."""
+    with transaction(here.pool) as tx:
+        rows = tx.execute(
+            """SELECT backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys, entries FROM drills
+                ORDER BY drilled_at DESC, drill_id DESC LIMIT %s""",
+            [most],
+        ).fetchall()
+    return [
+        DrillResult(
+            backup=shown(Prefix.backup, backup), drilled_at=at, drilled_by=by, outcome=DrillOutcome(outcome), said=said,
+            accounts=accounts, segments=segments, keys=keys, entries=entries,
+        )
+        for backup, at, by, outcome, said, accounts, segments, keys, entries in rows
+    ]  # fmt: skip
+
+
+def due_at(here: Installation) -> datetime | None:
+    """When the next drill is due: the interval of the configuration after the last that was proved, or after the first backup
+    on record; None if there is no backup.
+    """
+    with transaction(here.pool) as tx:
+        row = tx.execute(
+            """SELECT coalesce((SELECT max(drilled_at) FROM drills WHERE outcome = 'proved'),
+                               (SELECT min(made_at) FROM backups))"""
+        ).fetchone()
+    since: datetime | None = row[0] if row is not None else None
+    return since + timedelta(days=here.config.key_chain.drill_days) if since is not None else None
+
+
+# One drill
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[Path]:
+    """An empty scratch folder, and no other drill beside this one."""
+    make_folder(here.config.data, 0o700)
+    scratch = here.config.data / SCRATCH
+    lock = os.open(here.config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not embedded.flocked(lock, fcntl.LOCK_EX):
+            raise BusyError("another drill is running", "wait until it has ended")
+        _clear(scratch)
+        make_folder(scratch, 0o700)
+        try:
+            yield scratch
+        finally:
+            _clear(scratch)
+    finally:
+        os.close(lock)
+
+
+def _clear(scratch: Path) -> None:
+    """Stops what a killed drill left running, and removes its files."""
+    if scratch.is_dir():
+        embedded.stop(scratch)
+        base_recovery.clear(scratch)
+        shutil.rmtree(scratch)
+
+
+def _restored(here: Installation, source: Path, scratch: Path) -> _Found:
+    manifest = archives.verify(here.config, source)
+    found: list[_Found] = []
+
+    def look(dsn: str) -> None:
+        found.append(_examined(here, dsn))
+
+    if manifest.form is BackupForm.dump:
+        with embedded.running(scratch, UNSYNCED) as dsn:
+            dump.put_back(dsn, source / DUMP, manifest.schema)
+            look(dsn)
+    else:
+        _recover(here, source, manifest, scratch, look)
+    return found[0]
+
+
+def _recover(
+    here: Installation, source: Path, manifest: BackupManifest, scratch: Path, look: Callable[[str], None]
+) -> None:
+    """Recovers a base backup in the scratch folder; RefusedError for one of a server of the operator's own."""
+    archives.refuse_own_server(here.config, source)
+    _, made = backup_manifest.prove(here.keyring, source)
+    archive = backup_manifest.archive_of(source, manifest)
+
+    def hold(copied: Path) -> None:
+        backup_manifest.hold(manifest, copied)
+        base_backup.check(copied)
+
+    def bring(target: Path) -> None:
+        if archive is not None:
+            wal_seals.copy(archive, made, manifest.begins, target)
+
+    # The recovered server is given a password of its own: it is reached by its socket alone, and then removed.
+    password = scratch / "password"
+    password.touch(0o600)
+    password.write_text(f"*:*:*:*:{secrets.token_urlsafe(32)}\n")
+    with base_recovery.beside(scratch) as recovery:
+        recovery.recover(source / BASE, hold, bring if archive is not None else None, None, look)
+
+
+def _examined(here: Installation, dsn: str) -> _Found:
+    """Step 3, on a restored database."""
+    with opened(dsn, 1) as pool:
+        with pool.connection() as conn:
+            migrate(conn)
+        # A restored database is behind no fence of its own, and a base backup may have been taken behind one.
+        keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
+        with transaction(pool) as tx:
+            for count, what in (
+                (integrity.bodies_without_segment, "sealed turns without a segment"),
+                (integrity.bodies_without_key, "sealed turns whose key is destroyed"),
+                (integrity.segments_unregistered, "kept segments that are not in the register of copies"),
+            ):
+                if found := count(tx):
+                    raise BrokenError(f"the restored database has `{found:,}` {what}")
+            accounts, keys = _keys(tx, keyring)
+            return _Found(
+                accounts=accounts, segments=expiry.kept_count(tx), keys=keys, entries=_entries(here, tx, keyring)
+            )
+
+
+def _keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
+    """How many accounts there are, and of how many the keys were unwrapped: all but those whose keys are destroyed."""
+    accounts = keys = 0
+    after = UUID(int=0)
+    while some := account_view.accounts_behind(tx, after, ACCOUNTS_MAX):
+        keys += len(keyring.account_keys(tx, some))
+        accounts, after = accounts + len(some), some[-1]
+    return accounts, keys
+
+
+def _entries(here: Installation, tx: Transaction, keyring: Keyring) -> int:
+    """How many entries of the log the database knows, each log of which goes on from it."""
+    place, seed = documents.place(here), keyring.log_seed(tx)
+    known = sequence.standings(tx)
+    for standing in known:
+        if standing.size:
+            log = PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier)
+            forward.check_beginning(log, standing)
+    return sum(standing.size for standing in known)
+
+
+def _name_of(here: Installation, source: Path) -> str:
+    """The id of a backup whose manifest may be damaged, as it is on record for its folder."""
+    folder = source.absolute()
+    for one in archives.registered(here, BACKUPS_MAX):
+        if one.folder == folder:
+            return one.backup
+    return backup_manifest.read(source).backup
+
+
+def _record(here: Installation, done: DrillResult) -> None:
+    with transaction(here.pool) as tx:
+        tx.execute(
+            """INSERT INTO drills (drill_id, backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys,
+                                   entries)
+               SELECT %s, backup_id, %s, %s, %s, %s, %s, %s, %s, %s FROM backups WHERE backup_id = %s""",
+            [
+                uuid7(done.drilled_at, here.keyring.random(10)), done.drilled_at, done.drilled_by, done.outcome.value,
+                done.said, done.accounts, done.segments, done.keys, done.entries, parse(Prefix.backup, done.backup),
+            ],
+        )  # fmt: skip

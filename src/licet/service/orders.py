@@ -1,0 +1,152 @@
+"""Orders that staff give in the console about the system itself, carried out by the verbs that the commands call.
+
+What may take long runs in the background: a rotation of the keys, the destruction of epochs that are due, the drill of a
+backup, and asking the witnesses. Its order is on record before it begins, so that a server that is stopped meanwhile goes on
+with it when it runs again: a rotation continues, and the others begin anew. What is done at once is on record in the
+transaction after the verb (`at_once`): of a crash between the two the act stays, and its reason is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from licet.access import staff_orders
+from licet.access.staff_orders import OrderKind, OrderOutcome, StaffOrder
+from licet.backup import drills
+from licet.backup.drills import DrillOutcome
+from licet.erasure import epochs
+from licet.erasure.key_rotation import Rotation, RotationResult
+from licet.errors import BusyError, LicetError, RefusedError, UsageError
+from licet.proof import documents
+from licet.store.connect import transaction
+from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
+
+ORDERS_LOCK = 0x11CE7_0035
+POLL_SECONDS = 5.0
+
+
+class StoppedError(BusyError):
+    """The server is being stopped: the work goes on when it runs again."""
+
+
+Work = Callable[[Installation, StaffOrder, threading.Event], str]
+
+
+def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> None:
+    """Puts an order for the background on record; RefusedError if one of its kind has not ended, UsageError for no reason."""
+    if kind not in _WORK:
+        raise UsageError(f"`{kind}` is no work for the background")
+    _record(here, kind, about, reason, by, None)
+
+
+def at_once(here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str) -> str:
+    """Does something now and puts it on record with its reason; returns what was done, in a sentence.
+
+    UsageError for no reason, before anything is done.
+    """
+    staff_orders.checked_reason(reason)
+    said = do()
+    _record(here, kind, about, reason, by, said)
+    return said
+
+
+def _record(here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None) -> None:
+    at = here.clock()
+    order = uuid7(at, here.keyring.random(10))
+    with transaction(here.pool) as tx:
+        staff_orders.record(tx, order, kind, about, reason=reason, by=by, at=at, said=said)
+
+
+def keep_working(here: Installation, stop: threading.Event) -> None:
+    """Carries out what was ordered, until ``stop``. Of several processes, one works at a time."""
+    import structlog  # here: a command that carries out one order logs nothing
+
+    record = structlog.get_logger("licet.orders")
+    while not stop.wait(POLL_SECONDS):
+        try:
+            carry_out(here, stop)
+        except LicetError as error:
+            record.error("failed", work="orders", kind=type(error).__name__, because=error.message)
+
+
+def carry_out(here: Installation, stop: threading.Event | None = None) -> int:
+    """Carries out every open order; returns how many ended. One that is refused for now stays open."""
+    stop, ended = stop or threading.Event(), 0
+    with transaction(here.pool) as tx:
+        waiting = staff_orders.open_orders(tx)
+    if not waiting:
+        return 0
+    with _alone(here) as mine:
+        for order in waiting if mine else ():
+            ended += _carried_out(here, order, stop)
+    return ended
+
+
+def _carried_out(here: Installation, order: StaffOrder, stop: threading.Event) -> bool:
+    outcome = OrderOutcome.done
+    try:
+        said = _WORK[order.kind](here, order, stop)
+    except BusyError:
+        return False
+    except LicetError as error:
+        outcome, said = OrderOutcome.failed, error.message.replace("`", "")
+    except OSError as error:  # a full disk, or a folder that is not there any more
+        outcome, said = OrderOutcome.failed, f"The system refused: {error.strerror}"
+    with transaction(here.pool) as tx:
+        staff_orders.end(tx, order.order_id, outcome, said, here.clock())
+    return True
+
+
+def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str:
+    def seen(_: RotationResult) -> None:
+        if stop.is_set():
+            raise StoppedError("the server is being stopped")
+
+    done = epochs.rotate(here, Rotation(order.about), seen)
+    return (
+        f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} buckets,"
+        f" {done.accounts_rekeyed:,} accounts with new keys"
+    )
+
+
+def _destroy(here: Installation, _: StaffOrder, __: threading.Event) -> str:
+    gone = epochs.destroy_due(here)
+    return f"Destroyed: epoch {', '.join(map(str, gone))}" if gone else "Nothing was due"
+
+
+def _drill(here: Installation, order: StaffOrder, _: threading.Event) -> str:
+    done = drills.drill(here, by=order.ordered_by)
+    if done.outcome is DrillOutcome.failed:
+        raise RefusedError(done.said)
+    return f"Proved: {done.backup}, {done.accounts:,} accounts"
+
+
+def _cosign(here: Installation, _: StaffOrder, __: threading.Event) -> str:
+    gathered = documents.cosign(here)
+    return (
+        "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered) or "No witness is set up"
+    )
+
+
+_WORK: dict[OrderKind, Work] = {
+    OrderKind.rotate_keys: _rotate, OrderKind.destroy_epochs: _destroy, OrderKind.drill_backup: _drill,
+    OrderKind.cosign_log: _cosign,
+}  # fmt: skip
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[bool]:
+    """Whether this process holds the lock; on a connection of its own, so that a crash releases it."""
+    with here.pool.connection() as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [ORDERS_LOCK]).fetchone()
+        conn.commit()
+        mine = row == (True,)
+        try:
+            yield mine
+        finally:
+            if mine:
+                conn.execute("SELECT pg_advisory_unlock(%s)", [ORDERS_LOCK])
+                conn.commit()

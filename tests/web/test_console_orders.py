@@ -1,0 +1,156 @@
+"""What staff order about the system itself: asked first, with a reason, by the role that may, and done by the command's verb."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from licet.access import staff_orders
+from licet.access.roles import StaffRole
+from licet.access.staff_orders import OrderKind, OrderOutcome, StaffOrder
+from licet.backup import drills
+from licet.backup.drills import DrillOutcome, DrillResult
+from licet.erasure import epochs
+from licet.errors import RefusedError, UsageError
+from licet.service import orders
+from licet.store.connect import transaction
+from licet.vault.commands import Delete
+
+from .served import NOTICE, World, api, world
+from .test_console import form
+from .test_console_tables import uuid_of
+
+__all__ = ["api", "world"]
+
+
+@pytest.fixture
+def lived(world: World) -> World:
+    """Somebody's chat was deleted, and its key destroyed: an account waits for the daily rotation."""
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    chat = world.say("ana", "Pears")
+    world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid_of(chat)))
+    return world
+
+
+def given(world: World, *kinds: OrderKind) -> list[StaffOrder]:
+    with transaction(world.here.pool) as tx:
+        return staff_orders.newest(tx, kinds or tuple(OrderKind), 50)
+
+
+def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reason(api: Any, lived: World) -> None:
+    owner = lived.staff(StaffRole.owner, email="owner@example.org")
+    before = epochs.status(lived.here)
+    asked = api.post("/console/keys/rotate", **form(owner, about="daily"))
+    assert asked.status_code == 200
+    assert "buckets wrapped anew" in asked.text
+    nothing = api.post("/console/keys/rotate", **form(owner, about="daily", confirmed="yes"))
+    assert nothing.status_code == 422
+    assert "An order needs a reason" in nothing.text
+    assert given(lived) == []
+    done = api.post("/console/keys/rotate", **form(owner, about="daily", confirmed="yes", reason="after the incident"))
+    assert (done.status_code, done.headers["location"]) == (303, "/console/keys?said=rotate")
+    assert "begins, or is under way" in api.get("/console/keys", headers=owner).text
+    assert epochs.status(lived.here).epochs == before.epochs, "it runs in the background"
+    assert orders.carry_out(lived.here) == 1
+    (order,) = given(lived)
+    assert (order.outcome, order.reason, order.ordered_by) == (
+        OrderOutcome.done, "after the incident", "staff:owner@example.org"
+    )  # fmt: skip
+    assert len(epochs.status(lived.here).epochs) == len(before.epochs) + 1
+    page = api.get("/console/keys", headers=owner).text
+    assert "after the incident" in page
+    assert "Rotated into epoch" in page
+    assert orders.carry_out(lived.here) == 0
+
+
+def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one(lived: World) -> None:
+    for name in ("ben", "cem"):
+        lived.open(name, allow=True)
+    orders.give(lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", by="staff:me")
+    stop = threading.Event()
+    stop.set()
+    assert orders.carry_out(lived.here, stop) == 0
+    assert epochs.status(lived.here).unfinished is not None
+    assert given(lived)[0].ended_at is None, "it stays open"
+    assert orders.carry_out(lived.here) == 1
+    assert epochs.status(lived.here).unfinished is None
+    assert (given(lived)[0].said or "").startswith("Finished into epoch")
+
+
+def test_of_each_kind_one_order_is_open_and_what_is_no_reason_is_refused(lived: World) -> None:
+    orders.give(lived.here, OrderKind.rotate_keys, "daily", reason="one", by="staff:me")
+    with pytest.raises(RefusedError, match="ordered already"):
+        orders.give(lived.here, OrderKind.rotate_keys, "weekly", reason="two", by="staff:me")
+    orders.give(lived.here, OrderKind.destroy_epochs, reason="another kind", by="staff:me")
+    for reason in ("", "  \n", "x" * 501, "a\0b"):
+        with pytest.raises(UsageError, match="reason"):
+            orders.give(lived.here, OrderKind.drill_backup, reason=reason, by="staff:me")
+    with pytest.raises(UsageError, match="no work"):
+        orders.give(lived.here, OrderKind.pause_endpoint, reason="x", by="staff:me")
+    assert orders.carry_out(lived.here) == 2
+
+
+def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(api: Any, lived: World) -> None:
+    owner = lived.staff(StaffRole.owner)
+    refused = api.post("/console/keys/destroy", **form(owner))
+    assert refused.status_code == 409
+    epochs.rotate(lived.here, epochs.Rotation.daily)
+    lived.clock.set(lived.clock.now + epochs.backup_window(lived.here))
+    assert "is destroyed." in api.post("/console/keys/destroy", **form(owner)).text
+    assert given(lived) == []
+    api.post("/console/keys/destroy", **form(owner, confirmed="yes", reason="its day has come"))
+    assert orders.carry_out(lived.here) == 1
+    assert (given(lived)[0].said or "").startswith("Destroyed: epoch")
+    assert epochs.destroy_due(lived.here, dry_run=True) == []
+
+
+def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says_why(api: Any, lived: World) -> None:
+    owner = lived.staff(StaffRole.owner)
+    page = api.get("/console/backups", headers=owner).text
+    assert "None is on record." in page
+    assert "Drill the newest" not in page
+    assert api.post("/console/backups/drill", **form(owner)).status_code == 404
+    orders.give(lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", by="staff:me")
+    assert orders.carry_out(lived.here) == 1
+    (order,) = given(lived)
+    assert order.outcome is OrderOutcome.failed
+    page = api.get("/console/backups", headers=owner).text
+    assert "no backup is on record that has not expired" in page
+
+
+def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: World) -> None:
+    backup, at = "0" * 31 + "7", lived.clock.now
+    with transaction(lived.here.pool) as tx:
+        tx.execute(
+            "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (%s, %s, %s)",
+            [backup, at, at + epochs.backup_window(lived.here)],
+        )
+    drills._record(
+        lived.here,
+        DrillResult(
+            backup=f"bak_{backup}", drilled_at=at, drilled_by="staff:owner@example.org", outcome=DrillOutcome.failed,
+            said="the log `x` is forked",
+        ),
+    )  # fmt: skip
+    auditor = lived.staff(StaffRole.auditor)
+    page = api.get("/console/backups", headers=auditor).text
+    assert 'data-head="Result" class="due">failed: the log x is forked' in page
+    assert "less than a day" in page
+    assert "Drill the newest" not in page, "an auditor orders nothing"
+
+
+@pytest.mark.parametrize("path", ["/console/keys/rotate", "/console/keys/destroy", "/console/backups/drill"])
+def test_nobody_but_an_owner_orders_and_a_form_of_another_session_orders_nothing(
+    api: Any, lived: World, path: str
+) -> None:
+    others = [role for role in StaffRole if role is not StaffRole.owner]
+    asked = {"confirmed": "yes", "reason": "because"}
+    assert api.post(path, **form(lived.staff(*others), **asked)).status_code == 403
+    owner = lived.staff(StaffRole.owner)
+    foreign = form(owner, **asked)
+    foreign["data"]["csrf"] = "another"
+    assert api.post(path, **foreign).status_code == 403
+    assert given(lived) == []

@@ -1,0 +1,221 @@
+"""The pages of recipients, notices, the log and the endpoints: each shows what the rooms know, and acts by their verbs."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from licet.access import staff_orders
+from licet.access.roles import StaffRole
+from licet.access.staff_orders import OrderKind
+from licet.consent import notice, showings
+from licet.curate import release_build
+from licet.erasure import certificates
+from licet.errors import RefusedError
+from licet.ledger.log import CHECKPOINT
+from licet.proof import documents
+from licet.service import policy_changes
+from licet.store.connect import transaction
+from licet.vault.commands import Delete
+from licet.webhooks import endpoints
+
+from .served import NOTICE, World, api, world
+from .test_console import form
+from .test_console_tables import uuid_of
+
+__all__ = ["api", "world"]
+
+
+@pytest.fixture
+def lived(world: World) -> World:
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    return world
+
+
+def reasons(world: World) -> list[tuple[str, str, str]]:
+    with transaction(world.here.pool) as tx:
+        return [(one.kind.value, one.about, one.reason) for one in staff_orders.newest(tx, tuple(OrderKind), 50)]
+
+
+# Recipients
+
+
+def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_delete(api: Any, lived: World) -> None:
+    said = (
+        "How do I plant a pear tree?",
+        "Which screws hold a shelf on plaster?",
+        "Translate a poem about the sea for me.",
+    )
+    chats = [lived.say("ana", f"Chat {n}", text) for n, text in enumerate(said)]
+    release_build.build_release(lived.here, name="autumn", purpose="improve_models")
+    certificates.hand_out(lived.here, "autumn", "lab-one")
+    auditor = lived.staff(StaffRole.auditor)
+    page = api.get("/console/recipients/lab-one", headers=auditor).text
+    assert re.search(r'data-head="Rows">3<.*data-head="May be used now">3<', page)
+    listed = api.get("/console/recipients", headers=auditor).text
+    assert '<a href="/console/recipients/lab-one">lab-one</a>' in listed
+    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chats[0])))
+    certificates.run(lived.here)
+    page = api.get("/console/recipients/lab-one", headers=auditor).text
+    assert re.search(r'data-head="May be used now">2<.*data-head="Not acknowledged">1<.*data-head="Overdue">0<', page)
+    lived.clock.set(lived.clock.now + timedelta(days=certificates.RECALL_DAYS))
+    page = api.get("/console/recipients/lab-one", headers=auditor).text
+    assert 'data-head="Overdue" class="due">1<' in page
+    assert 'class="due">yes' in api.get("/console/recipients?state=overdue", headers=auditor).text
+    assert ">None.<" in api.get("/console/recipients?recipient=lab-two", headers=auditor).text
+    assert api.get("/console/recipients/lab-two", headers=auditor).status_code == 404
+    assert api.get("/console/recipients/lab-one", headers=lived.service()).status_code == 403
+
+
+# Notices
+
+
+def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_it(api: Any, lived: World) -> None:
+    policy_changes.publish_notices(lived.here, None, by="test")
+    auditor = lived.staff(StaffRole.auditor)
+    with transaction(lived.here.pool) as tx:
+        ((name,),) = tx.execute(
+            "SELECT notice_id FROM notices WHERE language = 'en' AND variant = 'existing'"
+        ).fetchall()
+        seen = notice.get(tx, name)
+        assert seen is not None
+    assert name.hex in api.get("/console/notices?language=en&for=existing", headers=auditor).text
+    page = api.get(f"/console/notices/{name.hex}", headers=auditor).text
+    for one in seen.text.all_words:
+        assert one.yes in page
+        assert one.no in page
+    assert "no answer is made easier" in page
+    assert "<dt>Shown</dt><dd>0</dd>" in page
+    lived.open("ben")
+    asked = api.get(f"/v1/accounts/acc_{lived.accounts['ben'].hex}/notice", headers=lived.service())
+    assert asked.status_code == 200
+    with transaction(lived.here.pool) as tx:
+        went = showings.of_notice(tx, name)
+    assert (went.answered, went.more) == (0, False)
+    assert f"<dt>Shown</dt><dd>{went.shown}</dd>" in api.get(f"/console/notices/{name.hex}", headers=auditor).text
+    for unknown in ("0" * 32, "x"):
+        assert api.get(f"/console/notices/{unknown}", headers=auditor).status_code == 404
+
+
+# The log
+
+
+def test_the_page_of_the_log_says_whether_it_holds_and_who_cosigned(api: Any, lived: World) -> None:
+    documents.append(lived.here)
+    owner = lived.staff(StaffRole.owner)
+    page = api.get("/console/log", headers=owner).text
+    assert "its key signed it, and the database knows its beginning" in page
+    assert "no witnesses are set up" in page
+    assert "Ask the witnesses" not in page
+    assert api.post("/console/log/witness", **form(owner)).status_code == 409
+
+
+@pytest.mark.state_is_broken
+def test_a_log_that_does_not_hold_is_said_and_the_page_is_there_all_the_same(api: Any, lived: World) -> None:
+    documents.append(lived.here)
+    place = documents.place(lived.here)
+    checkpoint = place.folder / str(lived.clock.now.year) / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n", b"\n0", 1))
+    assert all("the signature of" in one.fault for one in documents.checked(lived.here))
+    page = api.get("/console/log", headers=lived.staff(StaffRole.owner))
+    assert page.status_code == 200
+    assert "It does not hold: the signature of" in page.text
+
+
+def test_a_witness_that_never_cosigned_is_behind_by_all(api: Any, lived: World) -> None:
+    documents.append(lived.here)
+    key = documents.key(lived.here)
+    witness = type(key)(name="w.example/one", type=documents.note.SignatureType.cosignature, public=key.public)
+    (lived.here.config.data / documents.WITNESSES_FILE).write_text(f"witness one {witness.vkey}\nquorum one\n")
+    owner = lived.staff(StaffRole.owner)
+    page = api.get("/console/log", headers=owner).text
+    assert "<dd>not met</dd>" in page
+    assert 'data-head="Behind by" class="due">all<' in page
+    assert "one has no address." in api.post("/console/log/witness", **form(owner)).text
+    api.post("/console/log/witness", **form(owner, confirmed="yes", reason="before the audit"))
+    assert reasons(lived) == [("cosign_log", "", "before the audit")]
+
+
+# Webhooks
+
+
+def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(api: Any, lived: World) -> None:
+    endpoints.add(lived.here, "chat", "https://chat.example.org/events")
+    chat = lived.say("ana", "Pears")
+    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
+    waiting = endpoints.backlog(lived.here, "chat").waiting
+    assert waiting > 0
+    owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
+    asked = api.post(f"{page}/pause", **form(owner))
+    assert f"{waiting} events wait" in asked.text
+    assert endpoints.backlog(lived.here, "chat").disabled_at is None
+    assert api.post(f"{page}/pause", **form(owner, confirmed="yes")).status_code == 422
+    done = api.post(f"{page}/pause", **form(owner, confirmed="yes", reason="they move house"))
+    assert done.headers["location"] == f"{page}?said=paused"
+    assert endpoints.backlog(lived.here, "chat").disabled_because == "paused"
+    shown = api.get(page, headers=owner).text
+    assert "It is sent nothing since" in shown
+    assert "they move house" in shown
+    api.post(f"{page}/resume", **form(owner, confirmed="yes", reason="they moved"))
+    assert endpoints.backlog(lived.here, "chat").disabled_at is None
+    assert api.post(f"{page}/replay", **form(owner, about="x")).status_code == 400
+    assert "is sent again" in api.post(f"{page}/replay", **form(owner, about="0")).text
+    api.post(f"{page}/replay", **form(owner, about="0", confirmed="yes", reason="they lost them"))
+    assert "It cannot be taken back" in api.post(f"{page}/remove", **form(owner)).text
+    removed = api.post(f"{page}/remove", **form(owner, confirmed="yes", reason="they are gone"))
+    assert removed.headers["location"] == "/console/webhooks?said=removed"
+    assert api.get(page, headers=owner).status_code == 404
+    assert sorted(reasons(lived)) == [
+        ("pause_endpoint", "chat", "they move house"),
+        ("remove_endpoint", "chat", "they are gone"),
+        ("replay_endpoint", "chat", "they lost them"),
+        ("resume_endpoint", "chat", "they moved"),
+    ]
+    assert "they lost them" in api.get("/console/orders?state=done", headers=owner).text
+
+
+def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps_its_cause(lived: World) -> None:
+    endpoints.add(lived.here, "reader", None)
+    with pytest.raises(RefusedError, match="reads events by itself"):
+        endpoints.pause(lived.here, "reader")
+    endpoints.add(lived.here, "chat", "https://chat.example.org/events")
+    with transaction(lived.here.pool) as tx:
+        endpoints.silence(tx, lived.clock.now)
+    endpoints.pause(lived.here, "chat")
+    assert endpoints.backlog(lived.here, "chat").disabled_because == "restored"
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "replay", "remove"])
+def test_nobody_but_an_owner_orders_anything_of_an_endpoint(api: Any, lived: World, act: str) -> None:
+    endpoints.add(lived.here, "chat", "https://chat.example.org/events")
+    others = lived.staff(*(role for role in StaffRole if role is not StaffRole.owner))
+    path = f"/console/webhooks/chat/{act}"
+    assert api.post(path, **form(others, confirmed="yes", reason="because", about="0")).status_code == 403
+    assert reasons(lived) == []
+    assert "Acts" not in api.get("/console/webhooks/chat", headers=others).text
+
+
+# Holds
+
+
+def test_a_hold_that_was_reviewed_has_its_new_day_and_one_of_another_matter_is_not_placed(
+    api: Any, lived: World
+) -> None:
+    chat, officer = lived.say("ana", "Pears"), lived.staff(StaffRole.privacy_officer)
+    first = {"act": "hold", "chosen": chat, "asked": "yes", "matter": "Smith v. Jones", "reason": "litigation"}
+    api.post("/console/conversations/act", **form(officer, **first, confirmed="yes"))
+    again = {"act": "review", "chosen": chat, "asked": "yes", "matter": "Smith v. Jones", "reason": "regulator"}
+    asked = api.post("/console/holds/act", **form(officer, **again, review="2026-06-01"))
+    assert "Held for this matter already" in asked.text
+    ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
+    assert (reason, review.year) == ("litigation", 2026)
+    api.post("/console/holds/act", **form(officer, **again, review="2027-06-01", confirmed="yes"))
+    ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
+    assert (reason, review.year) == ("regulator", 2027)
+    other = api.post("/console/holds/act", **form(officer, **{**again, "matter": "Other"}, confirmed="yes"))
+    assert "no hold for that matter" in other.text
+    assert lived.rows("SELECT count(*) FROM holds") == [(1,)]
