@@ -147,21 +147,21 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(a
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     chat = lived.say("ana", "Pears")
     lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
-    waiting = endpoints.backlog(lived.here, "chat").waiting
+    waiting = endpoints.backlog_of(lived.here, "chat").waiting
     assert waiting > 0
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
     asked = api.post(f"{page}/pause", **form(owner))
     assert f"{waiting} events wait" in asked.text
-    assert endpoints.backlog(lived.here, "chat").disabled_at is None
+    assert endpoints.backlog_of(lived.here, "chat").disabled_at is None
     assert api.post(f"{page}/pause", **form(owner, confirmed="yes")).status_code == 422
     done = api.post(f"{page}/pause", **form(owner, confirmed="yes", reason="they move house"))
     assert done.headers["location"] == f"{page}?said=paused"
-    assert endpoints.backlog(lived.here, "chat").disabled_because == "paused"
+    assert endpoints.backlog_of(lived.here, "chat").disabled_because == "paused"
     shown = api.get(page, headers=owner).text
     assert "It is sent nothing since" in shown
     assert "they move house" in shown
     api.post(f"{page}/resume", **form(owner, confirmed="yes", reason="they moved"))
-    assert endpoints.backlog(lived.here, "chat").disabled_at is None
+    assert endpoints.backlog_of(lived.here, "chat").disabled_at is None
     assert api.post(f"{page}/replay", **form(owner, about="x")).status_code == 400
     assert "is sent again" in api.post(f"{page}/replay", **form(owner, about="0")).text
     api.post(f"{page}/replay", **form(owner, about="0", confirmed="yes", reason="they lost them"))
@@ -186,7 +186,7 @@ def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps
     with transaction(lived.here.pool) as tx:
         endpoints.silence(tx, lived.clock.now)
     endpoints.pause(lived.here, "chat")
-    assert endpoints.backlog(lived.here, "chat").disabled_because == "restored"
+    assert endpoints.backlog_of(lived.here, "chat").disabled_because == "restored"
 
 
 @pytest.mark.parametrize("act", ["pause", "resume", "replay", "remove"])

@@ -231,5 +231,5 @@ def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]
     """A member of staff, and the roles that they have; NotFoundError for an unknown address."""
     found = sessions.find_staff(tx, email)
     if found is None:
-        raise NotFoundError(f"no member of staff `{email}`", "write their address as in `licet staff list`")
+        raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
     return found[0], frozenset(found[1]) | sessions.session_roles(tx, found[0])
