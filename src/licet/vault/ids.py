@@ -31,6 +31,7 @@ class Prefix(StrEnum):
     export = "exp"
     event = "evt"
     request = "req"
+    proposal = "prop"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:

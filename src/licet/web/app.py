@@ -36,6 +36,7 @@ from licet.web.api import (
     notice,
     office,
     otlp,
+    policy,
     preview,
     problems,
     projects,
@@ -69,6 +70,7 @@ API = [
     *events.ROUTES,
     *erasures.ROUTES,
     *documents.ROUTES,
+    *policy.ROUTES,
 ]
 
 
