@@ -198,7 +198,7 @@ STATEMENT = " UNION ALL ".join(
     f"SELECT %s AS invariant, broken.it FROM ({found}) AS broken(it)" for found in INVARIANTS.values()
 )
 TOOK_BACK = {
-    "plan_set": "plan", "age_found": "age", "closed": "closed", "choice": "refused", "deleted": "deleted",
+    "plan_set": "plan", "age_found": "age", "region_set": "region", "closed": "closed", "choice": "refused", "deleted": "deleted",
     "narrowed": "narrowed", "project_kept_out": "project_kept_out", "unflagged": "unflagged",
     "feedback_taken_back": "feedback_taken_back",
 }  # fmt: skip

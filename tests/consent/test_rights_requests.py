@@ -28,9 +28,9 @@ from licet.keys.material import request_place, unseal
 from licet.policy.state import GrantStanding
 from licet.proof import documents
 from licet.store.connect import Pool, transaction
-from licet.vault import account_view
+from licet.vault import account_view, verbs
 from licet.vault import commands as do
-from licet.vault.account_region import SetRegion
+from licet.vault.commands import SetRegion
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.requests import VerbRequest, Write, WriteBatch
 
@@ -71,7 +71,7 @@ def send(house: House, name: str, kind: str, words: str = "", via: ReceivedVia =
 
 
 def lives_in(house: House, name: str, region: str | None) -> None:
-    ask(house, SetRegion(account=house.accounts[name], at=house.now, region=region))
+    verbs.tell(house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)])
 
 
 def act(house: House, request: str, what: str, reason: str = "", words: str = "We looked into it.") -> SeenRequest:

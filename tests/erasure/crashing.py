@@ -308,7 +308,7 @@ def check_restrictions(pool: Pool, journal: Journal) -> None:
 
 
 TOOK_BACK = {
-    "plan_set": "plan", "age_found": "age", "closed": "closed", "choice": "refused", "deleted": "deleted",
+    "plan_set": "plan", "age_found": "age", "region_set": "region", "closed": "closed", "choice": "refused", "deleted": "deleted",
     "narrowed": "narrowed", "project_kept_out": "project_kept_out", "unflagged": "unflagged",
 }  # fmt: skip
 

@@ -54,7 +54,43 @@ def history(
     draw = Random(seed)
     documents = _documents(draw if versions is None else Random(versions), chain)
     events = _Story(draw, documents).events(draw.randint(length // 2, length))
-    return History(seed, documents, events, _moments(draw, events, documents, moments))
+    asked = _moments(draw, events, documents, moments)
+    if Random(f"regions {seed if versions is None else versions}").random() < 0.4:
+        _differ_by_region(Random(f"versions {seed if versions is None else versions}"), documents)
+        events = _told_regions(Random(f"people {seed}"), events)
+    return History(seed, documents, events, asked)
+
+
+# Regions, drawn apart from the rest: the other histories stay what they were
+
+
+NAMED_REGIONS = ("DE", "US", "US-CA")
+REGIONS = (None, None, "DE", "DE-BY", "US", "US-CA", "US-NY", "FR")
+
+
+def _differ_by_region(draw: Random, documents: list[dict[str, Any]]) -> None:
+    """Most versions have an age of their own for some regions; often the one before had it as well."""
+    before: dict[str, Any] = {}
+    for document in sorted(documents, key=lambda one: datetime.fromisoformat(one["effective"])):
+        names = [name for name in NAMED_REGIONS if draw.random() < 0.5]
+        drawn = {name: {"min_age": draw.choice((None, 13, 16, 18, 21))} for name in names}
+        said = draw.choice((drawn, drawn, before or drawn, {}))
+        if said:
+            document["regions"] = said
+        before = said
+
+
+def _told_regions(draw: Random, events: list[ev.Event]) -> list[ev.Event]:
+    """The host tells regions at some opening, and now and then another one."""
+    told: list[ev.Event] = []
+    for event in events:
+        if isinstance(event, ev.OpenAccountEvent):
+            told += [event, ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS))]
+            continue
+        told.append(event)
+        if draw.random() < 0.06:
+            told.append(ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS)))
+    return told
 
 
 # The versions

@@ -128,6 +128,7 @@ class Account:
     opened: datetime
     plan: str
     age: int | None
+    region: str | None = None
     closed: bool = False
     grants: list[Grant] = field(default_factory=list)  # every one ever given
     acts: list[Act] = field(default_factory=list)
@@ -221,7 +222,7 @@ class Past:
             version = self.versions[coming.pop(0)]
             self.at = effective(version)
             for account in self.accounts.values():
-                if account.plan not in version["scope"]["plans"] or refuses_age(version, account.age):
+                if account.plan not in version["scope"]["plans"] or refuses_age(version, account.age, account.region):
                     self.lapse(account, account.in_force())
                 else:
                     self.lapse(account, [grant for grant in account.in_force() if grant.question not in asks(version)])
@@ -272,6 +273,9 @@ class Past:
                     self.lapse(account, account.in_force())
             case ev.SetAgeEvent():
                 self.set_age(account, event.age)
+            case ev.SetRegionEvent():
+                account.region = event.region
+                self.set_age(account, account.age)
             case ev.CloseAccountEvent():
                 self.close(account)
             case ev.ChooseEvent():
@@ -296,7 +300,7 @@ class Past:
 
     def set_age(self, account: Account, age: int | None) -> None:
         account.age = age
-        if refuses_age(self.version(), age):
+        if refuses_age(self.version(), age, account.region):
             self.lapse(account, account.in_force())
 
     def lapse(self, account: Account, grants: list[Grant]) -> None:
@@ -349,7 +353,9 @@ class Past:
         self.end(account, [grant for grant in of if (grant.kind, grant.name) not in kept])
 
     def takes_no_yes(self, account: Account) -> bool:
-        return account.plan not in self.version()["scope"]["plans"] or refuses_age(self.version(), account.age)
+        return account.plan not in self.version()["scope"]["plans"] or refuses_age(
+            self.version(), account.age, account.region
+        )
 
     def allow(self, account: Account, question: str) -> None:  # 4
         if self.takes_no_yes(account):
@@ -428,7 +434,11 @@ class Past:
     def would_be_given(self, account: Account, conversation: Conversation, question: str) -> Given | None:
         """The grant that a user's in-scope turn of this conversation taken now is given for the question."""
         grant = account.grant_for(question, conversation)
-        if grant is None or self.stale(account, conversation, question) or refuses_age(self.version(), account.age):
+        if (
+            grant is None
+            or self.stale(account, conversation, question)
+            or refuses_age(self.version(), account.age, account.region)
+        ):
             return None
         return None if conversation.incognito or conversation.kept_out else (grant.number, conversation.narrowed)
 
@@ -539,7 +549,7 @@ class Past:
         judged = {"turn": [turn], "conversation": conversation.turns}
         if any(not self.in_scope(one) for reach in reaches for one in judged[reach]):
             yield "out_of_scope"
-        if any(refuses_age(version, account.age) for version in versions):
+        if any(refuses_age(version, account.age, account.region) for version in versions):
             yield "age"
         if flags and purpose == "safety_classifiers" and turn.safety_until is not None and self.at < turn.safety_until:
             yield "flagged"
@@ -590,7 +600,7 @@ class Past:
             yield "closed"
         if conversation.deleted:
             yield "deleted"
-        if any(refuses_age(version, account.age) for version in versions):
+        if any(refuses_age(version, account.age, account.region) for version in versions):
             yield "age"
         if conversation.incognito:
             yield "incognito"
@@ -616,7 +626,7 @@ class Past:
         newest, version = self.newest_material(), self.version()
         if account.closed:
             return "closed"
-        too_young = version["min_age"] is not None and account.age is not None and account.age < version["min_age"]
+        too_young = account.age is not None and refuses_age(version, account.age, account.region)
         if newest is None or account.plan not in version["scope"]["plans"] or too_young:
             return "not_asked"
         if all(self.is_answered(account, question) for question in asks(version)):
@@ -646,8 +656,20 @@ def day_is_over(day: date | str | None, at: datetime) -> bool:
     return day is not None and at >= instant(day) + timedelta(days=1)
 
 
-def refuses_age(version: Version, age: int | None) -> bool:
-    return version["min_age"] is not None and (age is None or age < version["min_age"])
+def refuses_age(version: Version, age: int | None, region: str | None) -> bool:
+    least = least_age(version, region)
+    return least is not None and (age is None or age < least)
+
+
+def least_age(version: Version, region: str | None) -> int | None:
+    """That of the part of a country, else of the country, else the version's; without a region the strictest of all."""
+    by_region = {name: said["min_age"] for name, said in version.get("regions", {}).items() if "min_age" in said}
+    if region is None:
+        return max([age for age in [version["min_age"], *by_region.values()] if age is not None], default=None)
+    for name in [region, region.split("-")[0]]:
+        if name in by_region:
+            return by_region[name]
+    return version["min_age"]
 
 
 def listed(version: Version, plan: str, surface: str) -> bool:

@@ -34,6 +34,10 @@ def keep(**keys: Any) -> Policy:
     return changed(keep=keys)
 
 
+def in_regions(**regions: Any) -> Policy:
+    return changed(regions=regions)
+
+
 ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (changed(), changed(policy="b"), (PolicyChange("policy", "article-2025", "b", O),)),
     (changed(), changed(version="b"), (PolicyChange("version", "2025-08-28", "b", O),)),
@@ -99,6 +103,22 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (changed(min_age=18), changed(), (PolicyChange("min_age", 18, None, W),)),
     (changed(), changed(min_age=18), (PolicyChange("min_age", None, 18, N),)),
     (changed(min_age=16), changed(min_age=18), (PolicyChange("min_age", 16, 18, N),)),
+    (changed(), in_regions(DE={"min_age": 16}), (PolicyChange("regions.DE.min_age", None, 16, N),)),
+    (in_regions(DE={"min_age": 16}), in_regions(DE={"min_age": 14}), (PolicyChange("regions.DE.min_age", 16, 14, W),)),
+    (in_regions(DE={"min_age": 16}), changed(), (PolicyChange("regions.DE.min_age", 16, None, W),)),
+    (
+        in_regions(US={"min_age": 13}),
+        in_regions(US={"min_age": 13}, **{"US-CA": {"min_age": 16}}),
+        (PolicyChange("regions.US-CA.min_age", 13, 16, N),),
+    ),
+    (
+        changed(),
+        in_regions(CA={"languages": ["en", "fr"], "authority": "the OPC"}),
+        (
+            PolicyChange("regions.CA.languages", (), ("en", "fr"), O),
+            PolicyChange("regions.CA.authority", None, "the OPC", O),
+        ),
+    ),
     (keep(), keep(opted_in="P6Y"), (PolicyChange("keep.opted_in", "P5Y", "P6Y", W),)),
     (keep(), keep(opted_in="P59M"), (PolicyChange("keep.opted_in", "P5Y", "P59M", N),)),
     (keep(), keep(opted_in="P60M"), (PolicyChange("keep.opted_in", "P5Y", "P60M", O),)),

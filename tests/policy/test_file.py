@@ -256,6 +256,22 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
         ("min_age: null", "min_age: 17.5", 21, "min_age", "`17.5` is not an age", AGE),
         ("min_age: null", "min_age: !odd 3", 21, "min_age", "has the tag `!odd`", "without a tag"),
         ("min_age: null", "min_age: !!timestamp 3", 21, "min_age", "has the tag", "without a tag"),
+        *[
+            ("recipients: []", f"recipients: []\nregions: {written}", 23, key, told, mend)
+            for written, key, told, mend in (
+                ("{XX: {min_age: 16}}", "regions.XX", "`XX` is no code of ISO 3166", "DE, or a part of one as US-CA"),
+                ("{de: {min_age: 16}}", "regions.de", "`de` is no code of ISO 3166", "DE, or a part of one as US-CA"),
+                ("{DE-BAVARIA: {min_age: 16}}", "regions.DE-BAVARIA", "is no code of ISO 3166", "write a country"),
+                ("{DE: {min_age: 0}}", "regions.DE.min_age", "`0` is not an age", AGE),
+                ("{DE: {age: 16}}", "regions.DE.age", "is not a key", "keys here are min_age, languages, authority"),
+                ("{DE: {}}", "regions.DE", "says nothing", "give one of min_age"),
+                ("{DE: 16}", "regions.DE", "is not a mapping", "key: value"),
+                ("{DE: {languages: [Deutsch]}}", "regions.DE.languages", "`Deutsch` is not a language tag", "pt-BR"),
+                ("{DE: {authority: 5}}", "regions.DE.authority", "`5` is not text", "quotes"),
+                ("[DE]", "regions", "is not a mapping of regions", "DE: {min_age: 16}"),
+                ("{}", "regions", "is not a mapping of regions", "DE: {min_age: 16}"),
+            )
+        ],
         ("recipients: []", "recipients: acme", 22, "recipients", "`acme` is not a list of names", LIST),
         ("recipients: []", "recipients: &a [*a]", 22, "recipients", "uses an alias", "write the value out"),
         ("recipients: []", "third_parties: [acme]", 22, "third_parties", "is not a key of a policy", "keys here are"),

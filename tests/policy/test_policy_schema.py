@@ -31,10 +31,11 @@ def as_an_editor_reads_it(text: str) -> Any:
 
 VALIDATOR = Draft202012Validator(json.loads(schema_text()), format_checker=Draft202012Validator.FORMAT_CHECKER)
 # What no schema can see: one key given twice, an alias, a tag, text that YAML 1.1 alone takes for a day, an order of days,
-# a name given to two questions, a purpose of two.
+# a name given to two questions, a purpose of two, which codes are
+# assigned.
 BEYOND_A_SCHEMA = (
     "is given twice", "uses an alias", "has the tag", "`2025-08-28` is not text", "is before `effective`",
-    "holds a key that is not a name", "the question `training`", "has the purpose",
+    "holds a key that is not a name", "the question `training`", "has the purpose", "`XX` is no code",
 )  # fmt: skip
 (MISTAKES,) = (
     mark.args[1] for mark in test_file.test_a_mistake_is_told_with_its_file_line_key_and_mend.pytestmark

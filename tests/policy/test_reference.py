@@ -30,7 +30,7 @@ from .reference import Reference
 
 HISTORIES = int(os.environ.get("TESTS_HISTORIES") or share(3_000))
 SEED = int(os.environ.get("TESTS_SEED") or seeds(3_000).start)
-CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
+CASES = [Path(__file__).parent.parent / "spec" / name for name in ("cases.yaml", "regions.yaml")]
 SHARE_MIN = 0.002 if HISTORIES >= 3_000 else 0.001  # of all answers: at least this part carries each reason
 
 Question = tuple[str, str, str]
@@ -169,7 +169,9 @@ def document(policy: str | dict[str, Any]) -> dict[str, Any]:
     return laid_over(document(policy["extends"]), {k: v for k, v in policy.items() if k != "extends"})
 
 
-@pytest.mark.parametrize("case", yaml.safe_load(CASES.read_text("utf-8")), ids=lambda case: case["case"])
+@pytest.mark.parametrize(
+    "case", [case for path in CASES for case in yaml.safe_load(path.read_text("utf-8"))], ids=lambda case: case["case"]
+)
 def test_the_reference_answers_the_worked_cases(case: dict[str, Any]) -> None:
     policies = case["policy"] if isinstance(case["policy"], list) else [case["policy"]]
     events = [msgspec.convert({**event, "at": instant(event["at"])}, ev.Event) for event in case["events"]]

@@ -306,7 +306,7 @@ def test_a_person_never_raises_the_age_that_the_host_knows() -> None:
                     ):  # one that fills an unknown age lets a flag count again, which is no grant
                         assert adds_nothing(usable(other, at), usable(world, at))
                     assert set(permitted(other, at)) <= set(permitted(world, at))
-                    if state.age is not None and refuses(state.age):
+                    if state.age is not None and refuses(state.age, state.region):
                         speak(other, at)
                         assert told.grants == ()
                         assert not any(
@@ -625,7 +625,7 @@ def test_an_account_keeps_no_grant_that_the_terms_in_force_do_not_allow() -> Non
             version = world.policies.in_force(event.at)
             for account in world.accounts.values():
                 allowed = account.closed_at is None and account.plan in version.plans
-                assert not account.grants or (allowed and not version.refuses_age(account.age))
+                assert not account.grants or (allowed and not version.refuses_age(account.age, account.region))
                 assert len({(grant.question, grant.scope) for grant in account.grants}) == len(account.grants)
                 for grant in account.grants:
                     assert grant.question in version.asks

@@ -44,7 +44,7 @@ from .test_reference import document
 
 HISTORIES = int(os.environ.get("TESTS_VERIFIER_HISTORIES") or share(600))
 SEED = int(os.environ.get("TESTS_SEED") or seeds(600).start)
-CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
+CASES = [Path(__file__).parent.parent / "spec" / name for name in ("cases.yaml", "regions.yaml")]
 SAFETY = "safety_classifiers"
 # No leaf tells an age: a flagged turn of somebody who is too young is beyond a stranger.
 UNTOLD = {DecisionReason.age}
@@ -374,7 +374,9 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
     assert reasons["seen through"] > 3 * reasons["beyond"], reasons
 
 
-@pytest.mark.parametrize("case", yaml.safe_load(CASES.read_text("utf-8")), ids=lambda case: case["case"])
+@pytest.mark.parametrize(
+    "case", [case for path in CASES for case in yaml.safe_load(path.read_text("utf-8"))], ids=lambda case: case["case"]
+)
 def test_the_verifier_answers_the_worked_cases(case: dict[str, Any]) -> None:
     policies = case["policy"] if isinstance(case["policy"], list) else [case["policy"]]
     versions = Policies(read(document(policy)) for policy in policies)

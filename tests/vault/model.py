@@ -186,6 +186,8 @@ class Pair:
                 return do.SetPlan(account=account, at=event.at, plan=event.plan)
             case ev.SetAgeEvent():
                 return do.SetAge(account=account, at=event.at, age=event.age)
+            case ev.SetRegionEvent():
+                return do.SetRegion(account=account, at=event.at, region=event.region)
             case ev.CloseAccountEvent():
                 return do.CloseAccount(account=account, at=event.at)
             case ev.ChooseEvent():

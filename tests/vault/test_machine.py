@@ -99,6 +99,10 @@ class Machine(RuleBasedStateMachine):
     def set_age(self, name: str, age: int | None) -> None:
         self.pair.apply(ev.SetAgeEvent(at=self.at, account=name, age=age))
 
+    @rule(name=names, region=st.sampled_from((None, "DE", "US-CA", "FR")))
+    def set_region(self, name: str, region: str | None) -> None:
+        self.pair.apply(ev.SetRegionEvent(at=self.at, account=name, region=region))
+
     @precondition(lambda self: self.count > 12)
     @rule(name=names)
     def close_account(self, name: str) -> None:

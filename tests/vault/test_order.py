@@ -261,6 +261,7 @@ ENDING = {
     "keep a project out": lambda said: do.KeepProjectOut(account=said.account, at=BEGIN, host_project=hashed("project")),
     "plan": lambda said: do.SetPlan(account=said.account, at=BEGIN, plan="work"),
     "set age": lambda said: do.SetAge(account=said.account, at=BEGIN, age=None),
+    "set region": lambda said: do.SetRegion(account=said.account, at=BEGIN, region="DE"),
     "close": lambda said: do.CloseAccount(account=said.account, at=BEGIN),
     "delete": lambda said: do.Delete(account=said.account, at=BEGIN, conversation=said.conversation),
     "narrow": lambda said: do.Narrow(account=said.account, at=BEGIN, conversation=said.conversation),

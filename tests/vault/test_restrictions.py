@@ -267,6 +267,7 @@ def take_back_everything(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
     house.account(do.SetPlan, "ana", plan="max")
     house.account(do.SetAge, "ana", age=17)
+    house.account(do.SetRegion, "ana", region="US-CA")
     house.choose("ana", False)
     house.account(do.CloseAccount, "ana")
 
@@ -274,7 +275,7 @@ def take_back_everything(house: House) -> None:
 def test_every_restriction_is_kept_and_nothing_that_permits(house: House) -> None:
     take_back_everything(house)
     assert [record.kind.value for record in journal_of(house).records()] == [
-        "narrowed", "unflagged", "held", "unheld", "deleted", "plan", "age", "refused", "closed",
+        "narrowed", "unflagged", "held", "unheld", "deleted", "plan", "age", "region", "refused", "closed",
     ]  # fmt: skip
 
 
@@ -300,6 +301,7 @@ def test_a_record_says_the_command_again(house: House) -> None:
         do.Delete(account=ana, at=at, conversation=chat),
         do.SetPlan(account=ana, at=at, plan="max"),
         do.SetAge(account=ana, at=at, age=17),
+        do.SetRegion(account=ana, at=at, region="US-CA"),
         do.Choose(account=ana, at=at, allow=False, via="restore"),
         do.CloseAccount(account=ana, at=at),
     ]

@@ -17,7 +17,11 @@ from licet.store.connect import Transaction
 
 from .model import Pair, insert_versions, savepoints, sound
 
-CASES = yaml.load((Path(__file__).parent.parent / "spec" / "cases.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+SPEC = Path(__file__).parent.parent / "spec"
+CASES = [
+    case for name in ("cases.yaml", "regions.yaml")
+    for case in yaml.load((SPEC / name).read_bytes(), Loader=yaml.CSafeLoader)
+]  # fmt: skip
 ASKED = ("turn", "conversation", "account", "feedback")
 UNKNOWN: dict[str, dict[str, object]] = {
     "turn": {"use": False, "because": "unknown", "until": None},

@@ -64,6 +64,8 @@ class Host:
                 self.ask(client.set_plan(account, event.plan))
             case ev.SetAgeEvent():
                 self.ask(client.set_age(account, event.age))
+            case ev.SetRegionEvent():
+                self.ask(client.set_region(account, event.region))
             case ev.CloseAccountEvent():
                 self.ask(client.close_account(account))
             case ev.ChooseEvent():

@@ -87,6 +87,10 @@ BODIES: dict[str, Any] = {
     "DELETE /v1/conversations/{conversation:str}": None,
     "DELETE /v1/accounts/{account:str}/feedback/{feedback_id:str}": None,
     "POST /v1/documents": {"kind": "ropa"},
+    "POST /v1/policy/proposals": {"text": "version: 1"},
+    "POST /v1/policy/proposals/{proposal:str}/plan": None,
+    "POST /v1/policy/proposals/{proposal:str}/withdraw": {"reason": "the dates are wrong"},
+    "POST /v1/policy/proposals/{proposal:str}/apply": {"reason": "approved", "plan_sha256": "0" * 64},
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
@@ -104,6 +108,7 @@ READS = (
     "/v1/releases", "/v1/releases/{release:str}", "/v1/releases/{release:str}/against/{other:str}",
     "/v1/releases/{release:str}/review",
     "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/inbox.csv", "/v1/inbox/{item:str}", "/v1/sweep",
+    "/v1/policy/proposals", "/v1/policy/proposals/{proposal:str}",
     "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
     "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
@@ -139,6 +144,10 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/releases/{release:str}/finding": {"row": "1", "finding": "nothing"},
     "POST /console/releases/{release:str}/sign": {},
     "POST /console/documents": {"kind": "ropa"},
+    "POST /console/policy/proposals": {"text": "version: 1"},
+    "POST /console/policy/proposals/{proposal:str}/plan": {},
+    "POST /console/policy/proposals/{proposal:str}/withdraw": {"reason": "the dates are wrong"},
+    "POST /console/policy/proposals/{proposal:str}/apply": {"reason": "approved", "plan": "0"},
     "POST /console/access/keys": {"name": "assistant", "scope": "gate:read"},
     "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes", "reason": "it lay in a log"},
     "POST /console/access/keys/{name:str}/limit": {
@@ -166,6 +175,7 @@ CONSOLE = (
     "/console/access", "/console/access/keys/{name:str}", "/console/models", "/console/releases/{release:str}",
     "/console/releases/{release:str}/against/{other:str}",
     "/console/documents", "/console/documents/{sha256:str}/{form:str}",
+    "/console/policy/versions/{number:int}", "/console/policy/proposals/{proposal:str}",
     "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
     "/console/keys", "/console/backups", "/console/orders", "/console/recipients", "/console/recipients/{recipient:str}",
     "/console/notices", "/console/notices/{notice_id:str}", "/console/webhooks", "/console/webhooks/{endpoint:str}",
@@ -275,6 +285,8 @@ class Cell:
             .replace("{model:str}", f"model_{UNKNOWN}")
             .replace("{name:str}", self.key)
             .replace("{staff:str}", f"staff_{self.staff}" if path.startswith("/v1") else self.staff)
+            .replace("{proposal:str}", f"prop_{UNKNOWN}")
+            .replace("{number:int}", "0")
         )
 
 

@@ -71,6 +71,7 @@ def account_text(seen: answers.AccountSeen) -> str:
     lines = [
         f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
         f"gate      {seen.gate.value}",
+        f"region    {seen.region or 'unknown'}: the values are {seen.region_values}",
         *(f"question  {_question(stood)}" for stood in seen.questions),
         f"holds     {seen.conversations:,} conversations",
         *(f"newest    {conversation}" for conversation in seen.newest),

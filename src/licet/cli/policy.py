@@ -10,6 +10,7 @@ import msgspec
 
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
+from licet.errors import UsageError
 from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
@@ -17,6 +18,7 @@ from licet.policy.period import written
 
 if TYPE_CHECKING:
     from licet.service.policy_changes import PlannedPolicy
+    from licet.service.policy_proposals import ProposalDetail
 
 
 @click.group(cls=CommandGroup)
@@ -123,6 +125,7 @@ def plan_text(planned: PlannedPolicy) -> str:
     lines.append(f"  - {plan.nearer:,} segments will be erased sooner")
     lines.append(f"  ~ with --shorten-stored, {plan.shortened_on_request:,} stored segments come to the new periods")
     lines += [f"  ~ the pages have no words for `{name}`, and say its name" for name in planned.unworded]
+    lines += [f"  ! {finding}" for finding in planned.findings]
     lines += ["", "sealed bytes kept if nobody says anything more"]
     for horizon, before in plan.kept_before.items():
         lines.append(f"    {horizon:<8} {before:>14,} -> {plan.kept_after[horizon]:,}")
@@ -130,8 +133,86 @@ def plan_text(planned: PlannedPolicy) -> str:
     return "\n".join(lines)
 
 
-@policy.command("apply")
+@policy.command("propose")
 @click.argument("file", type=click.Path(path_type=Path))
+@by_option("proposes")
+@answer_options
+def policy_propose(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Stores a policy file as a proposal and draws its plan. Another person applies it. Proposed again while it is open,
+    the same file is the same proposal.
+
+    \b
+    Example:  licet policy propose policy-2026.yaml --by ada
+    """
+    from licet.service import policy_proposals
+
+    checked = load(file)
+    with opened(data, at) as here:
+        seen = policy_proposals.propose(here, file.read_bytes(), by=by or user())
+        show(seen, as_json, lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}")
+
+
+@policy.command("proposals")
+@click.argument("proposal", required=False)
+@click.option("--plan", "plans", is_flag=True, help="Draw its plan again, on the accounts as they are now.")
+@click.option("--withdraw", is_flag=True, help="End it without applying it.")
+@click.option("--reason", default="", help="Why it is withdrawn.")
+@by_option("acts")
+@answer_options
+def policy_proposals_command(
+    proposal: str | None, plans: bool, withdraw: bool, reason: str, by: str | None, data: Path | None, at: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Lists the proposals, or shows one with its diff and its plan.
+
+    \b
+    Example:  licet policy proposals
+              licet policy proposals prop_0199107f2c0078e7a6e4da4810be10b0 --plan
+              licet policy proposals prop_0199107f2c0078e7a6e4da4810be10b0 --withdraw --reason "the dates are wrong"
+    """
+    from licet.service import policy_proposals
+
+    if proposal is None and (plans or withdraw):
+        raise UsageError("which proposal?", "name one of `licet policy proposals`")
+    with opened(data, at) as here:
+        if proposal is None:
+            found = policy_proposals.listed(here)
+            lines = [f"{one.id}  {one.state.value:<9}  version {one.version}, by {one.proposed_by}" for one in found]
+            show({"items": found}, as_json, lambda: "\n".join(lines) or "no proposals")
+            return
+        if withdraw:
+            ended = policy_proposals.withdraw(here, proposal, by=by or user(), reason=reason)
+            show(ended, as_json, lambda: f"{ended.id} is withdrawn")
+            return
+        if plans:
+            policy_proposals.plan(here, proposal, by=by or user(), bounded=False)
+        seen = policy_proposals.show(here, proposal)
+        show(seen, as_json, lambda: proposal_text(seen))
+
+
+def proposal_text(seen: ProposalDetail) -> str:
+    """A proposal with its diff and the numbers of its plan, as text."""
+    from licet.vault.policy_plan import counts_of
+
+    one = seen.proposal
+    lines = [f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}", seen.direction]
+    lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes]
+    lines += [f"  ! {finding}" for finding in seen.findings]
+    if seen.refusal:
+        lines.append(f"it cannot be applied any more: {seen.refusal}")
+    if seen.plan is None:
+        lines.append("it has no plan against the version in force: `licet policy proposals ID --plan` draws one")
+    else:
+        lines += [f"  ~ {count:,} {name}" for name, count in counts_of(seen.plan).items() if count]
+        lines.append(f"plan {seen.plan_sha256}")
+    return "\n".join(lines)
+
+
+@policy.command("apply")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--proposal", help="Apply a proposal of somebody else instead of a file: its id.")
+@click.option("--plan", "plan_sha256", default="", help="With --proposal: the plan that you read, as it names itself.")
+@click.option("--reason", default="", help="With --proposal: why it is applied.")
 @by_option("applies it")
 @click.option(
     "--shorten-stored", is_flag=True,
@@ -139,8 +220,9 @@ def plan_text(planned: PlannedPolicy) -> str:
 )  # fmt: skip
 @answer_options
 def policy_apply(
-    file: Path, by: str | None, shorten_stored: bool, data: Path | None, at: str | None, as_json: bool
-) -> None:
+    file: Path | None, proposal: str | None, plan_sha256: str, reason: str, by: str | None, shorten_stored: bool,
+    data: Path | None, at: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet policy plan` is its
     dry run.
 
@@ -150,11 +232,19 @@ def policy_apply(
     \b
     Example:  licet policy plan policy-2026.yaml
               licet policy apply policy-2026.yaml --by "counsel"
+              licet policy apply --proposal prop_0199107f2c0078e7a6e4da4810be10b0 --plan SHA256 --by ben --reason "the board"
     """
-    from licet.service import policy_changes
+    from licet.service import policy_changes, policy_proposals
 
+    if (file is None) == (proposal is None) or (proposal is not None and shorten_stored):
+        raise UsageError("name a file, or a proposal with --proposal", "a proposal shortens no stored dates")
     with opened(data, at) as here:
-        applied = policy_changes.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
+        if file is not None:
+            applied = policy_changes.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
+        else:
+            applied = policy_proposals.apply(
+                here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
+            )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}"
         show(applied, as_json, lambda: f"{text}\nsha256 {applied.sha256}")

@@ -446,6 +446,7 @@ class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
     ends: datetime | None
     may_put_off: bool
     asks_age: bool
+    languages: tuple[str, ...]
     unanswered: tuple[str, ...]
     notice: dict[str, Any] | None
 

@@ -37,7 +37,7 @@ class ActKind(StrEnum):
 class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
     """``via`` and ``surface`` are where it was said, None where that is not known; ``policy`` the version in force then.
 
-    ``cause`` says by what a permission lapsed: `plan_set`, `age_found` or `policy`.
+    ``cause`` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
     """
 
     act: ActKind
@@ -110,7 +110,7 @@ def _lapse(tx: Transaction, policies: Policies, account: UUID, question: str, af
     """
     for at, before in account_journal.lapses_after(tx, account, after):
         number = policies.number(at)
-        if before in ("plan_set", "age_found"):
+        if before in ("plan_set", "age_found", "region_set"):
             return ConsentAct(act=ActKind.lapsed, at=at, policy=policies[number].version, cause=before)
         dropped = set(policies[number - 1].asks) - set(policies[number].asks) if number > 0 else set()
         if not dropped or question in dropped:

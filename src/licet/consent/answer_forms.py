@@ -156,7 +156,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             found.add(FormFault.choice)
         age = int(text) if text.isdecimal() and len(text) <= 3 else None
         wrong = text != "" and (age is None or age > AGE_MAX)
-        if asked.in_force.min_age is None or wrong:
+        if asked.min_age is None or wrong:
             age = None
         if asked.asks_age and (wrong or (any(answers.values()) and age is None)):
             found.add(FormFault.age)

@@ -19,8 +19,8 @@ import yaml
 
 from licet.errors import BrokenError, UsageError
 from licet.policy.period import parse_period
+from licet.policy.regions import REGION
 
-REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _BUSINESS = re.compile(r"(\d{1,3}) business days")
 _WORKDAYS = 5
 

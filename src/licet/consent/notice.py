@@ -199,7 +199,7 @@ def fits(source: str, policy: Policy) -> bool:
     front = _front(source)
     named = {key.partition(".")[2] for key in front if key.startswith("question.")}
     asks = named == set(policy.asks) if named else len(policy.asks) == 1 and "question" in front
-    return asks and ("age" in front) == (policy.min_age is not None)
+    return asks and ("age" in front) == (policy.min_ages.strictest is not None)
 
 
 def _asked(questions: Sequence[str]) -> str:
@@ -263,7 +263,7 @@ def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
 
 
 def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
-    keep = policy.keep
+    keep, lowest = policy.keep, policy.min_ages.lowest
     return {
         "version": policy.version,
         "effective": words.day(policy.effective),
@@ -273,7 +273,7 @@ def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
         "deleted": words.period(keep.deleted),
         "flagged": words.period(keep.flagged),
         "flag_score": words.period(keep.flag_score),
-        "min_age": str(policy.min_age) if policy.min_age is not None else None,
+        "min_age": str(lowest) if lowest is not None else None,  # what holds for everybody who reads it
     }
 
 
@@ -410,9 +410,9 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str], language
             f"is for `{text.policy}` `{text.version}`, not for `{policy.policy}` `{policy.version}`",
             "write `version: \"{version}\"` and the policy's name",
         )  # fmt: skip
-    if policy.min_age is not None and not text.age:
+    if policy.min_ages.strictest is not None and not text.age:
         raise InputError("is missing", "the policy has a minimum age, so the notice asks it", key="age")
-    if policy.min_age is None and text.age:
+    if policy.min_ages.strictest is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
     said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]

@@ -82,6 +82,16 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
         return showings.newest_of(self.answers)
 
     @property
+    def min_age(self) -> int | None:
+        """The minimum age in the account's region."""
+        return self.in_force.min_ages.of(self.state.region)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that must be offered in the account's region."""
+        return self.in_force.languages_of(self.state.region)
+
+    @property
     def allows_any(self) -> bool:
         """Whether a grant is in force for the account, or for anything below it."""
         return bool(self.state.grants)
@@ -124,7 +134,7 @@ def ask(
         notice=notices.find(tx, number, language, variant) if number is not None else None,
         may_put_off=answer is Gate.notice,
         ends=policies[number].notice_ends() if number is not None else None,
-        asks_age=now.min_age is not None and state.age is None,
+        asks_age=now.min_ages.of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
         unanswered=() if answer is Gate.open else unanswered(state, policies, at),
@@ -143,7 +153,7 @@ def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncove
         return Uncovered.terms
     if account.plan not in now.plans:
         return Uncovered.plan
-    return Uncovered.age if account.age is not None and now.refuses_age(account.age) else None
+    return Uncovered.age if account.age is not None and now.refuses_age(account.age, account.region) else None
 
 
 def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) -> Reason:

@@ -19,7 +19,8 @@ from licet.demo.scenes import OFFICER
 from licet.errors import LicetError
 from licet.policy.period import instant
 from licet.store.connect import transaction
-from licet.vault.account_region import SetRegion
+from licet.vault import verbs
+from licet.vault.commands import SetRegion
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation
 from licet.vault.requests import VerbRequest, Write, WriteBatch
@@ -110,7 +111,7 @@ class TownRequests:
                     self._done.add((number, place))
 
     def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
-        self._ask(SetRegion(account=account, at=now, region=asked.region or None))
+        verbs.tell(self._here, [SetRegion(account=account, at=now, region=asked.region or None)])
         row = self._ask(SendRequest(
             account=account, at=now, keyring=self._here.keyring, kind=asked.kind, words=asked.words, via=asked.via,
         ))  # fmt: skip

@@ -1,9 +1,9 @@
 """The restriction journal: withdrawals, deletions and other restrictions, stored outside the database and its backups.
 
 Promise: every acknowledged restriction is in this journal, fsynced. Restrictions are a deletion, a refusal or
-withdrawal, keeping out, a closure, a plan or age finding, the overturning of a flag, a hold or its end, taking feedback
-back, and the revocation of a key. A database that is restored from a backup stays behind the fence until they have been
-applied to it again.
+withdrawal, keeping out, a closure, a plan, age or region that was set, the overturning of a flag, a hold or its end,
+taking feedback back, and the revocation of a key. A database that is restored from a backup stays behind the fence until
+they have been applied to it again.
 
 The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two leaves
 a restriction that was acknowledged to nobody and that only a restore could lose; the next opening finds it in the
@@ -59,6 +59,7 @@ class RestrictionKind(StrEnum):
 
     plan = "plan"
     age = "age"
+    region = "region"
     refused = "refused"
     closed = "closed"
     deleted = "deleted"
@@ -96,6 +97,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     feedback: UUID | None = None
     plan: str = ""
     age: int | None = None
+    region: str | None = None
     matter: bytes = b""
     erasure: UUID | None = None
     document: str = ""

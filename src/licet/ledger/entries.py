@@ -60,6 +60,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.account_opened: frozenset(),
     EntryKind.plan_set: frozenset(),
     EntryKind.age_found: frozenset(),
+    EntryKind.region_set: frozenset(),
     EntryKind.choice: frozenset({"allow", "effect", "version"}) | _FOR,
     EntryKind.grant_begun: frozenset({"grant", "version"}) | _FOR,
     EntryKind.grant_affirmed: frozenset({"grant", "version"}) | _FOR,

@@ -33,6 +33,7 @@ class EntryKind(StrEnum):
     account_opened = "account_opened"
     plan_set = "plan_set"
     age_found = "age_found"
+    region_set = "region_set"
     choice = "choice"
     grant_begun = "grant_begun"
     grant_affirmed = "grant_affirmed"

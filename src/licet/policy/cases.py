@@ -7,6 +7,7 @@ before its moment. A difference states what was expected and what the rule answe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,20 @@ _KEYS = ("case", "why", "policy", "events", "expect")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """``case`` and ``subject`` name the place; ``key`` differs."""
+    """``case`` and ``subject`` name the place; ``key`` differs. ``values`` says which region's values held, if any does."""
 
     case: str
     subject: str
     key: str
     expected: object
     actual: object
+    values: str = ""
 
     def __str__(self) -> str:
+        told = f" ({self.values})" if self.values else ""
         return (
             f"{self.case}: {self.subject}: {self.key}: expected `{_shown(self.expected)}`, "
-            f"actual `{_shown(self.actual)}`"
+            f"actual `{_shown(self.actual)}`{told}"
         )
 
 
@@ -140,7 +143,21 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
     subject += f" at {written(expected['at'])}"
     for key in ASKED[asked]:
         if key in expected and expected[key] != actual[key]:
-            yield Difference(case="", subject=subject, key=key, expected=expected[key], actual=actual[key])
+            values = _values(world, asked, expected[asked], expected["at"])
+            yield Difference(
+                case="", subject=subject, key=key, expected=expected[key], actual=actual[key], values=values
+            )
+
+
+def _values(world: World, asked: str, name: str, at: datetime) -> str:
+    """Which region's values of the version in force hold for the account; empty where the version has none."""
+    owned = world.turns.get(name) if asked == "turn" else world.feedback.get(name) if asked == "feedback" else None
+    conversation = world.conversations.get(owned[0] if owned else name)
+    account = world.accounts.get(name if asked == "account" else conversation.account if conversation else "")
+    version = world.policies.in_force(at)
+    if account is None or not version.regions:
+        return ""
+    return f"region {account.region or 'unknown'}: the values are {version.values_of(account.region)}"
 
 
 def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, Any]:

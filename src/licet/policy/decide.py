@@ -160,7 +160,7 @@ def _rows_1_to_4(
             mark = other.stamp
             if not policies.terms(mark.version, number).in_scope(mark.plan, mark.surface):
                 return DecisionReason.out_of_scope
-    if terms.refuses_age(account.age):
+    if terms.refuses_age(account.age, account.region):
         return DecisionReason.age
     return None
 
@@ -223,7 +223,7 @@ def _feedback_row(
         return DecisionReason.closed
     if conversation.deleted_at is not None:
         return DecisionReason.deleted
-    if terms.refuses_age(account.age):
+    if terms.refuses_age(account.age, account.region):
         return DecisionReason.age
     if conversation.incognito:
         return DecisionReason.incognito
@@ -258,7 +258,7 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
         return Gate.closed
     newest = policies.newest_material(at)
     now = policies.in_force(at)
-    minor = now.min_age is not None and account.age is not None and account.age < now.min_age
+    minor = account.age is not None and now.refuses_age(account.age, account.region)
     if newest is None or account.plan not in now.plans or minor:
         return Gate.not_asked
     if not unanswered(account, policies, at):

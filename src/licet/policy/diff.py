@@ -2,9 +2,9 @@
 
 A change *widens* if more may be used, by more, for longer: an additional question, an additional purpose under a
 question (also one moved there from another), an additional plan, surface, origin or recipient, a longer period, a lower
-or dropped `min_age`, `reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains one name and loses
-another is two changes under one key, so that a loss cannot hide a gain. A version that widens anything, or drops a
-question, must be `material`.
+or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains
+one name and loses another is two changes under one key, so that a loss cannot hide a gain. A version that widens
+anything, or drops a question, must be `material`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_lists("origins", old.origins, new.origins),
         *_one("min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))),
         *_lists("recipients", old.recipients, new.recipients),
+        *_regions(old, new),
     ]
     return PolicyDiff(tuple(changes))
 
@@ -144,6 +145,23 @@ def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
     if old.may_exceed(new):
         found.append(PolicyChange(key, str(old), str(new), Direction.narrows))
     return found or _one(key, str(old), str(new), Direction.neither)
+
+
+def _regions(old: Policy, new: Policy) -> list[PolicyChange]:
+    """Each region that either names, by what holds there: a value that goes is replaced by its country's or the version's."""
+    before, after = old.min_ages, new.min_ages
+    changes = []
+    for region in sorted({one.region for one in (*old.regions, *new.regions)}):
+        is_named = region in before.by_region or region in after.by_region
+        ages = (before.of(region), after.of(region))
+        direction = _longer((ages[1] or 0) < (ages[0] or 0))
+        changes += _one(f"regions.{region}.min_age", *ages, direction) if is_named else []
+        for key, was, becomes in (
+            ("languages", old.languages_of(region), new.languages_of(region)),
+            ("authority", old.authority_of(region), new.authority_of(region)),
+        ):
+            changes += _one(f"regions.{region}.{key}", was, becomes, Direction.neither)
+    return changes
 
 
 def _longer(more: bool) -> Direction:

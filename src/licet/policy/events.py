@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from licet.policy.regions import REGION
 from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, GrantScope, ScopeKind, Share, TurnRole
 
 
@@ -52,6 +53,14 @@ class SetPlanEvent(_Event, frozen=True, kw_only=True, tag="set_plan"):
 
 class SetAgeEvent(_Event, frozen=True, kw_only=True, tag="set_age"):
     age: int | None = None
+
+
+class SetRegionEvent(_Event, frozen=True, kw_only=True, tag="set_region"):
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.region is not None and REGION.fullmatch(self.region) is None:
+            raise ValueError("`region` is no code of ISO 3166")
 
 
 class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
@@ -146,6 +155,7 @@ Event: TypeAlias = (
     OpenAccountEvent
     | SetPlanEvent
     | SetAgeEvent
+    | SetRegionEvent
     | CloseAccountEvent
     | ChooseEvent
     | SayEvent

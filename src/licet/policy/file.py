@@ -1,7 +1,7 @@
 """The policy file: one YAML file per version, loaded strictly, and the sequence of versions in force.
 
 Every mistake names the file, the line, the key and the fix. A policy is data: it contains no code and no expression.
-`Policies` is what the rule reads: versions in order of their first instant.
+`Policies` is what the rule reads: versions in order of their first instant. Values by region are in `regions`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,32 @@ from typing import Any, cast
 
 import msgspec
 import yaml
+from msgspec import UNSET
 
 from licet.errors import InputError
 from licet.policy.period import Period, instant, parse_period, written
+from licet.policy.regions import (
+    COUNTRIES,
+    LANGUAGE,
+    REGION,
+    REGION_KEYS,
+    REGIONS_MAX,
+    MinAges,
+    RegionTerms,
+    joint_ages,
+    min_ages,
+    terms_of,
+)
 
 PRESETS = ("article-2025", "strict")
 POLICY_BYTES_MAX = 1 << 20
+DEPTH_MAX = 20
 AGE_MAX = 150
 TRAINING = "training"  # the question of a policy that asks only one and does not name it
 QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
-    "min_age", "recipients",
+    "min_age", "recipients", "regions",
 )  # fmt: skip
 
 
@@ -87,6 +101,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     origins: frozenset[str]
     min_age: int | None
     recipients: frozenset[str]
+    regions: tuple[RegionTerms, ...] = ()
 
     @property
     def covers(self) -> frozenset[str]:
@@ -105,9 +120,31 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def in_scope(self, plan: str, surface: str) -> bool:
         return plan in self.plans and surface in self.surfaces
 
-    def refuses_age(self, age: int | None) -> bool:
-        """Whether a minimum age is set and ``age`` is unknown or below it."""
-        return self.min_age is not None and (age is None or age < self.min_age)
+    @property
+    def min_ages(self) -> MinAges:
+        """The minimum age by region."""
+        return min_ages(self.min_age, self.regions)
+
+    def refuses_age(self, age: int | None, region: str | None) -> bool:
+        """Whether a minimum age is set for the region and ``age`` is unknown or below it."""
+        return self.min_ages.refuses(age, region)
+
+    def languages_of(self, region: str | None) -> tuple[str, ...]:
+        """The languages that must be offered in a region; none where the version says nothing."""
+        return next((one.languages for one in terms_of(self.regions, region) if one.languages), ())
+
+    def authority_of(self, region: str | None) -> str | None:
+        """The authority to complain to, where the version names one."""
+        return next((one.authority for one in terms_of(self.regions, region) if one.authority), None)
+
+    def values_of(self, region: str | None) -> str:
+        """Whose values hold for an account of ``region``, in words."""
+        if not self.regions:
+            return "the version's"
+        if region is None:
+            return "the strictest, as no region is known"
+        named = [one.region for one in terms_of(self.regions, region)]
+        return f"those of {', then '.join(named)}, then the version's" if named else "the version's"
 
     def notice_ends(self) -> datetime | None:
         """The first instant at which the notice can no longer be put off; None: it never ends."""
@@ -132,6 +169,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             "origins": sorted(self.origins),
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
+            **({"regions": {one.region: one.document() for one in self.regions}} if self.regions else {}),
         }
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
@@ -163,7 +201,7 @@ class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
     plans: frozenset[str]
     surfaces: frozenset[str]
     origins: frozenset[str]
-    min_age: int | None
+    min_ages: MinAges
     some_whole: bool
     some_by_turn: bool
     covers: dict[str, frozenset[str]]
@@ -172,20 +210,19 @@ class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
     def in_scope(self, plan: str, surface: str) -> bool:
         return plan in self.plans and surface in self.surfaces
 
-    def refuses_age(self, age: int | None) -> bool:
-        return self.min_age is not None and (age is None or age < self.min_age)
+    def refuses_age(self, age: int | None, region: str | None) -> bool:
+        return self.min_ages.refuses(age, region)
 
 
 def joint_terms(versions: Sequence[Policy]) -> JointTerms:
     """What all of ``versions`` allow; the last one is in force."""
     now = versions[-1]
-    ages = [version.min_age for version in versions if version.min_age is not None]
     everywhere = [{asked.question: asked.covers for asked in version.questions} for version in versions]
     return JointTerms(
         plans=frozenset.intersection(*(version.plans for version in versions)),
         surfaces=frozenset.intersection(*(version.surfaces for version in versions)),
         origins=frozenset.intersection(*(version.origins for version in versions)),
-        min_age=max(ages, default=None),
+        min_ages=joint_ages([version.min_ages for version in versions]),
         some_whole=any(version.reach is Reach.conversation for version in versions),
         some_by_turn=any(version.reach is Reach.turn for version in versions),
         covers={
@@ -259,25 +296,43 @@ def load(path: Path) -> Policy:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    return parse(text, str(path))
+
+
+def parse(text: bytes, file: str) -> Policy:
+    """The policy in the text of a file, as `load` reads it; ``file`` is what errors call it."""
     if len(text) > POLICY_BYTES_MAX:
-        raise InputError(f"larger than {POLICY_BYTES_MAX} bytes: not a policy file", file=str(path))
+        raise InputError(f"larger than {POLICY_BYTES_MAX} bytes: not a policy file", file=file)
     try:
+        _check_depth(text, file)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise InputError(f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0) from error
+        raise InputError(f"is not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0) from error
     lines: dict[str, int] = {}
-    value = _Plain(lines, str(path)).value(node, "")
-    policy = read(value, file=str(path), lines=lines)
+    value = _Plain(lines, file).value(node, "")
+    policy = read(value, file=file, lines=lines)
     ends = policy.notice_ends()
     if policy.material and ends is not None and ends <= policy.effective:
         raise InputError(
             f"`{policy.decide_by}` is before `effective`",
             "a material version leaves people at least its first day to decide, or has no `decide_by`",
-            file=str(path), line=lines.get("decide_by", 0), key="decide_by",
+            file=file, line=lines.get("decide_by", 0), key="decide_by",
         )  # fmt: skip
     return policy
+
+
+def _check_depth(text: bytes, file: str) -> None:
+    """InputError for text that is nested deeper than any policy: composing it would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise InputError(
+                f"is nested deeper than {DEPTH_MAX} levels", "a policy has four at most", file=file, line=line
+            )
 
 
 @cache
@@ -341,6 +396,7 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         origins=fields.names("origins"),
         min_age=fields.age("min_age"),
         recipients=fields.names("recipients", empty=True),
+        regions=fields.regions("regions"),
     )
 
 
@@ -426,6 +482,41 @@ class _Fields:
                 "question", f"`{question}` is no name of a question", f"it must match {QUESTION.pattern}"
             )
         return Question(question=question, covers=fields.names("covers"))
+
+    def regions(self, key: str) -> tuple[RegionTerms, ...]:
+        """What is said of single regions, in the order of their codes; none where the key is missing."""
+        if key not in self._value:
+            return ()
+        value = self._value[key]
+        if not isinstance(value, Mapping) or not value or len(value) > REGIONS_MAX:
+            raise self._wrong(key, "is not a mapping of regions", "write `DE: {min_age: 16}`, or leave it out")
+        return tuple(self._region(f"{key}.{name}", name, said) for name, said in sorted(value.items()))
+
+    def _region(self, at: str, name: str, said: object) -> RegionTerms:
+        if REGION.fullmatch(name) is None or name[:2] not in COUNTRIES:
+            raise self._wrong(
+                at, f"`{name}` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA"
+            )
+        fields = _Fields(said, self._file, self._lines, at, REGION_KEYS)
+        if not fields._value:
+            raise fields._wrong("", "says nothing", f"give one of {', '.join(REGION_KEYS)}")
+        return RegionTerms(
+            region=name,
+            min_age=fields.age("min_age") if "min_age" in fields._value else UNSET,
+            languages=fields.ordered("languages", LANGUAGE, "is not a language tag", "write it as de or pt-BR"),
+            authority=fields.text("authority") if "authority" in fields._value else None,
+        )
+
+    def ordered(self, key: str, shape: re.Pattern[str], wrong: str, mend: str) -> tuple[str, ...]:
+        """A list of names in the order of the file; none where the key is missing."""
+        if key not in self._value:
+            return ()
+        self.names(key)
+        found: list[str] = self._value[key]
+        for name in found:
+            if shape.fullmatch(name) is None:
+                raise self._wrong(key, f"`{name}` {wrong}", mend)
+        return tuple(found)
 
     def period(self, key: str) -> Period:
         value = self._take(key, "write a period: P30D or P5Y")

@@ -174,7 +174,7 @@ def advance(account: AccountState, policies: Policies, at: datetime) -> AccountC
     now = policies.number(at)
     for number in range(account.seen + 1, now + 1):
         version = policies[number]
-        if account.plan not in version.plans or version.refuses_age(account.age):
+        if account.plan not in version.plans or version.refuses_age(account.age, account.region):
             over = account.grants
         else:
             over = tuple(grant for grant in account.grants if grant.question not in version.asks)
@@ -194,7 +194,17 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
 def set_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
     """The age given by the host, which always applies."""
     account = replace(account, age=age)
-    if not policies.in_force(at).refuses_age(age):
+    return _aged(account, policies, at)
+
+
+def set_region(account: AccountState, policies: Policies, at: datetime, region: str | None) -> AccountChange:
+    """The region given by the host. What was said before is judged by the new one from now on, as by a new age."""
+    return _aged(replace(account, region=region), policies, at)
+
+
+def _aged(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
+    """Every grant lapses where the version in force refuses the account's age in its region."""
+    if not policies.in_force(at).refuses_age(account.age, account.region):
         return AccountChange(account=account)
     account, endings = _lapsed(account, policies, at, account.grants)
     return AccountChange(account=account, endings=endings)
@@ -303,7 +313,7 @@ def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> No
     version = policies.in_force(at)
     if account.plan not in version.plans:
         return NoEffect.plan
-    return NoEffect.age if version.refuses_age(account.age) else None
+    return NoEffect.age if version.refuses_age(account.age, account.region) else None
 
 
 def _cannot_be_given(
@@ -409,7 +419,7 @@ def current_grant(
 
 def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
     """Whether what is said in this conversation now may be under a grant at all."""
-    return not (version.refuses_age(account.age) or conversation.incognito or conversation.narrowed)
+    return not (version.refuses_age(account.age, account.region) or conversation.incognito or conversation.narrowed)
 
 
 def is_stale(account: AccountState, policies: Policies, at: datetime, question: str) -> bool:

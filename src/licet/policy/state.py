@@ -87,7 +87,8 @@ class Standing(NamedTuple):
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the projects kept out;
-    ``seen`` is the version up to which the account has been brought; ``last_at`` is its newest event's time.
+    ``seen`` is the version up to which the account has been brought; ``last_at`` is its newest event's time. ``region`` is
+    a code of ISO 3166, None where the host told none.
     """
 
     plan: str
@@ -100,6 +101,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[Grant, ...] = ()
     granted: int = 0
     kept_out: frozenset[str] = frozenset()
+    region: str | None = None
 
     def standing(self, question: str) -> GrantStanding:
         return next((s.standing for s in self.standings if s.question == question), GrantStanding.undecided)

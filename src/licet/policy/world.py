@@ -27,6 +27,7 @@ from licet.policy.events import (
     SayEvent,
     SetAgeEvent,
     SetPlanEvent,
+    SetRegionEvent,
     UnflagEvent,
     UnholdEvent,
     WidenEvent,
@@ -71,6 +72,10 @@ class World:
                 self._took(event.account, fold.set_plan(self.accounts[event.account], self.policies, at, event.plan))
             case SetAgeEvent():
                 self._took(event.account, fold.set_age(self.accounts[event.account], self.policies, at, event.age))
+            case SetRegionEvent():
+                self._took(
+                    event.account, fold.set_region(self.accounts[event.account], self.policies, at, event.region)
+                )
             case CloseAccountEvent():
                 self._took(event.account, fold.close_account(self.accounts[event.account], self.policies, at))
             case ChooseEvent():

@@ -99,9 +99,13 @@ class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """``region_values`` says whose values of the version in force hold for the account's ``region``."""
+
     account: str
     plan: str
     age_known: bool
+    region: str | None
+    region_values: str
     opened_at: datetime
     closed_at: datetime | None
     gate: Gate
@@ -271,6 +275,8 @@ def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account:
         account=shown(Prefix.account, account),
         plan=state.plan,
         age_known=state.age is not None,
+        region=state.region,
+        region_values=known.in_force(at).values_of(state.region),
         opened_at=state.opened_at,
         closed_at=state.closed_at,
         gate=gate(state, known, at),

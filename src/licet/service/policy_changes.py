@@ -13,7 +13,7 @@ from licet.consent import catalogue, controller, notice
 from licet.consent.controller import Controller
 from licet.consent.language_tags import ENGLISH
 from licet.errors import RefusedError, UsageError
-from licet.policy import purposes
+from licet.policy import purposes, regions
 from licet.policy.file import Policy, preset_text
 from licet.policy.file import load as load_policy
 from licet.store import statistics
@@ -147,23 +147,41 @@ def _publish(
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that was made and stored, and the hash by which `apply` finds it.
 
-    ``unworded`` are the purposes for which the pages have no words: they show the name.
+    ``unworded`` are the purposes for which the pages have no words: they show the name. ``findings`` are what somebody who
+    knows the law should look at: ages below a known floor, languages that must be offered and have no notice.
     """
 
     plan: PolicyPlan
     sha256: str
     unworded: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 def plan_policy(here: Installation, file: Path, *, by: str) -> PlannedPolicy:
     """Makes and stores the plan of a policy file over the accounts here; changes nothing else."""
-    policy, known, now = load_policy(file), policies(here), here.clock()
+    return plan_version(here, load_policy(file), by=by)
+
+
+def plan_version(here: Installation, policy: Policy, *, by: str) -> PlannedPolicy:
+    """`plan_policy` of a policy that was read already."""
+    known, now = policies(here), here.clock()
     unworded = purposes.check(policy)
     statistics.gather(here.pool)
     with transaction(here.pool) as tx:
         drawn = policy_plan.draw(tx, known, policy, now)
         policy_plan.keep(tx, known, policy, drawn, now, by)
-    return PlannedPolicy(plan=drawn, sha256=policy.sha256().hex(), unworded=unworded)
+    return PlannedPolicy(plan=drawn, sha256=policy.sha256().hex(), unworded=unworded, findings=findings_of(policy))
+
+
+def findings_of(policy: Policy) -> tuple[str, ...]:
+    """What a version says of regions that may not be lawful or has no notice yet, in plain sentences."""
+    known = {notice.language_of(name) for name in notice.sources()}
+    unsaid = [
+        f"`regions.{one.region}.languages` has {', '.join(f'`{name}`' for name in one.languages if name not in known)}, "
+        "in which no notice ships: publish one of your own"
+        for one in policy.regions if set(one.languages) - known
+    ]  # fmt: skip
+    return (*regions.lint(policy.regions), *unsaid)
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,9 +202,7 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
     number = len(known) - 1
     if policy != known[number]:
         with transaction(here.pool) as tx:
-            number = policy_plan.apply(tx, policy, now, by)
-            restriction.keep_policy(tx, here.keyring, policy, now, by)
-            _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
+            number = apply_in(here, tx, policy, now, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
@@ -194,6 +210,14 @@ def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bo
         number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
         shortened=_shorten(here, policy, now) if shorten_stored else 0,
     )  # fmt: skip
+
+
+def apply_in(here: Installation, tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
+    """Applies a planned version in the caller's transaction, and publishes its notices; returns its number."""
+    number = policy_plan.apply(tx, policy, now, by)
+    restriction.keep_policy(tx, here.keyring, policy, now, by)
+    _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
+    return number
 
 
 def _shorten(here: Installation, policy: Policy, now: datetime) -> int:

@@ -64,6 +64,12 @@ def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+def has_at_most(tx: Transaction, most: int) -> bool:
+    """Whether there are at most so many accounts; counts no further."""
+    row = tx.execute("SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [most + 1]).fetchone()
+    return row is not None and int(row[0]) <= most
+
+
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
     """The accounts to which the host gave this id, by its HMAC."""
     rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])

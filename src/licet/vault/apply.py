@@ -52,6 +52,7 @@ from licet.vault.commands import (
     Say,
     SetAge,
     SetPlan,
+    SetRegion,
     TakeBackFeedback,
     Unflag,
     Unhold,
@@ -178,7 +179,7 @@ class _Batch(BatchState):
         self.bring_to(account, at)
         self.ended = []
         match command:
-            case SetPlan() | SetAge() | CloseAccount():
+            case SetPlan() | SetAge() | SetRegion() | CloseAccount():
                 return self._change_account(account, command, at)
             case Choose():
                 return self._choose(account, command, at)
@@ -266,7 +267,7 @@ class _Batch(BatchState):
                 self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
 
     def _change_account(
-        self, account: AccountRow, command: SetPlan | SetAge | CloseAccount, at: datetime
+        self, account: AccountRow, command: SetPlan | SetAge | SetRegion | CloseAccount, at: datetime
     ) -> CommandResult:
         before = account.state
         match command:
@@ -276,10 +277,13 @@ class _Batch(BatchState):
             case SetAge():
                 changed = fold.set_age(before, self.policies, at, command.age)
                 told = EntryKind.age_found
+            case SetRegion():
+                changed = fold.set_region(before, self.policies, at, command.region)
+                told = EntryKind.region_set
             case CloseAccount():
                 changed = fold.close_account(before, self.policies, at)
                 told = EntryKind.closed
-        # An age or a plan can make content unusable without ending a grant: the rule reads both at the moment.
+        # An age, a region or a plan can make content unusable without ending a grant: the rule reads them at the moment.
         self.journal(account, at, told.value, None, ends=True)
         self.tell(account, at, told)
         self._changed(account, changed)

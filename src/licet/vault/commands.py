@@ -19,6 +19,7 @@ from licet.errors import UsageError
 from licet.masked import Masked
 from licet.policy.file import QUESTION
 from licet.policy.fold import Answer, Effect
+from licet.policy.regions import REGION
 from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 
 # Reasons for a refusal (`CommandResult.because`) that other modules compare with.
@@ -52,6 +53,12 @@ class SetPlan(_Command, frozen=True, kw_only=True):
 
 class SetAge(_Command, frozen=True, kw_only=True):
     age: int | None
+
+
+class SetRegion(_Command, frozen=True, kw_only=True):
+    """``region`` is where the person lives, by ISO 3166; None where nobody knows."""
+
+    region: str | None
 
 
 class CloseAccount(_Command, frozen=True, kw_only=True):
@@ -222,7 +229,7 @@ class TakeBackFeedback(_About, frozen=True, kw_only=True):
 
 About: TypeAlias = TakeBackFeedback | Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
 AboutProject: TypeAlias = KeepProjectOut | LetProjectIn
-Command: TypeAlias = OpenAccount | SetPlan | SetAge | CloseAccount | Choose | Say | About | AboutProject
+Command: TypeAlias = OpenAccount | SetPlan | SetAge | SetRegion | CloseAccount | Choose | Say | About | AboutProject
 
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
@@ -243,6 +250,9 @@ def check(command: Command) -> None:
             _name("plan", command.plan)
         case SetAge():
             _age(command.age)
+        case SetRegion():
+            is_one = command.region is None or REGION.fullmatch(command.region) is not None
+            _require(is_one, "region", "is no code of ISO 3166: write a country as DE, or a part of one as US-CA")
         case Choose():
             _age(command.age)
             _name("via", command.via)

@@ -32,6 +32,7 @@ class Prefix(StrEnum):
     event = "evt"
     request = "req"
     staff = "staff"
+    proposal = "prop"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:

@@ -19,9 +19,21 @@ import msgspec
 
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policies, Policy
+from licet.policy.regions import raises_any
 from licet.store.connect import Transaction
 from licet.vault.cold_tier import SIZE
-from licet.vault.population import ACCOUNTS, ENDS_ALL, LEFT_CONVERSATIONS, RANK, VERSIONS, Rank, listed, parameters
+from licet.vault.population import (
+    ACCOUNTS,
+    ENDS_ALL,
+    LEFT_CONVERSATIONS,
+    RANK,
+    VERSIONS,
+    Rank,
+    ages_by_place,
+    listed,
+    named_regions,
+    parameters,
+)
 
 
 class SqlStatement(NamedTuple):
@@ -219,7 +231,7 @@ def _endings(side: _Side, since: int) -> list[_Ending]:
 def _ends_grants(policies: Policies, number: int) -> bool:
     """Whether a version can end a grant that the one before it left in force."""
     new, old = policies[number], policies[number - 1]
-    if new.min_age is not None and (old.min_age is None or new.min_age > old.min_age):
+    if raises_any(old.min_ages, new.min_ages):
         return True
     return not (old.plans <= new.plans and set(old.asks) <= set(new.asks))
 
@@ -244,11 +256,13 @@ _ENDED = f"""
 
 def _ended_values(side: _Side, endings: Sequence[_Ending]) -> dict[str, Any]:
     ending = [each.number for each in endings]
-    policies = side.policies
-    values = {
+    policies, regions = side.policies, named_regions(side.policies)
+    values: dict[str, Any] = {
         "ending": ending,
         "plans": [listed(policies[number].plans) for number in ending],
-        "age_min": [policies[number].min_age for number in ending],
+        "age_min": [policies[number].min_ages.strictest for number in ending],
+        "own_ages": ages_by_place([version.min_ages for version in policies.versions], regions),
+        "regions": ["", "", *regions],
         "asks": [listed(frozenset(policies[number].asks)) for number in ending],
         "lapse_until": [policies[number].keep.opted_out.after(policies[number].effective) for number in ending],
     }

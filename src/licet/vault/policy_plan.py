@@ -8,6 +8,7 @@ version only with a plan that is not stale.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from licet.vault.plan_counts import PlannedChange, PlannedRows, SqlStatement
 from licet.vault.population import USEFUL_OF_FEW, for_many, parameters
 
 PLAN_DAYS_MAX = 7
+MOVED_PARTS = 100  # on a busy installation some number moves with every second
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
 
 
@@ -126,11 +128,61 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
 def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str) -> None:
     """Stores the plan, so that `apply` finds it."""
     tx.execute(
-        """INSERT INTO policy_plans (policy_sha256, base, made_at, made_by, plan) VALUES (%s, %s, %s, %s, %s)
-           ON CONFLICT (policy_sha256, base) DO UPDATE
-              SET (made_at, made_by, plan) = (excluded.made_at, excluded.made_by, excluded.plan)""",
-        [new.sha256(), len(known) - 1, now, by, msgspec.json.encode(plan).decode()],
-    )
+        """INSERT INTO policy_plans (policy_sha256, base, made_at, made_by, plan, position)
+           VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (policy_sha256, base) DO UPDATE SET (made_at, made_by, plan, position)
+                = (excluded.made_at, excluded.made_by, excluded.plan, excluded.position)""",
+        [
+            new.sha256(), len(known) - 1, now, by, msgspec.json.encode(plan).decode(),
+            account_journal.last_position(tx),
+        ],
+    )  # fmt: skip
+
+
+class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it was shown. ``sha256`` names it; ``position`` is that of the accounts' journal when it was drawn."""
+
+    plan: PolicyPlan
+    sha256: str
+    made_at: datetime
+    made_by: str
+    position: int
+
+
+def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
+    """The plan of ``new`` against the newest version; None where there is none, or where that was amended since."""
+    row = tx.execute(
+        "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s AND base = %s",
+        [new.sha256(), len(known) - 1],
+    ).fetchone()
+    if row is None:
+        return None
+    text, made_at, made_by, position = row
+    plan = msgspec.json.decode(text, type=PolicyPlan)
+    if plan.base_sha256 != known[len(known) - 1].sha256().hex():
+        return None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return StoredPlan(plan=plan, sha256=digest, made_at=made_at, made_by=made_by, position=position)
+
+
+def counts_of(plan: PolicyPlan) -> dict[str, int]:
+    """Every number of a plan, by name."""
+    found = {name: getattr(plan, name) for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")}
+    found |= {f"gate {move}": count for move, count in plan.gates.items()}
+    for question, told in plan.questions.items():
+        found |= {f"{question} asked": told.asked, f"{question} ended": told.ended}
+    for purpose, rows in plan.purposes.items():
+        found |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
+    return found
+
+
+def moved(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
+    """The numbers that differ by more than one in `MOVED_PARTS` between a plan that somebody read and a later one."""
+    one, two = counts_of(shown), counts_of(now)
+    return tuple(
+        name for name in sorted(one | two)
+        if abs(one.get(name, 0) - two.get(name, 0)) * MOVED_PARTS > one.get(name, 0)
+    )  # fmt: skip
 
 
 def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:

@@ -12,7 +12,7 @@ Policies are data here too: the versions are values in the statement, never gene
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
@@ -20,6 +20,7 @@ from typing import Any
 
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policies
+from licet.policy.regions import MinAges
 from licet.store.connect import Transaction
 
 WORK_MEM = "64MB"  # of each hash and sort; with PostgreSQL's default of 4 MB the join spills and takes a third longer
@@ -43,18 +44,24 @@ class Rank(IntEnum):
     PERMITTED = 15
 
 
-# The versions as rows: what each version and all later ones up to the one in force allow. `drops`: they list less than
+# The versions as rows: `age_min` is the strictest age of any region, which most accounts pass; `ages` has those by region.
+# What each version and all later ones up to the one in force allow. `drops`: they list less than
 # the version itself did. Names are between commas. Their lists are looked up by the version's number, and not joined:
 # texts made every row of the join twice as long.
 VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_by_turn)s::boolean[], %(age_min)s::int[],
     %(covers)s::boolean[], %(drops)s::boolean[], %(origins)s::text[])
     AS v(number, some_whole, some_by_turn, age_min, covers, drops, origins)"""
+# The place of an account's region in the lists of ages: 1 where none is known, 2 where it is not named.
+_REGION_PLACE = """coalesce(array_position(%(regions)s::text[], a.region), array_position(%(regions)s::text[], left(a.region, 2)),
+        CASE WHEN a.region IS NULL THEN 1 ELSE 2 END)"""
 _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(asks)s::boolean[],
     %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
 # An account at the moment, and its grant for the question: the first version since its newest event that does not
 # allow it, or does not ask the question, ends it.
-ENDS_ALL = "(position(',' || a.plan || ',' IN e.plans) = 0 OR e.age_min > coalesce(a.age, -1))"
+ENDS_ALL = f"""(position(',' || a.plan || ',' IN e.plans) = 0
+     OR (e.age_min > coalesce(a.age, -1)
+         AND (%(own_ages)s::int[])[e.number + 1][{_REGION_PLACE}] > coalesce(a.age, -1)))"""
 _SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes, array_agg(grant_no) AS numbers
     FROM scoped_grants WHERE question = %(question)s"""
 _SCOPES_OF_ALL = f"LEFT JOIN ({_SCOPES} GROUP BY 1) g ON g.account_id = a.account_id"
@@ -66,7 +73,8 @@ def _accounts(scopes: str) -> str:
     list is as fast as a join to their table would be, which would run for every row.
     """
     return f"""
-    SELECT a.account_id, a.closed_at, a.plan, a.age, a.seen, l.number IS NOT NULL AS is_lapsed,
+    SELECT a.account_id, a.closed_at, a.plan, a.age, a.region, {_REGION_PLACE} AS region_place, a.seen,
+           l.number IS NOT NULL AS is_lapsed,
            CASE WHEN l.number IS NULL THEN t.grant_no END AS grant_no,
            CASE WHEN l.number IS NULL THEN g.scopes END AS scopes, g.numbers,
            CASE WHEN l.number IS NOT NULL AND t.grant_no IS NOT NULL THEN 'lapsed'
@@ -121,7 +129,8 @@ RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
                 WHEN NOT s.in_scope OR {_LEFT_OUT.format("s", "v")}
                   OR (v.some_whole AND (c.out_of_scope OR o.is_left_out)) THEN {Rank.OUT_OF_SCOPE}
-                WHEN v.age_min > coalesce(a.age, -1) THEN {Rank.AGE}
+                WHEN v.age_min > coalesce(a.age, -1)
+                 AND (%(ages)s::int[])[v.number + 1][a.region_place] > coalesce(a.age, -1) THEN {Rank.AGE}
                 WHEN c.incognito THEN {Rank.INCOGNITO}
                 WHEN {_KEEP_UNTIL} <= %(at)s THEN {Rank.EXPIRED}
                 WHEN c.narrowed OR s.narrowed THEN {Rank.NARROWED}
@@ -201,6 +210,7 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
     drops = [
         not (v.plans <= terms.plans and v.surfaces <= terms.surfaces) for v, terms in zip(known, joint, strict=True)
     ]
+    regions = named_regions(policies)
     return {
         "at": at,
         "now": number,
@@ -211,17 +221,31 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
         "numbers": list(range(len(known))),
         "some_whole": [terms.some_whole for terms in joint],
         "some_by_turn": [terms.some_by_turn for terms in joint],
-        "age_min": [terms.min_age for terms in joint],
+        "age_min": [terms.min_ages.strictest for terms in joint],
+        "ages": ages_by_place([terms.min_ages for terms in joint], regions),
         "covers": [purpose in terms.covers.get(question or "", ()) for terms in joint],
         "drops": drops,
         "joint_plans": [listed(terms.plans) for terms in joint],
         "joint_surfaces": [listed(terms.surfaces) for terms in joint],
         "origins": [listed(terms.origins) for terms in joint],
         "plans": [listed(v.plans) for v in known],
-        "own_age_min": [v.min_age for v in known],
+        "own_age_min": [v.min_ages.strictest for v in known],
+        "own_ages": ages_by_place([v.min_ages for v in known], regions),
+        "regions": ["", "", *regions],
         "asks": [question is None or question in v.asks for v in known],
         "lapse_until": [v.keep.opted_out.after(v.effective) for v in known],
     }
+
+
+def named_regions(policies: Policies) -> list[str]:
+    """The regions that a version names."""
+    return sorted({one.region for version in policies.versions for one in version.regions})
+
+
+def ages_by_place(versions: Sequence[MinAges], regions: Sequence[str]) -> list[list[int]]:
+    """The minimum ages of each version by the place of `_REGION_PLACE`; -1 where none is set."""
+    rows = [[ages.strictest, ages.elsewhere, *map(ages.of, regions)] for ages in versions]
+    return [[-1 if age is None else age for age in row] for row in rows]
 
 
 def listed(names: frozenset[str]) -> str:

@@ -39,6 +39,7 @@ from licet.vault.commands import (
     Outcome,
     SetAge,
     SetPlan,
+    SetRegion,
     TakeBackFeedback,
     Unflag,
     Unhold,
@@ -49,6 +50,7 @@ _MATTER = b"licet/matter/v1"
 _KINDS: dict[type, RestrictionKind] = {
     SetPlan: RestrictionKind.plan,
     SetAge: RestrictionKind.age,
+    SetRegion: RestrictionKind.region,
     CloseAccount: RestrictionKind.closed,
     Delete: RestrictionKind.deleted,
     Narrow: RestrictionKind.narrowed,
@@ -171,6 +173,7 @@ def _record(
         feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
         plan=command.plan if isinstance(command, SetPlan) else "",
         age=command.age if isinstance(command, SetAge) or (isinstance(command, Choose) and answer.aged) else None,
+        region=command.region if isinstance(command, SetRegion) else None,
         matter=matter,
         reason=command.reason.value if isinstance(command, Hold) else "",
         untold=isinstance(command, Hold) and not command.is_told,
@@ -215,6 +218,8 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
             return SetPlan(account=account, at=at, plan=record.plan)
         case RestrictionKind.age:
             return SetAge(account=account, at=at, age=record.age)
+        case RestrictionKind.region:
+            return SetRegion(account=account, at=at, region=record.region)
         case RestrictionKind.refused:
             return Choose(
                 account=account, at=at, allow=False, age=record.age, via=REPLAYED, question=record.question or None,
@@ -254,6 +259,7 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
 _EVENTS = {
     "plan_set": RestrictionKind.plan,
     "age_found": RestrictionKind.age,
+    "region_set": RestrictionKind.region,
     "closed": RestrictionKind.closed,
     "choice": RestrictionKind.refused,
     "deleted": RestrictionKind.deleted,
@@ -269,7 +275,7 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
     nothing.
 
     It looks only after the newest records, and, per account, after the account's newest one: earlier ones were written
-    by an earlier opening. The plan and the age are today's, which are the ones that count.
+    by an earlier opening. The plan, the age and the region are today's, which are the ones that count.
     """
     kept: dict[UUID, int] = {}
     present = fence.newest_life(tx)
@@ -282,7 +288,7 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
              since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
                                    %(begun)s + 1) AS position)
-        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age,
+        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age, a.region,
                coalesce(c.question, ''), p.project_id, coalesce(p.host_hmac, ''),
                ARRAY(SELECT CASE WHEN g.project_id IS NULL
                                  THEN 'conversation:' || replace(g.conversation_id::text, '-', '')
@@ -306,9 +312,10 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         Restriction(
             life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
             plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
+            region=region if event == "region_set" else None,
             question=question, project=project, host=host, kept=tuple(kept),
         )
-        for account, seq, at, event, conversation, feedback, plan, age, question, project, host, kept in rows
+        for account, seq, at, event, conversation, feedback, plan, age, region, question, project, host, kept in rows
     ]  # fmt: skip
     journal.append(records)
     return len(records)

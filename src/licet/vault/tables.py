@@ -88,7 +88,7 @@ CONSENT = """json_build_object(
     'kept_out', (SELECT coalesce(json_agg(replace(p.project_id::text, '-', '')), '[]') FROM projects p
                   WHERE p.account_id = a.account_id AND p.kept_out_at IS NOT NULL))::text"""
 _OWN_COLUMNS = """a.account_id, a.last_seq, a.next_slot, a.bucket, a.wrapped_key, a.plan, a.age, a.opened_at, a.last_at,
-    a.seen, a.closed_at, a.granted"""
+    a.seen, a.closed_at, a.granted, a.region"""
 ACCOUNT_COLUMNS = f"{_OWN_COLUMNS}, {CONSENT}"
 _consent = msgspec.json.Decoder(Consent)
 
@@ -96,11 +96,26 @@ _consent = msgspec.json.Decoder(Consent)
 def read_account(row: Sequence[Any]) -> AccountRow:
     """An `AccountRow` from `ACCOUNT_COLUMNS` of accounts `a`."""
     *own, said = row
-    account_id, last_seq, next_slot, bucket, wrapped, plan, age, opened_at, last_at, seen, closed_at, granted = own
+    (
+        account_id,
+        last_seq,
+        next_slot,
+        bucket,
+        wrapped,
+        plan,
+        age,
+        opened_at,
+        last_at,
+        seen,
+        closed_at,
+        granted,
+        region,
+    ) = own
     consent = _consent.decode(said)
     state = AccountState(
         plan=plan,
         age=age,
+        region=region,
         opened_at=opened_at,
         last_at=last_at,
         seen=seen,
@@ -241,7 +256,7 @@ _ACCOUNT = """json_build_object(
     'wrapped_key', encode(a.wrapped_key, 'hex'),
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
-        'closed_at', a.closed_at, 'granted', a.granted))::text"""
+        'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
 # `LIMIT` with a parameter: the server assumes ten rows for an array of unknown length, and for one row it plans anew at
 # each execution, which took five times as long as the reading. With a limit every plan assumes one row.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
@@ -423,6 +438,7 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         "next_slot": [r.next_slot for r in rows],
         "plan": [r.state.plan for r in rows],
         "age": [r.state.age for r in rows],
+        "region": [r.state.region for r in rows],
         "opened_at": [r.state.opened_at for r in rows],
         "last_at": [r.state.last_at for r in rows],
         "last_seq": [r.last_seq for r in rows],
@@ -441,8 +457,9 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     if old:
         tx.execute(
             f"""
-            UPDATE accounts a SET (next_slot, plan, age, last_at, last_seq, seen, closed_at, granted, in_force)
-                 = (n.next_slot, n.plan, n.age, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted, n.in_force)
+            UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
+                 = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted,
+                    n.in_force)
               FROM {unnested(_ACCOUNT_TYPES)} AS n({", ".join(_ACCOUNT_TYPES)})
              WHERE a.account_id = n.account_id
             """,
@@ -517,7 +534,7 @@ def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
 
 _ACCOUNT_TYPES = {
     "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
-    "plan": "text", "age": "int2", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
+    "plan": "text", "age": "int2", "region": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
     "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
 }  # fmt: skip
 _STANDING_TYPES = {

@@ -39,7 +39,7 @@ KINDS = {
     "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
     "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
     "feedback_taken_back": "",
-    "notice_put_off": "", "plan_set": "", "unheld": "",
+    "notice_put_off": "", "plan_set": "", "region_set": "", "unheld": "",
 }  # fmt: skip
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
@@ -51,7 +51,7 @@ KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit"
 ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
 # Kinds whose `at` is the account's own clock, which never goes back.
-OWN_TIME = ("plan_set", "age_found", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
+OWN_TIME = ("plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
             "project_kept_out", "project_let_in")  # fmt: skip
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")

@@ -40,6 +40,7 @@ from licet.web.api import (
     notice,
     office,
     otlp,
+    policy,
     preview,
     problems,
     projects,
@@ -81,6 +82,7 @@ API = [
     *events.ROUTES,
     *erasures.ROUTES,
     *documents.ROUTES,
+    *policy.ROUTES,
 ]
 
 

@@ -36,7 +36,7 @@ from licet.web.site import Site
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/v1/"
-_FORM = b"application/x-www-form-urlencoded"
+_FORM = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 
 # The CSRF token of the current session, for the forms of a page; empty without one.
 csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")

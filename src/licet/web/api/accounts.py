@@ -18,7 +18,7 @@ from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_region, account_view, installation, policy_versions, staff_reads
+from licet.vault import account_view, installation, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.web.api import schema
@@ -76,7 +76,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
         return schema.AccountAnswer(
             id=shown(Prefix.account, holder), plan=state.plan, age_known=state.age is not None,
             opened_at=state.opened_at, closed_at=state.closed_at, gate=gate(state, known, at),
-            region=account_region.of_accounts(tx, [holder])[holder],
+            region=state.region,
             questions=tuple(
                 schema.QuestionAnswer(
                     question=one.question, covers=one.covers, standing=one.standing, answered=one.answered,

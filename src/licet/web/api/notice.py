@@ -57,6 +57,7 @@ def _asked(asked: Prompt, known: Policies) -> schema.NoticeAnswer:
         ends=asked.ends,
         may_put_off=asked.may_put_off,
         asks_age=asked.asks_age,
+        languages=asked.languages,
         unanswered=asked.unanswered,
         terms_accepted_at=asked.terms_accepted_at,
         notice=_text(asked.notice) if asked.notice is not None else None,

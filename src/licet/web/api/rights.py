@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from litestar import Response, get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
@@ -24,9 +23,8 @@ from licet.consent.rights_requests import (
     WithdrawRequest,
 )
 from licet.store.connect import Transaction
-from licet.vault import account_region
-from licet.vault.account_region import SetRegion
-from licet.vault.commands import Outcome
+from licet.vault import account_region, policy_versions
+from licet.vault.commands import SetRegion
 from licet.vault.ids import Prefix, parse
 from licet.vault.requests import VerbRequest
 from licet.web.api import rights_schema, schema
@@ -63,31 +61,39 @@ async def set_region(
     data: JSONBody[rights_schema.NewRegion],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets where the person lives: whose clock holds for their later requests. It changes nothing of what may be used."""
+    """Sets where the person lives: whose clock holds for their later requests, and which region's values of the policy.
+
+    Where the age is unknown or below the minimum there, every grant ends; `ended` are those.
+    """
     holder = await account_of(request, account)
     command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
-    written = await shell.write(request, command, idempotency_key)
-    outcome = Outcome.duplicate if written.replayed else Outcome.done if written.finished else Outcome.unchanged
-    answer = msgspec.structs.replace(written.answer, outcome=outcome)
-    return shell.changed(msgspec.structs.replace(written, answer=answer))
+    return shell.changed(await shell.write(request, command, idempotency_key))
 
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
 async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema.RightsAnswer:
     """By when each right would be answered, if it were asked for now, and by which law."""
     site, holder = site_of(request), await account_of(request, account)
-    found = await site.reading(lambda tx: account_region.of_accounts(tx, [holder]))
-    if holder not in found:
-        raise not_found()
-    at, region = site.now(), found[holder]
-    return rights_schema.RightsAnswer(region=region, rights=tuple(_right(kind, region, at) for kind in RightKind))
+    at = site.now()
+
+    def read(tx: Transaction) -> rights_schema.RightsAnswer:
+        found = account_region.of_accounts(tx, [holder])
+        if holder not in found:
+            raise not_found()
+        region = found[holder]
+        named = policy_versions.current(tx).in_force(at).authority_of(region)
+        rights = tuple(_right(kind, region, at, named) for kind in RightKind)
+        return rights_schema.RightsAnswer(region=region, rights=rights)
+
+    return await site.reading(read)
 
 
-def _right(kind: RightKind, region: str | None, at: datetime) -> rights_schema.RightAnswer:
+def _right(kind: RightKind, region: str | None, at: datetime, authority: str | None) -> rights_schema.RightAnswer:
+    """``authority`` is the one that the policy names, which goes before that of the law's clock."""
     times = deadlines.deadline(kind, region)
     return rights_schema.RightAnswer(
         kind=kind, due_at=times.due_at(at), extends_to=times.extended_to(at), acknowledge_by=times.acknowledge_by(at),
-        laws=times.laws, sources=times.sources, authority=times.authority,
+        laws=times.laws, sources=times.sources, authority=authority or times.authority,
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from licet.consent.deadlines import REGION, RightKind
+from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
+from licet.policy.regions import REGION
 from licet.web.api.schema import Ref, Short
 from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody

@@ -285,6 +285,7 @@ class NoticeAnswer(_Out, frozen=True, kw_only=True):
     ends: datetime | None
     may_put_off: bool
     asks_age: bool
+    languages: tuple[str, ...]
     unanswered: tuple[str, ...]
     terms_accepted_at: datetime | None
     notice: NoticeText | None

@@ -10,7 +10,9 @@
     /console/erasures  recalls  ..       tables without content: see `tables`
     /console/erasures/ID                 one erasure, its places and its certificate
     /console/models                      what learnt from what, and what of it was withdrawn since
-    /console/policy  releases  log       records without content
+    /console/policy  ../versions/N       the policy: each version with its text, its diff and its plan
+    ../proposals  ../proposals/ID        a version that one proposes and another applies
+    /console/releases  log               records without content
     /console/background                        what runs by itself: the sweep, the keys, the backups, who hears of events
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff, made and revoked; for the owner
@@ -61,6 +63,7 @@ from licet.web.console import (
     notices,
     orders_table,
     papers,
+    policy,
     recipients,
     records,
     review,
@@ -283,7 +286,8 @@ ROUTES = (
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
             *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
-            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES, *keys.ROUTES, *backups.ROUTES, *recipients.ROUTES,
+            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES, *policy.ROUTES,
+            *keys.ROUTES, *backups.ROUTES, *recipients.ROUTES,
             *notices.ROUTES, *log.ROUTES, *webhooks.ROUTES, *orders_table.ROUTES,
         ],
         exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},

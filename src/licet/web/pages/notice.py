@@ -202,8 +202,12 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
         key = "notice.error.age" if len(words) == 1 else "notice.error.age.several"
         lines.append(("age", "age", say(key, yes=words[0].yes if words else "")))
     if FormFault.lower_age in result.faults:
-        key = "notice.error.lower_age" if policy.refuses_age(result.age) else "notice.error.lower_age.allowed"
-        lines.append(("age", "age", say(key, known=result.asked.state.age, age=policy.min_age)))
+        key = (
+            "notice.error.lower_age"
+            if policy.refuses_age(result.age, result.asked.state.region)
+            else "notice.error.lower_age.allowed"
+        )
+        lines.append(("age", "age", say(key, known=result.asked.state.age, age=result.asked.min_age)))
     return lines
 
 
@@ -218,6 +222,7 @@ def _page(
 ) -> Response[str]:  # fmt: skip
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
+    who = shell.offering(who, asked.languages)
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
     terms_only = asked.terms_waiting and not sent.said  # an answer that came back is shown with its question
     waiting = asked.unanswered or asked.in_force.asks
@@ -339,7 +344,7 @@ def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
     covers = next((one.covers for one in asked.in_force.questions if one.question == made.question), None)
     if made.effect is Effect.none:
         why = asked.uncovered.value if asked.uncovered is not None else "other"
-        return who.words.say(f"done.none.{why}", age=asked.in_force.min_age)
+        return who.words.say(f"done.none.{why}", age=asked.min_age)
     if covers is None or (made.allow and asked.state.grant(made.question) is None):  # it lapsed since
         return ""
     if made.allow:
@@ -351,7 +356,7 @@ def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
 
 def uncovered_text(who: PageReader, asked: Prompt) -> str:
     """Why nothing is asked of an account that the terms do not cover."""
-    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.in_force.min_age)
+    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age)
 
 
 def _nothing(

@@ -79,14 +79,15 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     here, who = shell.opened(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
     start = parse(Prefix.request, before) if before else None
-    with one_moment(here) as (tx, _):
+    with one_moment(here) as (tx, known):
         region = account_region.of_accounts(tx, [who.account])[who.account]
         rows = request_register.of_account(tx, who.account, PAGE_REQUESTS_MAX + 1, before=start)
         is_closed = account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
+    authority = known.in_force(at).authority_of(region) or deadlines.deadline(RightKind.access, region).authority
     kinds = () if is_closed else tuple(kind.value for kind in RightKind)
     values = {
         "rights": [(kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}")) for kind in kinds],
-        "law": _law(words, region), "authority": _authority(words, deadlines.deadline(RightKind.access, region).authority),
+        "law": _law(words, region), "authority": _authority(words, authority),
         "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]], "from": before,
         "older": shown(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request) if len(rows) > PAGE_REQUESTS_MAX else "",
     }  # fmt: skip

@@ -118,7 +118,7 @@ def _cannot(
 def no_effect(words: Catalogue, asked: Prompt, seen: ScopeStands, because: NoEffect, question: Question) -> str:
     """The sentence of a reason."""
     return words.say(
-        f"no_effect.{because.value}", purposes=shell.allowed(words, question.covers), age=asked.in_force.min_age,
+        f"no_effect.{because.value}", purposes=shell.allowed(words, question.covers), age=asked.min_age,
         what=words.say(f"scope.this.{seen.scope.kind.value}"),
     )  # fmt: skip
 

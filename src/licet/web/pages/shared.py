@@ -65,6 +65,18 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return cls(picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request))
 
 
+def offering(who: PageReader, first: tuple[str, ...]) -> PageReader:
+    """The reader of a page that offers some languages before all others: those that must be offered where the person lives."""
+
+    def frame() -> Frame:
+        found, order = who.frame(), dict.fromkeys(first)
+        named = dict(found.languages)
+        ranked = (*(tag for tag in order if tag in named), *(tag for tag in named if tag not in order))
+        return msgspec.structs.replace(found, languages=tuple((tag, named[tag]) for tag in ranked))
+
+    return msgspec.structs.replace(who, frame=frame) if first else who
+
+
 _ASK_AGAIN = frozenset({"/notice", "/signup", "/settings"})  # paths of forms that are pages too
 
 

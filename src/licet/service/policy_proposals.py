@@ -1,0 +1,264 @@
+"""A policy version applied by two people: one proposes it, another reads its plan and applies it with a reason.
+
+Promise: nobody applies what they proposed, and what is applied does what the person who applied it read. The plan is named by
+its hash; where accounts have acted since it was drawn it is drawn again, and applied only if it says the same: no number moved
+by more than a hundredth. Two who apply at once wait for each other, and one is refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError, RefusedError, UsageError
+from licet.policy import diff, purposes
+from licet.policy.diff import PolicyChange
+from licet.policy.file import Policies, Policy, parse
+from licet.service import policy_changes
+from licet.service.policy_changes import AppliedPolicy
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_journal, account_view, policy_plan, policy_proposals, policy_versions
+from licet.vault.ids import Prefix, uuid7
+from licet.vault.ids import parse as parse_id
+from licet.vault.installation import Installation
+from licet.vault.policy_plan import PolicyPlan, StoredPlan
+from licet.vault.policy_proposals import ProposalRow, ProposalState
+
+PLANNED_HERE_ACCOUNTS_MAX = 100_000
+REASON_CHARACTERS_MAX = 1_000
+SENT = "policy.yaml"  # what errors call a text that was sent
+
+
+class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal as staff see it in a list."""
+
+    id: str
+    version: str
+    state: ProposalState
+    proposed_at: datetime
+    proposed_by: str
+    ended_at: datetime | None
+    ended_by: str | None
+    reason: str
+
+
+class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal whole: what it changes in the newest version, and its plan where there is one of the present versions.
+
+    ``plan_sha256`` names the plan; whoever applies says which one they read. ``refusal`` is why it cannot be applied any more,
+    whatever its plan says.
+    """
+
+    proposal: ProposalSeen
+    text: str
+    sha256: str
+    direction: str
+    changes: tuple[PolicyChange, ...]
+    findings: tuple[str, ...]
+    refusal: str
+    plan: PolicyPlan | None
+    plan_sha256: str | None
+    planned_at: datetime | None
+    planned_by: str | None
+
+
+def propose(here: Installation, text: bytes, *, by: str) -> ProposalDetail:
+    """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with the line of a mistake.
+
+    The same text, proposed again while it is open, is the same proposal.
+    """
+    policy, now = parse(text, SENT), here.clock()
+    purposes.check(policy)
+    with transaction(here.pool) as tx:
+        known = policy_versions.applied(tx)
+        if policy in known.versions:
+            raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+        policy_plan.check(known, policy, now)
+        named = uuid7(now, here.keyring.random(10))
+        found = policy_proposals.add(tx, named, policy.sha256(), policy.version, text.decode(), now, by)
+        few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
+    if few and found == named:
+        policy_changes.plan_version(here, policy, by=by)
+    return _detail(here, found)
+
+
+def listed(here: Installation) -> tuple[ProposalSeen, ...]:
+    """The open proposals, then the newest others."""
+    with transaction(here.pool) as tx:
+        return tuple(_seen(row) for row in policy_proposals.newest(tx))
+
+
+def show(here: Installation, proposal: str) -> ProposalDetail:
+    """A proposal with its diff and its plan; NotFoundError."""
+    return _detail(here, _id(proposal))
+
+
+def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) -> ProposalDetail:
+    """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too many accounts for that."""
+    with transaction(here.pool) as tx:
+        row = policy_proposals.get(tx, _id(proposal))
+        _is_open(row)
+        if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
+            raise RefusedError(
+                f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan takes longer than a request may",
+                f"run `licet policy proposals {proposal} --plan` on the host", because="too_large",
+            )  # fmt: skip
+    policy_changes.plan_version(here, _policy(row), by=by)
+    return _detail(here, row.proposal_id)
+
+
+def withdraw(here: Installation, proposal: str, *, by: str, reason: str = "") -> ProposalSeen:
+    """Ends an open proposal without applying it; anybody who may propose may do that."""
+    _check_reason(reason, needed=False)
+    with transaction(here.pool) as tx:
+        row = policy_proposals.get(tx, _id(proposal), lock=True)
+        _is_open(row)
+        policy_proposals.end(tx, row.proposal_id, ProposalState.withdrawn, here.clock(), by, reason.strip())
+        return _seen(policy_proposals.get(tx, row.proposal_id))
+
+
+def apply(here: Installation, proposal: str, *, by: str, reason: str, plan_sha256: str) -> AppliedPolicy:
+    """Applies a proposal of somebody else, whose plan ``plan_sha256`` the caller has read.
+
+    RefusedError for one's own, one that has ended, and where the plan says something else by now.
+    """
+    _check_reason(reason, needed=True)
+    _plan_holds(here, _id(proposal), plan_sha256, by)
+    with transaction(here.pool) as tx:
+        now = here.clock()
+        row = policy_proposals.get(tx, _id(proposal), lock=True)
+        _may_apply(row, by)
+        policy = _policy(row)
+        number = policy_changes.apply_in(here, tx, policy, now, by)
+        policy_proposals.end(tx, row.proposal_id, ProposalState.applied, now, by, reason.strip())
+    (here.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
+    return AppliedPolicy(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
+    )
+
+
+class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """An applied version: its text, what it changed in the one before, and the plan that it was applied with, if there is one."""
+
+    number: int
+    policy: Policy
+    applied_at: datetime
+    applied_by: str
+    before: str | None
+    direction: str
+    changes: tuple[PolicyChange, ...]
+    plan: PolicyPlan | None
+
+
+def version(here: Installation, number: int) -> VersionDetail:
+    """An applied version by its number; NotFoundError."""
+    with transaction(here.pool) as tx:
+        known = policy_versions.applied(tx)
+        if not 0 <= number < len(known):
+            raise NotFoundError(f"no policy version of number {number}")
+        row = policy_versions.newest_applied(tx, len(known) - number)[-1]
+        before = known[number - 1] if number else None
+        found = policy_plan.stored(tx, Policies(known.versions[:number]), known[number]) if number else None
+    changed = diff.diff(before, known[number]) if before else None
+    return VersionDetail(
+        number=number, policy=known[number], applied_at=row.applied_at, applied_by=row.applied_by,
+        before=before.version if before else None, direction=diff.sentence(changed) if changed else "",
+        changes=changed.changes if changed else (), plan=found.plan if found else None,
+    )  # fmt: skip
+
+
+def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str) -> None:
+    """RefusedError unless the plan that was read is the stored one, and says the same if it is drawn now."""
+    with transaction(here.pool) as tx:
+        row = policy_proposals.get(tx, proposal)
+        _may_apply(row, by)
+        read = _stored(tx, _policy(row))
+        if read is None or read.sha256 != plan_sha256:
+            raise RefusedError(
+                "that is not the newest plan of this proposal: it was drawn again, or a version was applied since",
+                "read the plan that is shown now, and apply that", because="another_plan",
+            )  # fmt: skip
+        if account_journal.last_position(tx) == read.position:
+            return
+        few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
+    if not few:
+        return  # the plan is at most seven days old, as for `licet policy apply`
+    now = policy_changes.plan_version(here, _policy(row), by=by)
+    moved = policy_plan.moved(read.plan, now.plan)
+    if moved:
+        raise RefusedError(
+            f"people have acted since that plan was drawn, and other numbers hold: {', '.join(moved[:5])}",
+            "the plan was drawn again: read it, and apply that", because="plan_moved",
+        )  # fmt: skip
+
+
+def _may_apply(row: ProposalRow, by: str) -> None:
+    _is_open(row)
+    if row.proposed_by.casefold() == by.casefold():
+        raise RefusedError(
+            "whoever proposed a version does not apply it", "another privacy officer applies it", because="same_person"
+        )
+
+
+def _is_open(row: ProposalRow) -> None:
+    if row.state is not ProposalState.open:
+        raise RefusedError(f"the proposal was {row.state.value} by {row.ended_by}", because="ended")
+
+
+def _check_reason(reason: str, *, needed: bool) -> None:
+    if needed and not reason.strip():
+        raise UsageError("say why: the reason is kept with the version")
+    if len(reason) > REASON_CHARACTERS_MAX:
+        raise UsageError(f"the reason is longer than {REASON_CHARACTERS_MAX} characters")
+
+
+def _id(proposal: str) -> UUID:
+    return parse_id(Prefix.proposal, proposal)
+
+
+def _policy(row: ProposalRow) -> Policy:
+    return parse(row.text.encode(), SENT)
+
+
+def _stored(tx: Transaction, policy: Policy) -> StoredPlan | None:
+    return policy_plan.stored(tx, policy_versions.applied(tx), policy)
+
+
+def _seen(row: ProposalRow) -> ProposalSeen:
+    return ProposalSeen(
+        id=row.shown_id, version=row.version, state=row.state, proposed_at=row.proposed_at, proposed_by=row.proposed_by,
+        ended_at=row.ended_at, ended_by=row.ended_by, reason=row.reason,
+    )  # fmt: skip
+
+
+def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
+    with transaction(here.pool) as tx:
+        row, known = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
+        policy = _policy(row)
+        found = _stored(tx, policy)
+    base = _base(known, policy, row)
+    changed = diff.diff(base, policy)
+    return ProposalDetail(
+        proposal=_seen(row), text=row.text, sha256=policy.sha256().hex(), direction=diff.sentence(changed),
+        changes=changed.changes, findings=policy_changes.findings_of(policy),
+        refusal=_refusal(known, policy, here.clock()) if row.state is ProposalState.open else "",
+        plan=found.plan if found else None, plan_sha256=found.sha256 if found else None,
+        planned_at=found.made_at if found else None, planned_by=found.made_by if found else None,
+    )  # fmt: skip
+
+
+def _base(known: Policies, policy: Policy, row: ProposalRow) -> Policy:
+    """The version that the proposal changes: the newest one, or the one before it once it is applied itself."""
+    applied = [number for number, version in enumerate(known.versions) if version.version == policy.version]
+    is_its_own = row.state is ProposalState.applied and applied and applied[0] > 0
+    return known[applied[0] - 1] if is_its_own else known[len(known) - 1]
+
+
+def _refusal(known: Policies, policy: Policy, now: datetime) -> str:
+    try:
+        policy_plan.check(known, policy, now)
+    except RefusedError as error:
+        return error.message
+    return ""

@@ -1,0 +1,91 @@
+"""Proposals of a policy version, as rows: what somebody sent, until another person applies it or one withdraws it.
+
+Promise: a proposal ends once, and nobody applies their own; the table's constraints hold both.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import NotFoundError
+from licet.store.connect import Transaction
+from licet.vault.ids import Prefix, shown
+
+LISTED_MAX = 100
+
+
+class ProposalState(StrEnum):
+    open = "open"
+    withdrawn = "withdrawn"
+    applied = "applied"
+
+
+class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal. ``text`` is the file as it was sent; ``reason`` is what was said at its end."""
+
+    proposal_id: UUID
+    version: str
+    text: str
+    proposed_at: datetime
+    proposed_by: str
+    state: ProposalState
+    ended_at: datetime | None
+    ended_by: str | None
+    reason: str
+
+    @property
+    def shown_id(self) -> str:
+        return shown(Prefix.proposal, self.proposal_id)
+
+
+_COLUMNS = "proposal_id, version, text, proposed_at, proposed_by, state, ended_at, ended_by, reason"
+
+
+def add(tx: Transaction, proposal: UUID, sha256: bytes, version: str, text: str, at: datetime, by: str) -> UUID:
+    """Stores a proposal and returns its id: the one that is open already, where the same was proposed."""
+    tx.execute(
+        """INSERT INTO policy_proposals (proposal_id, policy_sha256, version, text, proposed_at, proposed_by, state)
+           VALUES (%s, %s, %s, %s, %s, %s, 'open')
+           ON CONFLICT (policy_sha256) WHERE state = 'open' DO NOTHING""",
+        [proposal, sha256, version, text, at, by],
+    )
+    row = tx.execute(
+        "SELECT proposal_id FROM policy_proposals WHERE policy_sha256 = %s AND state = 'open'", [sha256]
+    ).fetchone()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
+    """A proposal, locked until ``tx`` ends where that is asked; NotFoundError."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s {'FOR UPDATE' if lock else ''}", [proposal]
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"no proposal `{shown(Prefix.proposal, proposal)}`")
+    return _row(row)
+
+
+def newest(tx: Transaction) -> list[ProposalRow]:
+    """The open proposals, then the newest others: at most `LISTED_MAX`."""
+    rows = tx.execute(
+        f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at DESC LIMIT %s", [LISTED_MAX]
+    )
+    return [_row(row) for row in rows]
+
+
+def end(tx: Transaction, proposal: UUID, state: ProposalState, at: datetime, by: str, reason: str) -> None:
+    """Ends an open proposal that the caller has locked."""
+    tx.execute(
+        """UPDATE policy_proposals SET (state, ended_at, ended_by, reason) = (%s, %s, %s, %s)
+            WHERE proposal_id = %s AND state = 'open'""",
+        [state.value, at, by, reason, proposal],
+    )
+
+
+def _row(row: tuple[object, ...]) -> ProposalRow:
+    return msgspec.convert(dict(zip(ProposalRow.__struct_fields__, row, strict=True)), ProposalRow)

@@ -1,0 +1,92 @@
+"""Proposals of a policy version, for staff: made by one privacy officer, applied by another who has read the plan."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.params import JSONBody, PathParameter
+
+from licet.access.roles import Staff, StaffRole, may
+from licet.policy.file import POLICY_BYTES_MAX
+from licet.service import policy_proposals
+from licet.service.policy_changes import AppliedPolicy
+from licet.service.policy_proposals import ProposalDetail, ProposalSeen
+from licet.web.api import policy_schema
+from licet.web.api import shared as shell
+from licet.web.api.references import site_of
+from licet.web.api.shared import AnyRequest
+
+SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+PROPOSES = may(staff=(StaffRole.privacy_officer,))
+TAG = ["staff"]
+ACTS = shell.refusals(404, 409, 413, 422)
+ProposalRef = Annotated[
+    str, PathParameter(description="`prop_..`, as the proposal was answered.", min_length=1, max_length=64)
+]
+
+
+def _by(request: AnyRequest) -> str:
+    caller = request.auth
+    assert isinstance(caller, Staff)
+    return f"staff:{caller.email}"
+
+
+@get("/v1/policy/proposals", may=SEES, responses=shell.refusals(), tags=TAG)
+async def list_proposals(request: AnyRequest) -> policy_schema.Proposals:
+    """The open proposals, then the newest others: at most a hundred."""
+    site = site_of(request)
+    return policy_schema.Proposals(items=await site.calling(lambda: policy_proposals.listed(site.here)))
+
+
+@post(
+    "/v1/policy/proposals", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG,
+    request_max_body_size=2 * POLICY_BYTES_MAX,
+)  # fmt: skip
+async def propose_policy(request: AnyRequest, data: JSONBody[policy_schema.NewProposal]) -> ProposalDetail:
+    """Stores a policy file as a proposal, checked strictly, and draws its plan. The same text, proposed again while it is
+    open, is the same proposal: a request may be repeated.
+    """
+    site, by = site_of(request), _by(request)
+    return await site.calling(lambda: policy_proposals.propose(site.here, data.text.encode(), by=by))
+
+
+@get("/v1/policy/proposals/{proposal:str}", may=SEES, responses=shell.refusals(404), tags=TAG)
+async def get_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDetail:
+    """A proposal with its text, its diff and its plan."""
+    site = site_of(request)
+    return await site.calling(lambda: policy_proposals.show(site.here, proposal))
+
+
+@post("/v1/policy/proposals/{proposal:str}/plan", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+async def plan_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDetail:
+    """Draws the plan again, on the accounts as they are now."""
+    site, by = site_of(request), _by(request)
+    return await site.calling(lambda: policy_proposals.plan(site.here, proposal, by=by))
+
+
+@post("/v1/policy/proposals/{proposal:str}/withdraw", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+async def withdraw_proposal(
+    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalEnd]
+) -> ProposalSeen:
+    """Ends an open proposal without applying it."""
+    site, by = site_of(request), _by(request)
+    return await site.calling(lambda: policy_proposals.withdraw(site.here, proposal, by=by, reason=data.reason))
+
+
+@post("/v1/policy/proposals/{proposal:str}/apply", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+async def apply_proposal(
+    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalApproval]
+) -> AppliedPolicy:
+    """Applies a proposal of somebody else. 409 for one's own, and where the plan is not the one that was read or says
+    something else by now.
+    """
+    site, by = site_of(request), _by(request)
+
+    def apply() -> AppliedPolicy:
+        return policy_proposals.apply(site.here, proposal, by=by, reason=data.reason, plan_sha256=data.plan_sha256)
+
+    return await site.calling(apply)
+
+
+ROUTES = [list_proposals, propose_policy, get_proposal, plan_proposal, withdraw_proposal, apply_proposal]

@@ -1,0 +1,188 @@
+"""A policy version that one person proposes and another applies, on the console, by the API and on the command line."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from licet.access.roles import StaffRole
+from licet.errors import LicetError, RefusedError
+from licet.policy.file import POLICY_BYTES_MAX, preset_text
+from licet.service import policy_proposals
+from licet.vault.installation import policies
+
+from .served import NOTICE, World, api, world
+
+__all__ = ["api", "world"]
+
+ADA, BEN = "ada@example.org", "ben@example.org"
+PAGE = "/console/policy/proposals"
+
+
+def text_of(version: str = "2026-01-01", **lines: str) -> str:
+    """The preset as a later version, with some lines of it changed."""
+    changed = {"version": f'"{version}"', "effective": version, "decide_by": "2026-02-01", **lines}
+    text = preset_text("article-2025")
+    for key, value in changed.items():
+        (old,) = [line for line in text.splitlines() if line.startswith(f"{key}:")]
+        text = text.replace(old, f"{key}: {value}")
+    return text
+
+
+@pytest.fixture(autouse=True)
+def begun(world: World) -> None:
+    """The first version is in force."""
+    world.clock.set(NOTICE)
+
+
+def officers(world: World) -> tuple[dict[str, str], dict[str, str]]:
+    return world.staff(StaffRole.privacy_officer, email=ADA), world.staff(StaffRole.privacy_officer, email=BEN)
+
+
+def proposed(world: World, text: str | None = None, by: str = f"staff:{ADA}") -> Any:
+    return policy_proposals.propose(world.here, (text or text_of(min_age="18")).encode(), by=by)
+
+
+def apply(world: World, seen: Any, by: str = f"staff:{BEN}", reason: str = "approved by the board") -> Any:
+    return policy_proposals.apply(world.here, seen.proposal.id, by=by, reason=reason, plan_sha256=seen.plan_sha256)
+
+
+def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
+    world.open("ana", allow=True, age=17)
+    world.say("ana", "c")
+    ada, ben = officers(world)
+    form = {"file": ("policy.yaml", text_of(min_age="18").encode(), "text/yaml")}
+    sent = api.post(PAGE, files=form, headers=ada, follow_redirects=False)
+    assert sent.status_code == 303, sent.text
+    path = sent.headers["location"].partition("?")[0]
+    own, others = api.get(path, headers=ada).text, api.get(path, headers=ben).text
+    assert "You proposed it. Another privacy officer applies it." in own
+    assert "Apply what I read" not in own
+    assert "1 permissions for training end" in others
+    assert "The new version narrows <code>" not in others
+    (seen,) = policy_proposals.listed(world.here)
+    plan = policy_proposals.show(world.here, seen.id).plan_sha256
+    refused = api.post(f"{path}/apply", data={"reason": "yes", "plan": plan}, headers=ada)
+    assert (refused.status_code, "Whoever proposed a version does not apply it" in refused.text) == (409, True)
+    silent = api.post(f"{path}/apply", data={"reason": " ", "plan": plan}, headers=ben)
+    assert (silent.status_code, "Say why" in silent.text) == (422, True)
+    done = api.post(f"{path}/apply", data={"reason": "the board", "plan": plan}, headers=ben, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=applied")
+    assert [version.version for version in policies(world.here).versions] == ["2025-08-28", "2026-01-01"]
+    assert world.rows("SELECT applied_by FROM policies ORDER BY number")[1] == (f"staff:{BEN}",)
+    assert (world.here.config.data / "policy.yaml").read_text() == text_of(min_age="18")
+    version = api.get("/console/policy/versions/1", headers=ben).text
+    assert "The plan that it was applied with" in version
+    assert "Against version 2025-08-28." in version
+    assert "the board" in api.get(path, headers=ada).text
+
+
+def test_a_mistake_comes_back_with_its_line_and_the_text(api, world) -> None:
+    ada, _ = officers(world)
+    answer = api.post(PAGE, files={"text": (None, text_of(reach="everything"))}, headers=ada)
+    assert answer.status_code == 422
+    assert "Line 12, reach: everything is not one of conversation, turn" in answer.text
+    assert "reach: everything" in answer.text
+    for text, told in (
+        ("", "Choose a file, or paste its text"), ("[" * 100, "nested deeper"), ("a: *b", "is not YAML"),
+        (text_of().replace("2026-01-01", "2025-08-28"), "is already applied"),
+    ):  # fmt: skip
+        answer = api.post(PAGE, files={"text": (None, text)}, headers=ada)
+        assert (answer.status_code, told in answer.text) == (422, True), (text[:20], answer.text[-3000:])
+    assert policy_proposals.listed(world.here) == ()
+
+
+def test_a_form_that_is_too_large_is_refused(api, world) -> None:
+    ada, _ = officers(world)
+    large = {"file": ("policy.yaml", b"#" * (3 * POLICY_BYTES_MAX), "text/yaml")}
+    assert api.post(PAGE, files=large, headers=ada).status_code == 413
+    answer = api.post(PAGE, files={"file": ("p.yaml", b"#" * (POLICY_BYTES_MAX + 1), "text/yaml")}, headers=ada)
+    assert (answer.status_code, "larger than" in answer.text) == (422, True)
+
+
+def test_the_api_does_what_the_page_does(api, world) -> None:
+    ada, ben = officers(world)
+    auditor = world.staff(StaffRole.auditor)
+    made = api.post("/v1/policy/proposals", json={"text": text_of()}, headers=ada)
+    assert made.status_code == 200, made.text
+    told = made.json()
+    again = api.post("/v1/policy/proposals", json={"text": text_of()}, headers=ben).json()
+    assert again["proposal"] == told["proposal"]
+    path = f"/v1/policy/proposals/{told['proposal']['id']}"
+    assert api.get(path, headers=auditor).json() == told
+    assert api.get("/v1/policy/proposals", headers=auditor).json()["items"] == [told["proposal"]]
+    assert api.post(f"{path}/plan", headers=auditor).status_code == 403
+    planned = api.post(f"{path}/plan", headers=ben).json()
+    old = {"reason": "yes", "plan_sha256": "0" * 64}
+    assert api.post(f"{path}/apply", json=old, headers=ben).json()["because"] == "another_plan"
+    right = {"reason": "yes", "plan_sha256": planned["plan_sha256"]}
+    assert api.post(f"{path}/apply", json=right, headers=ada).json()["because"] == "same_person"
+    assert api.post(f"{path}/apply", json=right, headers=ben).json()["version"] == "2026-01-01"
+    assert api.post(f"{path}/withdraw", json={"reason": "no"}, headers=ben).json()["because"] == "ended"
+    wrong = api.post("/v1/policy/proposals", json={"text": "policy: x"}, headers=ada)
+    assert wrong.status_code in (400, 422), wrong.text
+
+
+def test_a_withdrawn_proposal_is_not_applied_and_may_be_made_again(world) -> None:
+    seen = proposed(world)
+    ended = policy_proposals.withdraw(world.here, seen.proposal.id, by=f"staff:{ADA}", reason="the wrong day")
+    assert (ended.state.value, ended.ended_by, ended.reason) == ("withdrawn", f"staff:{ADA}", "the wrong day")
+    with pytest.raises(RefusedError, match="was withdrawn by") as refused:
+        apply(world, seen)
+    assert refused.value.because == "ended"
+    assert proposed(world).proposal.id != seen.proposal.id
+
+
+def test_a_plan_that_says_something_else_by_now_is_drawn_again_and_must_be_read(world) -> None:
+    world.open("ana", allow=True, age=17)
+    seen = proposed(world)
+    world.open("ben", allow=True, age=16)
+    with pytest.raises(RefusedError, match="people have acted since") as refused:
+        apply(world, seen)
+    assert refused.value.because == "plan_moved"
+    again = policy_proposals.show(world.here, seen.proposal.id)
+    assert again.plan_sha256 != seen.plan_sha256
+    assert apply(world, again).version == "2026-01-01"
+
+
+def test_what_happened_since_a_plan_and_changes_none_of_its_numbers_does_not_matter(world) -> None:
+    world.open("ana", allow=True, age=30)
+    seen = proposed(world, text_of())
+    world.open("eve", plan="work")  # out of scope: asked by neither version
+    assert apply(world, seen).version == "2026-01-01"
+
+
+def test_a_plan_against_a_version_that_is_no_longer_the_newest_is_none(world) -> None:
+    first, second = (
+        proposed(world, text_of("2026-01-01")),
+        proposed(world, text_of("2026-03-01", decide_by="2026-04-01")),
+    )
+    apply(world, first)
+    with pytest.raises(RefusedError, match="not the newest plan"):
+        apply(world, second)
+    again = policy_proposals.plan(world.here, second.proposal.id, by=f"staff:{BEN}")
+    assert apply(world, again).number == 2
+
+
+def test_of_two_who_apply_at_once_one_wins(world) -> None:
+    seen = proposed(world)
+
+    def attempt(by: str) -> object:
+        try:
+            return apply(world, seen, by=by)
+        except LicetError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(attempt, (f"staff:{BEN}", "staff:eve@example.org")))
+    refused = [one for one in told if isinstance(one, RefusedError)]
+    assert (len(refused), refused[0].because) == (1, "ended"), told
+    assert len(policies(world.here)) == 2
+
+
+def test_the_same_person_is_refused_however_the_name_is_written(world) -> None:
+    seen = proposed(world)
+    with pytest.raises(RefusedError, match="does not apply it"):
+        apply(world, seen, by=f"staff:{ADA.upper()}")
