@@ -109,9 +109,10 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
     \b
     Example:  licet release show tuesday
     """
-    from licet.service import release_view  # here, as above
-
     with opened(data, at) as here:
+        catalog.find_release(here, name)  # an unknown name is told before anything is loaded
+        from licet.service import release_view  # here: what counts the usable rows loads what training does
+
         seen = release_view.show(here, name)
         since = signatures.standing(here, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
