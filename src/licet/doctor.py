@@ -23,7 +23,8 @@ from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.policy.period import written
 from licet.release import catalog
-from licet.service import alerts, answers, inbox, installation_figures
+from licet.service import alerts, answers, installation_figures
+from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import account_view, expiry, holds, installation, integrity
@@ -302,7 +303,7 @@ def _archive(here: installation.Installation, tx: Transaction) -> Iterator[Docto
 def _late(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
     """What an alert would say too: see `licet.service.alerts`."""
     seen = installation_figures.figures(here)
-    if seen.backup is not None and seen.at - seen.backup > timedelta(days=inbox.BACKUP_DAYS):
+    if seen.backup is not None and seen.at - seen.backup > timedelta(days=BACKUP_DAYS):
         yield _of("LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}")
     if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
         yield _of("LicetLogBehind", "log", f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}")

@@ -166,8 +166,8 @@ def _approved(here: Installation, by: StaffMember, _: str, values: ActValues) ->
     return "Approved, and on record: the next sweep erases that much."
 
 
-def _retired(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    lineage.retire(here, subject)
+def _retired(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+    lineage.retire(here, subject, by=f"staff:{by.email}", reason=values.reason)
     return "It is retired, and on record as that."
 
 

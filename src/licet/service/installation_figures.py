@@ -6,16 +6,14 @@ in a larger installation.
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 
 import msgspec
 
-from licet.access.roles import StaffRole
 from licet.backup import archives
 from licet.erasure import certificates, epochs, sweeper
 from licet.ledger import sequence
-from licet.service import inbox
+from licet.service.inbox_sources import SOURCES, ItemKind
 from licet.store.connect import transaction
 from licet.vault import certificate
 from licet.vault.installation import Installation
@@ -23,8 +21,11 @@ from licet.webhooks import endpoints
 
 COUNTED_MAX = 10_000
 AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}  # and `older`
-QUEUES = ("requests", "erasures", "recalls", "misuse", "flags", "holds", "reviews", "signatures")
-_ASKED = {"requests", "erasures", "recalls", "misuse", "flags", "holds", "releases"}  # the sources of these queues
+QUEUED_MAX = 500  # of each kind; those with the nearest day are counted first
+QUEUES = (
+    ItemKind.request, ItemKind.erasure, ItemKind.recall, ItemKind.misuse, ItemKind.flag, ItemKind.hold, ItemKind.review,
+    ItemKind.signature,
+)  # fmt: skip
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +59,16 @@ def figures(here: Installation) -> MonitoringFigures:
     newest = archives.registered(here, 1)
     return MonitoringFigures(
         at=at, sweep=sweep, closures=closures, log=log, webhooks=webhooks, erasures=erasures,
-        backup=newest[0].made_at if newest else None, rotations=epochs.status(here).due, queues=_queues(here),
+        backup=newest[0].made_at if newest else None, rotations=epochs.status(here).due, queues=_queues(here, at),
     )  # fmt: skip
 
 
-def _queues(here: Installation) -> dict[str, Queue]:
+def _queues(here: Installation, at: datetime) -> dict[str, Queue]:
     """What the inbox of staff has, by kind."""
-    sources = [one for one in inbox.SOURCES if one.kind in _ASKED]
-    waiting, overdue = Counter[str](), Counter[str]()
-    for item in inbox.items(here, [StaffRole.auditor], sources):
-        waiting[item.kind] += item.count
-        overdue[item.kind] += item.count if item.overdue else 0
-    return {kind: Queue(waiting=waiting[kind], overdue=overdue[kind]) for kind in QUEUES}
+    found: dict[str, Queue] = {}
+    for source in SOURCES:
+        if source.kind in QUEUES:
+            items = source.page(here, at, None, QUEUED_MAX).found
+            overdue = sum(one.item.overdue for one in items)
+            found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
+    return found

@@ -17,7 +17,7 @@ from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind
 from licet.backup import archives, drills
 from licet.service import orders as work
-from licet.service.inbox import BACKUP_DAYS
+from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store.connect import transaction
 from licet.web.console import orders
 from licet.web.console import shared as shell
