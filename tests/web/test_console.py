@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import StaffRole
@@ -18,7 +20,7 @@ from licet.demo import serve as town_serve
 from licet.policy.period import instant
 from licet.proof import documents
 from licet.service import answers, staff_tables
-from licet.store.connect import transaction
+from licet.store.connect import Pool, transaction
 from licet.store.keyset import TableView
 from licet.vault.commands import Delete, Hold
 from licet.web.console import chart
@@ -87,12 +89,14 @@ def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(api: An
         assert shown[0] == "/console/inbox"
 
 
-def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(api: Any, lived: Lived) -> None:
-    for path in (*LISTS, *lived.found):
-        nobody, person = api.get(path), api.get(path, headers=lived.world.browser("ana"))
-        assert (nobody.status_code, person.status_code) == (401, 403)
-        assert "not signed in as staff" in nobody.text
-        assert lived.account not in nobody.text + person.text.replace(path, "")
+def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(pool: Pool, tmp_path: Path) -> None:
+    lived = Lived(World(pool, tmp_path / "data", unknown_requests_per_minute=1_000))
+    with TestClient(lived.world.app) as api:
+        for path in (*LISTS, *lived.found):
+            nobody, person = api.get(path), api.get(path, headers=lived.world.browser("ana"))
+            assert (nobody.status_code, person.status_code) == (401, 403)
+            assert "not signed in as staff" in nobody.text
+            assert lived.account not in nobody.text + person.text.replace(path, "")
 
 
 def test_no_page_of_the_console_shows_content_or_what_a_hold_is_for(api: Any, lived: Lived) -> None:
