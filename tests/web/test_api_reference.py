@@ -22,6 +22,9 @@ __all__ = ["api", "world"]
 
 # Whose answers need more than a request beforehand, and where they are held.
 ELSEWHERE = {
+    "propose_policy": "tests/web/test_policy_proposals.py",
+    "withdraw_proposal": "tests/web/test_policy_proposals.py",
+    "apply_proposal": "tests/web/test_policy_proposals.py",
     "lease_rows": "tests/train/test_leases.py",
     "acknowledge": "tests/web/test_events.py",
     "run_erasure": "tests/web/test_staff_acts_api.py",

@@ -83,7 +83,7 @@ def test_a_mistake_comes_back_with_its_line_and_the_text(api, world) -> None:
     ada, _ = officers(world)
     answer = api.post(PAGE, files={"text": (None, text_of(reach="everything"))}, headers=ada)
     assert answer.status_code == 422
-    assert "Line 12, reach: everything is not one of conversation, turn" in answer.text
+    assert "olicy.yaml:12: key reach: everything is not one of conversation, turn" in answer.text
     assert "reach: everything" in answer.text
     for text, told in (
         ("", "Choose a file, or paste its text"), ("[" * 100, "nested deeper"), ("a: *b", "is not YAML"),

@@ -106,9 +106,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
 
 def _told(error: LicetError) -> str:
     """An error with its line and its key, as a sentence."""
-    places = [f"line {error.line}" if error.line else "", error.key] if isinstance(error, InputError) else []
-    said = [", ".join(filter(None, places)), error.message, error.hint]
-    return shell.sentence(": ".join(filter(None, said)))
+    return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
 @get("/console/policy/proposals/{proposal:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
