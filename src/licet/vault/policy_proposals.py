@@ -19,6 +19,8 @@ LISTED_MAX = 100
 
 
 class ProposalState(StrEnum):
+    """Whether a proposal waits, or how it ended."""
+
     open = "open"
     withdrawn = "withdrawn"
     applied = "applied"
