@@ -38,7 +38,7 @@ _SAID = {
 
 @get("/console/keys", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def keys(request: AnyRequest) -> Response[Any]:
-    """The epochs, what is due, and what was ordered."""
+    """The encryption keys by their dates, what is due, and what was ordered."""
     visit = shell.opened(request)
     status = epochs.status(visit.here)
     with transaction(visit.here.pool) as tx:
@@ -79,7 +79,7 @@ def rotate(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any
 
 @post("/console/keys/destroy", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def destroy(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
-    """Orders that the epochs that are due be destroyed, after the confirmation; RefusedError if none is due."""
+    """Orders that the encryption keys that are due be destroyed, after the confirmation; RefusedError if none is due."""
     visit = shell.opened(request)
     due = epochs.destroy_due(visit.here, dry_run=True)
     if not due:
