@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from licet.clock import utc_now
 from licet.consent import own_conversations
 from licet.erasure import sweep_batches
 from licet.policy.state import TurnState
@@ -34,7 +35,7 @@ MAY_BE_USED = "p.allow AND NOT r.kept_out AND p.plan IN ('free', 'pro', 'max')"
 
 
 def now() -> datetime:
-    return installation.utc_now()
+    return utc_now()
 
 
 def text(source: random.Random) -> str:

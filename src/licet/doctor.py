@@ -17,6 +17,7 @@ import msgspec
 
 from licet.backup import drills, wal_receiver
 from licet.backup.drills import DrillOutcome
+from licet.clock import utc_now
 from licet.consent import controller, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
@@ -194,7 +195,7 @@ def _server(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
 def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    apart = abs((row[0] - installation.utc_now()).total_seconds())
+    apart = abs((row[0] - utc_now()).total_seconds())
     if apart > CLOCK_SECONDS_MAX:
         yield _warning("clock", f"the database's clock is {apart:,.0f} s away", "let NTP set both")
     newest = account_view.newest_at(tx)

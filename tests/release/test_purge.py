@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from licet import verifier
 from licet.cli.command import main
+from licet.clock import utc_now
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, LicetError
@@ -37,7 +38,6 @@ from licet.release.row_keys import open_row
 from licet.service import verification
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation
 
 from ..installed import House
 from .world import LOG_SEED, START, Town, build, log_key, row_of
@@ -483,7 +483,7 @@ def test_a_database_from_before_a_purge_learns_of_it_from_the_folder(house: Hous
 
 
 def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn: str, tmp_path: Path) -> None:
-    house = House(pool, tmp_path / "data", at=installation.utc_now())
+    house = House(pool, tmp_path / "data", at=utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
 

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from licet.cli.command import main
+from licet.clock import utc_now
 from licet.errors import RefusedError
 from licet.release import signatures
 from licet.store.connect import Pool
-from licet.vault import installation
 
 from ..installed import House
 from .test_review import hired, reviewed
@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data", at=installation.utc_now())
+    return House(pool, tmp_path / "data", at=utc_now())
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from licet import verifier
 from licet.cli.command import main
 from licet.cli.review import ANSWERS, QUESTION, FirstLetters
+from licet.clock import utc_now
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import DeniedError, InputError, NotFoundError, RefusedError, UsageError
@@ -32,7 +33,7 @@ from licet.release.review import DrawnBy, ReviewFinding, bound, shuffled
 from licet.release.signatures import StaffMember
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation, staff_reads
+from licet.vault import staff_reads
 from licet.vault.ids import uuid7
 
 from ..installed import House
@@ -443,7 +444,7 @@ def test_an_answer_that_is_no_word_is_asked_for_again(typed: str) -> None:
 
 
 def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: str, tmp_path: Path) -> None:
-    house = House(pool, tmp_path / "data", at=installation.utc_now())
+    house = House(pool, tmp_path / "data", at=utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
 

@@ -17,6 +17,7 @@ from pyroaring import BitMap
 from tests.installed import House
 
 import licet
+from licet.clock import utc_now
 from licet.curate import release_build
 from licet.errors import DeniedError, InputError, UsageError
 from licet.release import manifest
@@ -26,7 +27,6 @@ from licet.train.batch_mask import MaskedBatches
 from licet.train.mix import RankBatches, ReleaseMix
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
 from licet.train.remote import Keeper
-from licet.vault import installation
 
 DE = (
     "Birnen", "Quitten", "Mispeln", "Nüsse", "Kirschen", "Trauben", "Schlehen", "Feigen", "Beeren", "Pflaumen", "Melonen",
@@ -44,7 +44,7 @@ class Orchard:
     """An installation with the releases `autumn` and `winter`, and the gates of a machine."""
 
     def __init__(self, pool: Pool, dsn: str, folder: Path) -> None:
-        self.house = House(pool, folder / "data", at=installation.utc_now() - timedelta(days=1))
+        self.house = House(pool, folder / "data", at=utc_now() - timedelta(days=1))
         self.gates = folder / "gates"
         for n in range(12):
             self.talks(f"a{n}", GERMAN.format(DE[n], DE[-n]) if n % 3 == 0 else ENGLISH.format(EN[n], EN[-n]))
@@ -52,7 +52,7 @@ class Orchard:
         for n in range(8):
             self.talks(f"w{n}", ENGLISH.format(EN[-n - 1], EN[(n * 5 + 3) % 16]))
         release_build.build_release(self.house.here, name="winter", purpose="improve_models")
-        self.here = replace(self.house.here, clock=installation.utc_now)
+        self.here = replace(self.house.here, clock=utc_now)
         self.config = type(self.here.config).of({"LICET_DATABASE_URL": dsn}, self.here.config.data)
         self.key = gate_files.signer(self.here).verifier.vkey
         self.publish()
@@ -66,14 +66,14 @@ class Orchard:
             promised, sha256 = manifest.read(self.here.config.releases / name)
             Keeper(
                 gate_files.LocalSource(self.here), gate_files.signer(self.here).verifier, self.gates,
-                release=promised.release, manifest_sha256=sha256, at=installation.utc_now,
+                release=promised.release, manifest_sha256=sha256, at=utc_now,
             ).once()  # fmt: skip
 
     def mix(self, sources: Any = None, **more: Any) -> ReleaseMix:
         return licet.mix(sources or {"autumn": 0.5, "winter": 0.5}, self.gates, self.key, config=self.config, **more)
 
     def withdraws(self, *names: str) -> None:
-        self.house.now = installation.utc_now()
+        self.house.now = utc_now()
         for name in names:
             self.house.choose(name, False)
         self.publish()

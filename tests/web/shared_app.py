@@ -12,8 +12,9 @@ from functools import cache
 from litestar import Litestar
 from litestar.events import SimpleEventEmitter
 
+from licet.clock import Clock, utc_now
 from licet.config import Web
-from licet.vault.installation import Clock, Installation, utc_now
+from licet.vault.installation import Installation
 from licet.web.app import create_app, installed, routed
 from licet.web.site import Site
 

@@ -85,7 +85,7 @@ from licet.web.app import load_previews
 with opened(dsn) as pool:
     here = installation.Installation(
         config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
-        clock=installation.utc_now,
+        clock=utc_now,
     )
     load_previews(here, None)  # as `licet serve` does beside its requests
     with bound("127.0.0.1", 0) as listener:

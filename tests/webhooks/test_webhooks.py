@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from licet.backup import archives
 from licet.cli.command import main
+from licet.clock import utc_now
 from licet.config import Configuration, Webhooks
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
@@ -1021,7 +1022,7 @@ class Operator:
     def people(self, count: int) -> None:
         """Opens accounts that allow and then withdraw: three events each."""
         config = Configuration.of(self.environment)
-        moment = instant(self.at) if self.at is not None else installation.utc_now()
+        moment = instant(self.at) if self.at is not None else utc_now()
         with installation.installation(config, lambda: moment) as here:
             key, commands = installation.host_key(here), []
             at = here.clock()

@@ -46,6 +46,7 @@ import psycopg
 from licet.access import service_keys, sessions
 from licet.backup import backup_manifest, base_backup, base_recovery, dump, wal_archive, wal_receiver, wal_seals
 from licet.backup.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, BackupForm, BackupManifest, LogStood
+from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.erasure import sweeper
 from licet.erasure.epochs import backup_window
@@ -70,7 +71,7 @@ from licet.vault import account_journal, account_view, certificate, host_events,
 from licet.vault import policy_versions as versions
 from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Clock, Installation, installation, is_made, refuse_unmade, utc_now
+from licet.vault.installation import Installation, installation, is_made, refuse_unmade
 from licet.vault.journal_state import JournalState
 from licet.webhooks import endpoints
 

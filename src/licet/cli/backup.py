@@ -17,10 +17,10 @@ from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.backup.drills import DrillOutcome, DrillResult
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, by_option, data_option, dry_option, json_option, moment, opened, show, user
+from licet.clock import utc_now
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
-from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
 
 
@@ -196,7 +196,7 @@ def restore(
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
-    clock = installation.utc_now if now is None else (lambda: now)
+    clock = utc_now if now is None else (lambda: now)
     to = moment(until) if until is not None else None
     if dry_run:
         would = backups.forecast(config, source, clock, to)

@@ -21,11 +21,12 @@ from licet.cli.shell import (
     show,
     user,
 )
+from licet.clock import utc_now
 from licet.config import PORT
 from licet.errors import NotFoundError, UsageError
 from licet.policy.period import written
 from licet.store.connect import transaction
-from licet.vault.installation import Installation, utc_now
+from licet.vault.installation import Installation
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.access.roles import Scope, StaffRole

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import msgspec
 
+from licet.clock import utc_now
 from licet.config import Configuration
 from licet.errors import UsageError
 from licet.policy.period import instant, written
@@ -83,7 +84,7 @@ def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> I
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
     now = moment(at) if at is not None else simulated
-    clock = installation.utc_now if now is None else (lambda: now)
+    clock = utc_now if now is None else (lambda: now)
     with installation.installation(config, clock) as here:
         if now is not None:
             click.echo(f"(simulated clock: {written(now)})", err=True)

@@ -15,12 +15,12 @@ import uvicorn
 
 from licet.cli.root import CommandGroup
 from licet.cli.shell import json_option, listen_options, show
+from licet.clock import utc_now
 from licet.config import Web
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
-from licet.vault.installation import utc_now
 from licet.web.access.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
 
 CONNECTIONS_MAX = 256

@@ -22,6 +22,7 @@ from litestar.response import Redirect
 
 from licet.access import sessions
 from licet.access.roles import ANYBODY, StaffRole
+from licet.clock import utc_now
 from licet.config import PORT, Configuration, Web
 from licet.demo.scenes import OFFICER
 from licet.demo.stage import Say
@@ -55,10 +56,10 @@ class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
 
 def serve(folder: Path, began: datetime, say: Say) -> None:
     """Serves the town in ``folder`` until it is interrupted; its clock continues from ``began``."""
-    start = installation.utc_now()
+    start = utc_now()
 
     def clock() -> datetime:
-        return began + (installation.utc_now() - start)
+        return began + (utc_now() - start)
 
     key = secrets.token_bytes(KEY_BYTES)
     key_file = folder / "keys" / "demo-token.key"
@@ -95,7 +96,7 @@ def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[t
             key,
             role.name,
             tokens.audience_of(here.config.web, tokens.TokenUse.enter),
-            installation.utc_now().timestamp(),
+            utc_now().timestamp(),
         )
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
@@ -150,7 +151,7 @@ def _names(tx: Transaction, here: installation.Installation, accounts: int) -> d
 
 def officer_link(here: installation.Installation) -> str:
     """The secret of a link that signs the town's privacy officer in, once."""
-    now = installation.utc_now()
+    now = utc_now()
     with transaction(here.pool) as tx:
         return sessions.add(tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random)
 

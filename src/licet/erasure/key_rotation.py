@@ -33,6 +33,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from licet.clock import Clock
 from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError
 from licet.keys import chain, fence
 from licet.keys.chain import Epoch
@@ -54,7 +55,6 @@ from licet.vault.tables import lock_accounts
 
 ROTATION_LOCK = 0x11CE7_0004
 PAGES_MAX = 1_000  # key pages in memory at once
-Clock = Callable[[], datetime]
 
 
 class Rotation(StrEnum):

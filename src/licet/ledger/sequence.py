@@ -37,6 +37,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from licet.clock import Clock
 from licet.errors import BrokenError, BusyError, NotFoundError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import entries, tree
@@ -51,8 +52,6 @@ SEQUENCER_LOCK = 0x11CE7_0002
 BATCH_ROWS_MAX = 4_096
 WAIT_SECONDS = 0.1
 RETRY_SECONDS = 1.0
-
-Clock = Callable[[], datetime]
 
 
 class RestoredError(BrokenError):

@@ -31,6 +31,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.clock import Clock
 from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
@@ -99,7 +100,6 @@ BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
 INCOMPLETE = "incomplete_row"
 
-Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from licet.clock import Clock
 from licet.config import Configuration
 from licet.erasure.certificates import hand_out
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
@@ -34,7 +35,7 @@ from licet.store.connect import Transaction, transaction
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
-from licet.vault.installation import Clock, Installation, installation, policies
+from licet.vault.installation import Installation, installation, policies
 
 REMEMBERED_SECONDS = 0.2
 LEASED_ORDINALS_MAX = 4_096

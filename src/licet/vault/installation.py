@@ -8,8 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from licet.clock import Clock as Clock
-from licet.clock import utc_now as utc_now
+from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
 from licet.keys import fence

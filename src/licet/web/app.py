@@ -19,11 +19,12 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from licet import __version__
+from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
 from licet.service.orders import keep_working
-from licet.vault.installation import Clock, Installation, utc_now
+from licet.vault.installation import Installation
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import Guard
 from licet.web.access.limits import BODY_BYTES_MAX

@@ -20,6 +20,7 @@ from litestar.concurrency import sync_to_thread
 
 from licet.access import service_keys, sessions
 from licet.access.roles import Service
+from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.consent import catalogue
 from licet.errors import LicetError
@@ -31,7 +32,7 @@ from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, check
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
-from licet.vault.installation import Clock, Installation, host_key, utc_now
+from licet.vault.installation import Installation, host_key
 from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
 from licet.web.access import oidc
 from licet.web.access.limits import Heavy

@@ -17,11 +17,12 @@ from markupsafe import Markup
 
 from licet.access import inbox_register
 from licet.access.roles import ForbiddenError, May, Staff, StaffRole, may
+from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import UsageError
 from licet.policy.period import written
-from licet.vault.installation import Installation, utc_now
+from licet.vault.installation import Installation
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of

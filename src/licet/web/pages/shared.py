@@ -26,13 +26,14 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from licet.access.roles import Person, UnauthenticatedError, may
+from licet.clock import utc_now
 from licet.consent import language_tags
 from licet.consent.catalogue import Catalogue
 from licet.errors import NotFoundError
 from licet.policy.decide import SAFETY
 from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
-from licet.vault.installation import Installation, utc_now
+from licet.vault.installation import Installation
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
