@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -85,12 +86,25 @@ def reviewed(house: House, chance: int = 6) -> StaffMember:
 # The bound
 
 
-def test_nothing_found_in_n_rows_bounds_the_share_by_three_over_n() -> None:
-    assert [bound(0, n).ppm for n in (1, 2, 3, 100, 300, 3_000)] == [1_000_000] * 3 + [30_000, 10_000, 1_000]
+def test_nothing_found_in_n_rows_bounds_the_share_by_about_three_over_n() -> None:
+    """The rule of three (Hanley and Lippman-Hand, JAMA 249:1743, 1983) is the exact bound rounded up a little."""
+    assert [bound(0, n).ppm for n in (100, 300, 3_000)] == [29_514, 9_937, 999]
+    assert all(bound(0, n).ppm <= 3_000_000 / n for n in (3, 10, 100, 300, 3_000))
     assert bound(0, 0).ppm == 1_000_000
 
 
-@pytest.mark.parametrize(("found", "rows"), [(1, 2), (1, 20), (1, 100), (2, 100), (5, 100), (10, 1_000), (99, 100)])
+def test_what_nobody_read_is_counted_as_if_each_held_something() -> None:
+    told = bound(1, 98, 2)
+    assert (told.rows, told.unread, told.ppm) == (98, 2, bound(1, 98).ppm)
+    assert told.worst_ppm == bound(3, 100).ppm > told.ppm
+    assert bound(0, 50).worst_ppm == bound(0, 50).ppm
+    assert "2 more were drawn and not read: as if each held something" in review.sentence(told)
+    assert "not read" not in review.sentence(bound(0, 50))
+
+
+@pytest.mark.parametrize(
+    ("found", "rows"), [(0, 2), (0, 100), (1, 2), (1, 20), (1, 100), (2, 100), (5, 100), (10, 1_000), (99, 100)]
+)
 def test_something_found_gives_the_exact_bound(found: int, rows: int) -> None:
     """The least share, in a million, under which so few findings would come up less than once in twenty samples."""
 
@@ -194,7 +208,7 @@ def test_a_row_that_was_withdrawn_since_is_out_of_reach_and_nobody_reads_it(hous
     said = signatures.close(house.here, "r").statement
     assert said is not None
     assert (said.chance.drawn, said.chance.read, said.chance.out_of_reach) == (6, 4, 2)
-    assert said.bound == bound(0, 4)
+    assert said.bound == bound(0, 4, 2)
     assert house.query("SELECT count(*) FROM staff_reads") == [(4,)]
 
 
@@ -308,7 +322,8 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
     reviewed(house)
     stated = review.read(house.here.config.releases / "r")
     assert stated is not None
-    for change in ({"bound": {"confidence_percent": 95, "found": 0, "rows": 6, "ppm": 1}}, {"readers": "two"}):
+    told = msgspec.to_builtins(stated.statement.bound)
+    for change in ({"bound": {**told, "ppm": 1}}, {"bound": {**told, "worst_ppm": 1}}, {"readers": "two"}):
         payload = {**stated.statement.payload(), **change}
         with pytest.raises(InputError):
             review.decode(review.encode(sign(payload, b"k" * 32, review.TYP)))  # type: ignore[arg-type]  # a payload of the wrong shape, on purpose
@@ -329,10 +344,11 @@ def test_a_statement_is_these_very_bytes() -> None:
         ],
     )
     assert canonical(said.payload()).decode() == (
-        '{"bound":{"confidence_percent":95,"found":0,"ppm":1000000,"rows":1},"chance":{"drawn":2,"findings":{},'
-        '"out_of_reach":1,"read":1},"closed_at":"2025-09-02T00:00:00Z","drawn_at":"2025-09-01T00:00:00Z",'
+        '{"bound":{"confidence_percent":95,"found":0,"ppm":950001,"rows":1,"unread":1,"worst_ppm":974680},'
+        '"chance":{"drawn":2,"findings":{},"out_of_reach":1,"read":1},"closed_at":"2025-09-02T00:00:00Z",'
+        '"drawn_at":"2025-09-01T00:00:00Z",'
         f'"manifest_sha256":"{"b" * 64}","readers":2,"release":"{"a" * 32}","review":"{"c" * 32}","risk":{{"drawn":1,'
-        '"findings":{"name":1},"out_of_reach":0,"read":1},"type":"licet-release-review","v":1}'
+        '"findings":{"name":1},"out_of_reach":0,"read":1},"type":"licet-release-review","v":2}'
     )
 
 

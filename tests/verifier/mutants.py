@@ -518,10 +518,11 @@ def since() -> Document:
         "purge": {"format": "licet-purge-2", "release": release_lies.RELEASE.hex, "number": 1, "before": head,
                   "purged_at": "2027-02-01T00:00:00Z",
                   "parts": [{"file": part["file"], "was": part["sha256"], "after": after, "gone": [[3, 3]]}]},
-        "review": {"v": 1, "type": "licet-release-review", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
+        "review": {"v": 2, "type": "licet-release-review", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
                    "review": "rev_1", "drawn_at": "2026-04-01T00:00:00Z", "closed_at": "2026-05-01T00:00:00Z",
                    "chance": read, "risk": read | {"findings": {"name": 1}}, "readers": 1,
-                   "bound": {"confidence_percent": 95, "found": 0, "rows": 3, "ppm": 1_000_000}},
+                   "bound": {"confidence_percent": 95, "found": 0, "rows": 3, "ppm": 631_597,
+                             "unread": 0, "worst_ppm": 631_597}},
     }  # fmt: skip
 
 
@@ -547,7 +548,7 @@ def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes],
         "review.json": text_of({"v": 1, "review": review_jws}),
         "part-00000.parquet": b"fewer",
     }
-    purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 1_000_000}
+    purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 631_597}
     try:
         runs = [run for part in purge["parts"] for run in part["gone"]]
         purge_facts = {"number": purge["number"], "rows": sum(last - first + 1 for first, last in runs)}

@@ -125,6 +125,8 @@ def since_lies() -> Iterator[Lie]:
         ("review", "of another manifest", "manifest that lies beside", by_operator(
             put("review", "manifest_sha256", value="0" * 64))),
         ("review", "a bound that does not follow", "its bound follows", by_operator(put("review", "bound", "ppm", value=10))),
+        ("review", "a worst case that is better than it is", "its bound follows",
+         by_operator(put("review", "bound", "worst_ppm", value=10))),
         ("review", "rows that nobody read", "each row was read", by_operator(put("review", "chance", "drawn", value=9))),
         ("review", "a finding of another kind", "fields of a review", by_operator(
             put("review", "chance", "findings", value={"ana": 1}))),

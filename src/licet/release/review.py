@@ -2,19 +2,20 @@
 
 Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the random part gives a
 bound: with a confidence of 95 %, at most that share of the rows that could be opened contains something that identifies
-a person. With no finding in n rows, the bound is 3/n (the rule of three, Hanley and Lippman-Hand, JAMA 249:1743, 1983);
-otherwise it is the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934). Rows are drawn without
-replacement, which makes both slightly conservative. Rows drawn by risk are those in which a scan finds the most
-patterns of identifying data; what is found in them shows what to fix, and says nothing about the share.
+a person. It is the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934). Rows are drawn without
+replacement, which makes it slightly conservative. Rows of the sample that were withdrawn or erased before anybody read
+them may have held more than the rest: a second bound counts each of them as if it held something. Rows drawn by risk are
+those in which a scan finds the most patterns of identifying data; what is found in them shows what to fix, and says
+nothing about the share.
 
 A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a convenient number. The
 findings are then stated, signed, beside the sealed manifest:
 
     review.json    {"review":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
-    its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n},"chance":{"drawn":n,
-                    "findings":{kind:n},"out_of_reach":n,"read":n},"closed_at":time,"drawn_at":time,
-                    "manifest_sha256":hex,"readers":n,"release":hex,"review":hex,"risk":{..as chance},
-                    "type":"licet-release-review","v":1}
+    its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n,"unread":n,"worst_ppm":n},
+                    "chance":{"drawn":n,"findings":{kind:n},"out_of_reach":n,"read":n},"closed_at":time,
+                    "drawn_at":time,"manifest_sha256":hex,"readers":n,"release":hex,"review":hex,
+                    "risk":{..as chance},"type":"licet-release-review","v":2}
 
 A statement has counts and closed words, and no name of a reader. A leaf of the log has its SHA-256, over the JWS.
 """
@@ -82,18 +83,22 @@ class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows."""
+    """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows that were read. ``worst_ppm`` is as if
+    each of the ``unread`` ones, which were drawn too, held something.
+    """
 
     confidence_percent: Literal[95]
     found: int
     rows: int
     ppm: int
+    unread: int
+    worst_ppm: int
 
 
 class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The findings of a closed sample. ``readers`` is how many people read; times are text, in the form of the log."""
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     type: Literal["licet-release-review"] = "licet-release-review"
     release: str
     manifest_sha256: str
@@ -172,19 +177,14 @@ def shapes(text: str) -> Iterator[tuple[int, int]]:
 # The bound
 
 
-def bound(found: int, rows: int) -> LeakBound:
-    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones, at 95 %, rounded up."""
-    return LeakBound(confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows))
-
-
-def exact_ppm(found: int, rows: int) -> int:
-    """The exact one-sided bound of Clopper and Pearson at 95 %, in a million, rounded up; all of it for no row.
-
-    For no finding it is `1 - 0.05 ** (1 / rows)`, which the rule of three rounds up a little.
+def bound(found: int, rows: int, unread: int = 0) -> LeakBound:
+    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones that were read, at 95 %, rounded up; and that
+    with ``unread`` more, as if each of them held something.
     """
-    if not rows or found >= rows:
-        return MILLION
-    return math.ceil((1 - (1 - CONFIDENCE_PERCENT / 100) ** (1 / rows)) * MILLION) if found == 0 else _ppm(found, rows)
+    return LeakBound(
+        confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows), unread=unread,
+        worst_ppm=_ppm(found + unread, rows + unread),
+    )  # fmt: skip
 
 
 def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -204,8 +204,7 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def _ppm(found: int, rows: int) -> int:
-    if found == 0:
-        return min(MILLION, -(-3 * MILLION // rows)) if rows else MILLION
+    """The exact one-sided bound of Clopper and Pearson, in a million, rounded up; all of it where no row was read."""
     if found >= rows:
         return MILLION
     low, high = found, MILLION  # in a million: the smallest share for which so few findings are rarer than 1 in 20
@@ -241,8 +240,8 @@ def state(
     chance, by_risk = (_counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy)
     return ReviewStatement(
         release=release, manifest_sha256=manifest_sha256, review=review, drawn_at=written(drawn_at),
-        closed_at=written(closed_at), chance=chance, risk=by_risk, bound=bound(chance.found, chance.read),
-        readers=readers,
+        closed_at=written(closed_at), chance=chance, risk=by_risk,
+        bound=bound(chance.found, chance.read, chance.out_of_reach), readers=readers,
     )  # fmt: skip
 
 
@@ -298,7 +297,7 @@ def _follows(said: ReviewStatement) -> bool:
         if not set(part.findings) <= kinds or min(part.findings.values(), default=1) < 1:
             return False
     in_order = instant(said.drawn_at) <= instant(said.closed_at)
-    return in_order and said.bound == bound(said.chance.found, said.chance.read)
+    return in_order and said.bound == bound(said.chance.found, said.chance.read, said.chance.out_of_reach)
 
 
 def read(folder: Path) -> StatedReview | None:
@@ -325,8 +324,11 @@ def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
     """The bound as text."""
     if not said.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."
-    share = f"{said.ppm / 10_000:.4g} %"
-    return (
+    share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (said.ppm, said.worst_ppm))
+    told = (
         f"{of(said.found)} of {of(said.rows)} rows drawn by chance hold something that identifies: with confidence of "
         f"{said.confidence_percent} % it is at most {share} of the rows that could be opened then."
     )
+    if not said.unread:
+        return told
+    return f"{told} {of(said.unread)} more were drawn and not read: as if each held something, it is at most {worst}."

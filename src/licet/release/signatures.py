@@ -65,15 +65,13 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an open sample: rows drawn, rows with a finding, and rows left.
 
-    ``bound`` is that of the rows drawn by chance and read so far; ``worst_ppm`` is the exact one as if every row of them that
-    nobody has read, or can read any more, held something.
+    ``bound`` is that of the rows drawn by chance; unread are those that nobody has read yet, or can read any more.
     """
 
     drawn: int
     done: int
     left: int
     bound: LeakBound
-    worst_ppm: int
     agreement: Agreement
 
 
@@ -289,8 +287,8 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
     read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
     holds = sum(found is not ReviewFinding.nothing for found in read)
     return SampleSeen(
-        drawn=len(rows), done=done, left=len(rows) - done, bound=review.bound(holds, len(read)),
-        worst_ppm=review.exact_ppm(holds + len(chance) - len(read), len(chance)), agreement=_agreement(rows),
+        drawn=len(rows), done=done, left=len(rows) - done,
+        bound=review.bound(holds, len(read), len(chance) - len(read)), agreement=_agreement(rows),
     )  # fmt: skip
 
 

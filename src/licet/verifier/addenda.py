@@ -23,9 +23,9 @@ REVIEW_FILE = {"v": "one", "review": "text"}
 KINDS_FOUND = ("contact", "name", "number", "other", "place", "secret")
 READ = {"drawn": "int", "read": "int", "out_of_reach": "int", "findings": {f"{kind}?": "pos" for kind in KINDS_FOUND}}
 REVIEW_SHAPE = {
-    "v": "one", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
+    "v": "two", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
     "drawn_at": "time", "closed_at": "time", "chance": READ, "risk": READ, "readers": "int",
-    "bound": {"confidence_percent": "pos", "found": "int", "rows": "int", "ppm": "int"},
+    "bound": {"confidence_percent": "pos", "found": "int", "rows": "int", "ppm": "int", "unread": "int", "worst_ppm": "int"},
 }  # fmt: skip
 
 
@@ -59,17 +59,22 @@ def review_follows(said: dict[str, Any]) -> bool:
             return False
     bound, found, rows = said["bound"], sum(said["chance"]["findings"].values()), said["chance"]["read"]
     in_order = read_time(said["drawn_at"], REVIEW, "drawn_at") <= read_time(said["closed_at"], REVIEW, "closed_at")
-    told = (bound["confidence_percent"], bound["found"], bound["rows"])
-    return in_order and told == (95, found, rows) and _is_bound(found, rows, bound["ppm"])
+    unread = said["chance"]["out_of_reach"]
+    told = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
+    return (
+        in_order
+        and told == (95, found, rows, unread)
+        and _is_bound(found, rows, bound["ppm"])
+        and _is_bound(found + unread, rows + unread, bound["worst_ppm"])
+    )
 
 
 def _is_bound(found: int, rows: int, ppm: int) -> bool:
-    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than 1 in 20.
-
-    With nothing found it is 3 / rows (the rule of three), which is a little more.
+    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than 1 in 20: the bound of
+    Clopper and Pearson. It is everything where every row held something, or none was read.
     """
-    if found == 0 or found >= rows:
-        return ppm == (min(1_000_000, -(-3_000_000 // rows)) if rows and not found else 1_000_000)
+    if found >= rows:
+        return ppm == 1_000_000
     here, below = (_chance(found, rows, (ppm - step) / 1_000_000) for step in (0, 1))
     return 0 < ppm <= 1_000_000 and here <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
 

@@ -219,7 +219,7 @@ def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:
         statement=seen.statement, statement_sha256=seen.statement_sha256, says=seen.says, signatures=seen.signatures,
         signatures_needed=seen.signatures_needed, signed_off=seen.signed_off,
         sample=None if sample is None else schema.SampleAnswer(
-            drawn=sample.drawn, done=sample.done, left=sample.left, bound=sample.bound, worst_ppm=sample.worst_ppm,
+            drawn=sample.drawn, done=sample.done, left=sample.left, bound=sample.bound,
             agreement=sample.agreement,
         ),
     )  # fmt: skip

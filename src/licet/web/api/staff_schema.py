@@ -211,15 +211,14 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
 
 
 class SampleAnswer(_Answer, frozen=True, kw_only=True):
-    """An open sample. ``bound`` is that of the rows read so far; ``worst_ppm`` is as if every row of the chance part that
-    was not read held something.
+    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that nobody has read yet, or can
+    read any more.
     """
 
     drawn: int
     done: int
     left: int
     bound: LeakBound
-    worst_ppm: int
     agreement: Agreement
 
 
