@@ -48,8 +48,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     the API from a browser. Such a site can show the notice in a context of its own.
 
     ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
-    minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. Each process
-    counts separately. For an address, only refused requests count, so nobody can lock out others who share it.
+    minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. The workers of
+    one host count together. For an address, only refused requests count, so nobody can lock out others who share it.
 
     ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as ``10.0.0.0/8``, of
     proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
@@ -69,6 +69,9 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): the time after which a response that the client does not read
     is dropped. With a high value, such a client occupies a connection and the prepared response.
+
+    ``traces`` (`.._TRACES`, default none): the OTLP/HTTP endpoint that spans are sent to, such as
+    ``http://127.0.0.1:4318/v1/traces``. Whoever runs it sees which routes are called, when, and with what status.
     """
 
     url: str | None = None
@@ -90,6 +93,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     body_seconds: int = 20
     body_bytes_per_second: int = 16 * 2**10
     answer_seconds: int = 60
+    traces: str | None = None
 
 
 class Curate(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,9 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Receive, Scope, Send
 
-from licet import __version__
+from licet import __version__, tracing
 from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.errors import LicetError
@@ -117,7 +118,7 @@ def routed(cors: CORSConfig | None = None) -> Litestar:
         request_class=StrictRequest,
         debug=False,
     )  # fmt: skip
-    app.asgi_handler = encoded_slashes.keeping(app.asgi_handler)
+    app.asgi_handler = traced(encoded_slashes.keeping(app.asgi_handler))
     return app
 
 
@@ -145,6 +146,16 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         for run in app.state.runs:
             await stack.enter_async_context(run(app))
         yield
+
+
+def traced(app: ASGIApp) -> ASGIApp:
+    """``app`` with a span around each request; its route is named by `EdgeMiddleware`."""
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        with tracing.request(lambda: {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}):
+            await app(scope, receive, send)
+
+    return handler
 
 
 def send_events(here: Installation, stop: threading.Event) -> None:

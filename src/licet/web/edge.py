@@ -14,6 +14,7 @@ import structlog
 from litestar.types import Message, Scope
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from licet import tracing
 from licet.access.roles import Nobody, kind
 from licet.config import Web
 
@@ -98,6 +99,11 @@ class EdgeMiddleware:
             self._counts[place] = known
         known[0].inc()
         known[1].observe(seconds)
+        tracing.answered(
+            f"{place[1]} {place[0]}",
+            {"http.request.method": place[1], "http.route": place[0], "http.response.status_code": status,
+             "licet.caller": caller},
+        )  # fmt: skip
         _log.info(
             "answered", route=place[0], method=place[1], status=status, caller=caller,
             milliseconds=round(seconds * 1000, 2), request=mark.decode(),

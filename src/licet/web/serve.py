@@ -25,6 +25,7 @@ import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
+from licet import tracing
 from licet.config import Web
 from licet.consent import controller
 from licet.errors import RefusedError
@@ -153,8 +154,9 @@ def serve(
             worker_parent.serve(listener, here.config.data, at, host, workers)
             return
         log_as_json()
-        app = create_app(here, here.config.web, sequencer=True)
-        until_interrupted(server(app, host, port, here.config.web), listener)
+        with tracing.sending(here.config.web.traces):
+            app = create_app(here, here.config.web, sequencer=True)
+            until_interrupted(server(app, host, port, here.config.web), listener)
 
 
 def until_interrupted(made: uvicorn.Server, listener: socket.socket) -> None:
