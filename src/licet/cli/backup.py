@@ -145,8 +145,10 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 def drill(
     folder: Path | None, dry_run: bool, by: str | None, data: Path | None, at: str | None, as_json: bool
 ) -> int:  # fmt: skip
-    """Restores the newest backup into a scratch place and proves it there: its files, its keys and its log. FOLDER is a
-    backup, or the folder that they are written to; without it, the newest backup on record is restored.
+    """Restores the newest backup into a scratch place and proves it.
+
+    Proved are its files, its keys and its log. FOLDER is a backup, or the folder that they are written to; without it, the
+    newest backup on record is restored.
 
     Nothing that is in use is touched. The result goes on record. Exits 1 if the backup could not be restored or proved.
 

@@ -123,7 +123,7 @@ def given_back(
 def handed(
     item: str, by: str, to: str, holder: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Hands ITEM to a colleague whose roles do something about it, with a reason.
+    """Hands ITEM to a colleague with a role for it, with a reason.
 
     \b
     Example:  licet inbox hand sweep:20260601T100000Z --by ada@example.org --to bea@example.org --reason why.txt

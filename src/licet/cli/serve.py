@@ -331,7 +331,7 @@ def roles_(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool)
 @data_option
 @json_option
 def end(email: str, data: Path | None, as_json: bool) -> None:
-    """Takes EMAIL's roles away that were given here, and signs them out everywhere at once.
+    """Takes away the roles given here to EMAIL, and signs them out.
 
     \b
     Example:  licet staff end bo@example.org
