@@ -1,6 +1,7 @@
 """Import beside its floor: compressing, sealing and COPYing the same bytes with no logic at all; and the same file again.
 
-Every figure is processor time, of this process and of the database's backends together.
+Every time is processor time, of this process and of the database's backends together. Bytes are those of the whole import:
+accounts, conversations, keys and indexes are in them, as are what the log has yet to take.
 
 python -m bench importing [MEGABYTES]
 """
@@ -21,6 +22,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from bench import Row, server_seconds
+from licet.backup import archives
 from licet.config import Configuration
 from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
@@ -92,6 +94,28 @@ def timed(pool: Pool, act: Callable[[], Answer]) -> tuple[Spent, Answer]:
         return Spent(time.process_time() - begun, server_seconds(conn) - before), answer
 
 
+def children_seconds() -> float:
+    """The processor seconds of programs that this one started and that have ended: `pg_dump`."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Stored(NamedTuple):
+    """Bytes of the database and of the WAL that was written so far."""
+
+    database: int
+    wal: int
+
+
+def stored(pool: Pool) -> Stored:
+    with transaction(pool) as tx:
+        found = tx.execute(
+            "SELECT pg_database_size(current_database()), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
+        ).fetchone()
+    assert found is not None
+    return Stored(*found)
+
+
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     megabytes = int(arguments[0]) if arguments else 50
@@ -101,15 +125,36 @@ def main(arguments: list[str]) -> list[Row]:
         data.mkdir()
         with installation.installation(Configuration(data=data), lambda: NOW) as here:
             policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            empty = stored(here.pool)
             bare, turns = timed(here.pool, lambda: floor(here, path))
             default = RecordedAccount(host="me", plan="free", age=30)
+            before = stored(here.pool)
             first, imported = timed(here.pool, lambda: imports.import_files(here, [path], default=default))
+            after = stored(here.pool)
+            others = children_seconds()
+            dump, kept = timed(here.pool, lambda: archives.back_up(here, Path(folder) / "backups"))
+            dump = dump._replace(here=dump.here + children_seconds() - others)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
             again, known = timed(here.pool, lambda: imports.import_files(here, [path], default=default))
     assert imported.stored == turns == known.known
     return [
         row(f"import of {megabytes} MB, us a turn (goal: 0.5)", first, bare, turns),
         row("  the same file again, beside importing it (goal: 0.3 of it)", again, first, turns, inverse=True),
+        Row(
+            "  bytes a turn in the database",
+            f"{(after.database - before.database) / turns:,.0f}",
+            f"{(before.database - empty.database) / turns:,.0f}",
+        ),
+        Row(
+            "  bytes a turn in its WAL",
+            f"{(after.wal - before.wal) / turns:,.0f}",
+            f"{(before.wal - empty.wal) / turns:,.0f}",
+        ),
+        Row(
+            "  a dump of it, us a turn",
+            f"{dump.each(turns):.0f}, of it {dump.database / turns * 1e6:.0f} of the database",
+        ),
+        Row("  a dump of it, bytes a turn", f"{kept.size / turns:,.0f}"),
         Row("  peak memory, MB", f"{memory:,.0f}"),
     ]
 

@@ -2,9 +2,10 @@
 --
 -- The governed copy: accounts, what they chose, what they said, the keys that open it, and where copies went.
 --
--- The account id leads every primary and foreign key of what belongs to an account, so that the store shards by
--- account. Strings from outside that are not closed enumerations are never here in clear: content is sealed,
--- ids of the host are HMACs. Runs on PostgreSQL 15 to 18 without extensions.
+-- The account id leads every primary and foreign key of what belongs to an account. The store is one PostgreSQL and does
+-- not shard: unique indexes, such as those of `accounts.host_hmac`, `erasures` and `events`, span all accounts. Strings
+-- from outside that are not closed enumerations are never here in clear: content is sealed, ids of the host are HMACs.
+-- Runs on PostgreSQL 15 to 18 without extensions.
 
 CREATE TABLE policies (
     number     smallint PRIMARY KEY,
