@@ -71,7 +71,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     is dropped. With a high value, such a client occupies a connection and the prepared response.
 
     ``traces`` (`.._TRACES`, default none): the OTLP/HTTP endpoint that spans are sent to, such as
-    ``http://127.0.0.1:4318/v1/traces``. Whoever runs it sees which routes are called, when, and with what status.
+    ``http://127.0.0.1:4318``. Whoever runs it sees which routes are called, when, and with what status.
     """
 
     url: str | None = None

@@ -22,7 +22,7 @@ _propagator: Any = None
 
 @contextmanager
 def sending(endpoint: str | None) -> Iterator[None]:
-    """Sends spans to an OTLP/HTTP endpoint, and the last of them at the end; nothing without one.
+    """Sends spans to an OTLP/HTTP endpoint, below which `v1/traces` is, and the last of them at the end; nothing without one.
 
     NotInstalledError without the extra `traces`.
     """
@@ -41,7 +41,7 @@ def begin(endpoint: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "traces") from missing
-    return begin_with(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    return begin_with(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
 
 
 def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401  (a span processor of OpenTelemetry's)
