@@ -40,7 +40,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BLOCK_SECONDS_MAX = 900
 SHELL, PYTHON, OUTPUT = {"sh", "bash"}, {"python"}, {"text"}
-OUR_FOLDERS = {"src", "docs", "examples", "deploy", "tests", "bench"}
+OUR_FOLDERS = {"src", "docs", "examples", "deploy", "tests", "bench", "tools"}
 PORT = r"(?<=127\.0\.0\.1:)\d{4,5}|(?<=localhost:)\d{4,5}|(?<=0\.0\.0\.0:)\d{4,5}|(?<=--port )\d{4,5}"
 MACHINE_FOLDERS = re.compile(r"(?<![\w.~/:-])/(?=srv/|run/licet|dev/shm/)")
 PROGRAM = """#!/bin/sh

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from licet import tracing
+from licet import traces
 from licet.config import Configuration
 from licet.errors import NotInstalledError
 
@@ -25,7 +25,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
     kept = InMemorySpanExporter()
-    end = tracing.begin_with(SimpleSpanProcessor(kept))
+    end = traces.begin_with(SimpleSpanProcessor(kept))
     yield kept
     end()
 
@@ -70,12 +70,12 @@ def test_nothing_is_traced_without_the_setting_and_the_extra_is_named_where_it_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert Configuration.of({}, None).web.traces is None
-    with tracing.sending(None), tracing.transaction() as span:
+    with traces.sending(None), traces.transaction() as span:
         assert span is None
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with (
         pytest.raises(NotInstalledError, match="is not installed") as refused,
-        tracing.sending("http://127.0.0.1:4318"),
+        traces.sending("http://127.0.0.1:4318"),
     ):
         pass
     assert "`traces`" in refused.value.hint

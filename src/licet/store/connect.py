@@ -31,7 +31,7 @@ from psycopg import errors as pg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
-from licet import tracing
+from licet import traces
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
 
@@ -142,7 +142,7 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
     Functions passed to `after_commit` are called before this returns; with ``following`` they are added there instead,
     and the caller must call them before anybody gets an answer.
     """
-    with tracing.transaction(), translated(), pool.connection() as conn:
+    with traces.transaction(), translated(), pool.connection() as conn:
         _following.pop(conn, None)
         yield conn
         _commit(conn)

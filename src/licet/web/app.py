@@ -19,7 +19,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from licet import __version__, tracing
+from licet import __version__, traces
 from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.errors import LicetError
@@ -152,7 +152,7 @@ def traced(app: ASGIApp) -> ASGIApp:
     """``app`` with a span around each request; its route is named by `EdgeMiddleware`."""
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
-        with tracing.request(lambda: {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}):
+        with traces.request(lambda: {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}):
             await app(scope, receive, send)
 
     return handler

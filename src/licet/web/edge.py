@@ -14,7 +14,7 @@ import structlog
 from litestar.types import Message, Scope
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from licet import tracing
+from licet import traces
 from licet.access.roles import Nobody, kind
 from licet.config import Web
 
@@ -99,7 +99,7 @@ class EdgeMiddleware:
             self._counts[place] = known
         known[0].inc()
         known[1].observe(seconds)
-        tracing.answered(
+        traces.answered(
             f"{place[1]} {place[0]}",
             {"http.request.method": place[1], "http.route": place[0], "http.response.status_code": status,
              "licet.caller": caller},

@@ -25,7 +25,7 @@ import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
-from licet import tracing
+from licet import traces
 from licet.config import Web
 from licet.consent import controller
 from licet.errors import RefusedError
@@ -154,7 +154,7 @@ def serve(
             worker_parent.serve(listener, here.config.data, at, host, workers)
             return
         log_as_json()
-        with tracing.sending(here.config.web.traces):
+        with traces.sending(here.config.web.traces):
             app = create_app(here, here.config.web, sequencer=True)
             until_interrupted(server(app, host, port, here.config.web), listener)
 

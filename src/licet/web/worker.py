@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from litestar import Litestar
 
-from licet import tracing
+from licet import traces
 from licet.config import Configuration
 from licet.errors import BrokenError, LicetError
 from licet.policy.period import instant
@@ -77,7 +77,7 @@ def run(order: WorkerOrder) -> None:
     with (
         socket.socket(fileno=order.listener) as listener,
         installation.installation(config, clock, connections_max=pool_size(order.workers)) as here,
-        tracing.sending(config.web.traces),
+        traces.sending(config.web.traces),
     ):
         log_as_json(worker=order.seat)
         app = create_app(here, config.web, sequencer=True, workers=order.workers, rates=order.rates)
