@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 
 from licet.access import sessions
 from licet.access.roles import StaffRole
+from licet.backup import archives
 from licet.config import Configuration, Web
 from licet.consent import rights_requests
 from licet.consent.rights import RequestState
@@ -27,6 +30,7 @@ from licet.demo.town import play_town
 from licet.erasure import sweeper
 from licet.proof import documents
 from licet.release import catalog, signatures
+from licet.service import orders
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.installation import Installation, utc_now
@@ -35,7 +39,7 @@ from licet.web.app import create_app
 from licet.web.console.shared import SECTIONS
 
 from ..state_check import faults
-from .browsing import DESKTOP, MILLISECONDS_MAX, browser
+from .browsing import DESKTOP, MILLISECONDS_MAX, PHONE, browser
 from .people import serving
 from .served import TOKEN_KEY
 from .served import browser as headers_of
@@ -46,10 +50,13 @@ ACCOUNTS = 60  # the demonstration plays 2,000: the same story, in a thirtieth o
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 RELEASE = "december"
 MATTER = "Moffat v. Northgate, of the day of five roles"
+VERSION = "2031-01-01"
 WHY = "its holder only asks from now on"
+WHY_DISMISSED = "It is about pear trees, and nothing else."
 PEOPLE = {
     "olga": (StaffRole.owner,), "dana": (StaffRole.privacy_officer,), "rae": (StaffRole.reviewer,),
     "sam": (StaffRole.reviewer,), "cora": (StaffRole.curator,), "carl": (StaffRole.curator,), "aud": (StaffRole.auditor,),
+    "pria": (StaffRole.privacy_officer,),
 }  # fmt: skip
 
 
@@ -60,7 +67,7 @@ class Office:
         self.here, self.url = here, url
         self._browser, self._axe = browser, Axe()
         self._desks: dict[str, Any] = {}
-        self.held = self.asked = self.key = ""
+        self.held = self.asked = self.key = self.policy = self.proposal = ""
         self.holder: Any = None
         self.violations: list[tuple[str, str, str]] = []
         self.opened: set[str] = set()
@@ -92,12 +99,16 @@ class Office:
         return self.look(name)
 
     def look(self, name: str) -> Any:
-        """Holds what lies on a desk against the accessibility rules."""
+        """Holds what lies on a desk against the accessibility rules, and against the width of a phone."""
         page = self.desk(name)
         place = page.url.removeprefix(self.url).partition("?")[0]
         self.opened.add(re.sub(r"[0-9a-f]{32}|(?<=_)[0-9a-f]{32}", "ID", place))
         found = self._axe.run(page, options=WCAG).response["violations"]
         self.violations += [(place, one["id"], one["nodes"][0]["html"]) for one in found]
+        page.set_viewport_size(PHONE)
+        if page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+            self.violations.append((place, "overflow", "the page is wider than a phone"))
+        page.set_viewport_size(DESKTOP)
         return page
 
     def rows(self, statement: str, *values: object) -> list[Any]:
@@ -141,17 +152,33 @@ def text(page: Any) -> str:
 
 def press(office: Office, name: str, button: str | re.Pattern[str]) -> Any:
     """Presses a button at somebody's desk, and looks at what it opens."""
-    office.desk(name).get_by_role("button", name=button).first.click()
+    sent_by(office.desk(name), office.desk(name).get_by_role("button", name=button).first)
     return office.look(name)
 
 
-def answers_a_request(office: Office) -> None:
+def sent_by(page: Any, button: Any) -> None:
+    """Presses a button that sends a form, and waits for the page that answers it."""
+    with page.expect_navigation():
+        button.click()
+
+
+def takes_an_item_and_gives_it_back(office: Office) -> None:
     (asked,) = rights_requests.listed(office.here, states=[RequestState.open])[:1]
     office.asked = asked.id
-    assert asked.id in office.open("dana", "/console/rights").content()
-    page = office.open("dana", f"/console/rights/{asked.id}")
+    office.open("dana", "/console/inbox")
+    page = office.open("dana", f"/console/inbox/request:{asked.id}")
+    press(office, "dana", "Take it")
+    assert "It is yours now." in text(page)
+    assert "Take it from dana@example.org" in text(office.open("pria", f"/console/inbox/request:{asked.id}"))
+    press(office, "dana", "Give it back")
+    assert "It is given back." in text(page)
+
+
+def answers_a_request(office: Office) -> None:
+    assert office.asked in office.open("dana", "/console/rights").content()
+    page = office.open("dana", f"/console/rights/{office.asked}")
     page.locator("#answer-words").fill("You find all of it on your own page.")
-    page.locator("#answer").click()
+    sent_by(page, page.locator("#answer"))
     assert "answered" in text(office.look("dana"))
 
 
@@ -186,7 +213,10 @@ def approves_the_sweep(office: Office) -> None:
         tx.execute("DELETE FROM sweeping")
         tx.execute("INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)", [office.here.clock()])
     office.open("olga", "/console/background")
-    office.open("dana", "/console/background")
+    page = office.open("dana", "/console/background")
+    press(office, "dana", "Let it erase 5,000")
+    assert page.get_by_text("Reason is empty").first.is_visible()
+    page.locator("#why-reason").fill("The tests of yesterday are to go.")
     press(office, "dana", "Let it erase 5,000")
     assert "Approved, and on record" in text(office.desk("dana"))
     assert sweeper.standing(office.here).approved_by == "staff:dana@example.org"
@@ -203,6 +233,7 @@ def decides_a_suggestion(office: Office) -> None:
     page = office.open("rae", "/console/suggestions")
     page.locator("input[name=chosen]").first.check()
     press(office, "rae", re.compile("^Dismiss"))
+    page.locator("#why-reason").fill(WHY_DISMISSED)
     press(office, "rae", re.compile("^Dismiss.*: 1"))
     ((decision,),) = office.rows("SELECT decision FROM suggestions")
     assert decision == "dismissed"
@@ -229,7 +260,7 @@ def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callab
         page = press(office, name, button)
         while page.locator("#finding").count():
             page.locator(f"#finding-{finding}").check()
-            page.get_by_role("button", name="Write it down, and read the next").click()
+            sent_by(page, page.get_by_role("button", name="Write it down, and read the next"))
         assert "That did not work" not in text(page)
 
     return read
@@ -250,6 +281,54 @@ def signs(name: str) -> Callable[[Office], None]:
         press(office, name, re.compile("^Sign it off"))
 
     return sign
+
+
+def drills_a_backup(office: Office) -> None:
+    archives.back_up(office.here, office.here.config.data / "backups")
+    page = office.open("olga", "/console/backups")
+    press(office, "olga", "Drill the newest…")
+    page.get_by_label("Reason").fill("the drill of the quarter")
+    press(office, "olga", "Begin the drill")
+    assert "the server begins within seconds" in text(page)
+    assert orders.carry_out(office.here) == 1  # as the server does
+    assert "the drill of the quarter" in text(office.open("olga", "/console/backups"))
+    ((outcome,),) = office.rows("SELECT outcome FROM drills")
+    assert outcome == "proved"
+
+
+def proposes_a_policy(office: Office) -> None:
+    """The policy in force as an editorial version: nobody is asked anything."""
+    now, document = office.here.clock(), installation.policies(office.here).in_force(office.here.clock()).document()
+    day = (now + timedelta(days=30)).date()
+    later = {**document, "version": VERSION, "effective": str(day), "material": False}
+    later.pop("decide_by", None)
+    office.policy = yaml.safe_dump(later, sort_keys=False)
+    sends_the_policy(office)
+    page = office.desk("dana")
+    assert "You proposed it. Another privacy officer applies it." in text(page)
+    assert page.get_by_role("button", name="Apply what I read").count() == 0
+    office.proposal = page.url.removeprefix(office.url).partition("?")[0]
+
+
+def sends_the_policy(office: Office) -> None:
+    page = office.open("dana", "/console/policy")
+    file = {"name": "policy.yaml", "mimeType": "text/yaml", "buffer": office.policy.encode()}
+    page.get_by_label("A file").set_input_files([file])
+    press(office, "dana", "Propose it")
+
+
+def applies_the_policy(office: Office) -> None:
+    page = office.open("pria", office.proposal)
+    press(office, "pria", "Apply what I read")
+    assert "Say why" in text(page)
+    page.get_by_label("Reason").fill("Approved by the board.")
+    press(office, "pria", "Apply what I read")
+    assert "The version is applied" in text(page)
+    number = len(installation.policies(office.here)) - 1
+    assert "Approved by the board." in text(page)
+    assert VERSION in text(office.open("pria", f"/console/policy/versions/{number}"))
+    sends_the_policy(office)
+    assert f"Version {VERSION} is applied already." in text(office.desk("dana"))
 
 
 def retires_the_model(office: Office) -> None:
@@ -306,6 +385,7 @@ def reads_everything_and_changes_nothing(office: Office) -> None:
 
 
 DAY = (
+    Step("dana", "takes what waits in the inbox, and gives it back", takes_an_item_and_gives_it_back),
     Step("dana", "answers a request that is due", answers_a_request),
     Step("dana", "places a legal hold", places_a_hold),
     Step("rae", "decides what the classifier suggested", decides_a_suggestion),
@@ -319,7 +399,10 @@ DAY = (
     Step("olga", "makes a key", makes_a_key),
     Step("olga", "limits it", limits_the_key),
     Step("olga", "revokes it", revokes_the_key),
+    Step("olga", "orders the drill of a backup", drills_a_backup),
     Step("dana", "ends the hold", ends_the_hold),
+    Step("dana", "proposes a version of the policy", proposes_a_policy),
+    Step("pria", "reads its plan and applies it", applies_the_policy),
     Step("dana", "approves a sweep", approves_the_sweep),
     Step("aud", "reads everything and changes nothing", reads_everything_and_changes_nothing),
 )
@@ -354,7 +437,11 @@ def told_in_the_log(office: Office, before: dict[str, int]) -> None:
     """Every act that the log is told of has its entry, once."""
     after = dict(office.rows("SELECT entry, count(*) FROM outbox GROUP BY entry"))
     added = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
-    assert added == {"held": 1, "unheld": 1, "release_reviewed": 1, "release_signed": 2, "content_read": 4}
+    assert added.pop("notice_published") >= 2, "the policy that was applied has its notices, in every language"
+    assert added == {
+        "held": 1, "unheld": 1, "release_reviewed": 1, "release_signed": 2, "content_read": 4,
+        "staff_acted": 3, "work_acted": 1, "policy_applied": 1,
+    }  # fmt: skip
     stood = signatures.standing(office.here, str(office.here.config.releases / RELEASE))
     assert stood.signed_off
     assert catalog.verify_release(office.here, str(office.here.config.releases / RELEASE)) == []
