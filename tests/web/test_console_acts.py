@@ -89,6 +89,8 @@ TABLE = {
     "policy check": MACHINE,
     "policy diff": MACHINE,
     "policy plan": MACHINE,
+    "policy proposals": "GET /console/policy/proposals/{proposal:str}",
+    "policy propose": "POST /console/policy/proposals",
     "policy schema": MACHINE,
     "policy test": MACHINE,
     "preview": HOST,
