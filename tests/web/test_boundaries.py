@@ -13,7 +13,8 @@ SENDS_SQL = {"execute", "executemany", "copy", "cursor", "pipeline"}
 # What the vault shows to whoever stands above it. The rest is how it keeps what it was told: rows, locks, keys, folding.
 FACE = {
     "account_choices", "account_region", "account_view", "certificate", "commands", "content", "feedback", "holds",
-    "host_events", "idempotency", "ids", "installation", "policy_plan", "policy_versions", "projects", "requests", "staff_reads", "verbs",
+    "host_events", "idempotency", "ids", "installation", "policy_plan", "policy_versions", "projects", "requests",
+    "staff_reads", "verbs",
 }  # fmt: skip
 
 
