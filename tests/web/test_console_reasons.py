@@ -33,7 +33,7 @@ WITHOUT = {
     "/console/policy/proposals": "the file says what it changes, and whoever applies it says why",
     "/console/access/staff/{staff:str}/revoke": "it takes a right away and gives none",
 }
-# Forms that are read field by field, and ask why: as `test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_older_one_is_refused` has it.
+# Forms that are read field by field, and ask why; tests/web/test_console.py sends them without.
 BY_FIELD = {"/console/access/keys/{name:str}/limit"}
 TABLES = {one.path: one for one in vars(lists).values() if isinstance(one, ConsoleTable)}
 
