@@ -127,10 +127,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def refuses_age(self, age: int | None, region: str | None) -> bool:
         """Whether a minimum age is set for the region and ``age`` is unknown or below it."""
+        if not self.regions:  # as most versions: without a walk through regions
+            return self.min_age is not None and (age is None or age < self.min_age)
         return self.min_ages.refuses(age, region)
 
     def languages_of(self, region: str | None) -> tuple[str, ...]:
         """The languages that must be offered in a region; none where the version says nothing."""
+        if not self.regions:
+            return ()
         return next((one.languages for one in terms_of(self.regions, region) if one.languages), ())
 
     def authority_of(self, region: str | None) -> str | None:

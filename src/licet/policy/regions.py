@@ -90,7 +90,7 @@ class MinAges(msgspec.Struct, frozen=True, kw_only=True):
 
     def refuses(self, age: Age, region: str | None) -> bool:
         """Whether a minimum age is set there and ``age`` is unknown or below it."""
-        least = self.of(region)
+        least = self.of(region) if self.by_region else self.elsewhere
         return least is not None and (age is None or age < least)
 
 
