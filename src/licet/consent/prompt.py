@@ -84,7 +84,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def min_age(self) -> int | None:
         """The minimum age in the account's region."""
-        return self.in_force.min_ages.of(self.state.region)
+        return self.in_force.min_age_of(self.state.region)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def ask(
         notice=notices.find(tx, number, language, variant) if number is not None else None,
         may_put_off=answer is Gate.notice,
         ends=policies[number].notice_ends() if number is not None else None,
-        asks_age=now.min_ages.of(state.region) is not None and state.age is None,
+        asks_age=now.min_age_of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
         unanswered=() if answer is Gate.open else unanswered(state, policies, at),

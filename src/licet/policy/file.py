@@ -125,6 +125,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """The minimum age by region."""
         return min_ages(self.min_age, self.regions)
 
+    def min_age_of(self, region: str | None) -> int | None:
+        """The minimum age in a region; None where none is set."""
+        return self.min_ages.of(region) if self.regions else self.min_age
+
     def refuses_age(self, age: int | None, region: str | None) -> bool:
         """Whether a minimum age is set for the region and ``age`` is unknown or below it."""
         if not self.regions:  # as most versions: without a walk through regions
