@@ -95,7 +95,7 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = Fal
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        mended = mend(raw) if raw.count(b"\\u") <= MENDED_ESCAPES_MAX else raw
+        mended = mend(raw) if 0 < raw.count(b"\\u") <= MENDED_ESCAPES_MAX else raw
         if mended == raw:
             return _unreadable(error)
     try:
