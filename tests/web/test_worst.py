@@ -68,6 +68,7 @@ SEGMENTS = "[segments](glossary.md#segment)"  # as the page has it, where it use
 SERVER = """
 import sys
 from pathlib import Path
+from licet.clock import utc_now
 from licet.vault import installation
 from licet.config import Configuration, Web
 from licet.store.connect import opened
