@@ -351,6 +351,25 @@ def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(hou
         assert restriction.catch_up(tx, journal) == 0
 
 
+def test_what_one_killed_process_did_not_keep_is_kept_though_others_went_on(house: House, tmp_path: Path) -> None:
+    """Two processes serve one account: the first is killed between a commit and the fsync, the second goes on."""
+    journal, with_it = journal_of(house), house.here
+    house.say("ana", "second", "a line")
+    house.say("ana", "third", "a line")
+    house.about(do.Delete, "ana", "chat")
+    without = Keyring(FileProvider(tmp_path / "keys"))
+    house.here = type(house.here)(config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock)
+    house.about(do.Delete, "ana", "second")
+    house.here = with_it
+    house.about(do.Delete, "ana", "third")
+    assert len([one for one in journal.records() if one.kind is RestrictionKind.deleted]) == 2
+    with transaction(house.here.pool) as tx:
+        assert restriction.catch_up(tx, journal) == 1
+        assert restriction.catch_up(tx, journal) == 0
+    recorded = {one.conversation for one in journal.records() if one.kind is RestrictionKind.deleted}
+    assert recorded == {house.chats[name] for name in ("chat", "second", "third")}
+
+
 def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_foreign(
     house: House, tmp_path: Path
 ) -> None:

@@ -274,15 +274,17 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
     """Writes records that were committed before a crash but not written; returns how many. For a database that lacks
     nothing.
 
-    It looks only after the newest records, and, per account, after the account's newest one: earlier ones were written
-    by an earlier opening. The plan, the age and the region are today's, which are the ones that count.
+    It looks at what was committed since the oldest of the newest records: what came before was written by an earlier
+    opening. Of several processes one may have been killed while the others went on, so that a record is missing between
+    others of its account. One that is written twice says the same again. The plan, the age and the region are today's,
+    which are the ones that count.
     """
-    kept: dict[UUID, int] = {}
+    kept = set[tuple[UUID, int]]()
     present = fence.newest_life(tx)
     life, begun = (present.life, present.position) if present is not None else (0, 0)
     for record in journal.newest(NEWEST_RECORDS_MAX):
         if record.account is not None and record.life == life:
-            kept[record.account] = max(record.seq, kept.get(record.account, 0))
+            kept.add((record.account, record.seq))
     rows = tx.execute(
         """
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
@@ -303,10 +305,15 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
            AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
          WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
            AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)
-           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq >= j.seq)
+           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq = j.seq)
          ORDER BY j.position
         """,
-        {"account": list(kept), "seq": list(kept.values()), "events": list(_EVENTS), "begun": begun},
+        {
+            "account": [account for account, _ in kept],
+            "seq": [seq for _, seq in kept],
+            "events": list(_EVENTS),
+            "begun": begun,
+        },
     ).fetchall()
     records = [
         Restriction(
