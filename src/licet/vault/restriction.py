@@ -270,6 +270,10 @@ _EVENTS = {
 }
 
 
+# Their record says what is so of the whole account by then, and may stand under a later number than theirs.
+_WHOLE = ["plan_set", "age_found", "region_set", "closed"]
+
+
 def catch_up(tx: Transaction, journal: Journal) -> int:
     """Writes records that were committed before a crash but not written; returns how many. For a database that lacks
     nothing.
@@ -305,12 +309,14 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
            AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
          WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
            AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)
-           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id AND k.seq = j.seq)
+           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id
+                            AND (k.seq = j.seq OR k.seq > j.seq AND j.event = ANY(%(whole)s)))
          ORDER BY j.position
         """,
         {
             "account": [account for account, _ in kept],
             "seq": [seq for _, seq in kept],
+            "whole": _WHOLE,
             "events": list(_EVENTS),
             "begun": begun,
         },
