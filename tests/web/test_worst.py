@@ -37,6 +37,7 @@ from licet.web.access import limits
 from licet.web.api import turns as api_turns
 from licet.webhooks import endpoints
 
+from ..machine import slowness
 from .served import ORIGIN, World
 from .test_matrix import routes
 from .test_otlp import field
@@ -110,6 +111,7 @@ class Cost(NamedTuple):
     cpu_seconds: float
     memory_bytes: int
     silent_seconds: float
+    slowness: float = 1.0  # of the machine, measured where a figure is beyond its bound
 
 
 def json_of(**values: Any) -> bytes:
@@ -277,7 +279,7 @@ class Measured:
             cost = Cost(status, self.cpu() - before, max(0, self.peak() - resident - len(worst.body)), silent)
             if silent <= SILENT_SECONDS_MAX:
                 break
-        return cost
+        return cost._replace(slowness=slowness()) if is_beyond(cost) else cost
 
     def cpu(self) -> float:
         spent = self.process.cpu_times()
@@ -414,9 +416,9 @@ class Row(NamedTuple):
 
 def is_beyond(cost: Cost) -> bool:
     return (
-        cost.cpu_seconds > CPU_SECONDS_MAX
+        cost.cpu_seconds > CPU_SECONDS_MAX * cost.slowness
         or cost.memory_bytes > MEMORY_BYTES_MAX
-        or cost.silent_seconds > SILENT_SECONDS_MAX
+        or cost.silent_seconds > SILENT_SECONDS_MAX * cost.slowness
         or cost.status == 500
     )
 

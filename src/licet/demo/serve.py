@@ -36,6 +36,7 @@ from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.vault.tables import AccountRow
 from licet.web.access import tokens
+from licet.web.access.connections import BACKLOG
 from licet.web.app import create_app
 from licet.web.serve import server
 
@@ -68,13 +69,14 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with installation.installation(Configuration(data=folder, web=Web(token_key_file=key_file)), clock) as here:
-            port = free_port(PORT)
             app, links = stand(here, key)
-            say(f"\nthe town's pages are served on http://localhost:{port} until you press ctrl-c; sign in as")
-            for link, what in links:
-                say(f"  http://localhost:{port}{link:<22}  {what}")
-            with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it again
-                server(app, HOST, port).run()
+            with listener(PORT) as listening:
+                port = listening.getsockname()[1]
+                say(f"\nthe town's pages are served on http://localhost:{port} until you press ctrl-c; sign in as")
+                for link, what in links:
+                    say(f"  http://localhost:{port}{link:<22}  {what}")
+                with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it again
+                    server(app, HOST, port).run([listening])
             save(folder, SimulatedClock(clock()))
     finally:
         key_file.unlink(missing_ok=True)
@@ -156,14 +158,13 @@ def officer_link(here: installation.Installation) -> str:
         return sessions.add(tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random)
 
 
-def free_port(wanted: int) -> int:
-    """``wanted`` if nobody listens on it; any free port otherwise."""
+def listener(wanted: int) -> socket.socket:
+    """A socket that listens on ``wanted``, or on any free port where somebody else has that one. It is held from here on:
+    a port that is only known to be free may be somebody else's by the time it is used.
+    """
     for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        try:
+            return socket.create_server((HOST, port), backlog=BACKLOG)
+        except OSError:
+            continue
     raise OSError(f"no port of {HOST} is free")
