@@ -47,6 +47,8 @@ _FLAT = rb"[\[{]" + _run_with(_STRING) + rb"[\]}]"
 _LOW = rb"[\[{]" + _run_with(_STRING + rb"|" + _FLAT) + rb"[\]}]"
 _RUN_INSIDE = re.compile(_run_with(_STRING + rb"|" + _LOW), re.S)
 _RUN_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+', re.S)
+# A small element and the comma behind it: brackets that hold at most one level of others, or a string.
+_SMALL = re.compile(rb"[ \t\r\n]*+(" + _LOW + rb"|" + _STRING + rb")[ \t\r\n]*+,", re.S)
 # A string, with the colon that makes it a key; a bracket; or the quote of a string that is cut off.
 TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
 
@@ -168,6 +170,11 @@ class _Splitter:
                     known = "neither a JSON array nor an object" if self.objects else "not a JSON array"
                     yield Flaw(self.index, f"what stands here is {known}")
                 continue
+            if self.depth == 1 and not (self.in_string or self.held or self.bare):
+                while found := _SMALL.match(chunk, at):  # most steps below are spared where elements are small
+                    yield self._element(found[1])
+                    at = begin = found.end()
+                    self.index, self.after_comma = self.index + 1, True
             end = at if self.in_string else self._run(chunk, at)
             if self.in_string:
                 at = begin = self._leave_string(chunk, at)
@@ -284,8 +291,13 @@ class _Splitter:
             return
         elif not raw:
             yield Flaw(self.index, "there is no element between two commas")
-        elif self.utf8 and not valid_utf8(raw):
-            yield Flaw(self.index, "not valid UTF-8")
         else:
-            yield Element(self.index, raw)
+            yield self._element(raw)
         self.index += 1
+
+    def _element(self, raw: bytes) -> Found:
+        if len(raw) > self.element_bytes_max:
+            return Flaw(self.index, f"the element is over {sized(self.element_bytes_max)}")
+        if self.utf8 and not valid_utf8(raw):
+            return Flaw(self.index, "not valid UTF-8")
+        return Element(self.index, raw)
