@@ -75,6 +75,7 @@ class Databases:
 
 STATES = 10_000
 EACH = 100_000
+NONE = 100_000  # a commit that no verb has: it is done and answered
 
 
 def scaled(drawn: int, states: int) -> int:
@@ -83,9 +84,10 @@ def scaled(drawn: int, states: int) -> int:
     return ceil(drawn * max(states - whole, 1) / (STATES - whole)) if drawn else EACH
 
 
-def runs(databases: Databases, watch: Watch, verb: Verb, base: Base, blank: str, finer: int) -> Iterator[Run]:
-    """The verb, crashed before each of its commits in turn, and at last done and answered."""
-    commit = 0
+def runs(
+    databases: Databases, watch: Watch, verb: Verb, base: Base, blank: str, finer: int, *, commit: int = 0
+) -> Iterator[Run]:
+    """The verb, crashed before each of its commits in turn from ``commit`` on, and at last done and answered."""
     while True:
         source = blank if verb.fresh else base.dsn
         dsn = databases.clone(source)
