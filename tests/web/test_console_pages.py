@@ -22,12 +22,12 @@ from licet.vault.commands import Delete, Flag, Hold
 from licet.web.console.shared import SECTIONS
 from licet.webhooks import endpoints
 
+from .axe import violations
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 
 __all__ = ["browser", "site"]
 
 EVERY = tuple(StaffRole)
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 PATHS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
@@ -51,17 +51,14 @@ def text(page: Any) -> str:
 
 
 def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sideways(site: Site) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    flagged, axe, found = lived_in(site), Axe(), []
+    flagged, found = lived_in(site), []
     asked = site.town.ask("ana")
     account = site.town.accounts["ana"].hex
     for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
         page = site.visit_as(EVERY, "/console", viewport=size, color_scheme=scheme)
 
         def look(page: Any, name: str, scheme: str = scheme) -> None:
-            results = axe.run(page, options=WCAG)
-            found.extend((name, scheme, v["id"], v["nodes"][0]["html"]) for v in results.response["violations"])
+            found.extend((name, scheme, *one) for one in violations(page))
             wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{name} is {wide} px too wide"
 
@@ -89,10 +86,8 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
 def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_or_endpoint_or_on_an_order_that_is_asked(
     site: Site,
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     lived_in(site)
-    here, axe, found = site.town.here, Axe(), []
+    here, found = site.town.here, []
     certificates.hand_out(here, "autumn", "lab-one")
     endpoints.add(here, "chat", "https://chat.example.org/events")
     with transaction(here.pool) as tx:
@@ -106,8 +101,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_or_endpoint_or_on
         page = site.visit_as(EVERY, "/console", viewport=size, color_scheme=scheme)
 
         def look(page: Any, name: str, scheme: str = scheme) -> None:
-            results = axe.run(page, options=WCAG)
-            found.extend((name, scheme, v["id"], v["nodes"][0]["html"]) for v in results.response["violations"])
+            found.extend((name, scheme, *one) for one in violations(page))
             wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{name} is {wide} px too wide"
 
@@ -210,8 +204,6 @@ def test_a_receipt_of_somebody_else_answers_as_one_that_never_was(site: Site) ->
 
 
 def test_axe_finds_nothing_on_a_receipt(site: Site) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     site.town.choose("ana", True)
     for size, scheme in ((PHONE, "dark"), (DESKTOP, "light")):
@@ -219,5 +211,5 @@ def test_axe_finds_nothing_on_a_receipt(site: Site) -> None:
         page.get_by_text("The record of your choices").click()
         page.get_by_role("link", name="Read or print the receipt").click()
         page.get_by_text("The file itself").click()
-        assert Axe().run(page, options=WCAG).response["violations"] == []
+        assert violations(page) == []
         assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0

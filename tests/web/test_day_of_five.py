@@ -18,7 +18,6 @@ from uuid import UUID
 import httpx
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 
 from licet.access import sessions
 from licet.access.roles import StaffRole
@@ -39,6 +38,7 @@ from licet.web.app import create_app
 from licet.web.console.shared import SECTIONS
 
 from ..state_check import faults
+from .axe import violations
 from .browsing import DESKTOP, MILLISECONDS_MAX, PHONE, browser
 from .people import serving
 from .served import TOKEN_KEY
@@ -47,7 +47,6 @@ from .served import browser as headers_of
 __all__ = ["browser"]
 
 ACCOUNTS = 60  # the demonstration plays 2,000: the same story, in a thirtieth of the time
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 RELEASE = "december"
 MATTER = "Moffat v. Northgate, of the day of five roles"
 VERSION = "2031-01-01"
@@ -65,7 +64,7 @@ class Office:
 
     def __init__(self, here: Installation, url: str, browser: Any) -> None:
         self.here, self.url = here, url
-        self._browser, self._axe = browser, Axe()
+        self._browser = browser
         self._desks: dict[str, Any] = {}
         self.held = self.asked = self.key = self.policy = self.proposal = ""
         self.holder: Any = None
@@ -103,8 +102,7 @@ class Office:
         page = self.desk(name)
         place = page.url.removeprefix(self.url).partition("?")[0]
         self.opened.add(re.sub(r"[0-9a-f]{32}|(?<=_)[0-9a-f]{32}", "ID", place))
-        found = self._axe.run(page, options=WCAG).response["violations"]
-        self.violations += [(place, one["id"], one["nodes"][0]["html"]) for one in found]
+        self.violations += [(place, *one) for one in violations(page)]
         page.set_viewport_size(PHONE)
         if page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
             self.violations.append((place, "overflow", "the page is wider than a phone"))

@@ -10,6 +10,7 @@ import pytest
 from licet.consent import lint, rendered_page
 from licet.vault.commands import Delete, Narrow
 
+from .axe import violations
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .embedding import details, embedded, heard
 from .people import AFTER, NOTICE
@@ -244,8 +245,6 @@ def test_a_host_may_follow_a_link_itself(site: Site, embedded: Any) -> None:
 def test_a_badge_says_whether_a_chat_may_be_used_by_the_hosts_own_id_and_follows_the_settings(
     site: Site, embedded: Any
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     site.town.choose("ana", True)
     chat = site.town.say("ana", "Bees")
@@ -257,7 +256,7 @@ def test_a_badge_says_whether_a_chat_may_be_used_by_the_hosts_own_id_and_follows
     assert told["chat"] == f"conv_{chat.hex}"
     assert {(one["use"], one["because"]) for one in told["uses"]} == {("whole", "permitted")}
     assert all(one["until"] for one in told["uses"])
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     page.get_by_role("button", name="Don’t use my chats").click()
     badge.get_by_text("Will not be used").wait_for()
     assert badge.get_by_text("May be used").count() == 0
@@ -423,8 +422,6 @@ def test_a_component_that_is_moved_or_removed_meanwhile_breaks_nothing(site: Sit
 def test_axe_and_the_lint_find_nothing_in_a_component(
     site: Site, embedded: Any, tag: str, size: dict[str, int], scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     site.town.open("eve")
     site.town.choose("eve", True)
@@ -436,7 +433,7 @@ def test_axe_and_the_lint_find_nothing_in_a_component(
         "ana" if tag == "licet-notice" else "eve", f'<{tag} {BASE} theme="{scheme}"></{tag}>', viewport=size
     )
     page.locator(f"{tag} >> #licet-content").wait_for()
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
     if tag in ("licet-notice", "licet-settings"):
         assert lint.judge(rendered_page.measure(page)) == []
@@ -445,14 +442,12 @@ def test_axe_and_the_lint_find_nothing_in_a_component(
 @pytest.mark.parametrize("display", ["banner", "dialog"])
 @pytest.mark.parametrize("at", [NOTICE, AFTER], ids=["may be put off", "must be answered"])
 def test_axe_finds_nothing_in_a_banner_or_a_dialog(site: Site, embedded: Any, display: str, at: datetime) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     site.town.clock.set(at)
     page = embedded("ana", f'<licet-notice {BASE} display="{display}"></licet-notice>')
     has_answers(page)
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     page.locator("licet-notice >> button[name=act][value=save]").click()
     page.get_by_role("alert").wait_for()
     assert focused(page) == "faults"
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []

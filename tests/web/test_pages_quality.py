@@ -18,6 +18,7 @@ from licet.policy.state import Share
 from licet.vault.commands import Delete, GiveFeedback, Narrow, SetAge
 from licet.vault.content import Content, encode
 
+from .axe import violations
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .embedding import embedded, heard
 from .people import AFTER, NOTICE
@@ -59,29 +60,24 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
 def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(site: Site) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     site.town.open("eve", age=None)
-    axe, found = Axe(), []
+    found = []
     for name, (who, path) in lived_in(site).items():
         for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
             page = site.visit(who, path, viewport=size, color_scheme=scheme)
             if name in ("notice", "signup", "right", "request"):
                 page.locator("main").get_by_role("button").first.click()
                 assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
-            results = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-            found += [(name, scheme, one["id"], one["nodes"][0]["html"]) for one in results.response["violations"]]
+            found += [(name, scheme, *one) for one in violations(page)]
             wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{name} is {wide} px too wide"
     assert found == []
 
 
 def test_axe_would_find_a_page_without_a_language(site: Site) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = site.visit(None, "/settings")
     page.evaluate("() => document.documentElement.removeAttribute('lang')")
-    assert [one["id"] for one in Axe().run(page).response["violations"]] == ["html-has-lang"]
+    assert [rule for rule, _ in violations(page, wcag=False)] == ["html-has-lang"]
 
 
 def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> None:
@@ -168,13 +164,11 @@ def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_h
 
 
 def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site: Site, embedded: Any) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     site.town.choose("ana", True)
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats").click()
     page.get_by_text("your chats will not be used").wait_for()
@@ -187,13 +181,11 @@ two_questions = pytest.mark.parametrize("site", ["strict"], indirect=True)
 
 @two_questions
 def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(site: Site, embedded: Any) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     page = embedded("ana", "licet-notice")
     page.get_by_role("button", name="Save my answers").wait_for()
     assert (page.get_by_role("radio").count(), page.locator("input:checked").count()) == (4, 0)
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_label("I accept the new terms.").check()
     page.locator("#allow-models-no").check()
@@ -212,14 +204,12 @@ def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(
 def test_the_settings_component_changes_one_of_two_answers_and_a_lower_age_is_asked_again(
     site: Site, embedded: Any
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     town = site.town
     town.choose("ana", True)
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
     page.get_by_text("your chats will not be used to recognise misuse").wait_for()
@@ -264,8 +254,6 @@ def test_a_notice_takes_no_room_where_nothing_is_to_be_decided(site: Site, embed
 def test_where_licet_is_down_a_component_says_so_and_its_button_tries_again(
     site: Site, embedded: Any, tag: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     existing(site)
     page = embedded("ana", tag)
     page.get_by_role("radio").or_(page.get_by_role("button", name="Use my chats", exact=True)).first.wait_for()
@@ -277,7 +265,7 @@ def test_where_licet_is_down_a_component_says_so_and_its_button_tries_again(
     page.get_by_role("alert").wait_for()
     assert "Your privacy choices could not be reached. Nothing changes until you answer." in text_of(page, tag)
     heard(page, "failed")
-    assert Axe().run(page).response["violations"] == []
+    assert violations(page, wcag=False) == []
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("button", name="Save my answer").or_(
