@@ -31,7 +31,7 @@ from licet.errors import BusyError, LicetError, UsageError
 from licet.keys.keyring import Keyring
 from licet.release import catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
-from licet.release.build_workers import WorkerOrder
+from licet.release.build_workers import WorkerSettings
 from licet.release.page_builder import PAGES_LOCK
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
@@ -66,7 +66,7 @@ def build(
     with closing(Pipeline(made, engine or Local(), here.config.data)) as pipeline:
         return Builder(
             here.pool, drawn(keyring) if seed is not None else keyring, installation.policies(here), cleaner,
-            here.clock, progress, curation=pipeline, says=says, workers=WorkerOrder(count=workers, config=here.config),
+            here.clock, progress, curation=pipeline, says=says, workers=WorkerSettings(count=workers, config=here.config),
             **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
         ).run(order)  # fmt: skip
 
@@ -282,7 +282,7 @@ def test_an_error_of_a_worker_is_that_of_the_build(house: House, tmp_path: Path)
     with pytest.raises(LicetError) as caught:
         Builder(
             ours.pool, keyring, installation.policies(ours), release_build.RuleCleaner(), ours.clock,
-            workers=WorkerOrder(count=2, config=foreign.config),
+            workers=WorkerSettings(count=2, config=foreign.config),
         ).run(BuildOrder(name="r", purpose=IMPROVE, folder=ours.config.releases / "r", software="test"))  # fmt: skip
     house.here = ours
     assert type(caught.value) is not LicetError

@@ -12,7 +12,7 @@ from licet.curate import deidentify, detect, engine_settings, rules
 from licet.errors import UsageError
 from licet.release import catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
-from licet.release.build_workers import WorkerOrder
+from licet.release.build_workers import WorkerSettings
 from licet.store import statistics
 from licet.vault.installation import Installation, policies
 
@@ -60,7 +60,7 @@ def build_release(
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
-    crew = WorkerOrder(count=workers, config=here.config)
+    crew = WorkerSettings(count=workers, config=here.config)
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
         afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,

@@ -49,7 +49,7 @@ from licet.release import (
     sketch_source,
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
-from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerOrder, dsn_of, passed_on
+from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerSettings, dsn_of, passed_on
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
@@ -125,7 +125,7 @@ class Builder:
         self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
         progress: Progress = lambda _turns: None, *, rows_per_part: int = ROWS_PER_PART,
         page_bytes_max: int = PAGE_BYTES_MAX, curation: Curation | None = None,
-        says: Callable[[str], None] = lambda _line: None, workers: WorkerOrder | None = None,
+        says: Callable[[str], None] = lambda _line: None, workers: WorkerSettings | None = None,
     ) -> None:  # fmt: skip
         self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
@@ -336,7 +336,7 @@ class Builder:
         while (page := builder.build(self._end.page + 1, self._end.place, turns)) is not None:
             yield page
 
-    def _started(self, release: Release, workers: WorkerOrder) -> BuildWorkers:
+    def _started(self, release: Release, workers: WorkerSettings) -> BuildWorkers:
         assert self._passed_on is not None
         job = WorkerJob(
             dsn=dsn_of(self._pool), config=workers.config, policies=self._policies, release=release,

@@ -62,7 +62,7 @@ LOCK_SECONDS_MAX = 60
 _AGAIN = "run the command again: the build resumes"
 
 
-class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many processes build, and the configuration with which they open the installation."""
 
     count: int

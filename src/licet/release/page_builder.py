@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,7 +35,7 @@ from licet.release.proofs import PageProofs, ProofLine, salts_of
 from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release, RowSources
 from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ROW_BYTES_MAX, ROW_ID_BYTES, Labels, ReleaseRow, RowMessage, surrogates_mark
+from licet.release.rows import ROW_BYTES_MAX, ROW_ID_BYTES, ReleaseRow, RowMessage, surrogates_mark
 from licet.release.tally import microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import copies
@@ -49,7 +49,6 @@ PAGES_LOCK = (
 )
 
 Progress: TypeAlias = Callable[[int], None]
-Written: TypeAlias = tuple[Thread, tuple[RowMessage, ...], Curated]
 
 
 class PageTurn(Protocol):
@@ -105,6 +104,15 @@ class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
     rows: Sequence[ProofLine]
 
 
+class WrittenRow(NamedTuple):
+    """A thread that becomes a row, with its messages and the bytes that were said in them."""
+
+    thread: Thread
+    messages: tuple[RowMessage, ...]
+    made: Curated
+    text_bytes: int
+
+
 class PageBuilder:
     """Makes the pages of one build in this process. ``looks_ahead``: the build knows who is going to lose."""
 
@@ -141,13 +149,13 @@ class PageBuilder:
         written = dict(_written(page, threads, curated))
         first, row_ids = turn.rows(page.turns, len(written))
         rows = [
-            self._seal_row(first + n, row_id, *one)
+            self._seal_row(first + n, row_id, one)
             for n, (row_id, one) in enumerate(zip(row_ids, written.values(), strict=True))
         ]
         registry.add_rows(tx, self._release.release_id, [sources for _, sources in rows])
         self._register(tx, [sources for _, sources in rows], at)
         proofs = self._proofs(tx, page, rows)
-        made = [made for _, _, made in written.values()]
+        made = [one.made for one in written.values()]
         untils = [microseconds(sealed.until) for sealed, _ in rows]
         kept = KeptPage(
             candidates=page.turns, dropped=page.reasons(),
@@ -155,7 +163,7 @@ class PageBuilder:
             splits=[one.labels.split if one.labels else "" for one in made],
             candidate_lines=[line for _, line in proofs.candidates], row_lines=[line for _, line in proofs.rows],
             carried=[n in carried for n in written],
-            figures=tuple(_figures(thread, messages, one.labels) for thread, messages, one in written.values()),
+            figures=tuple(map(_figures, written.values())),
             judged=page.judged,
         )  # fmt: skip
         return BuiltPage(
@@ -179,9 +187,8 @@ class PageBuilder:
             for n in range(len(threads))
         ]
 
-    def _seal_row(
-        self, ordinal: int, row_id: bytes, thread: Thread, messages: tuple[RowMessage, ...], curated: Curated
-    ) -> tuple[SealedRow, RowSources]:
+    def _seal_row(self, ordinal: int, row_id: bytes, written: WrittenRow) -> tuple[SealedRow, RowSources]:
+        thread, messages, curated, _ = written
         row, said = thread.row, thread.said
         of, release_id = ThreadSources.of(thread), self._release.release_id.bytes
         made = ReleaseRow(
@@ -239,22 +246,23 @@ def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> 
 
 def _written(
     page: DecisionPage, threads: Sequence[Thread], curated: Sequence[Curated]
-) -> Iterator[tuple[int, Written]]:  # fmt: skip
+) -> Iterator[tuple[int, WrittenRow]]:  # fmt: skip
     """The threads that curation leaves of a page, by their number, with the messages of their rows."""
     for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
         if made.dropped:
             page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
             continue
         messages = row_messages(thread.said, made.texts)
-        if sum(map(_size, messages)) > ROW_BYTES_MAX:
+        said = sum(map(_text_bytes, messages))
+        if said + sum(map(_ids_bytes, messages)) > ROW_BYTES_MAX:
             page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
             continue
-        yield number, (thread, messages, made)
+        yield number, WrittenRow(thread, messages, made, said)
 
 
-def _figures(thread: Thread, messages: Sequence[RowMessage], labels: Labels | None) -> RowFigures:
+def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
-    row, said = thread.row, thread.said
+    labels, (row, said, *_) = written.made.labels, written.thread
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
     for opened, turn, _ in said:
         stamp = row.state.segments[turn.segment].stamp
@@ -266,8 +274,8 @@ def _figures(thread: Thread, messages: Sequence[RowMessage], labels: Labels | No
     by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
     months = [contents.month(turn.occurred_at) for _, turn, _ in said]
     return RowFigures(
-        contents.account_mark(row.account_id), min(months), max(months), sum(map(_text_bytes, messages)),
-        contents.profile_of({**by_row, **counts}), bool(thread.gaps),
+        contents.account_mark(row.account_id), min(months), max(months), written.text_bytes,
+        contents.profile_of({**by_row, **counts}), bool(written.thread.gaps),
     )  # fmt: skip
 
 
@@ -284,13 +292,19 @@ def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRo
     ]
 
 
-def _size(message: RowMessage) -> int:
-    """A lower bound of the bytes of the message in a row."""
-    ids = sum(len(c.id.encode()) for c in message.tool_calls) + len(message.tool_call_id.encode())
-    return _text_bytes(message) + ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
+def _ids_bytes(message: RowMessage) -> int:
+    """A lower bound of the bytes of the message in a row, beside what was said."""
+    ids = sum(len(call.id.encode()) for call in message.tool_calls) + len(message.tool_call_id.encode())
+    return ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
 
 
 def _text_bytes(message: RowMessage) -> int:
     """The bytes of what was said: the text, and the names and arguments of tools."""
-    said = [message.content, message.name, *(text for c in message.tool_calls for text in (c.name, c.arguments))]
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in said)
+    said = _utf8_bytes(message.content) + _utf8_bytes(message.name)
+    for call in message.tool_calls:
+        said += _utf8_bytes(call.name) + _utf8_bytes(call.arguments)
+    return said
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
