@@ -29,22 +29,31 @@ def release() -> None:
     "--misuse", "model", type=click.Path(path_type=Path), help="A misuse classifier whose score is added to each row."
 )
 @click.option("--from", "base", help="An earlier release: rows that nothing changed are carried from it.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that build at once; the release is the same, whatever their number.",
+)
 @click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
 @answer_options
 def release_build(
-    name: str, purpose: str, folder: Path | None, model: Path | None, base: str | None, afresh: bool,
+    name: str, purpose: str, folder: Path | None, model: Path | None, base: str | None, workers: int, afresh: bool,
     data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Seals every turn that may be used into a release.
 
     An interrupted build leaves nothing that can be read; the same command continues after the last complete part. Exits
     1 if no row may be used, with the number of turns for each reason. With `--from` every turn is decided again, but only
-    what changed is curated again; if nothing can be carried, the build says why and is whole.
+    what changed is curated again; if nothing can be carried, the build says why and is whole. Each of `--workers` needs
+    a processor core, 250 MB of memory and a connection to the database.
 
     \b
     Example:  licet release build tuesday --purpose improve_models
               licet release build wednesday --purpose improve_models --from tuesday
               licet release build tuesday --purpose improve_models --afresh
+              licet release build thursday --purpose improve_models --workers 4
     """
     from licet.curate import release_build as builder  # here: a release is shown and signed without what curates
 
@@ -53,6 +62,7 @@ def release_build(
         built = builder.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
             says=bar.console.print, afresh=afresh, scorers=safety.scorers(model), base=base,
+            workers=workers,
         )  # fmt: skip
         bar.stop()
         resumed = "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"

@@ -17,9 +17,9 @@ from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
 from licet.curate.plan import CurationPlan
-from licet.curate.runners import Runner
+from licet.curate.runners import Local, Runner
 from licet.curate.survey import DuplicateSurvey
-from licet.errors import BrokenError
+from licet.errors import BrokenError, UsageError
 from licet.release.curation import Curated, Document, FoundBy, LeftOut
 from licet.release.rows import Labels, Quality
 
@@ -27,13 +27,31 @@ _SKETCH = Sketch.__struct_fields__
 _NOTHING = FoundBy()
 
 
-class Pipeline:
+class PlanCuration:
+    """A plan and what runs it: all that the documents of a page need, in any process."""
+
+    def __init__(self, plan: CurationPlan, runner: Runner) -> None:
+        self._plan, self._runner = plan, runner
+
+    def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
+        if len(made) != len(documents):
+            raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
+        return made
+
+    def sketch(self, documents: Sequence[Document]) -> Sequence[Sketch]:
+        plan = self._plan.sketching
+        return [one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)]
+
+
+class Pipeline(PlanCuration):
     """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
 
     def __init__(
         self, plan: CurationPlan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING
     ) -> None:
-        self._plan, self._runner, self._found_by, self._folder = plan, runner, found_by, folder
+        super().__init__(plan, runner)
+        self._found_by, self._folder = found_by, folder
         self._election = Election(folder)
         self._survey: DuplicateSurvey | None = None
         self._ordinals = array("q")
@@ -50,15 +68,13 @@ class Pipeline:
     def duplicates(self) -> Pipeline:
         return self
 
-    def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
-        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
-        if len(made) != len(documents):
-            raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
-        return made
-
-    def sketch(self, documents: Sequence[Document]) -> Sequence[Sketch]:
-        plan = self._plan.sketching
-        return [one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)]
+    def elsewhere(self) -> PlanCuration:
+        if not isinstance(self._runner, Local):
+            raise UsageError(
+                "a build with worker processes curates in them, and another engine is configured",
+                "leave out `--workers`, or set `LICET_CURATE__RUNNER` to `local`",
+            )
+        return PlanCuration(self._plan, Local())
 
     def enter(self, ordinal: int, sketch: object) -> None:
         assert isinstance(sketch, Sketch)

@@ -12,6 +12,7 @@ from licet.curate import deidentify, detect, engine_settings, rules
 from licet.errors import UsageError
 from licet.release import catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build_workers import WorkerSettings
 from licet.store import statistics
 from licet.vault.installation import Installation, policies
 
@@ -47,17 +48,19 @@ def counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mappi
 def build_release(
     here: Installation, *, name: str, purpose: str, folder: Path | None = None,
     progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    afresh: bool = False, scorers: Sequence[Scorer] = (), base: str | None = None,
+    afresh: bool = False, scorers: Sequence[Scorer] = (), base: str | None = None, workers: int = 1,
 ) -> BuildResult:  # fmt: skip
     """Builds and seals a release into ``folder``, by default beside the others of the installation.
 
     A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
     ``says`` is told which, and why.
     ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated again (`release.base`).
+    ``workers`` is the number of processes that make the pages; the release is the same, whatever their number.
     ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
+    crew = WorkerSettings(count=workers, config=here.config)
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
         afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,
@@ -67,6 +70,7 @@ def build_release(
     cleaner = RuleCleaner()
     with engine_settings.curation(here, cleaner, scorers) as curation:
         builder = Builder(
-            here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says
-        )
+            here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says,
+            workers=crew,
+        )  # fmt: skip
         return builder.run(order)

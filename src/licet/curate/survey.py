@@ -60,21 +60,21 @@ class DuplicateSurvey:
         return DuplicateQuestion(self, names[self._open], np.frombuffer(self._chats, np.uint64)[self._open])
 
     def judge(self, document: Document, *, stays: bool) -> None:
-        number = self._number(document)
+        number = self._number(document.name)
         if number is not None:
             self._fates[number] = _STAYS if stays else _OUT
 
-    def is_lost(self, document: Document) -> bool:
-        number = self._number(document)
+    def is_lost(self, name: bytes) -> bool:
+        number = self._number(name)
         return number is not None and bool(self._lost[number])
 
     def close(self) -> None:
         self._election.close()
 
-    def _number(self, document: Document) -> int | None:
-        """When the document entered; None where it did not."""
+    def _number(self, name: bytes) -> int | None:
+        """When the document of this name entered; None where it did not."""
         assert self._order is not None
-        names, wanted = np.frombuffer(self._names, np.uint64), np.uint64(self._hash(document.name))
+        names, wanted = np.frombuffer(self._names, np.uint64), np.uint64(self._hash(name))
         at = int(np.searchsorted(names, wanted, sorter=self._order))
         number = int(self._order[at]) if at < len(names) else -1
         return number if number >= 0 and names[number] == wanted else None

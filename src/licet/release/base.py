@@ -71,7 +71,7 @@ class BaseRelease:
     """A sealed release whose rows are carried, and its parts while they are read."""
 
     def __init__(self, folder: Path, known: Release, promised: ReleaseManifest, says: Callable[[str], None]) -> None:
-        self.known, self.promised = known, promised
+        self.folder, self.known, self.promised = folder, known, promised
         self._parts = _Parts(folder, promised.parts, says)
 
     def carried(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:

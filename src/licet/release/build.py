@@ -22,7 +22,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain
@@ -37,32 +37,24 @@ from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies, Policy
-from licet.policy.state import TurnRole
 from licet.release import (
     card,
-    contents,
     croissant,
     draft,
     manifest,
-    merkle,
     purge,
     registry,
     resume,
     row_counts,
     sketch_source,
 )
-from licet.release.base import BaseRelease, BaseSettings, ThreadSources, why_whole
-from licet.release.contents import RowFigures
-from licet.release.curation import Cleaner, Curated, Curation, LeftOut, Plain, SurveyProtocol
+from licet.release.base import BaseRelease, BaseSettings, why_whole
+from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerSettings, dsn_of, passed_on
+from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
-    READ_AT_ONE_MOMENT,
-    TOO_LARGE,
-    DecisionPage,
-    Thread,
-    row_messages,
 )
-from licet.release.draft import BuildSettings, Draft, DroppedRows, End, KeptPage, Stage
+from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
 from licet.release.live_leases import verdicts
 from licet.release.manifest import (
     PROOF_FOLDER,
@@ -75,32 +67,26 @@ from licet.release.manifest import (
     ProofPins,
     ReleaseManifest,
 )
+from licet.release.page_builder import BuiltPage, PageBuilder, Progress, TurnsInOrder, wait_for_pages
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
-from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release, RowSources
 from licet.release.resume import ResumedBuild
-from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ROW_BYTES_MAX, Labels, ReleaseRow, RowMessage, surrogates_mark
+from licet.release.row_keys import SealedRow
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
-from licet.vault import account_journal, account_view, copies, verbs
+from licet.vault import account_journal, account_view, verbs
 from licet.vault import policy_versions as versions
 from licet.vault.account_journal import JournalEnding
-from licet.vault.conversation_pages import START, page_after
-from licet.vault.copies import Copy, CopyPlace
+from licet.vault.conversation_pages import START
 from licet.vault.ids import uuid7
-from licet.vault.tables import ConversationRow
 
 ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
-MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
 INCOMPLETE = "incomplete_row"
-
-Progress = Callable[[int], None]
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,12 +125,15 @@ class Builder:
         self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
         progress: Progress = lambda _turns: None, *, rows_per_part: int = ROWS_PER_PART,
         page_bytes_max: int = PAGE_BYTES_MAX, curation: Curation | None = None,
-        says: Callable[[str], None] = lambda _line: None,
+        says: Callable[[str], None] = lambda _line: None, workers: WorkerSettings | None = None,
     ) -> None:  # fmt: skip
         self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
         self._curation = curation or Plain(cleaner)
+        self._workers = workers if workers is not None and workers.count > 1 else None
+        self._passed_on = passed_on(self._curation) if self._workers is not None else None
+        self._held = ExitStack()  # what a build has open
         self._survey: SurveyProtocol | None = None
         self._base: BaseRelease | None = None
         self._whole_because = ""
@@ -161,11 +150,12 @@ class Builder:
             lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
             if lock is None or not lock[0]:
                 raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
-            with ExitStack() as files:
-                self._base = self._carry_from(order, files)
+            wait_for_pages(tx, order.name)
+            with self._held:
+                self._base = self._carry_from(order)
                 return msgspec.structs.replace(self._build(order), whole_because=self._whole_because)
 
-    def _carry_from(self, order: BuildOrder, files: ExitStack) -> BaseRelease | None:
+    def _carry_from(self, order: BuildOrder) -> BaseRelease | None:
         """The base, open; None if there is none, or if nothing of it can be carried, which is reported with the reason."""
         if order.base is None:
             return None
@@ -178,7 +168,7 @@ class Builder:
         if promised is None:
             self._says(f"builds whole, nothing is carried from `{known.name}`: {self._whole_because}")
             return None
-        return files.enter_context(BaseRelease(folder, known, promised, self._says))
+        return self._held.enter_context(BaseRelease(folder, known, promised, self._says))
 
     def _build(self, order: BuildOrder) -> BuildResult:
         at = self._clock()
@@ -317,7 +307,7 @@ class Builder:
             self._pool, self._keyring, self._policies, order.purpose, self._clock, self._page_bytes_max
         )
         survey = duplicates.survey() if reads else None
-        sketch_source.enter_rows(passes, duplicates, survey, release.release_id, last)
+        sketch_source.enter_rows(passes, self._curation, duplicates, survey, release.release_id, last)
         if survey is not None:
             self._says("looks for duplicates before names")
             sketch_source.look_ahead(passes, self._curation, duplicates, survey, last, self._base)
@@ -326,137 +316,54 @@ class Builder:
     # Reading
 
     def _sealed_rows(self, release: Release, kept: Draft, proofs: Proofs) -> Iterator[SealedRow]:
-        while True:
-            with transaction(self._pool) as tx:
-                tx.execute(READ_AT_ONE_MOMENT)
-                places = page_after(tx, self._end.place, bytes_max=self._page_bytes_max)
-                if not places:
-                    return
-                at = self._clock()
-                page = DecisionPage(tx, places, self._policies, release.purpose, at)
-                sealed, came_to = self._page_rows(tx, release, page, at, proofs)
-                self._end = End(page=self._end.page + 1, rows=self._tally.rows, place=places[-1])
-                kept.keep_page(tx, self._end, came_to)
+        for page in self._pages(release, kept):
             # Registered and committed: now it may be written.
-            yield from sealed
+            self._take(page, proofs)
+            yield from page.sealed
 
-    def _page_rows(
-        self, tx: Transaction, release: Release, page: DecisionPage, at: datetime, proofs: Proofs
-    ) -> tuple[list[SealedRow], KeptPage]:
-        """The rows of a page, registered, and what is stored about it."""
-        self._progress(page.turns)
-        first, replaced = self._tally.rows, Counter[str]()
-        rows = list(self._rows_of(tx, release, page, page.threads(tx, self._keyring), replaced))
-        registry.add_rows(tx, release.release_id, [sources for _, sources in rows])
-        self._register(tx, release, [sources for _, sources in rows], at)
-        self._prove(tx, release, page, rows, proofs)
-        dropped = page.reasons()
-        self._tally.count(page.turns, dropped, replaced)
-        came_to = KeptPage(
-            candidates=page.turns, dropped=dropped, replaced=replaced, splits=self._tally.splits[first:],
-            candidate_lines=proofs.candidate_lines, row_lines=proofs.row_lines,
-            carried=self._tally.carried[first:], figures=tuple(self._tally.contents.rows_from(first)),
-            judged=page.judged,
+    def _pages(self, release: Release, kept: Draft) -> Iterator[BuiltPage]:
+        """The pages behind the last one, in order, each committed before it comes out."""
+        turns = TurnsInOrder(self._clock, self._keyring.random, self._survey, self._progress, self._end.rows)
+        if self._workers is not None:
+            workers = self._held.enter_context(self._started(release, self._workers))
+            yield from workers.pages(self._end, turns)
+            workers.close()
+            return
+        builder = PageBuilder(
+            self._pool, self._keyring, self._policies, release, kept, self._curation, base=self._base,
+            page_bytes_max=self._page_bytes_max, looks_ahead=self._survey is not None,
         )  # fmt: skip
-        return [sealed for sealed, _ in rows], came_to
+        while (page := builder.build(self._end.page + 1, self._end.place, turns)) is not None:
+            yield page
+
+    def _started(self, release: Release, workers: WorkerSettings) -> BuildWorkers:
+        assert self._passed_on is not None
+        job = WorkerJob(
+            dsn=dsn_of(self._pool), config=workers.config, policies=self._policies, release=release,
+            curation=self._passed_on, page_bytes_max=self._page_bytes_max, looks_ahead=self._survey is not None,
+            base=(self._base.folder, self._base.known, self._base.promised) if self._base is not None else None,
+        )  # fmt: skip
+        return BuildWorkers(workers.count, job, self._says)
+
+    def _take(self, page: BuiltPage, proofs: Proofs) -> None:
+        """Counts a page, and enters its rows for the election."""
+        kept, first = page.kept, self._tally.rows
+        self._tally.count_page(kept)
+        for leaf, until_us in zip(page.leaves, page.untils_us, strict=True):
+            self._tally.add(leaf, until_us)
+        if self._curation.duplicates is not None:
+            for ordinal, sketch in enumerate(page.sketches, first):
+                self._curation.duplicates.enter(ordinal, sketch)
+        proofs.add(page.candidates, page.rows)
+        self._end = page.end
 
     def _keep_part(self, kept: Draft, part: PartPromise) -> None:
         ends = min((part.number + 1) * self._rows_per_part, self._tally.rows)
         with transaction(self._pool) as tx:
             kept.keep_part(tx, part, ends)
 
-    def _prove(
-        self, tx: Transaction, release: Release, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]],
-        proofs: Proofs,
-    ) -> None:  # fmt: skip
-        """The basis of the page's decisions, so that third parties can repeat them."""
-        self._salted(tx, release, {account for account, _ in page.places}, proofs)
-        for account, conversation in page.places:
-            dropped = page.dropped.get(conversation, Counter())
-            included = len(page.candidates.get(conversation, ())) - dropped.total()
-            if included or dropped:
-                proofs.candidate(account, conversation, included, dropped)
-        for sealed, row in rows:
-            proofs.row(page.seen[row.conversation], self._policies, row, sealed)
-
     def _salted(self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs) -> None:
-        proofs.page(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
-
-    def _rows_of(
-        self, tx: Transaction, release: Release, page: DecisionPage, threads: Sequence[Thread], replaced: Counter[str]
-    ) -> Iterator[tuple[SealedRow, RowSources]]:
-        """The rows that curation leaves of a page; its replacements are counted in ``replaced``."""
-        if self._survey is not None:
-            threads = list(self._not_lost(page, threads, self._survey))
-        carried = self._base.carried(tx, threads) if self._base is not None else {}
-        curated = self._curated(threads, carried)
-        page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
-        self._tally.quality.add(page.judged)
-        for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
-            if made.dropped:
-                page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
-                continue
-            replaced.update(made.replaced)
-            messages = row_messages(thread.said, made.texts)
-            if sum(map(_size, messages)) > ROW_BYTES_MAX:
-                page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
-                continue
-            self._tally.carried.append(number in carried)
-            yield self._seal_row(release, thread, messages, made)
-
-    def _curated(self, threads: Sequence[Thread], carried: Mapping[int, Curated]) -> list[Curated]:
-        """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
-        anew = iter(self._curation.curate([one.document for n, one in enumerate(threads) if n not in carried]))
-        if not carried:
-            return list(anew)
-        known = [one.document for n, one in enumerate(threads) if n in carried]
-        sketches = iter(self._curation.duplicates.sketch(known) if self._curation.duplicates is not None else ())
-        return [
-            msgspec.structs.replace(carried[n], sketch=next(sketches, None)) if n in carried else next(anew)
-            for n in range(len(threads))
-        ]
-
-    @staticmethod
-    def _not_lost(page: DecisionPage, threads: Sequence[Thread], survey: SurveyProtocol) -> Iterator[Thread]:
-        for thread in threads:
-            if survey.is_lost(thread.document):
-                page.drop(thread.row.conversation_id, LeftOut.duplicate.value, len(thread.said))
-            else:
-                yield thread
-
-    def _seal_row(
-        self, release: Release, thread: Thread, messages: tuple[RowMessage, ...], curated: Curated
-    ) -> tuple[SealedRow, RowSources]:
-        row, said = thread.row, thread.said
-        of, release_id = ThreadSources.of(thread), release.release_id.bytes
-        made = ReleaseRow(
-            row_id=self._keyring.random(16), ordinal=self._tally.rows, until=min(until for _, _, until in said),
-            messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
-            surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
-            labels=curated.labels,
-        )  # fmt: skip
-        sealed = seal_row(made, row_key(list(of.keys.values()), release_id, made.row_id), release_id)
-        until_us = microseconds(sealed.until)
-        if self._curation.duplicates is not None:
-            self._curation.duplicates.enter(made.ordinal, curated.sketch)
-        self._tally.splits.append(curated.labels.split if curated.labels else "")
-        self._tally.contents.add(_figures(thread, messages, curated.labels))
-        self._tally.add(merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed), until_us)
-        return sealed, RowSources(
-            account=row.account_id, conversation=row.conversation_id, row_id=made.row_id, ordinal=made.ordinal,
-            keys=tuple(of.keys), sources=of.sources,
-        )  # fmt: skip
-
-    def _register(self, tx: Transaction, release: Release, rows: Sequence[RowSources], at: datetime) -> None:
-        made = [
-            Copy(
-                account=row.account, conversation=row.conversation, segment=segment, place=CopyPlace.release,
-                reference=release.release_id,
-            )
-            for row in rows
-            for segment, _ in row.keys
-        ]  # fmt: skip
-        copies.register(tx, made, at)
+        proofs.salted(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
 
     # Duplicates
 
@@ -632,38 +539,6 @@ class Builder:
         )
 
 
-def _figures(thread: Thread, messages: Sequence[RowMessage], labels: Labels | None) -> RowFigures:
-    """What a row adds to the contents of the release."""
-    row, said = thread.row, thread.said
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
-    for opened, turn, _ in said:
-        stamp = row.state.segments[turn.segment].stamp
-        counts["origins"][turn.origin] += 1
-        counts["surfaces"][stamp.surface] += 1
-        counts["plans"][stamp.plan] += 1
-        if turn.role is TurnRole.assistant:
-            counts["models"][contents.model_named(opened.content.model)] += 1
-    by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
-    months = [contents.month(turn.occurred_at) for _, turn, _ in said]
-    return RowFigures(
-        contents.account_mark(row.account_id), min(months), max(months), sum(map(_text_bytes, messages)),
-        contents.profile_of({**by_row, **counts}), bool(thread.gaps),
-    )  # fmt: skip
-
-
-def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
-    """What the rule of quality saw of each account by language, and refused."""
-    rows, refused = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
-    for row, made in curated:
-        if made.labels is not None:
-            whose = made.labels.language, contents.account_mark(row.account_id)
-            rows[whose] += 1
-            refused[whose] += made.dropped is LeftOut.low_quality
-    return [
-        JudgedRows(language, account, count, refused[language, account]) for (language, account), count in rows.items()
-    ]
-
-
 def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:
     """The turns of a row that is removed, by the reason against them."""
     turns = sum(source.count for source in row.sources)
@@ -695,15 +570,3 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
         return not (folder / manifest.FILE).exists() or manifest.read(folder)[0].release_id == known.release_id.bytes
     except LicetError:
         return False
-
-
-def _size(message: RowMessage) -> int:
-    """A lower bound of the bytes of the message in a row."""
-    ids = sum(len(c.id.encode()) for c in message.tool_calls) + len(message.tool_call_id.encode())
-    return _text_bytes(message) + ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
-
-
-def _text_bytes(message: RowMessage) -> int:
-    """The bytes of what was said: the text, and the names and arguments of tools."""
-    said = [message.content, message.name, *(text for c in message.tool_calls for text in (c.name, c.arguments))]
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in said)

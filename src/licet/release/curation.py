@@ -92,7 +92,17 @@ class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
     measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Curation(Protocol):
+class PageCuration(Protocol):
+    """What curates the documents of pages, in any process."""
+
+    def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+        """Each document curated, in order. The same documents give the same result, in any grouping and process."""
+
+    def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
+        """For each document, in order, the sketch that `curate` returns, and nothing else; empty if nothing is compared."""
+
+
+class Curation(PageCuration, Protocol):
     """What happens to documents between unsealing and sealing. One object serves one build."""
 
     @property
@@ -107,15 +117,12 @@ class Curation(Protocol):
     def duplicates(self) -> Duplicates | None:
         """The detector of duplicates; None if nothing is compared."""
 
-    def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
-        """Each document curated, in order. The same documents give the same result, in any grouping."""
+    def elsewhere(self) -> PageCuration:
+        """The same curation for another process, to which it goes pickled; UsageError if it is bound to this one."""
 
 
 class Duplicates(Protocol):
     """Finds the rows of a build whose content other rows have too. Its state is dropped with the build."""
-
-    def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
-        """For each document, in order, the sketch that `curate` returns, and nothing else."""
 
     def enter(self, ordinal: int, sketch: object) -> None:
         """Takes note of what became the row ``ordinal``."""
@@ -144,8 +151,8 @@ class SurveyProtocol(Protocol):
     def judge(self, document: Document, *, stays: bool) -> None:
         """The answer about one of them."""
 
-    def is_lost(self, document: Document) -> bool:
-        """Whether documents that stay have the content of this one; called when nothing more is to be asked."""
+    def is_lost(self, name: bytes) -> bool:
+        """Whether documents that stay have the content of the one of this name; called when nothing more is to be asked."""
 
 
 class SurveyQuestion(Protocol):
@@ -170,3 +177,9 @@ class Plain:
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         cleaned = (self._cleaner.clean(document.texts, document.key) for document in documents)
         return [Curated(texts=texts, replaced=replaced) for texts, replaced in cleaned]
+
+    def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
+        return ()
+
+    def elsewhere(self) -> Plain:
+        return self

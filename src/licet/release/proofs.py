@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 import msgspec
@@ -130,39 +130,27 @@ class _Moved:
         self.salted: Counter[str] = Counter()
 
 
-class Proofs:
-    """Collects the proofs of one build and writes them; may write again if something ended meanwhile."""
+class ProofLine(NamedTuple):
+    """A line of a proof file, under the handle of its conversation."""
 
-    def __init__(self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]) -> None:
-        (folder / PROOF_FOLDER).mkdir()
-        self._folder, self._release, self._purpose, self._random = folder, release_id, purpose, random
-        self._rows, self._candidates = _Spool(folder), _Spool(folder)
-        self._salts: dict[UUID, bytes] = {}
-        self._moved: dict[bytes, _Moved] = {}  # by handle
-        self.candidate_lines: list[bytes] = []  # of the page
-        self.row_lines: list[bytes] = []
+    handle: bytes
+    line: bytes
 
-    def __len__(self) -> int:
-        """How many rows are proved, removed ones included."""
-        return len(self._rows)
 
-    def page(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
-        """Begins a page, with the salts of its accounts. An account whose key is destroyed gets a name that nobody can
-        derive again.
-        """
-        self.candidate_lines, self.row_lines = [], []
-        self._salts = {
-            account: entries.salt(log_keys[account]) if account in log_keys else self._random(SALT_BYTES)
-            for account in accounts
-        }
+class PageProofs:
+    """The lines of one page, in the process that decides it, with the salts of the page's accounts."""
+
+    def __init__(self, release_id: UUID, purpose: str, salts: Mapping[UUID, bytes]) -> None:
+        self._release, self._purpose, self._salts = release_id, purpose, salts
+        self.candidates: list[ProofLine] = []
+        self.rows: list[ProofLine] = []
 
     def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
         """A candidate conversation: how many of its turns are included, and the others by reason."""
         salt = self._salts[account]
         handle = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
-        self._candidates.add(bytes.fromhex(handle), line)
-        self.candidate_lines.append(line)
+        self.candidates.append(ProofLine(bytes.fromhex(handle), line))
 
     def row(self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
         """A row, with the basis of its decision. Rows come in the order of their ordinals."""
@@ -178,9 +166,41 @@ class Proofs:
             "until": _day(sealed.until),
         }
         decided = decided_of(seen, policies, self._purpose, row, salt)
-        line = _encode({**identity, **decided})
-        self._rows.add(bytes.fromhex(handle), line)
-        self.row_lines.append(line)
+        self.rows.append(ProofLine(bytes.fromhex(handle), _encode({**identity, **decided})))
+
+
+def salts_of(
+    accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes], random: Callable[[int], bytes]
+) -> dict[UUID, bytes]:
+    """The salt of each account. One whose key is destroyed gets a name that nobody can derive again."""
+    return {
+        account: entries.salt(log_keys[account]) if account in log_keys else random(SALT_BYTES) for account in accounts
+    }
+
+
+class Proofs:
+    """Collects the proofs of one build and writes them; may write again if something ended meanwhile."""
+
+    def __init__(self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]) -> None:
+        (folder / PROOF_FOLDER).mkdir()
+        self._folder, self._release, self._purpose, self._random = folder, release_id, purpose, random
+        self._rows, self._candidates = _Spool(folder), _Spool(folder)
+        self._salts: dict[UUID, bytes] = {}
+        self._moved: dict[bytes, _Moved] = {}  # by handle
+
+    def __len__(self) -> int:
+        """How many rows are proved, removed ones included."""
+        return len(self._rows)
+
+    def add(self, candidates: Iterable[ProofLine], rows: Iterable[ProofLine]) -> None:
+        """The lines of a page. Pages come in order."""
+        for spool, lines in ((self._candidates, candidates), (self._rows, rows)):
+            for handle, line in lines:
+                spool.add(handle, line)
+
+    def salted(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
+        """Provides the salts of these accounts for `again` and `gone`."""
+        self._salts = salts_of(accounts, log_keys, self._random)
 
     def kept(self, candidate_lines: Iterable[bytes], row_lines: Iterable[bytes]) -> None:
         """A page of a resumed build, again."""
@@ -194,7 +214,7 @@ class Proofs:
                 spool.add(bytes.fromhex(told["conversation"]), line)
 
     def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
-        """A row that was affected by an ending, was decided again and stays in; `page` provided the salt of its
+        """A row that was affected by an ending, was decided again and stays in; `salted` provided the salt of its
         account.
         """
         told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
@@ -202,7 +222,7 @@ class Proofs:
         self._rows.replace(row.ordinal, _encode(told))
 
     def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
-        """A row that was removed before the seal, with its turns by reason; `page` provided the salt of its account."""
+        """A row that was removed before the seal, with its turns by reason; `salted` provided the salt of its account."""
         handle = self._rows.key(ordinal)
         out, salted = _told(handle.hex(), reasons, self._release, self._salts[account])
         moved = self._moved.setdefault(handle, _Moved())

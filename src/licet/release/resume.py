@@ -99,19 +99,14 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
     """Counts and proves again the stored pages and the removed rows."""
     tally, out = taken.tally, set(taken.out)
     for page in taken.draft.pages(pool):
-        tally.count(page.candidates, page.dropped, page.replaced)
-        tally.splits += page.splits
-        tally.carried += page.carried
-        for figures in page.figures:
-            tally.contents.add(figures)
-        tally.quality.add(page.judged)
+        tally.count_page(page)
         proofs.kept(page.candidate_lines, page.row_lines)
     year = taken.release.begun_at.year
     with transaction(pool) as tx:
         for batch in taken.draft.gone(tx):
             mine = [one for one in batch if one.ordinal in out]
             accounts = {one.account for one in mine}
-            proofs.page(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
+            proofs.salted(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
             for one in mine:
                 tally.take_out(one.ordinal, one.reasons)
                 proofs.gone(one.ordinal, one.account, one.reasons)

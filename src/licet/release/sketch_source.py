@@ -95,11 +95,12 @@ def _as_of(row: RowSources, thread: Thread) -> Document | None:
 
 
 def enter_rows(
-    passes: Passes, duplicates: Duplicates, survey: SurveyProtocol | None, release_id: UUID, last: Place
-) -> None:
+    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol | None, release_id: UUID,
+    last: Place,
+) -> None:  # fmt: skip
     """Sketches again the rows from before a build was killed."""
     for page in passes.rows(release_id, last):
-        sketches = duplicates.sketch([one for _, one in page])
+        sketches = curation.sketch([one for _, one in page])
         for (ordinal, one), sketch in zip(page, sketches, strict=True):
             duplicates.enter(ordinal, sketch)
             if survey is not None:
@@ -116,7 +117,7 @@ def look_ahead(
     """
     for page in passes.documents(after, lambda _conversation: True):
         entered = [one for one, _ in page]
-        for one, sketch in zip(entered, duplicates.sketch(entered), strict=True):
+        for one, sketch in zip(entered, curation.sketch(entered), strict=True):
             survey.enter(one, sketch)
     while (asked := survey.asked()) is not None:
         for page in passes.documents(after, asked.some_of, base):

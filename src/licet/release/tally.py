@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from licet.release import merkle
 from licet.release.contents import ContentTally
+from licet.release.draft import KeptPage
 from licet.release.part import EPOCH
 from licet.release.quality_counts import QualityTally
 
@@ -62,6 +63,15 @@ class Tally:
         self.included += candidates - sum(dropped.values())
         self.dropped.update(dropped)
         self.replaced.update(replaced)
+
+    def count_page(self, kept: KeptPage) -> None:
+        """All that is kept of a page; its rows are added one by one."""
+        self.count(kept.candidates, kept.dropped, kept.replaced)
+        self.splits += kept.splits
+        self.carried += kept.carried
+        for figures in kept.figures:
+            self.contents.add(figures)
+        self.quality.add(kept.judged)
 
     def take_out(self, ordinal: int, reasons: Mapping[str, int]) -> None:
         """Removes a row: counts its turns by the reason against them."""

@@ -157,12 +157,12 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
 def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
-    found: dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]] = {}
+    found: dict[int, tuple[KeyMaterial, bytes]] = {}
     for where in (CopyPlace.vault, CopyPlace.safety):
-        there = [permit for permit in permits if permit.place is where]
+        there = [(number, permit) for number, permit in enumerate(permits) if permit.place is where]
         if there:
             found |= _found(tx, keyring, there, where)
-    mine = [found[permit.place, permit.conversation, permit.turn] for permit in permits]
+    mine = [found[number] for number in range(len(permits))]
     opened = unseal_each((key, sealed, _place(permit)) for permit, (key, sealed) in zip(permits, mine, strict=True))
     for permit, (key, _), envelope in zip(permits, mine, opened, strict=True):
         yield permit, key, envelope
@@ -176,12 +176,12 @@ def _place(permit: Permit) -> bytes:
 
 # Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a
 # page is thirty-two times as long.
-_PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4"}
+_PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4", "number": "int4"}
 
 
 def _find(table: str, body: str) -> str:
     return f"""
-        SELECT k.account_id, k.slot, k.conversation_id, k.turn, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
+        SELECT k.account_id, k.slot, k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
                substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
           FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
@@ -198,33 +198,34 @@ _FOUND = {
 
 
 def _found(
-    tx: Transaction, keyring: Keyring, permits: Sequence[Permit], where: CopyPlace
-) -> dict[tuple[CopyPlace, UUID, int], tuple[KeyMaterial, bytes]]:
-    """The key and the sealed bytes of each permit; DeniedError if one no longer has any."""
+    tx: Transaction, keyring: Keyring, permits: Sequence[tuple[int, Permit]], where: CopyPlace
+) -> dict[int, tuple[KeyMaterial, bytes]]:
+    """The key and the sealed bytes of each permit, by its number; DeniedError if one no longer has any."""
     key = arrays(_PERMITS, {
-        "account_id": [p.account.account_id for p in permits],
-        "conversation_id": [p.conversation for p in permits],
-        "turn": [p.turn for p in permits],
-        "slot": [p.slot for p in permits],
+        "account_id": [p.account.account_id for _, p in permits],
+        "conversation_id": [p.conversation for _, p in permits],
+        "turn": [p.turn for _, p in permits],
+        "slot": [p.slot for _, p in permits],
+        "number": [number for number, _ in permits],
     })  # fmt: skip
     key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
     rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
     keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
     chains: dict[UUID, AccountKeys] = {}
-    for account, slot, _, _, wrapped, *chain in rows:
-        if account not in chains and any(wrapped):
-            chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
-        if (account, slot) not in keys:
+    opens: list[KeyMaterial] = []
+    for account, slot, _, wrapped, *chain in rows:
+        known = keys.get((account, slot))  # asked once a turn: an id is hashed in Python
+        if known is None and (account, slot) not in keys:
+            if account not in chains and any(wrapped):
+                chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
             is_there = account in chains and chain[4] is not None
-            keys[account, slot] = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
-    if any(key is None for key in keys.values()) or len(rows) < len(permits):
+            known = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
+            keys[account, slot] = known
+        if known is not None:
+            opens.append(known)
+    if len(opens) < len(permits):
         raise DeniedError("the key was destroyed after the decision")
-    if any(row[10] is None and row[11] is None for row in rows):
+    if any(row[9] is None and row[10] is None for row in rows):
         raise DeniedError("the turn was stored without content, or its content has been erased")
-    sealed = cold_tier.contents(keyring.cold, [row[10:] for row in rows])
-    found = {}
-    for (account, slot, conversation, turn, *_), body in zip(rows, sealed, strict=True):
-        opens = keys[account, slot]
-        assert opens is not None
-        found[where, conversation, turn] = opens, body
-    return found
+    sealed = cold_tier.contents(keyring.cold, [row[9:] for row in rows])
+    return {row[2]: (key, body) for row, key, body in zip(rows, opens, sealed, strict=True)}

@@ -1,0 +1,310 @@
+"""Builds the pages of a release: decides, opens, curates, seals and registers the rows of one page in one transaction.
+
+A page does not know of the others. What it has to know of them (where it begins, the ordinal of its first row, which
+documents lose, when it may commit) it asks of its `PageTurn`. So the pages of a build are made one after another in one
+process, or several at once in several (`release.build_workers`), by the same code and with the same result.
+
+A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a decision and its use. Its
+transaction registers the rows and stores the result (`release.draft`), so that a row is registered before anybody writes
+it to a part. While it runs, it holds the lock of the build's pages: who continues a build that was killed waits for it
+(`wait_for_pages`), so that no page of a process that died is committed behind the back of the next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from licet.clock import Clock
+from licet.keys.keyring import Keyring
+from licet.keys.log_keys import LogKeys
+from licet.keys.material import Random
+from licet.policy.file import Policies
+from licet.policy.state import TurnRole
+from licet.release import contents, merkle, registry
+from licet.release.base import BaseRelease, ThreadSources
+from licet.release.contents import RowFigures
+from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
+from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
+from licet.release.draft import Draft, End, KeptPage
+from licet.release.proofs import PageProofs, ProofLine, salts_of
+from licet.release.quality_counts import JudgedRows
+from licet.release.registry import Release, RowSources
+from licet.release.row_keys import SealedRow, row_key, seal_row
+from licet.release.rows import ROW_BYTES_MAX, ROW_ID_BYTES, ReleaseRow, RowMessage, surrogates_mark
+from licet.release.tally import microseconds
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault import copies
+from licet.vault.conversation_pages import Place, page_after
+from licet.vault.copies import Copy, CopyPlace
+from licet.vault.tables import ConversationRow
+
+MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
+PAGES_LOCK = (
+    0x11CE9  # with the hash of the release's name: held shared by every page, exclusively by who waits for them
+)
+
+Progress: TypeAlias = Callable[[int], None]
+
+
+class PageTurn(Protocol):
+    """What a page asks of the build that it is a page of, in this order. Each may wait for the pages before it."""
+
+    def begins(self, last: Place) -> datetime:
+        """The page ends with the conversation ``last``: returns the time at which it is decided."""
+
+    def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
+        """Which documents of these names are going to lose to others; asked only of a build that looked ahead."""
+
+    def rows(self, turns: int, count: int) -> tuple[int, Sequence[bytes]]:
+        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the first, and an id of each."""
+
+    def commits(self) -> None:
+        """Returns when the page may be committed: a committed page is always behind all pages before it."""
+
+
+class TurnsInOrder:
+    """The turns of pages that are made one after another, in this process."""
+
+    def __init__(
+        self, clock: Clock, random: Random, survey: SurveyProtocol | None, progress: Progress, rows: int
+    ) -> None:
+        self._clock, self._random, self._survey, self._progress, self._rows = clock, random, survey, progress, rows
+
+    def begins(self, last: Place) -> datetime:
+        return self._clock()
+
+    def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
+        assert self._survey is not None
+        return [self._survey.is_lost(name) for name in names]
+
+    def rows(self, turns: int, count: int) -> tuple[int, Sequence[bytes]]:
+        self._progress(turns)
+        first, self._rows = self._rows, self._rows + count
+        return first, [self._random(ROW_ID_BYTES) for _ in range(count)]
+
+    def commits(self) -> None:
+        """The pages before are committed already."""
+
+
+class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page that is committed: what is kept of it, and its rows, each with its leaf, its end and its sketch."""
+
+    end: End
+    kept: KeptPage
+    sealed: Sequence[SealedRow]
+    leaves: Sequence[bytes]
+    untils_us: Sequence[int]
+    sketches: Sequence[object]
+    candidates: Sequence[ProofLine]
+    rows: Sequence[ProofLine]
+
+
+class WrittenRow(NamedTuple):
+    """A thread that becomes a row, with its messages and the bytes that were said in them."""
+
+    thread: Thread
+    messages: tuple[RowMessage, ...]
+    made: Curated
+    text_bytes: int
+
+
+class PageBuilder:
+    """Makes the pages of one build in this process. ``looks_ahead``: the build knows who is going to lose."""
+
+    def __init__(
+        self, pool: Pool, keyring: Keyring, policies: Policies, release: Release, kept: Draft, curation: PageCuration,
+        *, base: BaseRelease | None, page_bytes_max: int, looks_ahead: bool,
+    ) -> None:  # fmt: skip
+        self._pool, self._keyring, self._policies = pool, keyring, policies
+        self._release, self._kept, self._curation, self._base = release, kept, curation, base
+        self._page_bytes_max, self._looks_ahead = page_bytes_max, looks_ahead
+
+    def build(self, number: int, after: Place, turn: PageTurn) -> BuiltPage | None:
+        """Makes and commits the page ``number``, of the conversations behind ``after``; None if there are none."""
+        with transaction(self._pool) as tx:
+            tx.execute(READ_AT_ONE_MOMENT)
+            tx.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [PAGES_LOCK, self._release.name])
+            places = page_after(tx, after, bytes_max=self._page_bytes_max)
+            if not places:
+                return None
+            at = turn.begins(places[-1])
+            page = DecisionPage(tx, places, self._policies, self._release.purpose, at)
+            built = self._built(tx, page, number, at, turn)
+            self._kept.keep_page(tx, built.end, built.kept)
+            turn.commits()
+        return built
+
+    def _built(self, tx: Transaction, page: DecisionPage, number: int, at: datetime, turn: PageTurn) -> BuiltPage:
+        threads = page.threads(tx, self._keyring)
+        if self._looks_ahead:
+            threads = list(_not_lost(page, threads, turn))
+        carried = self._base.carried(tx, threads) if self._base is not None else {}
+        curated = self._curated(threads, carried)
+        page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
+        written = dict(_written(page, threads, curated))
+        first, row_ids = turn.rows(page.turns, len(written))
+        rows = [
+            self._seal_row(first + n, row_id, one)
+            for n, (row_id, one) in enumerate(zip(row_ids, written.values(), strict=True))
+        ]
+        registry.add_rows(tx, self._release.release_id, [sources for _, sources in rows])
+        self._register(tx, [sources for _, sources in rows], at)
+        proofs = self._proofs(tx, page, rows)
+        made = [one.made for one in written.values()]
+        untils = [microseconds(sealed.until) for sealed, _ in rows]
+        kept = KeptPage(
+            candidates=page.turns, dropped=page.reasons(),
+            replaced=sum((Counter(one.replaced) for one in made), Counter[str]()),
+            splits=[one.labels.split if one.labels else "" for one in made],
+            candidate_lines=[line for _, line in proofs.candidates], row_lines=[line for _, line in proofs.rows],
+            carried=[n in carried for n in written],
+            figures=tuple(map(_figures, written.values())),
+            judged=page.judged,
+        )  # fmt: skip
+        return BuiltPage(
+            end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
+            sealed=[sealed for sealed, _ in rows], untils_us=untils, sketches=[one.sketch for one in made],
+            leaves=[
+                merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed)
+                for (sealed, _), until_us in zip(rows, untils, strict=True)
+            ],
+            candidates=proofs.candidates, rows=proofs.rows,
+        )  # fmt: skip
+
+    def _curated(self, threads: Sequence[Thread], carried: Mapping[int, Curated]) -> list[Curated]:
+        """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
+        anew = iter(self._curation.curate([one.document for n, one in enumerate(threads) if n not in carried]))
+        if not carried:
+            return list(anew)
+        sketches = iter(self._curation.sketch([one.document for n, one in enumerate(threads) if n in carried]))
+        return [
+            msgspec.structs.replace(carried[n], sketch=next(sketches, None)) if n in carried else next(anew)
+            for n in range(len(threads))
+        ]
+
+    def _seal_row(self, ordinal: int, row_id: bytes, written: WrittenRow) -> tuple[SealedRow, RowSources]:
+        thread, messages, curated, _ = written
+        row, said = thread.row, thread.said
+        of, release_id = ThreadSources.of(thread), self._release.release_id.bytes
+        made = ReleaseRow(
+            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in said),
+            messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
+            surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
+            labels=curated.labels,
+        )  # fmt: skip
+        return seal_row(made, row_key(list(of.keys.values()), release_id, row_id), release_id), RowSources(
+            account=row.account_id, conversation=row.conversation_id, row_id=row_id, ordinal=ordinal,
+            keys=tuple(of.keys), sources=of.sources,
+        )  # fmt: skip
+
+    def _register(self, tx: Transaction, rows: Sequence[RowSources], at: datetime) -> None:
+        made = [
+            Copy(
+                account=row.account, conversation=row.conversation, segment=segment, place=CopyPlace.release,
+                reference=self._release.release_id,
+            )
+            for row in rows
+            for segment, _ in row.keys
+        ]  # fmt: skip
+        copies.register(tx, made, at)
+
+    def _proofs(self, tx: Transaction, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]]) -> PageProofs:
+        """The basis of the page's decisions, so that third parties can repeat them."""
+        accounts = {account for account, _ in page.places}
+        log_keys = LogKeys(self._keyring).log_keys(tx, accounts, self._release.begun_at.year)
+        salts = salts_of(accounts, log_keys, self._keyring.random)
+        proofs = PageProofs(self._release.release_id, self._release.purpose, salts)
+        for account, conversation in page.places:
+            dropped = page.dropped.get(conversation, Counter())
+            included = len(page.candidates.get(conversation, ())) - dropped.total()
+            if included or dropped:
+                proofs.candidate(account, conversation, included, dropped)
+        for sealed, row in rows:
+            proofs.row(page.seen[row.conversation], self._policies, row, sealed)
+        return proofs
+
+
+def wait_for_pages(tx: Transaction, name: str) -> None:
+    """Returns when no page of the release ``name`` is being made, whoever made it. ``tx`` holds nothing afterwards."""
+    tx.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [PAGES_LOCK, name])
+    tx.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PAGES_LOCK, name])
+
+
+def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> Iterator[Thread]:
+    lost = turn.lost([thread.document.name for thread in threads])
+    for thread, is_lost in zip(threads, lost, strict=True):
+        if is_lost:
+            page.drop(thread.row.conversation_id, LeftOut.duplicate.value, len(thread.said))
+        else:
+            yield thread
+
+
+def _written(
+    page: DecisionPage, threads: Sequence[Thread], curated: Sequence[Curated]
+) -> Iterator[tuple[int, WrittenRow]]:  # fmt: skip
+    """The threads that curation leaves of a page, by their number, with the messages of their rows."""
+    for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
+        if made.dropped:
+            page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
+            continue
+        messages = row_messages(thread.said, made.texts)
+        said = sum(map(_text_bytes, messages))
+        if said + sum(map(_ids_bytes, messages)) > ROW_BYTES_MAX:
+            page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
+            continue
+        yield number, WrittenRow(thread, messages, made, said)
+
+
+def _figures(written: WrittenRow) -> RowFigures:
+    """What a row adds to the contents of the release."""
+    labels, (row, said, *_) = written.made.labels, written.thread
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
+    for opened, turn, _ in said:
+        stamp = row.state.segments[turn.segment].stamp
+        counts["origins"][turn.origin] += 1
+        counts["surfaces"][stamp.surface] += 1
+        counts["plans"][stamp.plan] += 1
+        if turn.role is TurnRole.assistant:
+            counts["models"][contents.model_named(opened.content.model)] += 1
+    by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
+    months = [contents.month(turn.occurred_at) for _, turn, _ in said]
+    return RowFigures(
+        contents.account_mark(row.account_id), min(months), max(months), written.text_bytes,
+        contents.profile_of({**by_row, **counts}), bool(written.thread.gaps),
+    )  # fmt: skip
+
+
+def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
+    """What the rule of quality saw of each account by language, and refused."""
+    rows, refused = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+    for row, made in curated:
+        if made.labels is not None:
+            whose = made.labels.language, contents.account_mark(row.account_id)
+            rows[whose] += 1
+            refused[whose] += made.dropped is LeftOut.low_quality
+    return [
+        JudgedRows(language, account, count, refused[language, account]) for (language, account), count in rows.items()
+    ]
+
+
+def _ids_bytes(message: RowMessage) -> int:
+    """A lower bound of the bytes of the message in a row, beside what was said."""
+    ids = sum(len(call.id.encode()) for call in message.tool_calls) + len(message.tool_call_id.encode())
+    return ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
+
+
+def _text_bytes(message: RowMessage) -> int:
+    """The bytes of what was said: the text, and the names and arguments of tools."""
+    said = _utf8_bytes(message.content) + _utf8_bytes(message.name)
+    for call in message.tool_calls:
+        said += _utf8_bytes(call.name) + _utf8_bytes(call.arguments)
+    return said
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
