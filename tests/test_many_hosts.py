@@ -70,7 +70,7 @@ UNIQUE = """SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c 
 
 
 def test_the_decision_has_all_that_is_unique_over_all_accounts(pool: Pool) -> None:
-    decision = (ROOT / "docs" / "adr" / "0025-what-is-unique-over-all-accounts.md").read_text("utf-8")
+    decision = (ROOT / "docs" / "adr" / "0022-what-is-unique-over-all-accounts.md").read_text("utf-8")
     listed = re.findall(r"(?m)^\| (.+) \|", decision.partition("**What else")[2])
     with transaction(pool) as tx:
         assert {name for (name,) in tx.execute(UNIQUE)} == set(re.findall(r"`(\w+)`", " ".join(listed)))

@@ -1,4 +1,4 @@
-"""What is looked up without its account has an index that finds it, though none guards it over all accounts (ADR 25)."""
+"""What is looked up without its account has an index that finds it, though none guards it over all accounts (ADR 22)."""
 
 from __future__ import annotations
 

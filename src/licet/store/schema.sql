@@ -2,7 +2,7 @@
 --
 -- The governed copy: accounts, what they chose, what they said, the keys that open it, and where copies went.
 --
--- The account id leads every primary and foreign key of what belongs to an account; ADR 25 has what is unique over all
+-- The account id leads every primary and foreign key of what belongs to an account; ADR 22 has what is unique over all
 -- accounts. The store is one PostgreSQL. Strings from outside that are not closed enumerations are never here in clear:
 -- content is sealed, ids of the host are HMACs.
 -- Runs on PostgreSQL 15 to 18 without extensions.
