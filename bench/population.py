@@ -67,7 +67,7 @@ class Lines(NamedTuple):
 
 
 COLUMNS = Lines(
-    ["account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, granted, in_force"],
+    ["account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, granted, in_force"],
     ["account_id, question, standing, answered, granted_before, grant_no"],
     ["account_id, project_id, host_hmac, begun_at"],
     ["account_id, grant_no, question, project_id, begun_at"],
@@ -156,7 +156,7 @@ def add_account(draw: Random, number: int, lines: Lines, most: int) -> None:
     own = (3, 4) if not closed and standing != "undecided" and draw.random() < 0.1 else ()
     answered = None if standing == "undecided" else 0
     lines.accounts.append(
-        line(account, f"\\\\x{account}", 0, "\\\\x00", "pro", draw.choice((None, 30)), FIRST, NOW, 1,
+        line(account, 0, "\\\\x00", "pro", draw.choice((None, 30)), FIRST, NOW, 1,
              NOW if closed else None, 4, len(grants) + len(own))
     )  # fmt: skip
     for place, question in enumerate(("models", "safety")):

@@ -47,7 +47,7 @@ from licet.vault.account_keys import destroy_slots
 SLOTS, LOAD_ACCOUNTS, SPENT_PERCENT, MANY = 4, 2_000, 3, 100_000_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNTS = {
-    "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
+    "account_id": "uuid", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
     "plan": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "seen": "int2",
 }  # fmt: skip
 PAGES = {"account_id": "uuid", "page": "int4", "slots": "bytea"}
@@ -167,7 +167,7 @@ def load(tx: Transaction, buckets: dict[int, KeyMaterial], ids: list[UUID]) -> N
         chain = AccountKeys(slots=KeyMaterial(os.urandom(KEY_BYTES)), own=KeyMaterial(os.urandom(KEY_BYTES)))
         bucket = bucket_of(account)
         wrapped = wrap_account_keys(buckets[bucket], account, chain)
-        rows.append((account, account.bytes, bucket, wrapped, SLOTS, "pro", NOW, NOW, 0))
+        rows.append((account, bucket, wrapped, SLOTS, "pro", NOW, NOW, 0))
         page = EMPTY_PAGE
         for slot in range(SLOTS):
             page = write_slot(page, slot, seal(chain.slots, os.urandom(KEY_BYTES), slot_place(account, slot)))

@@ -36,7 +36,7 @@ SECOND_HALF = UUID(int=1 << 64)
 NOBODY = UUID(int=0)
 
 COLUMNS = {
-    "accounts": "account_id uuid, host_hmac bytea, bucket int4, wrapped_key bytea, next_slot int4, plan text,"
+    "accounts": "account_id uuid, bucket int4, wrapped_key bytea, next_slot int4, plan text,"
     " opened_at timestamptz, last_at timestamptz, seen int2",
     "key_pages": "account_id uuid, page int4, slots bytea",
     "conversations": "account_id uuid, conversation_id uuid, kind text, incognito bool, narrowed bool, narrowings int4,"
@@ -134,7 +134,7 @@ def build(tx: Transaction, accounts: int) -> None:
 def add_account(rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes, *, second_half: bool) -> None:
     account = UUID(int=number + (SECOND_HALF.int if second_half else 1))
     rows["accounts"].append(
-        (account, account.bytes, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0)
+        (account, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0)
     )  # fmt: skip
     rows["key_pages"].append((account, 0, (b"\x01" * len(EMPTY_SLOT)) * CHATS))
     for chat in range(CHATS):

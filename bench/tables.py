@@ -39,8 +39,8 @@ _ID = """(lpad(to_hex((extract(epoch FROM {at}) * 1000)::bigint), 12, '0') || '7
     || lpad(to_hex({n}), 15, '0'))::uuid"""
 _AT = "(%(begin)s::timestamptz + (%(now)s::timestamptz - %(begin)s::timestamptz) * (n::float8 / %(count)s))"
 _ACCOUNT = "lpad(to_hex({n}), 32, '0')::uuid"
-ACCOUNTS = f"""INSERT INTO accounts (account_id, host_hmac, bucket, wrapped_key, plan, opened_at, last_at, seen)
-    SELECT {_ACCOUNT.format(n="n")}, decode(lpad(to_hex(n), 32, '0'), 'hex'), 0, '', 'pro', %(begin)s, %(now)s, 0
+ACCOUNTS = f"""INSERT INTO accounts (account_id, bucket, wrapped_key, plan, opened_at, last_at, seen)
+    SELECT {_ACCOUNT.format(n="n")}, 0, '', 'pro', %(begin)s, %(now)s, 0
       FROM generate_series(0, %(count)s) n"""
 CONVERSATIONS = f"""INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, narrowings, begun_at,
         deleted_at, deciding, deciding_stale, out_of_scope)

@@ -64,6 +64,14 @@ INVARIANTS = {
     "a step is of the account of its item": """
         SELECT i.item FROM inbox_items i JOIN inbox_steps s USING (item)
          WHERE i.account_id IS DISTINCT FROM s.account_id""",
+    "the host's ids name the accounts, each by one": """
+        SELECT account_id::text FROM account_hosts h FULL JOIN accounts a USING (account_id) GROUP BY account_id
+        HAVING count(h.host_hmac) <> 1 OR bool_or(a.bucket IS NULL)""",
+    "what no index holds over all accounts is given once": """
+        SELECT 'erasure ' || erasure_id FROM erasures GROUP BY erasure_id HAVING count(*) > 1
+         UNION ALL SELECT 'event ' || event_id FROM events GROUP BY event_id HAVING count(*) > 1
+         UNION ALL SELECT 'number of an event ' || number FROM events GROUP BY number HAVING count(number) > 1
+         UNION ALL SELECT 'row ' || ordinal FROM release_rows GROUP BY release_id, ordinal HAVING count(*) > 1""",
     "an account's events are numbered without a gap": f"""
         SELECT a.account_id::text FROM accounts a LEFT JOIN {EVENTS} e USING (account_id) GROUP BY a.account_id
         HAVING count(e.seq) <> a.last_seq OR count(DISTINCT e.seq) <> a.last_seq

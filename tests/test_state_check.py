@@ -31,6 +31,8 @@ BREAKS = {
     "an item of the inbox has its steps": "UPDATE inbox_items SET steps = steps + 1",
     "who has an item took it or was handed it": "UPDATE inbox_steps SET step = 'noted'",
     "a step is of the account of its item": "UPDATE inbox_steps SET (account_id, tells) = (NULL, false)",
+    "the host's ids name the accounts, each by one": "DELETE FROM account_hosts",
+    "what no index holds over all accounts is given once": "UPDATE release_rows SET ordinal = 0",
     "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
     "time never decreases along an account's order": "UPDATE turns SET occurred_at = occurred_at - interval '1 year'",
     "positions follow an account's order": "UPDATE journal SET position = 7",

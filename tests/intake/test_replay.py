@@ -500,7 +500,7 @@ def canonical(house: House) -> dict[str, list[str]]:
     """What the tables hold of accounts, without what chance decides: no key, no sealed byte, ids as the host calls them."""
     names: dict[str, str] = {}
     hosts = {house.host("account", host).hex(): host for host in ("ana", "bo", "cy", "di")}
-    for account, host in house.query("SELECT account_id, host_hmac FROM accounts"):
+    for account, host in house.query("SELECT account_id, host_hmac FROM account_hosts"):
         names[account.hex] = names[str(account)] = hosts[host.hex()]
     begun = "SELECT c.conversation_id, a.account_id, c.begun_at FROM conversations c JOIN accounts a USING (account_id)"
     for conversation, account, at in house.query(begun):

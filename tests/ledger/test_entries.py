@@ -165,7 +165,7 @@ def test_no_content_no_host_id_and_no_id_of_ours_is_in_the_logs_folders(office: 
     office.tell(said)
     with transaction(office.pool) as tx:
         conversation, host = tx.execute(
-            "SELECT conversation_id, a.host_hmac FROM conversations JOIN accounts a USING (account_id)"
+            "SELECT conversation_id, a.host_hmac FROM conversations JOIN account_hosts a USING (account_id)"
         ).fetchone()
     about = {"account": ana, "conversation": conversation}
     office.tell(do.Narrow(at=office.tick(), **about), do.Flag(at=office.tick(), score=0.5, **about))

@@ -14,7 +14,7 @@ import pytest
 
 from licet.curate import release_build
 from licet.erasure import sweeper
-from licet.errors import BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import Policy, preset, read
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
@@ -109,6 +109,22 @@ def test_what_may_be_used_goes_in_and_all_else_is_left_out_with_its_reason(house
     assert built.manifest.counts.included == 2
     assert built.manifest.counts.dropped == {"declined": 2, "out_of_scope": 2, "origin": 1}
     assert house.words("r") == ["ana asks in a1", "answer in a1"]
+
+
+def test_a_release_whose_rows_share_a_number_is_not_sealed(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "a1")
+    house.open("bo", allow=True)
+    house.talk("bo", "b1")
+    build(house)
+    with (
+        pytest.raises(BrokenError, match="two rows of the release `r` have the number `0`"),
+        transaction(house.here.pool) as tx,
+    ):
+        tx.execute("UPDATE release_rows SET ordinal = 0")
+        known = registry.find(tx, "r")
+        assert known is not None
+        registry.seal(tx, known)
 
 
 def test_an_empty_release_is_built_shown_verified_and_loaded(house: House) -> None:

@@ -175,6 +175,15 @@ def test_the_road_from_the_dump_leads_to_the_schema_of_today(old: tuple[str, Pat
         assert drift(ours, theirs) == ""
 
 
+def test_the_hosts_ids_name_the_accounts_that_they_named(old: tuple[str, Path]) -> None:
+    with psycopg.connect(old[0]) as conn:
+        was = set(conn.execute("SELECT host_hmac, account_id FROM accounts").fetchall())
+    assert licet(old, "upgrade")[0] == 0
+    with opened(old) as here, transaction(here.pool) as tx:
+        found = account_view.accounts_by_host(tx, [host for host, _ in was])
+    assert set(found.items()) == was and len(was) > 10
+
+
 def test_without_an_upgrade_no_command_migrates_in_passing(old: tuple[str, Path]) -> None:
     if len(migrations()) == 5:
         pytest.skip("there is no migration after the dump yet")

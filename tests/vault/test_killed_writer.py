@@ -84,7 +84,7 @@ def test_every_acknowledged_turn_survives_the_death_of_its_writer(
                 acknowledged[UUID(conversation), int(turn)] = f"{name} says {said}"
     with transaction(pool) as tx:
         contents = {key[1:]: content.text for key, content in sound(tx, Keyring(FileProvider(tmp_path))).items()}
-        hosts = {bytes(host) for (host,) in tx.execute("SELECT host_hmac FROM accounts")}
+        hosts = {bytes(host) for (host,) in tx.execute("SELECT host_hmac FROM account_hosts")}
     assert hosts == {hashed(name) for name in writers}
     assert acknowledged
     assert {key: contents.get(key) for key in acknowledged} == acknowledged

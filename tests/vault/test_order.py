@@ -223,7 +223,7 @@ def test_an_account_opened_on_two_connections_is_one_when_who_lost_tries_again(p
                 other.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)")
     loser.join()
     assert [(e.sqlstate, e.constraint) for e in lost if isinstance(e, StatementError)] == [
-        ("23505", "accounts_host_hmac_key")
+        ("23505", "account_hosts_pkey")
     ]
     answers = take(pool, keyring, opening("ben"), second)
     assert [(a.outcome, a.account == first.account) for a in answers] == [

@@ -42,9 +42,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 TABLES = ("accounts", "standings", "conversations", "segments", "turns", "bodies")
 # Ten conversations an account, every second one resumed on another surface; two turns a segment.
 PEOPLE = (
-    """INSERT INTO accounts (account_id, host_hmac, bucket, wrapped_key, plan, age, opened_at, last_at, seen, granted,
-                              in_force)
-       SELECT lpad(to_hex(n), 32, '0')::uuid, int8send(n), 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 2, 2
+    """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, granted, in_force)
+       SELECT lpad(to_hex(n), 32, '0')::uuid, 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 2, 2
          FROM generate_series(1, %(conversations)s / 10) n""",
     """INSERT INTO standings (account_id, question, standing, answered, granted_before, grant_no)
        SELECT account_id, question, 'granted', 0, true, number

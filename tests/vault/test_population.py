@@ -127,8 +127,7 @@ def lived(sequence: int, seeds: range, until: datetime) -> tuple[Policies, list[
 
 
 ACCOUNTS = {
-    "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "plan": "text", "age": "int2",
-    "region": "text",
+    "account_id": "uuid", "bucket": "int4", "wrapped_key": "bytea", "plan": "text", "age": "int2", "region": "text",
     "opened_at": "timestamptz", "last_at": "timestamptz", "seen": "int2", "closed_at": "timestamptz",
     "granted": "int4", "in_force": "int4",
 }  # fmt: skip
@@ -191,7 +190,7 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
 
 def account_row(account: UUID, a: AccountState) -> tuple[Any, ...]:
     return (
-        account, account.bytes, 0, b"", a.plan, a.age, a.region, a.opened_at, a.last_at, a.seen, a.closed_at, a.granted,
+        account, 0, b"", a.plan, a.age, a.region, a.opened_at, a.last_at, a.seen, a.closed_at, a.granted,
         len(a.grants),
     )  # fmt: skip
 

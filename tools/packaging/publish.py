@@ -122,7 +122,7 @@ def make(into: Path, commit: str, key: Ed25519PrivateKey | None) -> list[Path]:
         with tarfile.open(fileobj=io.BytesIO(_bytes("git", "archive", commit))) as archive:
             archive.extractall(source, filter="data")
         environment = os.environ | {"SOURCE_DATE_EPOCH": _git("show", "-s", "--format=%ct", commit)}
-        packages = [*_python_packages(source, into, environment), *_npm_package(source, into, environment)]
+        packages = [*_python_packages(source, into, environment), *_npm_packages(source, into, environment)]
         version = re.search(r'^version = "([^"]+)"', (source / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
         assert version is not None
         bill = into / f"licet-{version[1]}.cdx.json"
@@ -147,17 +147,20 @@ def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> l
     return sorted([*into.glob("*.whl"), *into.glob("*.tar.gz")])
 
 
-def _npm_package(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
-    """The package of the components, as `npm pack` makes it: with times of its own, the same for every build."""
-    folder = source / "elements"
-    subprocess.run(
-        [sys.executable, "-m", "tools.elements_package", str(folder)], cwd=source, check=True,
-        stdout=subprocess.DEVNULL, env=environment | {"PYTHONPATH": f"{source}:{source / 'src'}"},
-    )  # fmt: skip
-    subprocess.run(
-        ["npm", "pack", "--silent", "--pack-destination", str(into.absolute())],
-        cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
+def _npm_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
+    """The packages of the components and of the client, as `npm pack` makes them: with times of its own, the same for
+    every build.
+    """
+    for name in ("elements", "client"):
+        folder = source / f"{name}-package"
+        subprocess.run(
+            [sys.executable, "-m", f"tools.{name}_package", str(folder)], cwd=source, check=True,
+            stdout=subprocess.DEVNULL, env=environment | {"PYTHONPATH": f"{source}:{source / 'src'}"},
+        )  # fmt: skip
+        subprocess.run(
+            ["npm", "pack", "--silent", "--pack-destination", str(into.absolute())],
+            cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment,
+        )  # fmt: skip
     return sorted(into.glob("*.tgz"))
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import NotFoundError
+from licet.errors import BrokenError, NotFoundError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
@@ -105,10 +105,16 @@ def discard(tx: Transaction, release_id: UUID, at: datetime) -> None:
 
 
 def seal(tx: Transaction, release: Release) -> None:
-    """Seals a build, with its leaf."""
+    """Seals a build, with its leaf; BrokenError if two of its rows have one number."""
     assert release.root is not None
     assert release.manifest_sha256 is not None
     assert release.sealed_at is not None
+    twice = tx.execute(
+        "SELECT ordinal FROM release_rows WHERE release_id = %s GROUP BY ordinal HAVING count(*) > 1 LIMIT 1",
+        [release.release_id],
+    ).fetchone()
+    if twice is not None:
+        raise BrokenError(f"two rows of the release `{release.name}` have the number `{twice[0]}`", "build it again")
     tx.execute(
         """UPDATE releases SET (state, sealed_at, position, rows, turns, root, manifest_sha256)
                              = ('sealed', %s, %s, %s, %s, %s, %s) WHERE release_id = %s""",

@@ -2,9 +2,9 @@
 --
 -- The governed copy: accounts, what they chose, what they said, the keys that open it, and where copies went.
 --
--- The account id leads every primary and foreign key of what belongs to an account. The store is one PostgreSQL and does
--- not shard: unique indexes, such as those of `accounts.host_hmac`, `erasures` and `events`, span all accounts. Strings
--- from outside that are not closed enumerations are never here in clear: content is sealed, ids of the host are HMACs.
+-- The account id leads every primary and foreign key of what belongs to an account; ADR 22 has what is unique over all
+-- accounts. The store is one PostgreSQL. Strings from outside that are not closed enumerations are never here in clear:
+-- content is sealed, ids of the host are HMACs.
 -- Runs on PostgreSQL 15 to 18 without extensions.
 
 CREATE TABLE policies (
@@ -62,7 +62,6 @@ CREATE TABLE buckets (
 
 CREATE TABLE accounts (
     account_id  uuid PRIMARY KEY,
-    host_hmac   bytea NOT NULL UNIQUE,
     bucket      integer NOT NULL REFERENCES buckets,
     wrapped_key bytea NOT NULL,
     next_slot   integer NOT NULL DEFAULT 0,
@@ -80,6 +79,13 @@ CREATE TABLE accounts (
     CONSTRAINT closed_ends_the_grants CHECK (closed_at IS NULL OR in_force = 0)
 );
 CREATE INDEX accounts_granted_by_version ON accounts (seen) WHERE in_force > 0;
+
+-- Which account the host means by its own id, as an HMAC: the one thing that must be unique over all accounts, in a table
+-- of its own. It names accounts and references none, so that it can lie elsewhere than they do.
+CREATE TABLE account_hosts (
+    host_hmac  bytea PRIMARY KEY,
+    account_id uuid NOT NULL
+);
 
 -- Where an account stands with a question, and its grant for all that it says.
 CREATE TABLE standings (
@@ -433,7 +439,7 @@ CREATE TABLE release_rows (
     source_counts   integer[] NOT NULL,
     PRIMARY KEY (account_id, release_id, row_id)
 );
-CREATE UNIQUE INDEX release_rows_by_ordinal ON release_rows (release_id, ordinal);
+CREATE INDEX release_rows_by_ordinal ON release_rows (release_id, ordinal);
 CREATE INDEX release_rows_by_conversation ON release_rows (account_id, conversation_id);
 
 -- Who may do what over HTTP: keys of services, staff and their sessions, and what staff read.
@@ -654,7 +660,7 @@ CREATE TABLE erasures (
         AND (verified_at IS NOT NULL) = (state = 'verified')
         AND (certificate IS NOT NULL) = (state = 'verified'))
 );
-CREATE UNIQUE INDEX erasures_by_id ON erasures (erasure_id);
+CREATE INDEX erasures_by_id ON erasures (erasure_id);
 CREATE INDEX outbox_certificates ON outbox (payload) WHERE entry = 'certificate';
 CREATE INDEX erasures_by_request ON erasures (requested_at, erasure_id);
 CREATE INDEX erasures_open ON erasures (requested_at, erasure_id) WHERE state <> 'verified';
@@ -888,8 +894,8 @@ CREATE TABLE events (
     CONSTRAINT only_what_must_leave_is_acknowledged CHECK (
         (acknowledge_by IS NULL) = (kind <> 'conversation.must_leave'))
 );
-CREATE UNIQUE INDEX events_by_id ON events (event_id);
-CREATE UNIQUE INDEX events_by_number ON events (number) WHERE number IS NOT NULL;
+CREATE INDEX events_by_id ON events (event_id);
+CREATE INDEX events_by_number ON events (number) WHERE number IS NOT NULL;
 CREATE INDEX events_waiting ON events (row_no) WHERE number IS NULL;
 CREATE INDEX events_by_erasure ON events (account_id, erasure_id) WHERE erasure_id IS NOT NULL;
 CREATE INDEX events_by_time ON events (occurred_at);

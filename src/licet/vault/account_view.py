@@ -72,7 +72,7 @@ def has_at_most(tx: Transaction, most: int) -> bool:
 
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
     """The accounts to which the host gave this id, by its HMAC."""
-    rows = tx.execute("SELECT host_hmac, account_id FROM accounts WHERE host_hmac = ANY(%s)", [list(hosts)])
+    rows = tx.execute("SELECT host_hmac, account_id FROM account_hosts WHERE host_hmac = ANY(%s)", [list(hosts)])
     return {bytes(host): account for host, account in rows}
 
 

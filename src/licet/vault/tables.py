@@ -432,7 +432,6 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         return
     columns: dict[str, list[Any]] = {
         "account_id": [r.account_id for r in rows],
-        "host_hmac": [r.host_hmac for r in rows],
         "bucket": [r.bucket for r in rows],
         "wrapped_key": [r.wrapped_key for r in rows],
         "next_slot": [r.next_slot for r in rows],
@@ -450,6 +449,12 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     new = [n for n, row in enumerate(rows) if row.is_new]
     old = [n for n, row in enumerate(rows) if not row.is_new]
     if new:
+        tx.execute(
+            f"INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM {unnested(_HOST_TYPES)}",
+            arrays(_HOST_TYPES, {
+                "account_id": [rows[n].account_id for n in new], "host_hmac": [rows[n].host_hmac for n in new],
+            }),
+        )  # fmt: skip
         tx.execute(
             f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
             arrays(_ACCOUNT_TYPES, {name: [values[n] for n in new] for name, values in columns.items()}),
@@ -532,9 +537,10 @@ def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
     return UUID(hex=grant.scope.name) if grant.scope.kind is kind else None
 
 
+_HOST_TYPES = {"account_id": "uuid", "host_hmac": "bytea"}
 _ACCOUNT_TYPES = {
-    "account_id": "uuid", "host_hmac": "bytea", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4",
-    "plan": "text", "age": "int2", "region": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
+    "account_id": "uuid", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4", "plan": "text",
+    "age": "int2", "region": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
     "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
 }  # fmt: skip
 _STANDING_TYPES = {

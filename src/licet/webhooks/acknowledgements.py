@@ -68,11 +68,15 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
 
     NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires no acknowledgement.
     """
-    row = tx.execute(
-        """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
-            WHERE d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
-        [event, endpoint],
-    ).fetchone()
+    of = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
+    row = (
+        of
+        and tx.execute(
+            """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
+            WHERE d.account_id = %s AND d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
+            [of[0], event, endpoint],
+        ).fetchone()
+    )
     if row is None:
         raise NotFoundError(f"the endpoint `{endpoint}` was not sent the event `{shown(Prefix.event, event)}`")
     if row[2] is None:

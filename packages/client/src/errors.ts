@@ -1,0 +1,90 @@
+/** The errors of a call, as those of the Python client: a class for what to do, and the problem's stable `type`. */
+
+import type { ProblemType } from "./operations.js";
+
+/** One value that does not fit. */
+export interface Fault {
+  key: string;
+  message: string;
+}
+
+/** An error response as problem+json (RFC 9457). */
+export interface Problem {
+  type?: string;
+  title?: string;
+  detail?: string;
+  hint?: string;
+  because?: string;
+  choice?: string;
+  faults?: Fault[];
+}
+
+/**
+ * `no_answer`: no response came, and whether the request arrived is unknown. `unreadable`: the response is not one of
+ * this version of the API. A newer server may say a type that is not listed.
+ */
+export type ErrorType = ProblemType | "no_answer" | "unreadable" | (string & {});
+
+/** Any error of a call, but for an abort by the caller, which rejects with the signal's own reason. */
+export class LicetError extends Error {
+  /** The problem's type without `urn:licet:problem:`. */
+  readonly type: ErrorType;
+  /** The HTTP status; 0 if no response came. */
+  readonly status: number;
+  /** What to do, or empty. */
+  readonly hint: string;
+  /** The reason of a refusal as a stable word, or empty. */
+  readonly because: string;
+  /** Where the account answers, if it must decide first; else empty. */
+  readonly choice: string;
+  /** Which values were rejected. */
+  readonly faults: readonly Fault[];
+
+  constructor(type: ErrorType, status: number, problem: Problem = {}, options?: ErrorOptions) {
+    super(problem.detail || problem.title || `status ${status}`, options);
+    this.name = new.target.name;
+    this.type = type;
+    this.status = status;
+    this.hint = problem.hint ?? "";
+    this.because = problem.because ?? "";
+    this.choice = problem.choice ?? "";
+    this.faults = problem.faults ?? [];
+  }
+}
+
+/** The call is wrong. */
+export class UsageError extends LicetError {}
+/** It does not exist, or is not the caller's. */
+export class NotFoundError extends LicetError {}
+/** Understood and refused; nothing was changed. `because` says why. */
+export class RefusedError extends LicetError {}
+/** The account must decide first; `choice` is where it answers. */
+export class GateError extends RefusedError {}
+/** Another token, key or scope is needed, or the content may not be opened. */
+export class DeniedError extends LicetError {}
+/** Try again later: the attempts of this call are used up. */
+export class BusyError extends LicetError {}
+/** The server is broken, or its response cannot be read. */
+export class BrokenError extends LicetError {}
+
+/** The error for a response that is no success. */
+export function errorOf(status: number, problem: Problem): LicetError {
+  const type = typeOf(problem);
+  return new (classOf(status, type))(type, status, problem);
+}
+
+/** The problem's type without its namespace; `unknown` if something before Licet answered. */
+export function typeOf(problem: Problem): ErrorType {
+  const [, type] = /^urn:licet:problem:([a-z_]+)$/.exec(problem.type ?? "") ?? [];
+  return type ?? "unknown";
+}
+
+function classOf(status: number, type: ErrorType): typeof LicetError {
+  if (type === "contradiction") return UsageError;
+  if (status === 401 || status === 403) return DeniedError;
+  if (status === 404) return NotFoundError;
+  if (status === 409 || status === 422) return RefusedError;
+  if (status === 451) return GateError;
+  if (status === 429 || (status >= 502 && status <= 504)) return BusyError;
+  return status >= 400 && status < 500 ? UsageError : BrokenError;
+}

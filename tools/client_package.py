@@ -1,0 +1,169 @@
+"""Makes the npm package `@licet/client` from the API's description and `packages/client/src`.
+
+    python -m tools.client_package [FOLDER]    # compiles it into FOLDER, or `packages/client/build`
+    python -m tools.client_package --generate  # writes `src/api.ts` and `src/operations.ts` anew
+
+`api.ts` has the types, by openapi-typescript, and `operations.ts` how each operation is sent, from the routes themselves.
+Both are committed; `tests/web/test_client_package.py` holds them to the API. They have what a person's token or a
+service's key may call: what needs a session of staff belongs to the console. The compilers are those of
+`packages/client/compiler`, whose lock has hashes and no addresses: npm takes them from the registry that it is set to.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from litestar.routes import HTTPRoute
+
+from licet import __version__
+from licet.access.roles import May
+from licet.web.api import problems, reference
+from licet.web.app import routed
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "packages" / "client"
+BUILD = SOURCE / "build"
+COMPILER = SOURCE / "compiler"
+JSON = "application/json"
+KEY = "Idempotency-Key"
+Operations = dict[str, tuple[str, str, dict[str, Any]]]
+
+
+def description() -> dict[str, Any]:
+    """The API's description without what no token or key may call, and without the refusals, which are all a `Problem`."""
+    app = routed()
+    may: dict[str, May] = {
+        reference.operation_id(handler, None, None): handler.opt["may"]
+        for route in app.routes if isinstance(route, HTTPRoute) for handler in route.route_handlers
+        if "may" in handler.opt
+    }  # fmt: skip
+    document: dict[str, Any] = json.loads(reference.description(app))
+    for path, item in list(document["paths"].items()):
+        for method, one in list(item.items()):
+            allowed = may[one["operationId"]]
+            if not (allowed.person or allowed.scope or allowed.anybody or allowed.known):
+                del item[method]
+                continue
+            one["responses"] = {status: said for status, said in one["responses"].items() if status < "300"}
+        if not item:
+            del document["paths"][path]
+    _keep_used(document)
+    return document
+
+
+def operations(document: dict[str, Any]) -> Operations:
+    """Method, path and description of each operation, by its id, in the order of the ids."""
+    return dict(sorted(
+        (one["operationId"], (method.upper(), path, one))
+        for path, item in document["paths"].items() for method, one in item.items()
+    ))  # fmt: skip
+
+
+def table(document: dict[str, Any]) -> str:
+    """`operations.ts`: how each operation is sent and read, and the types of problems."""
+    lines = [f"  {name}: {_entry(*about)}," for name, about in operations(document).items()]
+    types = sorted({name for _, name, _ in problems.TYPES} | {name for name, _ in problems.OF_STATUS.values()})
+    named = "\n".join(f'  | "{name}"' for name in types)
+    return (
+        "// Made by `python -m tools.client_package --generate`: do not change it by hand.\n\n"
+        "/** How each operation is sent and read; `once`: with an `Idempotency-Key`. */\n"
+        f"export const OPERATIONS = {{\n{chr(10).join(lines)}\n}} as const;\n\n"
+        "export type OperationName = keyof typeof OPERATIONS;\n\n"
+        f"/** The types of problems, without `urn:licet:problem:`. */\nexport type ProblemType =\n{named};\n"
+    )
+
+
+def types(document: dict[str, Any], compiler: Path, scratch: Path) -> str:
+    """`api.ts`, by openapi-typescript."""
+    written, into = scratch / "openapi.json", scratch / "api.ts"
+    written.write_text(json.dumps(document), "utf-8")
+    words = ["openapi-typescript", str(written), "-o", str(into), "--default-non-nullable", "false"]
+    subprocess.run(["npm", "exec", "--", *words], cwd=compiler, check=True, capture_output=True)
+    return into.read_text("utf-8")
+
+
+def install(into: Path) -> None:
+    """The compilers that the lock pins, in the folder ``into``."""
+    into.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(COMPILER / name, into / name)
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
+    subprocess.run(["npm", "ci", *quiet], cwd=into, check=True, capture_output=True)
+
+
+def write(folder: Path, compiler: Path) -> None:
+    """Compiles the whole package to ``folder``, which is made anew; ``compiler`` is where `install` has been."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    program = compiler / "node_modules" / "typescript" / "bin" / "tsc"
+    words = ["node", str(program), "-p", str(SOURCE), "--outDir", str(folder.absolute())]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise SystemExit(f"error: the client does not compile:\n{ran.stdout}{ran.stderr}")
+    package = json.loads((SOURCE / "package.json").read_text("utf-8"))
+    (folder / "package.json").write_text(json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8")
+    for path in (SOURCE / "README.md", ROOT / "LICENSE"):
+        shutil.copy(path, folder / path.name)
+
+
+def generate(compiler: Path, scratch: Path) -> dict[str, str]:
+    """The generated files of `src`, by name."""
+    document = description()
+    return {"api.ts": types(document, compiler, scratch), "operations.ts": table(document)}
+
+
+def _entry(method: str, path: str, one: dict[str, Any]) -> str:
+    sent = list(one.get("requestBody", {}).get("content", {}))
+    (read, *_) = [said["content"] for said in one["responses"].values()]
+    once = any(each["name"] == KEY for each in one.get("parameters", ()))
+    sends = JSON if JSON in sent or not sent else sent[0]
+    # JSON that is described as a string is a signed file: its bytes are kept as they are.
+    lines = any(kind.startswith("text/") or kind.endswith("ndjson") for kind in read)
+    text = lines or read.get(JSON, {}).get("schema") == {"type": "string"}
+    reads = "text" if text else "json" if JSON in read else "bytes"
+    said = {"method": method, "path": path, "sends": sends, "reads": reads, "once": once}
+    return "{ " + ", ".join(f"{name}: {json.dumps(value)}" for name, value in said.items()) + " }"
+
+
+def _keep_used(document: dict[str, Any]) -> None:
+    """Takes out the schemas that nothing names any more."""
+    schemas = document["components"]["schemas"]
+    used: set[str] = set()
+    waiting: list[Any] = [document["paths"]]
+    while waiting:
+        match waiting.pop():
+            case {"$ref": str() as named}:
+                name = named.rsplit("/", 1)[1]
+                if name not in used:
+                    used.add(name)
+                    waiting.append(schemas[name])
+            case dict() as found:
+                waiting.extend(found.values())
+            case list() as several:
+                waiting.extend(several)
+    document["components"]["schemas"] = {name: schema for name, schema in schemas.items() if name in used}
+
+
+def main(words: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        compiler = Path(scratch) / "compiler"
+        install(compiler)
+        if words == ["--generate"]:
+            for name, text in generate(compiler, Path(scratch)).items():
+                (SOURCE / "src" / name).write_text(text, "utf-8")
+                print(SOURCE / "src" / name)
+            return
+        target = Path(words[0]) if words else BUILD
+        write(target, compiler)
+        print(target)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
