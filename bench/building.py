@@ -19,10 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bench import NO_NAMES, Row, server_seconds
+from bench import NAMES_LEFT_IN, NO_NAMES, Row, server_seconds
 from licet.config import Configuration
 from licet.curate import release_build
-from licet.policy.file import preset
 from licet.policy.state import TurnRole
 from licet.release import catalog
 from licet.release.build import BuildResult
@@ -121,7 +120,7 @@ def main(arguments: list[str]) -> list[Row]:
             data = Path(folder) / "data"
             data.mkdir()
             with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
-                policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+                policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
                 fill(here, turns, Random(1))
                 before = spent(here)
                 built = release_build.build_release(here, name="bench", purpose="improve_models")

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from bench import NO_NAMES, Row
+from bench import NAMES_LEFT_IN, NO_NAMES, Row
 from bench.building import NOW, fill, spent
 from licet.config import Configuration
 from licet.curate import release_build
-from licet.policy.file import preset
 from licet.release import catalog
 from licet.service import policy_changes, release_view
 from licet.store.connect import transaction
@@ -38,7 +37,7 @@ def _shown(turns: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         config = Configuration(data=Path(folder), curate=NO_NAMES)
         with installation.installation(config, lambda: NOW) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
             fill(here, turns, Random(1), WORDS_A_TURN)
             built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
             release_view.show(here, "bench")  # warm

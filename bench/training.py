@@ -21,11 +21,10 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
-from bench import NO_NAMES, Row
+from bench import NAMES_LEFT_IN, NO_NAMES, Row
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.ledger.note import SignatureType, Signer
-from licet.policy.file import preset
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store import embedded
@@ -262,7 +261,7 @@ def enforced(folder: Path) -> Row:
 
 def town(here: installation.Installation) -> list[Any]:
     """People who said yes, each with a conversation."""
-    policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+    policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
     key, people = installation.host_key(here), []
     for number in range(PEOPLE):
         at = here.clock()

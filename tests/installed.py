@@ -15,7 +15,7 @@ from licet.config import Configuration
 from licet.curate import splits
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import Policy, preset
+from licet.policy.file import Policy
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
@@ -29,6 +29,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 
 from .state_hook import lived
+from .terms import preset
 
 BEGIN = instant("2025-09-01")
 DAY = timedelta(days=1)

@@ -95,7 +95,7 @@ class House:
         allowed = "".join(f"kim,2025-12-02,yes,{question}\n" for question in preset("strict").asks)
         choices.write_text(f"account,time,allow,question\n{allowed}", encoding="utf-8")
         self.sets_clock(BEGAN)
-        self.well("init", "--preset", "strict")
+        self.well("init", "--preset", "strict", "--names-left-in")
         self.sets_clock(NOW)
         self.well(*OURS, many(choices.with_name("first.jsonl"), 1, name="first"), "--choices", choices)
         return self

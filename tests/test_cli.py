@@ -58,7 +58,7 @@ def simulated(run: Run, tmp_path: Path) -> Run:
     """An installation whose clock says 15 December 2025, under terms in force since the first of that month."""
     (tmp_path / "data").mkdir()
     save(tmp_path / "data", SimulatedClock(instant("2025-12-01")))
-    run("init", "--preset", "strict")
+    run("init", "--preset", "strict", "--names-left-in")
     save(tmp_path / "data", SimulatedClock(instant("2025-12-15")))
     return run
 
@@ -549,7 +549,7 @@ def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.Complet
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an installation of its own, its embedded database kept running meanwhile."""
     data = tmp_path_factory.mktemp("installed") / "data"
-    assert licet("init", data=data).returncode == 0
+    assert licet("init", "--names-left-in", data=data).returncode == 0
     assert json.loads(licet("db", "start", "--json", data=data).stdout)["running"] is True
     yield data
     assert licet("db", "stop", data=data).returncode == 0

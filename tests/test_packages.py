@@ -203,7 +203,7 @@ def test_the_server_extra_does_the_main_job_from_the_wheel(tmp_path: Path, wheel
     files = ROOT / "examples"
     people = ["--accounts", str(files / "accounts.csv"), "--choices", str(files / "choices.csv")]
     for words in (
-        ["init", "--preset", "strict", "--effective", "2026-01-12"],
+        ["init", "--preset", "strict", "--effective", "2026-01-12", "--names-left-in"],
         ["import", str(files / "chats.jsonl"), *people],
         ["release", "build", "october", "--purpose", "improve_models"],
     ):

@@ -18,7 +18,7 @@ import msgspec
 from licet.backup import drills, wal_receiver
 from licet.backup.drills import DrillOutcome
 from licet.clock import utc_now
-from licet.consent import controller, request_register
+from licet.consent import controller, notice, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
@@ -231,11 +231,15 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     engine_settings.hold_to_notices(here, known)
     kinds = engine_settings.looks_for(here.config)
     looked_for = ", ".join(sorted(kinds)) or "no names"
-    if not kinds:
-        yield _warning(
-            "names", "nothing looks for names: a release holds every name, street and place that was said",
-            "docs/curate.md says what to install and to turn on",
+    if notice.PERSON not in kinds:
+        replacing = known.replacing_names(known.number(here.clock()))
+        so = (
+            "no release is built" if replacing is not None
+            else "the policy says `names: left in`, so a release holds every name, street and place that was said"
         )  # fmt: skip
+        yield _warning(
+            "names", f"nothing looks for people's names: {so}", "docs/curate.md says what to install and to turn on"
+        )
     unseen = catalog.without_names(here)
     if unseen:
         yield _warning(

@@ -39,7 +39,6 @@ from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger import publication
 from licet.policy.decide import DecisionReason
-from licet.policy.file import preset
 from licet.policy.state import TurnState
 from licet.proof import documents
 from licet.service import policy_changes
@@ -54,6 +53,7 @@ from licet.vault.permit import open as open_content
 from licet.vault.requests import Write, WriteBatch
 
 from ..installed import BEGIN, House
+from ..terms import preset
 
 DAY = timedelta(days=1)
 

@@ -15,7 +15,6 @@ from licet.curate import engine_settings, names_spacy, national_numbers, release
 from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset
 from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
@@ -24,6 +23,7 @@ from licet.vault.installation import Installation
 
 from ..installed import BEGIN
 from ..state_hook import lived
+from ..terms import preset
 
 STRICT = preset("strict")
 OLD_WORDS = "We remove personal details such as addresses and numbers before anything is used."
@@ -44,7 +44,7 @@ def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("pers
 @pytest.mark.parametrize(
     ("looks_for", "says", "does_not_say"),
     [
-        ((), "Nothing looks for names and street addresses.", "A model"),
+        ((), "Nothing looks for names and street addresses: they are left in.", "A model"),
         (
             ("person",),
             "A model looks for names, and what it recognises is replaced too. Nothing looks for street",

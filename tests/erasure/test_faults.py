@@ -37,7 +37,6 @@ from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
-from licet.policy.file import preset
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes, verification
@@ -46,6 +45,7 @@ from licet.vault import apply, installation
 from licet.vault import commands as do
 
 from ..installed import House
+from ..terms import preset
 
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "mkdir")
 ERRORS = ("ENOSPC", "EIO")

@@ -27,7 +27,6 @@ from licet.config import Configuration
 from licet.erasure import certificates, epochs
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, RefusedError
-from licet.policy.file import preset
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes
@@ -38,6 +37,7 @@ from licet.vault import commands as do
 
 from ..installed import House
 from ..quarters import QUARTER, share
+from ..terms import preset
 from ..vault.model import sound
 from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN

@@ -223,7 +223,7 @@ def readable(copy: Copy, operated: Operated, epochs: Path, chain_of: Copy | None
 def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(operated: Operated) -> None:
     control = f"{operated.core[::-1]} is in clear"
     epochs = operated.data / "keys"
-    operated.run("init", "--preset", "article-2025")
+    operated.run("init", "--preset", "article-2025", "--names-left-in")
     scopes = ["--scope=accounts:write", "--scope=turns:write", "--scope=choices:write"]
     key = json.loads(operated.run("api-key", "create", "host", *scopes, "--json"))["key"]
     with operated.serving(operated.folder / "tmp" / "server.log", control) as (server, url):

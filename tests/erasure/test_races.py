@@ -26,7 +26,7 @@ from licet.erasure import epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.policy import events as ev
 from licet.policy import fold
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, read
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.release import catalog
@@ -44,6 +44,7 @@ from ..installed import DAY, House
 from ..quarters import QUARTER, share
 from ..release.test_build import check_whole, sealed_rows
 from ..state_hook import emptied
+from ..terms import preset
 from ..vault.model import Pair, destroyed, sound
 from .racing import Actor, Scheduler, paused
 

@@ -19,7 +19,6 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.erasure import certificates, epochs, sweeper
 from licet.erasure.key_rotation import Rotation
-from licet.policy.file import preset
 from licet.proof import documents
 from licet.release import catalog
 from licet.release.build import Builder, BuildOrder
@@ -30,6 +29,7 @@ from licet.vault import commands as do
 from licet.vault.installation import Installation, over
 
 from ..installed import BEGIN, House
+from ..terms import preset
 from ..vault.model import sound
 from .commits import Count, counted
 

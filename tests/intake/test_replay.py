@@ -29,7 +29,7 @@ from licet.intake import formats, imports
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
 from licet.policy import events as ev
-from licet.policy.file import Policies, preset, read
+from licet.policy.file import Policies, read
 from licet.policy.period import instant, written
 from licet.policy.state import TurnRole
 from licet.policy.world import World
@@ -40,6 +40,7 @@ from licet.vault import commands as do
 
 from ..conftest import Databases
 from ..installed import DAY, House
+from ..terms import preset
 
 BEGIN, NOW = instant("2025-08-01"), instant("2025-12-15")
 PLANTED = "the ferry to Saaremaa carries a green piano"

@@ -102,6 +102,8 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (changed(min_age=18), changed(min_age=16), (PolicyChange("min_age", 18, 16, W),)),
     (changed(min_age=18), changed(), (PolicyChange("min_age", 18, None, W),)),
     (changed(), changed(min_age=18), (PolicyChange("min_age", None, 18, N),)),
+    (changed(), changed(names="left in"), (PolicyChange("names", "replaced", "left in", W),)),
+    (changed(names="left in"), changed(names="replaced"), (PolicyChange("names", "left in", "replaced", N),)),
     (changed(min_age=16), changed(min_age=18), (PolicyChange("min_age", 16, 18, N),)),
     (changed(), in_regions(DE={"min_age": 16}), (PolicyChange("regions.DE.min_age", None, 16, N),)),
     (in_regions(DE={"min_age": 16}), in_regions(DE={"min_age": 14}), (PolicyChange("regions.DE.min_age", 16, 14, W),)),

@@ -10,13 +10,13 @@ import pytest
 from licet import verifier
 from licet.curate import release_build
 from licet.errors import BusyError, InputError, UsageError
-from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.proof import documents, log_retention
 from licet.service import policy_changes, verification
 from licet.store.connect import Pool
 
 from ..installed import House
+from ..terms import preset
 
 
 @pytest.fixture

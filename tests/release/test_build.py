@@ -15,7 +15,7 @@ import pytest
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, read
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -32,6 +32,7 @@ from licet.vault.conversation_pages import page_after
 from licet.vault.ids import uuid7
 
 from ..installed import BEGIN, DAY, House
+from ..terms import preset
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 

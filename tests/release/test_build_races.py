@@ -23,7 +23,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper as erasure_sweeper
 from licet.errors import BusyError
 from licet.policy import events as ev
-from licet.policy.file import Policies, preset, read
+from licet.policy.file import Policies, read
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -34,6 +34,7 @@ from licet.vault.commands import Outcome
 from licet.vault.content import Content, encode
 
 from ..installed import BEGIN, House
+from ..terms import preset
 from .test_build import IMPROVE, SAFETY, Meddling, build, check_whole, sealed_rows
 
 SECONDS = float(os.environ.get("TESTS_BUILD_SECONDS", "20"))

@@ -217,7 +217,9 @@ def test_a_release_without_a_detector_says_that_nobody_looked_for_names(house: H
     built = release_build.build_release(here, name="r", purpose=IMPROVE)
     assert house.words("r")[0] == "I am Maria Rossi"
     assert not built.manifest.deidentification.names
-    assert "were not looked for, and are all in" in (built.folder / "README.md").read_text("utf-8")
+    assert "Nothing looks for names and street addresses: they are left in." in (built.folder / "README.md").read_text(
+        "utf-8"
+    )
 
 
 class Shouting:

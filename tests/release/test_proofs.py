@@ -18,7 +18,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BusyError, RefusedError
 from licet.ledger import entries, publication
-from licet.policy.file import preset, read
+from licet.policy.file import read
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
@@ -32,6 +32,7 @@ from licet.vault import installation
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
+from ..terms import preset
 from .test_build import Meddling, build
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"

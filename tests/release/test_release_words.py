@@ -48,10 +48,10 @@ def test_a_release_in_which_nobody_looked_for_names_says_so_at_every_turn(house:
         assert ALOUD in run("release", command, "r")[1], command
     assert ALOUD in json.loads(run("release", "show", "r", "--json")[1])["warnings"][0]
     doctor = run("doctor")[1]
-    assert "nothing looks for names" in doctor
+    assert "nothing looks for people's names: the policy says `names: left in`" in doctor
     assert "nobody looked for names in 1 releases: r" in doctor
     card = (house.here.config.releases / "r" / "README.md").read_text("utf-8")
-    assert "Names, streets and places in running text were not looked for, and are all in." in " ".join(card.split())
+    assert "Nothing looks for names and street addresses: they are left in." in " ".join(card.split())
 
 
 def test_it_is_signed_off_only_by_whoever_says_that_they_know_it(house: House, run: Run) -> None:

@@ -25,7 +25,7 @@ from licet.curate.runners import Local
 from licet.curate.splits import Shares
 from licet.erasure import sweeper
 from licet.errors import BusyError
-from licet.policy.file import preset, read
+from licet.policy.file import read
 from licet.policy.state import TurnRole
 from licet.release import card, catalog, manifest
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -39,6 +39,7 @@ from licet.vault.content import Content
 from ..erasure.commits import Count, counted
 from ..erasure.disk import Crash, Watch
 from ..installed import DAY, House
+from ..terms import preset
 from .test_build import IMPROVE, Meddling, Stopped, check_whole, sealed_rows, stop
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from licet import verifier
 from licet.ledger import publication
-from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
@@ -20,6 +19,7 @@ from licet.vault import commands as do
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
+from ..terms import preset
 from .test_proofs import IMPROVE, SAFETY, built, findings, lines
 
 MODELS = "models"

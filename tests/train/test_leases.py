@@ -23,7 +23,6 @@ from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
-from licet.policy.file import preset
 from licet.policy.state import Share
 from licet.release import catalog, manifest, purge
 from licet.release.live_leases import DatabaseLeases
@@ -38,6 +37,7 @@ from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Wide
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
+from ..terms import preset
 from ..waiting import wait_until
 from ..web.served import AFTER, NOTICE, World, listening
 

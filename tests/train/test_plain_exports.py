@@ -22,7 +22,6 @@ from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import RefusedError, UsageError
-from licet.policy.file import preset
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Pool
 from licet.train import export_configs, export_files
@@ -31,6 +30,8 @@ from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, 
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.simulated_clock import SimulatedClock, save
+
+from ..terms import preset
 
 ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"

@@ -13,7 +13,6 @@ from tests.installed import House
 
 from licet.curate import release_build
 from licet.erasure import certificates
-from licet.policy.file import preset
 from licet.store.connect import Pool
 from licet.train import export_files, gate_files, recipients
 from licet.train.exports import Format
@@ -22,6 +21,8 @@ from licet.train.recipients import RecallState, RecipientSeen
 from licet.vault import commands as do
 from licet.vault.host_events import EventKind
 from licet.webhooks import endpoints, feed
+
+from ..terms import preset
 
 LAB = "lab-one"
 

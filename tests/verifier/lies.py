@@ -34,12 +34,12 @@ from licet.ledger.entries import OutboxRow
 from licet.ledger.log import LogWriter
 from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof
-from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.policy.state import GrantScope, ScopeKind
 from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, document, sign
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
+from ..terms import preset
 
 BEGIN = instant("2026-03-01T10:00:00Z")
 ANA, BEN, EVA, DAN = (UUID(int=number) for number in (1, 2, 3, 4))

@@ -20,15 +20,18 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from licet.ledger import entries as leaves
 from licet.ledger.canonical_json import canonical
 from licet.ledger.entries import OutboxRow
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import NamesTerm, Policy, read
 from licet.policy.period import instant
 from licet.release import merkle
 from licet.release.part import EPOCH
 
 from ..ledger.world import naive_root
+from ..terms import preset
 from .lies import ANA, BEN, DAN, EVA, FOR, KEYS, Lie, Shown, written
 
 PURPOSE = "safety_classifiers"
@@ -173,6 +176,36 @@ CONTENT_CHANGES: tuple[tuple[str, Any, str], ...] = (
 )  # fmt: skip
 
 
+LEFT_IN = "Nothing looks for names and street addresses: they are left in."
+
+
+def replaces_names(world: World) -> None:
+    """The first version says nothing of names, so they are replaced; only the one in force leaves them in."""
+    first = msgspec.structs.replace(FIRST, names=NamesTerm.replaced)
+    world.policies[0], world.told[0][3]["sha256"] = first.document(), first.sha256().hex()
+
+
+def finds(*kinds: str) -> Callable[[World], None]:
+    """The manifest says that something looked for names of these kinds, and that nothing was left in."""
+    made = {"rules": "r", "sha256": "0" * 64, "counts": {}}
+    names = {"names": {"detectors": [], "kinds": list(kinds), "doubt": "drop"}} if kinds else {}
+    return lambda world: world.manifest.update(deidentification=made | names)
+
+
+def names_lies() -> Iterator[Lie]:
+    """A release that left names in although a version of its policy has them replaced, or that does not say so."""
+    allowed, said = "each version of its policy so far allows that", "it says that it left names in"
+    yield Lie("manifest, names", "left in against a version", allowed, by_operator(replaces_names))
+    yield Lie("manifest, names", "other kinds alone", allowed, by_operator(together(finds("address"), replaces_names)))
+    yield Lie("manifest, names", "left in silently", said, by_operator(finds()))
+    yield Lie("manifest, names", "left in silently beside others", said, by_operator(finds("address")))
+    yield Lie("manifest, names", "no list of kinds", "fields of a manifest",
+              by_operator(lambda w: w.manifest.update(deidentification={
+                  "rules": "r", "sha256": "0" * 64, "counts": {}, "names": {"kinds": "person"}})))  # fmt: skip
+    yield Lie("policy, names", "another word", "",
+              by_operator(lambda w: w.policies[1].update(names="left out")))  # fmt: skip
+
+
 def content_lies() -> Iterator[Lie]:
     """What the rows are said to contain, with everything else made to fit."""
     for number, (key, value, promise) in enumerate(CONTENT_CHANGES):
@@ -305,7 +338,7 @@ def sealed(world: World) -> tuple[dict[str, bytes], dict[str, bytes]]:
         "counts": world.counts, "rows": world.in_parts, "root": world.root.hex(), "licet": "0", "proof": proof,
         "parts": [{"file": "part-00000.parquet", "sha256": hashlib.sha256(part).hexdigest(), "bytes": len(part),
                    "rows": world.in_parts, "first_ordinal": 0}],
-        "deidentification": {"rules": "r", "sha256": "0" * 64, "counts": {}},
+        "deidentification": {"rules": "r", "sha256": "0" * 64, "counts": {}, "left_in": LEFT_IN},
     }  # fmt: skip
     if world.policy is ASKED:
         manifest["contents"] = contents(world) | world.contents
@@ -636,6 +669,7 @@ def without_the_last_row() -> World:
 @cache
 def every() -> tuple[Lie, ...]:
     tables = (
-        decision_lies(False), decision_lies(True), tree_lies(), manifest_lies(), content_lies(), base_lies(), carrier_lies(),
+        decision_lies(False), decision_lies(True), tree_lies(), manifest_lies(), content_lies(), names_lies(), base_lies(),
+        carrier_lies(),
     )  # fmt: skip
     return tuple(lie for table in tables for lie in table)

@@ -21,7 +21,7 @@ from licet.access.roles import KeyBinding, Scope, StaffRole
 from licet.config import Configuration, Web
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import Policy, preset
+from licet.policy.file import Policy
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
@@ -35,6 +35,7 @@ from licet.web.access import tokens
 from licet.web.serve import server
 
 from ..state_hook import lived
+from ..terms import preset
 from ..waiting import wait_until
 from .shared_app import application
 

@@ -18,7 +18,6 @@ from structlog.testing import capture_logs
 
 from licet.access.roles import Scope, StaffRole
 from licet.keys.restriction_journal import Journal, RestrictionKind
-from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
@@ -29,6 +28,7 @@ from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_M
 from licet.web.api.problems import OF_STATUS, TYPES, URN
 from licet.web.serve import Lines
 
+from ..terms import preset
 from .served import AFTER, NOTICE, World, api, world
 
 __all__ = ["api", "world"]  # fixtures

@@ -13,7 +13,7 @@ import pytest
 from licet.access.roles import Scope, StaffRole
 from licet.curate import release_build
 from licet.erasure import sweeper
-from licet.policy.file import preset, read
+from licet.policy.file import read
 from licet.policy.period import instant
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool
@@ -22,6 +22,7 @@ from licet.vault.commands import CloseAccount, Outcome, Say, SetAge, SetPlan
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
+from ..terms import preset
 from .served import BEFORE, NOTICE, World, api, world
 
 __all__ = ["api", "world"]

@@ -15,11 +15,12 @@ from licet.curate import release_build
 from licet.errors import UsageError
 from licet.policy import purposes
 from licet.policy.decide import IMPROVE, SAFETY
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, read
 from licet.proof import documents, receipt
 from licet.service import policy_changes
 from licet.store.connect import Pool
 
+from ..terms import preset
 from .served import NOTICE, World
 from .test_pages_truth import asked_on, page, send, words
 

@@ -10,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from licet.curate import release_build
-from licet.policy.file import preset
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.train import export_files, recipients
 from licet.train.exports import Format
 from licet.vault.commands import Choose
 
+from ..terms import preset
 from .served import NOTICE, World, api, world
 
 __all__ = ["api", "world"]

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from licet.access.roles import StaffRole
-from licet.policy.file import preset
 from licet.webhooks import endpoints
 
 from ..quarters import QUARTER, share
+from ..terms import preset
 from .served import NOTICE, World, listening
 
 EXAMPLES = int(os.environ.get("TESTS_EXAMPLES") or share(12) + 1)  # the first that is drawn is always the simplest

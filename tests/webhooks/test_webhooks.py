@@ -41,7 +41,6 @@ from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.fence import FencedError
-from licet.policy.file import preset
 from licet.policy.period import instant
 from licet.proof import documents
 from licet.service import policy_changes
@@ -56,6 +55,7 @@ from licet.webhooks import delivery, endpoints, feed, outbound_http
 from licet.webhooks.acknowledgements import HostDelivery
 
 from ..installed import BEGIN, DAY, House
+from ..terms import preset
 from ..waiting import wait_until
 
 TOLERANCE_SECONDS = 5 * 60

@@ -16,9 +16,9 @@ import msgspec
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, data_option, json_option, opened, show
 from licet.config import Configuration
-from licet.consent import controller
+from licet.consent import controller, notice
 from licet.errors import InputError, UsageError
-from licet.policy.file import PRESETS
+from licet.policy.file import PRESETS, NamesTerm
 from licet.policy.period import written
 from licet.service import alerts, policy_changes
 from licet.store import embedded
@@ -54,12 +54,17 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
     help="The languages in which its notices are published beside English, parted by commas; by default all that they "
     "ship in.",
 )
+@click.option(
+    "--names-left-in",
+    is_flag=True,
+    help="Let releases hold people's names where nothing finds them; the notices say so. Writes `names: left in`.",
+)
 @_controller_options
 @data_option
 @json_option
 def init(
     preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None,
-    languages: str | None, data: Path | None, as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
+    languages: str | None, names_left_in: bool, data: Path | None, as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
 ) -> None:  # fmt: skip
     """Creates an installation: database, keys and a first policy. Also records who is responsible for the data.
 
@@ -69,6 +74,9 @@ def init(
 
     If you already have users, --effective is the day from which your terms apply to them: a future day, or the past day
     since which you have asked them. Users with older accounts may put off the notice until --decide-by.
+
+    Releases replace people's names, so they are built only where something finds names (`./run setup names`). Decide
+    now: what is said under such terms is never in a release with names, whatever a later version says.
 
     \b
     Example:  licet init --preset strict
@@ -86,6 +94,7 @@ def init(
             here, preset=preset, file=file, effective=effective.date() if effective else None,
             decide_by=decide_by.date() if decide_by else None, responsible=responsible,
             languages=None if languages is None else [one.strip() for one in languages.split(",") if one.strip()],
+            names_left_in=names_left_in,
         )  # fmt: skip
         show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
 
@@ -131,6 +140,12 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
     ]
     if missing := controller.read(config.controller).missing:
         lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
+    from licet.curate import engine_settings  # here: it knows of everything that curates
+
+    if begun.names is NamesTerm.replaced and notice.PERSON not in engine_settings.looks_for(config):
+        lines.append(
+            "names      to be replaced, and nothing here finds them: before the first release `./run setup names`"
+        )
     lines.append("")
     return "\n".join([*lines, *_for_people(begun, now)])
 

@@ -7,7 +7,8 @@ A paragraph that names a value which the policy does not have (no last day, say)
 
 What is taken out of a text before it is used is written by what is installed that looks for it: ``{removes}`` is that
 sentence, ``removes`` in the front matter the kinds of names that a notice promises to look for. A notice that promises
-more, there or in words of its own, is not published, and no release is built under it.
+more, there or in words of its own, is not published, and no release is built under it. Nor is one that is silent on names
+where its policy says `names: left in` and nothing looks for them.
 
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
 Where the policy asks several questions, each has words of its own (``question.NAME``, ``yes.NAME``, ``no.NAME``); where
@@ -38,13 +39,14 @@ from licet.consent.catalogue import BORROWED, Catalogue, Languages, stamp
 from licet.consent.language_tags import ENGLISH, fallbacks
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
-from licet.policy.file import QUESTION, Policies, Policy
+from licet.policy.file import QUESTION, NamesTerm, Policies, Policy
 from licet.store.connect import Transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, newest_and_oldest, read_name
 from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
-KINDS = frozenset({"person", "address", "place", "organisation"})
+PERSON = "person"
+KINDS = frozenset({PERSON, "address", "place", "organisation"})
 NOTICE_BYTES_MAX = 64 * 2**10
 _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -282,9 +284,14 @@ def removes(words: Catalogue, looks_for: Collection[str]) -> str:
     parts = [words.say("removes.rules")]
     if looks_for:
         parts.append(words.say("removes.model", kinds=_kinds(words, looks_for)))
-    if unsought := pressing_words.REMOVED - set(looks_for):
-        parts.append(words.say("removes.unsought", kinds=_kinds(words, unsought)))
+    parts += filter(None, [left_in(words, looks_for)])
     return " ".join([*parts, words.say("removes.rest")])
+
+
+def left_in(words: Catalogue, looks_for: Collection[str]) -> str:
+    """What stays in because nothing looks for it: the words of a notice, of a manifest and of a card. Empty for nothing."""
+    unsought = pressing_words.REMOVED - set(looks_for)
+    return words.say("removes.unsought", kinds=_kinds(words, unsought)) if unsought else ""
 
 
 def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
@@ -296,12 +303,29 @@ def overpromised(text: Text, looks_for: Collection[str], *, languages: Languages
     kinds = frozenset(text.removes.split())
     if beyond := kinds - set(looks_for):
         return f"removes: {', '.join(sorted(beyond))}"
-    told = " ".join(markdown.plain(" ".join([text.body, *(line for _, line in text.gist)])).split())
-    words = (languages or catalogues.known()).catalogue(text.language)
+    told, words = _told(text), (languages or catalogues.known()).catalogue(text.language)
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
-            told = told.replace(removes(words, some), " ")
+            told = told.replace(_one_line(removes(words, some)), " ")
     return next((said for said, needed in pressing_words.removals(told).items() if not needed <= set(looks_for)), "")
+
+
+def untold(text: Text, policy: Policy, looks_for: Collection[str], *, languages: Languages | None = None) -> str:
+    """The sentence on what stays in that a notice lacks, where its policy lets names in and nothing looks for them."""
+    if policy.names is NamesTerm.replaced or PERSON in looks_for:
+        return ""
+    sentence = left_in((languages or catalogues.known()).catalogue(text.language), looks_for)
+    return "" if _one_line(sentence) in _told(text) else sentence
+
+
+def _told(text: Text) -> str:
+    """The body of a notice and its four lines as plain words."""
+    return _one_line(markdown.plain(" ".join([text.body, *(line for _, line in text.gist)])))
+
+
+def _one_line(words: str) -> str:
+    """With a plain blank for each run of blanks, also of those that do not break."""
+    return " ".join(words.split())
 
 
 def read(document: str) -> Text:
@@ -429,6 +453,11 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str], language
             f"the notice promises more than is done: `{beyond}`",
             "write `{removes}`, which says what is done; or install what looks for names: docs/curate.md",
             because="notice_promises",
+        )  # fmt: skip
+    if sentence := untold(text, policy, looks_for, languages=languages):
+        raise RefusedError(
+            f"the policy says `names: left in`, and the notice in `{text.language}` does not say so",
+            f"write `{{removes}}`, or: {sentence}", because="notice_silent",
         )  # fmt: skip
     return document, text
 

@@ -102,7 +102,9 @@ def looks_for(config: Configuration) -> frozenset[str]:
 
 
 def hold_to_notices(here: Installation, known: Policies) -> None:
-    """RefusedError where a notice that people answered promises to take out more than a build looks for."""
+    """RefusedError where a notice that people answered promises to take out more than a build looks for, or does not say
+    that names are left in.
+    """
     with transaction(here.pool) as tx:
         found = notice.in_force(tx, known.number(here.clock()))
     looked_for = looks_for(here.config)
@@ -113,6 +115,12 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
                 f" more than a build does: `{beyond}`",
                 "install what looks for names and turn it on (docs/curate.md), or publish words that promise less:"
                 f" `licet notice publish --version {one.text.version}`", because="notice_promises",
+            )  # fmt: skip
+        if sentence := notice.untold(one.text, known[one.number], looked_for):
+            raise RefusedError(
+                f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` of version"
+                f" `{one.text.version}` does not say so: {sentence}",
+                f"publish words that do: `licet notice publish --version {one.text.version}`", because="notice_silent",
             )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.decide import IMPROVE, MEANING, DecisionReason
-from licet.policy.file import preset, read
+from licet.policy.file import NamesTerm, preset, read
 from licet.policy.period import instant, written
 from licet.release import catalog
 from licet.service import answers as service_answers
@@ -43,6 +43,7 @@ def play_files(
     with stage(folder, clock, say) as here:
         document = preset("article-2025").document()
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
+        document["names"] = NamesTerm.left_in.value  # a demo runs where nothing finds names, and says so
         policy = read(document)
         (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         policy_changes.apply_policy(here, policy, by="demo", languages=None)
@@ -50,6 +51,7 @@ def play_files(
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
         say(f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, before the first turn")
+        say("  people's names are left in where nothing is installed that finds them")
         said = (
             f"allowed on {written(allow_from)}"
             if allow_from

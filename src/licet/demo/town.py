@@ -30,7 +30,7 @@ from licet.demo.town_requests import TownRequests
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
-from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.file import NamesTerm, Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
@@ -93,8 +93,10 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The terms of the article, with an additional recipient; also written into ``folder``."""
-    document = preset("article-2025").document() | {"recipients": [scenes.RECIPIENT]}
+    """The terms of the article, with an additional recipient, and with names left in, as nothing here need find them;
+    also written into ``folder``.
+    """
+    document = preset("article-2025").document() | {"recipients": [scenes.RECIPIENT], "names": NamesTerm.left_in.value}
     (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return read(document)
 

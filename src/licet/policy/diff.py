@@ -2,9 +2,9 @@
 
 A change *widens* if more may be used, by more, for longer: an additional question, an additional purpose under a
 question (also one moved there from another), an additional plan, surface, origin or recipient, a longer period, a lower
-or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`. The reverse *narrows*. A list that gains
-one name and loses another is two changes under one key, so that a loss cannot hide a gain. A version that widens
-anything, or drops a question, must be `material`.
+or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`, names that are left in. The reverse
+*narrows*. A list that gains one name and loses another is two changes under one key, so that a loss cannot hide a gain.
+A version that widens anything, or drops a question, must be `material`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from licet.errors import InputError
-from licet.policy.file import Policy, Reach
+from licet.policy.file import NamesTerm, Policy, Reach
 from licet.policy.period import Period
 
 QUESTIONS = "choice"
@@ -60,6 +60,7 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_one("min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))),
         *_lists("recipients", old.recipients, new.recipients),
         *_regions(old, new),
+        *_one("names", old.names.value, new.names.value, _longer(new.names is NamesTerm.left_in)),
     ]
     return PolicyDiff(tuple(changes))
 

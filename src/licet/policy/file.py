@@ -44,13 +44,20 @@ TRAINING = "training"  # the question of a policy that asks only one and does no
 QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
-    "min_age", "recipients", "regions",
+    "min_age", "recipients", "regions", "names",
 )  # fmt: skip
 
 
 class Reach(StrEnum):
     conversation = "conversation"
     turn = "turn"
+
+
+class NamesTerm(StrEnum):
+    """What a release does with people's names. `replaced`: it is built only where something looks for them."""
+
+    replaced = "replaced"
+    left_in = "left in"
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +109,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     min_age: int | None
     recipients: frozenset[str]
     regions: tuple[RegionTerms, ...] = ()
+    names: NamesTerm = NamesTerm.replaced
 
     @property
     def covers(self) -> frozenset[str]:
@@ -178,6 +186,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
             **({"regions": {one.region: one.document() for one in self.regions}} if self.regions else {}),
+            # The safe value is not written: so a version that says nothing of names keeps its hash.
+            **({"names": self.names.value} if self.names is NamesTerm.left_in else {}),
         }
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
@@ -293,6 +303,13 @@ class Policies:
             joint = self._joint[taken, number] = joint_terms(self.versions[first : number + 1])
         return joint
 
+    def replacing_names(self, number: int) -> Policy | None:
+        """The first version up to ``number`` under which names are replaced; None if each of them leaves names in.
+
+        What was said under such a version may be in any later release, so one of them is enough.
+        """
+        return next((one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None)
+
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""
         return self._material[bisect_right(self._effective, at)]
@@ -405,6 +422,7 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         min_age=fields.age("min_age"),
         recipients=fields.names("recipients", empty=True),
         regions=fields.regions("regions"),
+        names=fields.names_term("names"),
     )
 
 
@@ -452,6 +470,9 @@ class _Fields:
         if value not in words:
             raise self._wrong(key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}")
         return cast("str", value)
+
+    def names_term(self, key: str) -> NamesTerm:
+        return NamesTerm(self.one_of(key, tuple(NamesTerm))) if key in self._value else NamesTerm.replaced
 
     def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
         value = self._value.get(key, []) if empty else self._take(key, "write a list: [a, b]")

@@ -32,6 +32,9 @@ from uuid import UUID
 import msgspec
 
 from licet.clock import Clock
+from licet.consent import notice
+from licet.consent.catalogue import catalogue
+from licet.consent.language_tags import ENGLISH
 from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
@@ -178,6 +181,7 @@ class Builder:
                 f"it covers {', '.join(sorted(self._policies.in_force(at).covers))}",
                 because="purpose",
             )
+        self._hold_to_names(at)
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
         verbs.advance(self._pool, self._policies, at)  # so the journal has these changes before the pin
@@ -197,6 +201,22 @@ class Builder:
         sync(order.folder.parent)
         with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
             return self._write(release, kept, order, proofs, iter(()))
+
+    def _hold_to_names(self, at: datetime) -> None:
+        """RefusedError where nothing looks for people's names and a version up to the one in force has them replaced."""
+        replacing = None if self._finds_names else self._policies.replacing_names(self._policies.number(at))
+        if replacing is not None:
+            raise RefusedError(
+                f"nothing here looks for people's names, and version `{replacing.version}` of the policy does not say"
+                " `names: left in`",
+                "install what finds them: `./run setup names`, or the extra `names` of the package (docs/curate.md)."
+                " Names are left in only where each version so far says `names: left in`", because="names",
+            )  # fmt: skip
+
+    @property
+    def _finds_names(self) -> bool:
+        names = self._curation.found_by.names
+        return names is not msgspec.UNSET and notice.PERSON in names.kinds
 
     def _go_on(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
         """Resumes a build that was killed, after its complete parts."""
@@ -487,6 +507,12 @@ class Builder:
         self._lock_seconds = time.monotonic() - started
         return promised
 
+    def _left_in(self) -> str | msgspec.UnsetType:
+        """What nothing looked for, in the English words of the notice, if people's names are among it."""
+        names = self._curation.found_by.names
+        kinds = names.kinds if names is not msgspec.UNSET else ()
+        return msgspec.UNSET if self._finds_names else notice.left_in(catalogue(ENGLISH), kinds)
+
     def _base_pin(self) -> BasePin | msgspec.UnsetType:
         """What was carried from the base, of the rows that stayed."""
         if self._base is None:
@@ -530,6 +556,7 @@ class Builder:
                 counts=dict(sorted(self._tally.replaced.items())),
                 names=self._curation.found_by.names,
                 measured=self._curation.found_by.measured,
+                left_in=self._left_in(),
             ),
             licet=order.software,
             curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,

@@ -125,7 +125,7 @@ def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
         contents=_contents(manifest) + _refused(manifest),
         release=shown(Prefix.release, UUID(hex=manifest.release)),
         rules=_escaped(manifest.deidentification.rules),
-        names=_names(manifest.deidentification),
+        names=_names(manifest),
         measured=_measured(manifest.deidentification),
         replaced=_table({f"`{k}`": n for k, n in _by_count(manifest.deidentification.counts)} or {"nothing": 0}),
         manifest_sha256=sha256(manifests.encode(manifest)).hexdigest(),
@@ -209,13 +209,17 @@ _DOUBTS = {
 }
 
 
-def _names(made: Deidentification) -> str:
-    """What was used to look for names, in a sentence or two."""
+def _names(manifest: ReleaseManifest) -> str:
+    """What was used to look for names, in a sentence or two; what stayed in is told in the words of the notice."""
+    made = manifest.deidentification
+    allowed = f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says `names: left in`."
+    left_in = "" if made.left_in is msgspec.UNSET else f"{made.left_in} {allowed}"
     if made.names is msgspec.UNSET:
-        return "Names, streets and places in running text were not looked for, and are all in."
+        return left_in or "Names, streets and places in running text were not looked for, and are all in."
     found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
     doubt = _DOUBTS.get(made.names.doubt, made.names.doubt)
-    return f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
+    looked_for = f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
+    return " ".join(filter(None, [looked_for, left_in]))
 
 
 # What the samples are on which the package's figures were measured, and what they do not cover.

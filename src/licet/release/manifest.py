@@ -42,6 +42,7 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,63}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
+_SENTENCE = re.compile(r"[A-Z][a-z ,:]{0,159}\.", re.ASCII)
 _AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _FIELD = re.compile(r"field `(?P<field>[^`]*)`")
 
@@ -91,7 +92,8 @@ class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules that were applied to text (``sha256`` of their file), and how many spans of each kind were replaced.
     ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds in labelled texts,
-    absent if nobody measured exactly this.
+    absent if nobody measured exactly this. ``left_in``: the notice's sentence on what nothing looked for, where people's
+    names are among it; each version of the policy up to the pinned one says `names: left in` then.
     """
 
     rules: str
@@ -99,6 +101,7 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     counts: Mapping[str, Count]
     names: NamesPin | msgspec.UnsetType = msgspec.UNSET
     measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
+    left_in: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -333,6 +336,8 @@ def _check_deidentification(made: Deidentification) -> None:
     for word in closed:
         if not _WORD.fullmatch(word):
             raise BrokenError(f"the manifest's `{word}` is not one of the permitted words")
+    if made.left_in is not msgspec.UNSET and not _SENTENCE.fullmatch(made.left_in):
+        raise BrokenError("the manifest's sentence on what was left in is not one of a notice")
     if any(one.found > one.labelled for one in measured):
         raise BrokenError("the manifest's figures find more values than were labelled")
 

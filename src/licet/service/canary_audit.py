@@ -26,7 +26,7 @@ from licet.curate import splits
 from licet.curate.release_build import build_release
 from licet.errors import RefusedError
 from licet.policy.decide import IMPROVE
-from licet.policy.file import preset
+from licet.policy.file import NamesTerm, preset
 from licet.policy.period import Period, Unit, instant
 from licet.policy.state import TurnRole
 from licet.release import registry
@@ -140,7 +140,11 @@ class _Planting:
     def all(self) -> None:
         """Opens every account, with its choice and its conversations. Nothing is built yet."""
         policy = preset("article-2025")
-        apply_policy(self._here, replace(policy, keep=replace(policy.keep, opted_in=_KEPT)), by="canaries")
+        apply_policy(
+            self._here,
+            replace(policy, names=NamesTerm.left_in, keep=replace(policy.keep, opted_in=_KEPT)),
+            by="canaries",
+        )
         for group in CanaryGroup:
             self._open(group.value, held_out=False)
         for number in range(OTHERS):

@@ -14,7 +14,7 @@ from licet.consent.controller import Controller
 from licet.consent.language_tags import ENGLISH
 from licet.errors import RefusedError, UsageError
 from licet.policy import purposes, regions
-from licet.policy.file import Policy, preset_text
+from licet.policy.file import NamesTerm, Policy, preset_text
 from licet.policy.file import load as load_policy
 from licet.store import statistics
 from licet.store.connect import Transaction, transaction
@@ -26,15 +26,20 @@ from licet.vault.policy_plan import PolicyPlan
 DECIDE_DAYS = 30
 
 
-def dated_preset(name: str, today: date, effective: date | None = None, decide_by: date | None = None) -> str:
-    """The text of the preset with dates of its own: by default effective today, with thirty days to decide."""
+def dated_preset(
+    name: str, today: date, effective: date | None = None, decide_by: date | None = None, *, names_left_in: bool = False
+) -> str:
+    """The text of the preset with dates of its own: by default effective today, with thirty days to decide.
+
+    With ``names_left_in`` it says `names: left in`, which the preset has as a comment.
+    """
     text = preset_text(name)
     effective = effective or today
     decide_by = decide_by or max(effective, today) + timedelta(days=DECIDE_DAYS)
     for key, value in (("version", f'"{effective}"'), ("effective", str(effective)), ("decide_by", str(decide_by))):
         text, count = re.subn(rf"(?m)^({key}: )(\S+)", rf"\g<1>{value}", text, count=1)
         assert count == 1, key
-    return text
+    return re.sub(r"(?m)^# (names: left in)\b.*$", r"\1", text) if names_left_in else text
 
 
 class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +51,7 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
     effective: datetime
     decide_by: date | None
     number: int
+    names: NamesTerm
 
 
 def unused(here: Installation) -> None:
@@ -58,23 +64,27 @@ def unused(here: Installation) -> None:
 def init(
     here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
     decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
-    languages: Collection[str] | None = None,
+    languages: Collection[str] | None = None, names_left_in: bool = False,
 ) -> InstallationBegun:  # fmt: skip
     """Writes and applies the first policy; RefusedError if there is one already.
 
     A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days later.
     ``controller.yaml`` is written beside it, with ``responsible`` or with empty values to fill in. An existing file
     is kept, unless ``responsible`` is given. ``languages`` are those in which its notices are published, beside English:
-    by default every one that they ship in.
+    by default every one that they ship in. ``names_left_in`` makes a preset say `names: left in`.
     """
     now = here.clock()
     _check_days(file, effective, decide_by, now.date())
+    if file is not None and names_left_in:
+        raise UsageError("a file of your own has its own terms", "write `names: left in` into it")
     _check_languages(languages)
     unused(here)
     target = here.config.data / "policy.yaml"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
     if file is None:
-        target.write_text(dated_preset(preset, now.date(), effective, decide_by), encoding="utf-8")
+        target.write_text(
+            dated_preset(preset, now.date(), effective, decide_by, names_left_in=names_left_in), encoding="utf-8"
+        )
         policy = load_policy(target)
     else:
         policy = load_policy(file)
@@ -240,4 +250,5 @@ def _begun(file: Path, policy: Policy, number: int) -> InstallationBegun:
         effective=policy.effective,
         decide_by=policy.decide_by,
         number=number,
+        names=policy.names,
     )

@@ -32,9 +32,11 @@ class Decider:
         self.question = self.now.question_of(purpose)
         self.untold: list[str] = []  # the rows that rest on a flag of which the log does not tell
         self.built_on = built_at.date().isoformat()
+        self.is_older = True  # whether every row seen is of before there were questions
 
     def check(self, row: dict[str, Any], place: str) -> None:
         """Raises `ContradictionError` with the first promise that the row breaks, in the order of the rule."""
+        self.is_older &= row["v"] == 1
         sources, marks = row["sources"], row["marks"]
         standing = chat = None
         if self.log is not None:

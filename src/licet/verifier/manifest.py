@@ -42,7 +42,9 @@ MANIFEST_SHAPE = {
     "format": frozenset({"licet-release-1"}), "release": "id", "name": "text", "purpose": "word", "built_at": "time",
     "policy": {"name": "text", "version": "text", "sha256": "hash"}, "journal": "int",
     "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}}, "rows": "int", "parts": [PART],
-    "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"}, "...": None},
+    "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"},
+                                                          "names?": {"kinds": ["text"], "...": None},
+                                                          "left_in?": "text", "...": None},
     "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
     "contents?": {
         "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",

@@ -58,6 +58,7 @@ def check_release(
         *held.base_step(),
         ("policies", "they are the texts that the log tells of", held.read_policies),
         ("rows and candidates", "each was decided again, and there is no other", held.rows),
+        ("names", "they were looked for, or each policy version so far leaves them in", held.names),
     )  # fmt: skip
     if report.findings:
         report.parts += [
@@ -104,6 +105,7 @@ class _ReleaseCheck:
         self.beside: list[str] = []
         self.head = ("", "")  # the hash of the newest addendum, and its time
         self.policies = ReleasePolicies(())
+        self.is_older = False  # whether its rows are of before there were questions
 
     def open(self) -> None:
         self.raw = read_bounded(self.files, MANIFEST, self.report)
@@ -263,6 +265,7 @@ class _ReleaseCheck:
         if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
             raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
         ordinals = check_rows(self.files, self.manifest, decider, self.report)
+        self.is_older = decider.is_older
         if decider.untold:
             why = f"`{len(set(decider.untold))}` rows rest on a flag of a year before, of which this log does not tell"
             mend = "nothing that a stranger has: nobody can link the two years' names of a conversation"
@@ -282,6 +285,19 @@ class _ReleaseCheck:
             said = (then["first_ordinal"], then["rows"]) if then else None
             if said != ((held[0], len(held)) if held else None):
                 raise ContradictionError(was["file"], "it has the rows that lie between its first and the next part's")
+
+    def names(self) -> None:
+        """People's names were looked for, or every version up to the pinned one says `names: left in`, and the manifest
+        says it too. A release of before there were questions is of before there was such a term, and its log shows that.
+        """
+        made = self.manifest["deidentification"]
+        if self.is_older or not self.manifest["rows"] or "person" in made.get("names", {"kinds": []})["kinds"]:
+            return
+        now = self.policies.number(read_time(self.manifest["built_at"], MANIFEST, "built_at"))
+        if not all(version.names_left_in for version in self.policies.versions[: now + 1]):
+            raise ContradictionError(MANIFEST, "it left names in, and each version of its policy so far allows that")
+        if "left_in" not in made:
+            raise ContradictionError(MANIFEST, "it says that it left names in")
 
 
 def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:

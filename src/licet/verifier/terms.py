@@ -23,12 +23,14 @@ from licet.verifier.grants import TRAINING
 from licet.verifier.manifest import PROOFS, lines_of
 from licet.verifier.permissions import Permissions
 
+NAMES_LEFT_IN = "left in"  # a version that does not say so has names replaced
 QUESTIONS = Either({"covers": ["text"], "...": None}, [{"question": "question", "covers": ["text"]}])
 TERMS = {
     "policy": "text", "version": "text", "effective": "time", "material": "bool",
     "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": QUESTIONS,
     "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
-    "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None}, "...": None,
+    "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None},
+    "names?": frozenset({NAMES_LEFT_IN}), "...": None,
 }  # fmt: skip
 
 
@@ -49,6 +51,7 @@ class Terms:
     opted_in: str
     opted_out: str
     flagged: str
+    names_left_in: bool = False
 
     @property
     def covers(self) -> frozenset[str]:
@@ -111,7 +114,7 @@ def read_terms(raw: bytes, place: str) -> Terms:
         hashlib.sha256(raw).hexdigest(), read_time(said["effective"], place, "effective"), said["material"] is True,
         frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), read_questions(said["choice"], place),
         frozenset(said["origins"]), said["reach"] == "conversation", keep["opted_in"], keep["opted_out"],
-        keep["flagged"],
+        keep["flagged"], said.get("names") == NAMES_LEFT_IN,
     )  # fmt: skip
 
 
