@@ -139,6 +139,14 @@ def apply(here: Installation, proposal: str, *, by: str, reason: str, plan_sha25
     )
 
 
+def applied(here: Installation, number: int) -> AppliedPolicy:
+    """What `apply` answered of a version that is applied; NotFoundError."""
+    policy = version(here, number).policy
+    return AppliedPolicy(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
+    )
+
+
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
     """An applied version: its text, what it changed in the one before, and the plan that it was applied with, if there is one."""
 
