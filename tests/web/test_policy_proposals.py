@@ -229,3 +229,17 @@ def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
     gone, again = (send(f"/{other}/withdraw", {"reason": "not now"}, ada, "p6") for _ in range(2))
     assert gone.json()["state"] == "withdrawn", gone.text
     assert again.json() == gone.json()
+
+
+def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(api, world, monkeypatch) -> None:
+    ada, _ = officers(world)
+    for name in ("ana", "ben"):
+        world.open(name, allow=True)
+    assert "Draw the plan again" in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
+    monkeypatch.setattr(policy_proposals, "PLANNED_HERE_ACCOUNTS_MAX", 1)
+    seen = proposed(world, text_of("2026-03-01", decide_by="2026-04-01"))
+    assert seen.plan is None
+    page = api.get(f"{PAGE}/{seen.proposal.id}", headers=ada).text
+    assert f"<code>licet policy proposals {seen.proposal.id} --plan</code> draws it on the host" in page
+    assert "Draw the plan again" not in page
+    assert api.post(f"{PAGE}/{seen.proposal.id}/plan", data={}, headers=ada).status_code == 409

@@ -109,6 +109,12 @@ def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) ->
     return _detail(here, row.proposal_id)
 
 
+def is_planned_here(here: Installation) -> bool:
+    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals ID --plan` draws it."""
+    with transaction(here.pool) as tx:
+        return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
+
+
 def withdraw(here: Installation, proposal: str, *, by: str, reason: str = "") -> ProposalSeen:
     """Ends an open proposal without applying it; anybody who may propose may do that."""
     _check_reason(reason, needed=False)
