@@ -24,7 +24,8 @@ from licet.service.canary_audit import Audit, Clock
 from licet.service.policy_changes import apply_policy
 from licet.store.connect import Pool
 from licet.train import canaries
-from licet.train.canaries import ALPHA, CANARIES, REFERENCES, AuditResult, CanaryFigures, CanaryGroup
+from licet.train.canaries import ALPHA, CANARIES, REFERENCES, CanaryFigures
+from licet.train.canary_register import AuditResult, CanaryGroup
 from licet.train.gate import TrainingGate
 from licet.vault.installation import Installation
 

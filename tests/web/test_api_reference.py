@@ -163,6 +163,10 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("limit_api_key", staff)
     send("revoke_api_key", staff)
     send("set_staff_roles", staff, staff=send("add_staff", staff)["member"]["staff"])
+    send("give_order", staff)
+    known["endpoint"] = send("add_webhook", staff)["endpoint"]["endpoint"]
+    for name in ("pause_webhook", "resume_webhook", "replay_webhook", "rotate_webhook", "remove_webhook"):
+        send(name, staff)
     assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
 
 

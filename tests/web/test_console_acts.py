@@ -89,6 +89,7 @@ TABLE = {
     "models list": "GET /console/models",
     "models record": MACHINE,
     "models retire": "POST /console/models/{model:str}/retire",
+    "models show": "GET /console/models/{model:str}",
     "models trace": "GET /console/models",
     "notice lint": "GET /console/notices/{notice_id:str}",
     "notice publish": MACHINE,

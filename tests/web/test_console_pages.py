@@ -17,13 +17,19 @@ from licet.consent import notice
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.proof import documents
+from licet.release import catalog
+from licet.service import canary_audit
 from licet.store.connect import transaction
+from licet.train.canary_register import CanaryGroup
 from licet.vault.commands import Delete, Flag, Hold
+from licet.vault.installation import Installation
 from licet.web.console.shared import SECTIONS
 from licet.webhooks import endpoints
 
 from .axe import violations
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .test_console_releases import learnt
+from .test_model_page import found as audit_found
 
 __all__ = ["browser", "site"]
 
@@ -44,6 +50,14 @@ def lived_in(site: Site) -> UUID:
     release_build.build_release(town.here, name="autumn", purpose="improve_models")
     documents.append(town.here)
     return flagged
+
+
+def audited(here: Installation, folder: Path) -> str:
+    """A model on record that learnt from the release, with an audit that found something."""
+    (release,) = catalog.releases(here)
+    model = f"model_{learnt(here, release.release_id, folder, [0]).hex}"
+    canary_audit.keep(here, model, audit_found(CanaryGroup.permitted, CanaryGroup.deleted), by="staff:cora@example.org")
+    return model
 
 
 def text(page: Any) -> str:
@@ -83,17 +97,20 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
     assert found == []
 
 
-def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_or_endpoint_or_on_an_order_that_is_asked(
+def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model_or_on_an_order_that_is_asked(
     site: Site,
+    tmp_path: Path,
 ) -> None:
     lived_in(site)
     here, found = site.town.here, []
+    model = audited(here, tmp_path)
     certificates.hand_out(here, "autumn", "lab-one")
     endpoints.add(here, "chat", "https://chat.example.org/events")
     with transaction(here.pool) as tx:
         name = next(one.notice_id for one in notice.in_force(tx, 1) if one.language == "en")
     pages = {
         "/console/recipients/lab-one": "May be used now",
+        f"/console/models/{model}": "(the control)",
         f"/console/notices/{name.hex}": "What the lint finds",
         "/console/webhooks/chat": "Tried in vain",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from licet.train import consumption, lineage, model_registry
 from licet.train.model_registry import NewModel
 from licet.vault.commands import Delete
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
 from licet.web.console import funnel
 
 from ..train.test_lineage import Gate
@@ -112,20 +114,27 @@ def test_a_release_is_held_against_another(api: Any, released: Released) -> None
     assert api.get(f"{released.path()}/against/{'0' * 31}1", headers=curator).status_code == 404
 
 
+def learnt(here: Installation, release: UUID, folder: Path, rows: Sequence[int] = (0, 1, 2)) -> UUID:
+    """A model on record that learnt from rows of a release."""
+    model = uuid7(NOTICE, bytes(10))
+    log = consumption.ConsumedLog(folder / "consumed", Gate())
+    log.used(0, rows)
+    log.close()
+    new = NewModel(
+        model=model, name="pear-1", release=release, recipe="sft", rows=len(rows), first_gate=0, last_gate=0, started_at=NOTICE,
+        finished_at=NOTICE, statement=b"", consumed=(folder / "consumed").read_bytes(),
+    )  # fmt: skip
+    with transaction(here.pool) as tx:
+        model_registry.add(tx, new, NOTICE)
+        lineage.add_rows(tx, release, model, BitMap(rows))
+    return model
+
+
 def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_confirmation(
     api: Any, released: Released, tmp_path: Path
 ) -> None:
-    world, model = released.world, uuid7(NOTICE, bytes(10))
-    log = consumption.ConsumedLog(tmp_path / "consumed", Gate())
-    log.used(0, [0, 1, 2])
-    log.close()
-    new = NewModel(
-        model=model, name="pear-1", release=released.ids["autumn"], recipe="sft", rows=3, first_gate=0, last_gate=0,
-        started_at=NOTICE, finished_at=NOTICE, statement=b"", consumed=(tmp_path / "consumed").read_bytes(),
-    )  # fmt: skip
-    with transaction(world.here.pool) as tx:
-        model_registry.add(tx, new, NOTICE)
-        lineage.add_rows(tx, released.ids["autumn"], model, BitMap([0, 1, 2]))
+    world = released.world
+    model = learnt(world.here, released.ids["autumn"], tmp_path)
     curator = world.staff(StaffRole.curator)
     assert "pear-1" in api.get(released.path(), headers=curator).text
     page = api.get("/console/models", headers=curator).text

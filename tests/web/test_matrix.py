@@ -79,6 +79,13 @@ BODIES: dict[str, Any] = {
     "POST /v1/releases/{release:str}/review/close": None,
     "POST /v1/releases/{release:str}/sign": {},
     "POST /v1/models/{model:str}/retire": {"reason": "its weights are deleted"},
+    "POST /v1/orders": {"kind": "drill_backup", "reason": "the drill of the quarter"},
+    "POST /v1/webhooks": {"name": "archive", "reason": "it reads for the archive"},
+    "POST /v1/webhooks/{endpoint:str}/secret": {"reason": "it lay in a log"},
+    "POST /v1/webhooks/{endpoint:str}/pause": {"reason": "it is moved"},
+    "POST /v1/webhooks/{endpoint:str}/resume": {"reason": "it was moved"},
+    "POST /v1/webhooks/{endpoint:str}/replay": {"since": "0", "reason": "it lost a day"},
+    "POST /v1/webhooks/{endpoint:str}/remove": {"reason": "it is gone", "dry_run": True},
     "POST /v1/inbox/{item:str}/take": {},
     "POST /v1/inbox/{item:str}/give-back": {},
     "POST /v1/inbox/{item:str}/hand": {"to": "new@example.org", "reason": "away"},
@@ -109,6 +116,7 @@ READS = (
     "/v1/releases/{release:str}/review",
     "/v1/holds", "/v1/documents", "/v1/documents/{sha256:str}", "/v1/inbox", "/v1/inbox.csv", "/v1/inbox/{item:str}", "/v1/sweep",
     "/v1/policy/proposals", "/v1/policy/proposals/{proposal:str}",
+    "/v1/orders", "/v1/orders/{order:str}", "/v1/webhooks", "/v1/webhooks/{endpoint:str}",
     "/v1/accounts/{account:str}/rights", "/v1/accounts/{account:str}/requests",
     "/v1/accounts/{account:str}/requests/{request_id:str}", "/v1/requests", "/v1/requests/{request_id:str}",
     "/v1/erasures/{erasure:str}/certificate",
@@ -172,7 +180,8 @@ CONSOLE = (
     "/console/erasures/{erasure:str}",
     "/console/erasures/{erasure:str}/certificate", "/console/recalls", "/console/suggestions", "/console/flags",
     "/console/holds", "/console/policy", "/console/readings", "/console/releases", "/console/log", "/console/background",
-    "/console/access", "/console/access/keys/{name:str}", "/console/models", "/console/releases/{release:str}",
+    "/console/access", "/console/access/keys/{name:str}", "/console/models", "/console/models/{model:str}",
+    "/console/releases/{release:str}",
     "/console/releases/{release:str}/against/{other:str}",
     "/console/documents", "/console/documents/{sha256:str}/{form:str}",
     "/console/policy/versions/{number:int}", "/console/policy/proposals/{proposal:str}",
@@ -279,6 +288,7 @@ class Cell:
             .replace("{form:str}", "md")
             .replace("{other:str}", UNKNOWN)
             .replace("{endpoint:str}", "reader")
+            .replace("{order:str}", f"ord_{UNKNOWN}")
             .replace("{recipient:str}", "nobody")
             .replace("{notice_id:str}", UNKNOWN)
             .replace("{handout:str}", f"hand_{UNKNOWN}")

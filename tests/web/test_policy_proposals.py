@@ -205,3 +205,41 @@ def test_the_same_person_is_refused_however_the_name_is_written(world) -> None:
     seen = proposed(world)
     with pytest.raises(RefusedError, match="does not apply it"):
         apply(world, seen, by=f"staff:{ADA.upper()}")
+
+
+def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
+    ada, ben = officers(world)
+
+    def send(path: str, body: dict[str, str] | None, by: dict[str, str], key: str) -> Any:
+        return api.post(f"/v1/policy/proposals{path}", json=body, headers={**by, "idempotency-key": key})
+
+    first, again = (send("", {"text": text_of(min_age="18")}, ada, "p1") for _ in range(2))
+    assert first.status_code == 200, first.text
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    assert (send("", {"text": text_of()}, ada, "p1").status_code, len(policy_proposals.listed(world.here))) == (422, 1)
+    named = f"/{first.json()['proposal']['id']}"
+    planned = [send(f"{named}/plan", None, ada, "p2").json()["planned_at"] for _ in range(2)]
+    assert planned[0] == planned[1]
+    approval = {"reason": "the board", "plan_sha256": first.json()["plan_sha256"]}
+    applied, again = (send(f"{named}/apply", approval, ben, "p3") for _ in range(2))
+    assert applied.status_code == 200, applied.text
+    assert (again.json(), again.headers["idempotent-replayed"]) == (applied.json(), "true")
+    assert send(f"{named}/apply", approval, ben, "p4").status_code == 409, "another request finds it applied"
+    other = send("", {"text": text_of("2026-03-01", decide_by="2026-04-01")}, ada, "p5").json()["proposal"]["id"]
+    gone, again = (send(f"/{other}/withdraw", {"reason": "not now"}, ada, "p6") for _ in range(2))
+    assert gone.json()["state"] == "withdrawn", gone.text
+    assert again.json() == gone.json()
+
+
+def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(api, world, monkeypatch) -> None:
+    ada, _ = officers(world)
+    for name in ("ana", "ben"):
+        world.open(name, allow=True)
+    assert "Draw the plan again" in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
+    monkeypatch.setattr(policy_proposals, "PLANNED_HERE_ACCOUNTS_MAX", 1)
+    seen = proposed(world, text_of("2026-03-01", decide_by="2026-04-01"))
+    assert seen.plan is None
+    page = api.get(f"{PAGE}/{seen.proposal.id}", headers=ada).text
+    assert f"<code>licet policy proposals {seen.proposal.id} --plan</code> draws it on the host" in page
+    assert "Draw the plan again" not in page
+    assert api.post(f"{PAGE}/{seen.proposal.id}/plan", data={}, headers=ada).status_code == 409

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import RefusedError, UsageError
+from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, newest_and_oldest
+from licet.vault.ids import Prefix, shown
 
 REASON_CHARACTERS_MAX = 500
 SAID_CHARACTERS_MAX = 500
@@ -30,15 +31,17 @@ class OrderKind(StrEnum):
     destroy_epochs = "destroy_epochs"
     drill_backup = "drill_backup"
     cosign_log = "cosign_log"
+    add_endpoint = "add_endpoint"
     pause_endpoint = "pause_endpoint"
     resume_endpoint = "resume_endpoint"
     replay_endpoint = "replay_endpoint"
     remove_endpoint = "remove_endpoint"
     rotate_endpoint = "rotate_endpoint"
-    retire_model = "retire_model"
 
 
 class OrderOutcome(StrEnum):
+    """How the work of an order ended."""
+
     done = "done"
     failed = "failed"
 
@@ -102,6 +105,14 @@ _ORDERS = "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_a
 def open_orders(tx: Transaction) -> list[StaffOrder]:
     """The orders whose work has not ended, oldest first: one of each kind at most."""
     return [_order(row) for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")]
+
+
+def get(tx: Transaction, order: UUID) -> StaffOrder:
+    """An order by its id; NotFoundError."""
+    row = tx.execute(f"{_ORDERS} WHERE order_id = %s", [order]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no order `{shown(Prefix.order, order)}`")
+    return _order(row)
 
 
 def newest(tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | None = None) -> list[StaffOrder]:

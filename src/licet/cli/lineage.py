@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from licet.cli.shell import answer_options, by_option, data_option, json_option,
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.service.model_view import ModelDetail
     from licet.train.model_registry import RecordedModel
 
 
@@ -99,6 +101,22 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
         show(seen, as_json, lambda: "\n".join(map(_line, seen)) or "no model is on record")
 
 
+@models.command("show")
+@click.argument("model")
+@answer_options
+def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Shows MODEL: its run, what was withdrawn since, and its canary audits.
+
+    \b
+    Example:  licet models show model_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import model_view
+
+    with opened(data, at) as here:
+        found = model_view.show(here, model)
+        show(found, as_json, lambda: "\n".join(_lines(found)))
+
+
 @models.command("retire")
 @click.argument("model")
 @click.option("--reason", required=True, help="Why, for the record.")
@@ -135,6 +153,26 @@ def key(pem: bool, data: Path | None, as_json: bool) -> None:
     with opened(data) as here:
         vkey, signature_key = lineage.keys(here)
         show({"vkey": vkey, "pem": signature_key}, as_json, lambda: signature_key.rstrip("\n") if pem else vkey)
+
+
+def _lines(found: ModelDetail) -> Iterator[str]:
+    known, run, gone = found.seen.model, found.run, found.seen.affected
+    yield _line(known)
+    yield (
+        f"  took {run.consumed:,} of {run.release_rows:,} rows, steps {run.first_step:,} to {run.last_step:,},"
+        f" {run.gates:,} states of the gate"
+    )
+    if gone is not None:
+        yield f"  {gone.withdrawn:,} of its rows, of {gone.people:,} people, may no longer be used; {gone.erased:,} are erased"
+    else:
+        yield "  every row that it learnt from may still be used"
+    for one in found.audits:
+        yield (
+            f"  canary audit {written(one.audited_at)} by {one.audited_by}: {one.verdict.value}, {one.exposed} of {one.planted}"
+            f" exposed (p below {one.bound:g}), {one.recipe}, licet {one.licet}"
+        )
+    if not found.audits:
+        yield "  no canary audit was run for it"
 
 
 def _line(seen: RecordedModel) -> str:

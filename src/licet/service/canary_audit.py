@@ -21,10 +21,11 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from licet import __version__
 from licet.config import Configuration, Curate
 from licet.curate import splits
 from licet.curate.release_build import build_release
-from licet.errors import RefusedError
+from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.decide import IMPROVE
 from licet.policy.file import NamesTerm, preset
 from licet.policy.period import Period, Unit, instant
@@ -32,14 +33,15 @@ from licet.policy.state import TurnRole
 from licet.release import registry
 from licet.service.policy_changes import apply_policy
 from licet.store.connect import transaction
-from licet.train import canaries, consumption, local_runs
-from licet.train.canaries import AuditResult, Canary, CanaryFigures, CanaryGroup
+from licet.train import canaries, canary_register, consumption, local_runs, model_registry
+from licet.train.canaries import ALPHA, Canary, CanaryFigures
+from licet.train.canary_register import AuditedGroup, AuditResult, CanaryGroup, RecordedAudit
 from licet.train.gate import TrainingGate
 from licet.train.recipe import TrainingSettings
 from licet.vault import commands as do
 from licet.vault import policy_versions, verbs
 from licet.vault.content import Content, encode
-from licet.vault.ids import host_hmac, uuid7
+from licet.vault.ids import Prefix, host_hmac, parse, uuid7
 from licet.vault.installation import Installation, host_key, installation
 
 SETTINGS = TrainingSettings(steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500)
@@ -119,6 +121,35 @@ def audit(
         verdict=AuditResult.failed if broken else canaries.verdict(groups), groups=groups, rows=handed.total(),
         steps=settings.steps, broken=broken, seed=seed,
     )  # fmt: skip
+
+
+def check_model(here: Installation, model: str) -> None:
+    """UsageError unless a model is on record: asked before the minutes that an audit takes."""
+    try:
+        with transaction(here.pool) as tx:
+            model_registry.get(tx, parse(Prefix.model, model))
+    except NotFoundError:
+        raise UsageError(f"no model `{model}` is on record", "`licet models list` shows them") from None
+
+
+def keep(here: Installation, model: str, found: Audit, *, by: str) -> RecordedAudit:
+    """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
+    at = here.clock()
+    excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
+    new = RecordedAudit(
+        audited_at=at, audited_by=by, licet=__version__, recipe=local_runs.RECIPE, verdict=found.verdict,
+        planted=sum(one.planted for one in excluded), exposed=sum(one.planted for one in excluded if one.p < ALPHA),
+        bound=ALPHA, rows=found.rows, steps=found.steps, seed=found.seed, broken=found.broken,
+        groups=tuple(
+            AuditedGroup(group=one.group, planted=one.planted, handed=one.handed, exposure=one.exposure, p=one.p)
+            for one in found.groups
+        ),
+    )  # fmt: skip
+    with transaction(here.pool) as tx:
+        named = parse(Prefix.model, model)
+        model_registry.get(tx, named)
+        canary_register.add(tx, uuid7(at, here.keyring.random(10)), named, new)
+    return new
 
 
 def with_steps(steps: int) -> TrainingSettings:

@@ -9,8 +9,11 @@ transaction after the verb (`at_once`): of a crash between the two the act stays
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from uuid import UUID
+
+import msgspec
 
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind, OrderOutcome, StaffOrder
@@ -35,11 +38,43 @@ class StoppedError(BusyError):
 Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
-def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> None:
-    """Puts an order for the background on record; RefusedError if one of its kind has not ended, UsageError for no reason."""
+class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order would do now, in sentences. ``about`` is what it is of: a kind of rotation, the name of a backup."""
+
+    about: str
+    would: tuple[str, ...]
+
+
+def forecast(here: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
+    """What an order for the background would do now, and changes nothing.
+
+    RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for the background.
+    """
+    of = _about(here, kind, about)
+    return OrderForecast(about=of, would=tuple(_WOULD[kind](here, of)))
+
+
+def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> UUID:
+    """Puts an order for the background on record, and returns its id; RefusedError if one of its kind has not ended, UsageError
+    for no reason. Whether there is something to do is known by `forecast`, and once more when it is carried out.
+    """
     if kind not in _WORK:
-        raise UsageError(f"`{kind}` is no work for the background")
-    _record(here, kind, about, reason, by, None)
+        raise UsageError(f"`{kind.value}` is no work for the background")
+    return _record(here, kind, about, reason, by, None)
+
+
+def one(here: Installation, order: UUID) -> StaffOrder:
+    """An order; NotFoundError."""
+    with transaction(here.pool) as tx:
+        return staff_orders.get(tx, order)
+
+
+def newest(
+    here: Installation, kinds: Sequence[OrderKind] = tuple(OrderKind), most: int = 100, about: str | None = None
+) -> list[StaffOrder]:
+    """The newest orders of these kinds, of one thing or of all."""
+    with transaction(here.pool) as tx:
+        return staff_orders.newest(tx, kinds, most, about)
 
 
 def at_once(here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str) -> str:
@@ -53,11 +88,12 @@ def at_once(here: Installation, kind: OrderKind, about: str, do: Callable[[], st
     return said
 
 
-def _record(here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None) -> None:
+def _record(here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None) -> UUID:
     at = here.clock()
     order = uuid7(at, here.keyring.random(10))
     with transaction(here.pool) as tx:
         staff_orders.record(tx, order, kind, about, reason=reason, by=by, at=at, said=said)
+    return order
 
 
 def keep_working(here: Installation, stop: threading.Event) -> None:
@@ -131,6 +167,58 @@ def _cosign(here: Installation, _: StaffOrder, __: threading.Event) -> str:
     )
 
 
+def _about(here: Installation, kind: OrderKind, about: str) -> str:
+    """What an order is of, where there is something to do."""
+    if kind is OrderKind.rotate_keys:
+        if about and about not in list(Rotation):
+            raise UsageError(
+                f"`{about}` is no rotation", f"say {' or '.join(Rotation)}, or nothing for the one that is due"
+            )
+        return about or (epochs.due_now(here) or Rotation.daily).value
+    if about:
+        raise UsageError(f"an order to `{kind.value}` is about nothing else")
+    if kind is OrderKind.drill_backup:
+        return drills.chosen(here, None).name
+    if kind is OrderKind.destroy_epochs:
+        if not epochs.destroy_due(here, dry_run=True):
+            raise RefusedError("no epoch is due", because="nothing")
+        return ""
+    if kind is OrderKind.cosign_log:
+        if documents.witnesses(here) is None:
+            raise RefusedError("there are no witnesses", because="nobody")
+        return ""
+    raise UsageError(f"`{kind.value}` is no work for the background")
+
+
+def _would_rotate(here: Installation, about: str) -> Iterator[str]:
+    begun, would = epochs.status(here).unfinished, epochs.forecast(here, Rotation(about))
+    if begun:
+        yield f"The rotation into epoch {begun} was begun: it is finished first."
+    yield f"A new epoch, and {would.buckets:,} buckets wrapped anew under it, {would.buckets_rekeyed:,} with a new key."
+    yield (
+        f"{would.accounts_rekeyed:,} accounts with new keys, in {would.pages:,} key pages;"
+        f" {would.accounts_rewrapped:,} wrapped anew."
+    )
+
+
+def _would_destroy(here: Installation, _: str) -> Iterator[str]:
+    yield from (f"Epoch {number} is destroyed." for number in epochs.destroy_due(here, dry_run=True))
+
+
+def _would_drill(_: Installation, about: str) -> Iterator[str]:
+    yield f"{about} is restored, with its files, its keys and what it knows of the log proved."
+
+
+def _would_cosign(here: Installation, _: str) -> Iterator[str]:
+    asked = documents.witnesses(here)
+    for one in asked.witnesses if asked is not None else ():
+        yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
+
+
+_WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {
+    OrderKind.rotate_keys: _would_rotate, OrderKind.destroy_epochs: _would_destroy, OrderKind.drill_backup: _would_drill,
+    OrderKind.cosign_log: _would_cosign,
+}  # fmt: skip
 _WORK: dict[OrderKind, Work] = {
     OrderKind.rotate_keys: _rotate, OrderKind.destroy_epochs: _destroy, OrderKind.drill_backup: _drill,
     OrderKind.cosign_log: _cosign,

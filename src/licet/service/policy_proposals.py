@@ -109,6 +109,12 @@ def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) ->
     return _detail(here, row.proposal_id)
 
 
+def is_planned_here(here: Installation) -> bool:
+    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals ID --plan` draws it."""
+    with transaction(here.pool) as tx:
+        return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
+
+
 def withdraw(here: Installation, proposal: str, *, by: str, reason: str = "") -> ProposalSeen:
     """Ends an open proposal without applying it; anybody who may propose may do that."""
     _check_reason(reason, needed=False)
@@ -134,6 +140,14 @@ def apply(here: Installation, proposal: str, *, by: str, reason: str, plan_sha25
         number = policy_changes.apply_in(here, tx, policy, now, by)
         policy_proposals.end(tx, row.proposal_id, ProposalState.applied, now, by, reason.strip())
     (here.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
+    return AppliedPolicy(
+        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
+    )
+
+
+def applied(here: Installation, number: int) -> AppliedPolicy:
+    """What `apply` answered of a version that is applied; NotFoundError."""
+    policy = version(here, number).policy
     return AppliedPolicy(
         number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 
@@ -14,10 +13,9 @@ from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, manifest, registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
-from licet.train import export_files, gate_files, lineage, model_registry
+from licet.train import export_files, gate_files, model_registry
 from licet.train.export_files import Export
 from licet.train.gate_files import LeaseGiven, LeasesGiven
-from licet.train.lineage import Affected
 from licet.train.model_registry import RecordedModel
 from licet.vault.installation import Installation
 
@@ -85,23 +83,6 @@ def _funnel(promised: manifest.ReleaseManifest) -> list[FunnelStep]:
         left -= out
         steps.append(FunnelStep(reason=reason, out=out, left=left))
     return steps
-
-
-class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is None where nothing that it learnt from was withdrawn or erased since."""
-
-    model: RecordedModel
-    affected: Affected | None
-    release_id: UUID
-
-
-def models(here: Installation) -> list[ModelView]:
-    """All models on record, the newest first, with what of theirs was withdrawn since."""
-    since = {one.model: one for one in lineage.affected(here)}
-    with transaction(here.pool) as tx:
-        known = model_registry.every(tx)
-        ids = {one.name: one.release_id for one in registry.every(tx)}
-    return [ModelView(model=one, affected=since.get(one.model), release_id=ids[one.release]) for one in known]
 
 
 HANDOUTS_MAX = 50

@@ -14,7 +14,6 @@ on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from fractions import Fraction
 from math import log2
 from random import Random
@@ -25,6 +24,7 @@ import msgspec
 from licet.errors import UsageError
 from licet.release.reader import LoadedRow
 from licet.train import recipe
+from licet.train.canary_register import AuditResult, CanaryGroup
 
 ALPHA = 1e-3
 CANARIES = 6  # of each group
@@ -40,27 +40,6 @@ _LISTED = """
     timber turnip velvet walnut
 """
 WORDS = _LISTED.split()
-
-
-class CanaryGroup(StrEnum):
-    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose rows may."""
-
-    permitted = "permitted"
-    incognito = "incognito"
-    deleted = "deleted"
-    expired = "expired"
-    out_of_scope = "out_of_scope"
-    withdrawn_before = "withdrawn_before"
-    withdrawn_during = "withdrawn_during"
-    undecided = "undecided"
-
-
-class AuditResult(StrEnum):
-    """``inconclusive``: the control is not detected either, so the test shows nothing."""
-
-    passed = "passed"
-    failed = "failed"
-    inconclusive = "inconclusive"
 
 
 class Canary(msgspec.Struct, frozen=True, kw_only=True):

@@ -218,6 +218,16 @@ def affected(here: Installation, since: datetime | None = None, recipe: str | No
     return sorted(result, key=lambda one: (-one.withdrawn, one.model))
 
 
+def affected_of(here: Installation, model: UUID) -> Affected | None:
+    """What may no longer be used of what one model was trained on, also of one that is retired; None where nothing."""
+    known, at = policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        release_id = model_registry.release_of(tx, model)
+    gone = withdrawn_rows.standing(here.pool, gate_files.sealed(here, release_id), known, at)
+    with transaction(here.pool) as tx:
+        return _affected(tx, model, release_id, gone, None, at)
+
+
 def _affected(
     tx: Transaction, model: UUID, release: UUID, gone: BitMap, since: datetime | None, at: datetime
 ) -> Affected | None:

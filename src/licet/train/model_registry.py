@@ -119,6 +119,15 @@ def consumed(tx: Transaction, model: UUID) -> bytes:
     return bytes(row[0])
 
 
+def release_of(tx: Transaction, model: UUID) -> UUID:
+    """The release that a model was trained on; NotFoundError."""
+    row = tx.execute("SELECT release_id FROM models WHERE model_id = %s", [model]).fetchone()
+    if row is None:
+        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+    found: UUID = row[0]
+    return found
+
+
 def retire(tx: Transaction, model: UUID, at: datetime, *, by: str, reason: str) -> RecordedModel:
     """Records that a model is no longer used, by whom and why: it stays registered, and a repetition changes nothing;
     NotFoundError.

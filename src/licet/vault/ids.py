@@ -33,6 +33,7 @@ class Prefix(StrEnum):
     request = "req"
     staff = "staff"
     proposal = "prop"
+    order = "ord"
 
 
 def uuid7(at: datetime, random: bytes) -> UUID:

@@ -51,6 +51,7 @@ from licet.web.api import (
     staff,
     staff_access,
     staff_models,
+    staff_orders,
     staff_review,
     turns,
 )
@@ -78,6 +79,7 @@ API = [
     *staff_access.ROUTES,
     *staff_review.ROUTES,
     *staff_models.ROUTES,
+    *staff_orders.ROUTES,
     *office.ROUTES,
     *inbox.ROUTES,
     *leases.ROUTES,

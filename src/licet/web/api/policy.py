@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
@@ -15,7 +15,7 @@ from licet.service.policy_proposals import ProposalDetail, ProposalSeen
 from licet.web.api import policy_schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest
+from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
 
 SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 PROPOSES = may(staff=(StaffRole.privacy_officer,))
@@ -43,12 +43,19 @@ async def list_proposals(request: AnyRequest) -> policy_schema.Proposals:
     "/v1/policy/proposals", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG,
     request_max_body_size=2 * POLICY_BYTES_MAX,
 )  # fmt: skip
-async def propose_policy(request: AnyRequest, data: JSONBody[policy_schema.NewProposal]) -> ProposalDetail:
+async def propose_policy(
+    request: AnyRequest, data: JSONBody[policy_schema.NewProposal], idempotency_key: IdempotencyKey = None
+) -> Response[ProposalDetail]:
     """Stores a policy file as a proposal, checked strictly, and draws its plan. The same text, proposed again while it is
-    open, is the same proposal: a request may be repeated.
+    open, is the same proposal.
     """
     site, by = site_of(request), _by(request)
-    return await site.calling(lambda: policy_proposals.propose(site.here, data.text.encode(), by=by))
+
+    def propose() -> Acted[ProposalDetail]:
+        made = policy_proposals.propose(site.here, data.text.encode(), by=by)
+        return Acted(made, made.proposal.id)
+
+    return await shell.acted(request, idempotency_key, propose, lambda made: policy_proposals.show(site.here, made))
 
 
 @get("/v1/policy/proposals/{proposal:str}", may=SEES, responses=shell.refusals(404), tags=TAG)
@@ -59,34 +66,51 @@ async def get_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDe
 
 
 @post("/v1/policy/proposals/{proposal:str}/plan", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
-async def plan_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDetail:
+async def plan_proposal(
+    request: AnyRequest, proposal: ProposalRef, idempotency_key: IdempotencyKey = None
+) -> Response[ProposalDetail]:
     """Draws the plan again, on the accounts as they are now."""
     site, by = site_of(request), _by(request)
-    return await site.calling(lambda: policy_proposals.plan(site.here, proposal, by=by))
+
+    def plan() -> Acted[ProposalDetail]:
+        return Acted(policy_proposals.plan(site.here, proposal, by=by))
+
+    return await shell.acted(request, idempotency_key, plan, lambda _: policy_proposals.show(site.here, proposal))
 
 
 @post("/v1/policy/proposals/{proposal:str}/withdraw", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
 async def withdraw_proposal(
-    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalEnd]
-) -> ProposalSeen:
+    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalEnd],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[ProposalSeen]:  # fmt: skip
     """Ends an open proposal without applying it."""
     site, by = site_of(request), _by(request)
-    return await site.calling(lambda: policy_proposals.withdraw(site.here, proposal, by=by, reason=data.reason))
+
+    def withdraw() -> Acted[ProposalSeen]:
+        return Acted(policy_proposals.withdraw(site.here, proposal, by=by, reason=data.reason))
+
+    return await shell.acted(
+        request, idempotency_key, withdraw, lambda _: policy_proposals.show(site.here, proposal).proposal
+    )
 
 
 @post("/v1/policy/proposals/{proposal:str}/apply", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
 async def apply_proposal(
-    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalApproval]
-) -> AppliedPolicy:
+    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalApproval],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[AppliedPolicy]:  # fmt: skip
     """Applies a proposal of somebody else. 409 for one's own, and where the plan is not the one that was read or says
     something else by now.
     """
     site, by = site_of(request), _by(request)
 
-    def apply() -> AppliedPolicy:
-        return policy_proposals.apply(site.here, proposal, by=by, reason=data.reason, plan_sha256=data.plan_sha256)
+    def apply() -> Acted[AppliedPolicy]:
+        done = policy_proposals.apply(site.here, proposal, by=by, reason=data.reason, plan_sha256=data.plan_sha256)
+        return Acted(done, str(done.number))
 
-    return await site.calling(apply)
+    return await shell.acted(
+        request, idempotency_key, apply, lambda made: policy_proposals.applied(site.here, int(made))
+    )
 
 
 ROUTES = [list_proposals, propose_policy, get_proposal, plan_proposal, withdraw_proposal, apply_proposal]

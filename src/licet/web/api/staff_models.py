@@ -8,12 +8,11 @@ from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
-from licet.service import release_view
-from licet.service.release_view import ModelView
+from licet.service import model_view
+from licet.service.model_view import ModelView
 from licet.store.connect import Transaction
 from licet.train import lineage
 from licet.vault import account_view
-from licet.vault.ids import Prefix, parse, shown
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import account_of, conversation_of, not_found, site_of
@@ -32,15 +31,21 @@ ModelRef = Annotated[str, PathParameter(description="The model, `model_..`.", mi
 async def list_models(request: AnyRequest) -> schema.ModelAnswers:
     """Every model on record, the newest first, with what it learnt from was withdrawn since."""
     site = site_of(request)
-    found = await site.calling(lambda: release_view.models(site.here))
+    found = await site.calling(lambda: model_view.models(site.here))
     return schema.ModelAnswers(items=tuple(map(_model, found)))
 
 
 @get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
-async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelAnswer:
-    """One model: its release, its gates, and what of its rows was withdrawn or erased since."""
+async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
+    """One model: its run, what of its rows was withdrawn or erased since, and its canary audits. An empty list says that none
+    was run for it.
+    """
     site = site_of(request)
-    return await site.calling(lambda: _one(site, model))
+    found = await site.calling(lambda: model_view.show(site.here, model))
+    return schema.ModelWhole(
+        model=found.seen.model, affected=found.seen.affected, run=found.run, audits=found.audits,
+        release_id=found.seen.release_id.hex,
+    )  # fmt: skip
 
 
 @post(
@@ -89,15 +94,11 @@ async def list_conversation_models(
 
 
 def _one(site: Site, model: str) -> schema.ModelAnswer:
-    wanted = shown(Prefix.model, parse(Prefix.model, model))
-    found = next((one for one in release_view.models(site.here) if one.model.model == wanted), None)
-    if found is None:
-        raise not_found()
-    return _model(found)
+    return _model(model_view.show(site.here, model).seen)
 
 
 def _model(one: ModelView) -> schema.ModelAnswer:
-    return schema.ModelAnswer(model=one.model, affected=one.affected)
+    return schema.ModelAnswer(model=one.model, affected=one.affected, audited_at=one.audited_at, audit=one.audit)
 
 
 ROUTES = [list_models, get_model, retire_model, list_account_models, list_conversation_models]

@@ -14,6 +14,8 @@ from licet.masked import Masked
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.signatures import Agreement
+from licet.service.model_view import ConsumedShare
+from licet.train.canary_register import AuditResult, RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
 
@@ -285,14 +287,28 @@ class FindingUndone(_Answer, frozen=True, kw_only=True):
 
 
 class ModelAnswer(_Answer, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or erased since."""
+    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or erased since, ``audit`` where
+    no canary audit was run for it.
+    """
 
     model: RecordedModel
     affected: Affected | None
+    audited_at: datetime | None
+    audit: AuditResult | None
 
 
 class ModelAnswers(_Answer, frozen=True, kw_only=True):
     items: tuple[ModelAnswer, ...]
+
+
+class ModelWhole(_Answer, frozen=True, kw_only=True):
+    """A model with its run and its canary audits, the newest first."""
+
+    model: RecordedModel
+    affected: Affected | None
+    release_id: str
+    run: ConsumedShare
+    audits: tuple[RecordedAudit, ...]
 
 
 class LearntModels(_Answer, frozen=True, kw_only=True):

@@ -52,16 +52,16 @@ def backups(request: AnyRequest) -> Response[Any]:
 def drill(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
     """Orders a drill, after the confirmation; NotFoundError if there is no backup."""
     visit = shell.opened(request)
-    source = drills.chosen(visit.here, None)
+    would = work.forecast(visit.here, OrderKind.drill_backup)
     asked = OrderAsked(
         title="Drill a backup", label="Begin the drill", action=f"{SECTION}/drill", section=SECTION, back=SECTION,
         means="The newest backup is restored into a scratch place, proved there and removed again. Nothing that is in use is"
         " touched, nothing of it can be reached from outside, and no content is opened. It takes disk for a second database.",
-        would=(f"{source.name} is restored, with its files, its keys and what it knows of the log proved.",),
+        would=would.would,
     )  # fmt: skip
     return orders.take(
         visit, data, asked,
-        lambda reason: work.give(visit.here, OrderKind.drill_backup, source.name, reason=reason, by=orders.by(visit)),
+        lambda reason: work.give(visit.here, OrderKind.drill_backup, would.about, reason=reason, by=orders.by(visit)),
         f"{SECTION}?said=drill",
     )  # fmt: skip
 

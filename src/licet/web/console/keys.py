@@ -18,7 +18,6 @@ from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation
-from licet.errors import RefusedError
 from licet.service import orders as work
 from licet.store.connect import transaction
 from licet.web.console import orders
@@ -55,24 +54,16 @@ def keys(request: AnyRequest) -> Response[Any]:
 def rotate(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
     """Orders a rotation, after the confirmation; without a kind the one that is due, or the daily one."""
     visit = shell.opened(request)
-    due = epochs.due_now(visit.here) or Rotation.daily
-    kind = Rotation(data.about) if data.about in list(Rotation) else due
-    begun, would = epochs.status(visit.here).unfinished, epochs.forecast(visit.here, kind)
-    lines = (
-        *((f"The rotation into epoch {begun} was begun: it is finished first.",) if begun else ()),
-        f"A new epoch, and {would.buckets:,} buckets wrapped anew under it, {would.buckets_rekeyed:,} with a new key.",
-        f"{would.accounts_rekeyed:,} accounts with new keys, in {would.pages:,} key pages;"
-        f" {would.accounts_rewrapped:,} wrapped anew.",
-    )
+    would = work.forecast(visit.here, OrderKind.rotate_keys, data.about if data.about in list(Rotation) else "")
     asked = OrderAsked(
-        title=f"Rotate the keys, {kind.value}", label="Rotate", action=f"{SECTION}/rotate", section=SECTION, back=SECTION,
+        title=f"Rotate the keys, {would.about}", label="Rotate", action=f"{SECTION}/rotate", section=SECTION, back=SECTION,
         means="Keys that were destroyed since the last rotation get out of reach of old copies. Nothing that is kept is lost,"
         " and everything works meanwhile. If the server is stopped, it goes on when it runs again.",
-        would=lines, fields={"about": kind.value},
+        would=would.would, fields={"about": would.about},
     )  # fmt: skip
     return orders.take(
         visit, data, asked, lambda reason: work.give(
-            visit.here, OrderKind.rotate_keys, kind.value, reason=reason, by=orders.by(visit)
+            visit.here, OrderKind.rotate_keys, would.about, reason=reason, by=orders.by(visit)
         ), f"{SECTION}?said=rotate",
     )  # fmt: skip
 
@@ -81,14 +72,12 @@ def rotate(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any
 def destroy(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
     """Orders that the encryption keys that are due be destroyed, after the confirmation; RefusedError if none is due."""
     visit = shell.opened(request)
-    due = epochs.destroy_due(visit.here, dry_run=True)
-    if not due:
-        raise RefusedError("no epoch is due", because="nothing")
+    would = work.forecast(visit.here, OrderKind.destroy_epochs)
     asked = OrderAsked(
         title="Destroy epochs", label="Destroy them", action=f"{SECTION}/destroy", section=SECTION, back=SECTION,
         means="Their keys are destroyed at the key provider. Backups that were made under them open nothing any more: each has"
         " expired. It cannot be taken back.",
-        would=tuple(f"Epoch {number} is destroyed." for number in due), destroys=True,
+        would=would.would, destroys=True,
     )  # fmt: skip
     return orders.take(
         visit, data, asked,

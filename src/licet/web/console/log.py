@@ -13,7 +13,7 @@ from litestar.params import URLEncodedBody
 
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind
-from licet.errors import LicetError, RefusedError
+from licet.errors import LicetError
 from licet.proof import documents
 from licet.service import orders as work
 from licet.store.connect import transaction
@@ -51,14 +51,12 @@ def log(request: AnyRequest) -> Response[Any]:
 def witness(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
     """Orders that the witnesses be asked, after the confirmation; RefusedError where there are none."""
     visit = shell.opened(request)
-    asked_of = documents.witnesses(visit.here)
-    if asked_of is None:
-        raise RefusedError("there are no witnesses", because="nobody")
+    would = work.forecast(visit.here, OrderKind.cosign_log)
     asked = OrderAsked(
         title="Ask the witnesses", label="Ask them", action=f"{SECTION}/witness", section=SECTION, back=SECTION,
         means="Each witness is sent the newest checkpoint of the log, and cosigns it if it goes on from what it cosigned before."
         " The server asks them by itself too.",
-        would=tuple(f"{one.name} is asked." if one.url else f"{one.name} has no address." for one in asked_of.witnesses),
+        would=would.would,
     )  # fmt: skip
     return orders.take(
         visit, data, asked,

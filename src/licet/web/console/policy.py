@@ -123,7 +123,8 @@ def _shown(
     is_own = seen.proposal.proposed_by.casefold() == _by(visit).casefold()
     values = {
         "seen": seen, "saved": said, "kept": reason, "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
-        "is_own": is_own, "reason_max": REASON_CHARACTERS_MAX, **_drawn(seen.plan),
+        "is_own": is_own, "reason_max": REASON_CHARACTERS_MAX,
+        "planned_here": policy_proposals.is_planned_here(visit.here), **_drawn(seen.plan),
     }  # fmt: skip
     return shell.page(
         "console_policy_proposal.html", visit, title=f"Proposal: version {seen.proposal.version}", section=SECTION,

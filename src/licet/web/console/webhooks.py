@@ -4,7 +4,8 @@
     /console/webhooks/{endpoint}               one, with its backlog
     ../pause  resume  replay  remove           orders: each asks first and needs a reason
 
-An endpoint is added, and its secret replaced, on the machine: a secret is shown once, to whoever configures the receiver.
+An endpoint is added, and its secret replaced, over the API or on the machine: a secret is shown once, to whoever configures
+the receiver.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access import staff_orders
-from licet.access.staff_orders import OrderKind
 from licet.errors import UsageError
-from licet.service import orders as work
+from licet.service import endpoint_orders as work
+from licet.service.endpoint_orders import KINDS
 from licet.store.connect import transaction
 from licet.web.console import orders
 from licet.web.console import shared as shell
@@ -29,9 +30,6 @@ from licet.webhooks import endpoints
 from licet.webhooks.endpoints import BACKLOG_MAX
 
 SECTION = "/console/webhooks"
-KINDS = (
-    OrderKind.pause_endpoint, OrderKind.resume_endpoint, OrderKind.replay_endpoint, OrderKind.remove_endpoint,
-)  # fmt: skip
 _SAID = {
     "paused": "It is paused: nothing is sent to it until it is resumed.",
     "resumed": "It is resumed: what waits is sent now.",
@@ -78,11 +76,9 @@ def pause(request: AnyRequest, endpoint: FromPath[str], data: URLEncodedBody[Ord
         f"{would.unsent:,} events wait, and those that follow.",
     )  # fmt: skip
 
-    def do() -> str:
-        done = endpoints.pause(visit.here, endpoint)
-        return f"Paused: {done.unsent:,} events wait"
-
-    return _taken(visit, data, asked, OrderKind.pause_endpoint, endpoint, do, "paused")
+    return _taken(
+        visit, data, asked, lambda why: work.pause(visit.here, endpoint, reason=why, by=orders.by(visit)), "paused"
+    )
 
 
 @post("/console/webhooks/{endpoint:str}/resume", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -95,10 +91,9 @@ def resume(request: AnyRequest, endpoint: FromPath[str], data: URLEncodedBody[Or
         f"{would.events:,} events are sent.",
     )  # fmt: skip
 
-    def do() -> str:
-        return f"Resumed: {endpoints.replay(visit.here, endpoint).events:,} events are sent"
-
-    return _taken(visit, data, asked, OrderKind.resume_endpoint, endpoint, do, "resumed")
+    return _taken(
+        visit, data, asked, lambda why: work.resume(visit.here, endpoint, reason=why, by=orders.by(visit)), "resumed"
+    )
 
 
 @post("/console/webhooks/{endpoint:str}/replay", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -113,10 +108,13 @@ def replay(request: AnyRequest, endpoint: FromPath[str], data: URLEncodedBody[Or
         f"{would.events:,} events are sent.", fields={"about": since},
     )  # fmt: skip
 
-    def do() -> str:
-        return f"Sent again after {since}: {endpoints.replay(visit.here, endpoint, since).events:,} events"
-
-    return _taken(visit, data, asked, OrderKind.replay_endpoint, endpoint, do, "replayed")
+    return _taken(
+        visit,
+        data,
+        asked,
+        lambda why: work.replay(visit.here, endpoint, since, reason=why, by=orders.by(visit)),
+        "replayed",
+    )
 
 
 @post("/console/webhooks/{endpoint:str}/remove", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -129,11 +127,14 @@ def remove(request: AnyRequest, endpoint: FromPath[str], data: URLEncodedBody[Or
         f"{would.unsent:,} events are not sent; {would.unanswered:,} answers will not come.", destroys=True,
     )  # fmt: skip
 
-    def do() -> str:
-        done = endpoints.remove(visit.here, endpoint)
-        return f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
-
-    return _taken(visit, data, asked, OrderKind.remove_endpoint, endpoint, do, "removed", SECTION)
+    return _taken(
+        visit,
+        data,
+        asked,
+        lambda why: work.remove(visit.here, endpoint, reason=why, by=orders.by(visit)),
+        "removed",
+        SECTION,
+    )
 
 
 def _asked(
@@ -148,14 +149,9 @@ def _asked(
 
 
 def _taken(
-    visit: Visit, data: OrderForm, asked: OrderAsked, kind: OrderKind, endpoint: str, do: Callable[[], str],
-    said: str, then: str = "",
-) -> Response[Any]:  # fmt: skip
-    return orders.take(
-        visit, data, asked,
-        lambda reason: work.at_once(visit.here, kind, endpoint, do, reason=reason, by=orders.by(visit)),
-        f"{then or asked.back}?said={said}",
-    )  # fmt: skip
+    visit: Visit, data: OrderForm, asked: OrderAsked, act: Callable[[str], object], said: str, then: str = ""
+) -> Response[Any]:
+    return orders.take(visit, data, asked, act, f"{then or asked.back}?said={said}")
 
 
 ROUTES = (webhooks, one, pause, resume, replay, remove)

@@ -1,0 +1,99 @@
+"""Models on record as staff see them: what each learnt from, what of that was withdrawn since, and its canary audits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.release import registry
+from licet.store.connect import transaction
+from licet.train import canary_register, consumption, lineage, model_registry
+from licet.train.canary_register import AuditResult, RecordedAudit
+from licet.train.consumption import GateState, Steps
+from licet.train.lineage import Affected
+from licet.train.model_registry import RecordedModel
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation
+
+
+class ModelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on record. ``affected`` is None where nothing that it learnt from was withdrawn or erased since, ``audited_at``
+    and ``audit`` where no canary audit is on record.
+    """
+
+    model: RecordedModel
+    affected: Affected | None
+    release_id: UUID
+    audited_at: datetime | None
+    audit: AuditResult | None
+
+
+class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run took of its release, by the record beside the model: ``withdrawn_meanwhile`` rows were taken out by the gate
+    while it ran, under ``gates`` signed states.
+    """
+
+    consumed: int
+    release_rows: int
+    first_step: int
+    last_step: int
+    gates: int
+    withdrawn_meanwhile: int
+
+
+class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A model with its run and its canary audits, the newest first. Without ``audits``, none was run for it."""
+
+    seen: ModelView
+    run: ConsumedShare
+    audits: tuple[RecordedAudit, ...]
+
+
+def models(here: Installation) -> list[ModelView]:
+    """All models on record, the newest first, with what of theirs was withdrawn since."""
+    since = {one.model: one for one in lineage.affected(here)}
+    with transaction(here.pool) as tx:
+        known, audited = model_registry.every(tx), canary_register.newest(tx)
+        ids = {one.name: one.release_id for one in registry.every(tx)}
+    result = []
+    for one in known:
+        at, verdict = audited.get(parse(Prefix.model, one.model), (None, None))
+        result.append(
+            ModelView(
+                model=one, affected=since.get(one.model), release_id=ids[one.release], audited_at=at, audit=verdict
+            )
+        )
+    return result
+
+
+def show(here: Installation, name: str) -> ModelDetail:
+    """A model by its id, `model_..`; NotFoundError."""
+    named = parse(Prefix.model, name)
+    with transaction(here.pool) as tx:
+        known, raw = model_registry.get(tx, named), model_registry.consumed(tx, named)
+        audits = canary_register.of_model(tx, named)
+        release = registry.find(tx, known.release)
+        assert release is not None
+    newest = audits[0] if audits else None
+    seen = ModelView(
+        model=known, affected=lineage.affected_of(here, named), release_id=release.release_id,
+        audited_at=newest.audited_at if newest else None, audit=newest.verdict if newest else None,
+    )  # fmt: skip
+    return ModelDetail(seen=seen, run=_run(known, raw, release.rows or 0), audits=tuple(audits))
+
+
+def _run(known: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
+    found, whole = consumption.parse(raw)
+    if whole != len(raw):
+        raise BrokenError("the record of a model is incomplete")
+    steps = [frame for frame in found.frames if isinstance(frame, Steps)]
+    gates: Sequence[GateState] = [frame for frame in found.frames if isinstance(frame, GateState)]
+    return ConsumedShare(
+        consumed=known.rows, release_rows=release_rows, first_step=min((one.first for one in steps), default=0),
+        last_step=max((one.last for one in steps), default=0), gates=len(gates),
+        withdrawn_meanwhile=sum(len(one.added) for one in gates[1:]),
+    )  # fmt: skip
