@@ -164,7 +164,8 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
         inner = inner[key]
     inner[path[-1]] = OTHER.get(path, "another")
     after = render(chart, values)
-    changed = {one["kind"]: one for one in after if one not in before}  # one of each kind: reading a schema is what costs
+    # One of each kind: reading a schema is what costs.
+    changed = {one["kind"]: one for one in after if one not in before}
     assert changed
     for kind, one in changed.items():
         if kind != "ServiceMonitor":
