@@ -105,7 +105,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
 @click.argument("model")
 @answer_options
 def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Shows MODEL: its run, what was withdrawn since, and its canary audits.
+    """Shows MODEL: its run, its withdrawn rows, its canary audits.
 
     \b
     Example:  licet models show model_0190f3a4c2d87b6e9a51c3d4e5f60718
