@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
-from licet.policy.file import preset_text, schema_text
+from licet.policy.file import schema_text
 from licet.policy.period import instant, parse_period
 from licet.policy.state import TurnRole
 from licet.store.connect import Pool
@@ -22,6 +22,7 @@ from licet.vault.policy_plan import PLAN_DAYS_MAX
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from .installed import House
+from .terms import preset_text
 
 NOW = instant("2025-09-20")
 FIRST_DAY = instant("2025-10-01")

@@ -9,10 +9,11 @@ import pytest
 
 from licet.access.roles import StaffRole
 from licet.errors import LicetError, RefusedError
-from licet.policy.file import POLICY_BYTES_MAX, preset_text
+from licet.policy.file import POLICY_BYTES_MAX
 from licet.service import policy_proposals
 from licet.vault.installation import policies
 
+from ..terms import preset_text
 from .served import NOTICE, World, api, world
 
 __all__ = ["api", "world"]
