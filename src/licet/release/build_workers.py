@@ -26,7 +26,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import traceback
@@ -35,6 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -135,8 +135,8 @@ def passed_on(curation: Curation) -> PageCuration:
     """What of ``curation`` goes to worker processes; UsageError if it is bound to this one."""
     passed = curation.elsewhere()
     try:
-        pickle.dumps(passed)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        ForkingPickler.dumps(passed)  # as the pipe to a worker writes it
+    except Exception as error:
         raise UsageError(
             "the curation of this build cannot be passed to worker processes: it does not pickle",
             "build with one worker, or define the scorer in a module",
