@@ -16,6 +16,7 @@ from licet.cli.command import main
 from licet.errors import NotFoundError, UsageError
 from licet.service import canary_audit, model_view
 from licet.service.canary_audit import Audit
+from licet.train import lineage
 from licet.train.canaries import ALPHA, CanaryFigures
 from licet.train.canary_register import AuditResult, CanaryGroup
 from licet.vault.commands import Delete
@@ -110,6 +111,11 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(api: Any, rele
     assert "its weights are deleted" in seen
     assert "<dd>1 of 3</dd>" in seen
     assert f'action="{page}/retire"' not in seen
+    listed = api.get("/console/models", headers=curator).text
+    assert 'data-head="Withdrawn since" class="due">1</td>' in listed, "the table says what the page says"
+    (of_api,) = api.get("/v1/models", headers=curator).json()["items"]
+    assert of_api["affected"] == api.get(f"/v1/models/{model}", headers=curator).json()["affected"]
+    assert lineage.affected(world.here) == [], "nobody is asked to train it again"
     assert api.get(f"/console/models/model_{'0' * 31}1", headers=curator).status_code == 404
 
 
