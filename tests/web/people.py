@@ -21,7 +21,6 @@ from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset as policy_of
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.service import answers as service_answers
@@ -36,6 +35,7 @@ from licet.web.access import tokens
 from licet.web.serve import server as server_of
 
 from ..state_hook import lived
+from ..terms import preset as policy_of
 from ..waiting import wait_until
 from . import shared_app
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from licet.access import sessions
@@ -16,8 +17,8 @@ from licet.errors import BusyError
 from licet.proof import documents
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_sources
-from licet.service.inbox import InboxView
-from licet.service.inbox_sources import FewSource, InboxItem, ItemKind
+from licet.service.inbox import HeldFilter, InboxView
+from licet.service.inbox_sources import FewSource, InboxItem, InboxReading, ItemKind, ItemOrder, SourcePage
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
 from licet.web.console.shared import SECTIONS
@@ -211,6 +212,65 @@ def test_what_is_overdue_comes_first_and_a_source_that_fails_hides_no_other(live
     found = listed(lived, sources=(*sources, FewSource(ItemKind.sweep, broken)))
     assert [one.kind for one in found] == ["sweep", "model", "hold", "flag", "log"]
     assert "the database is away" in found[0].what
+
+
+def test_a_source_whose_statement_fails_takes_none_of_the_others_with_it(lived: World) -> None:
+    def refused(reading: InboxReading) -> list[InboxItem]:
+        reading.tx.execute("SELECT of_nothing FROM nowhere")
+        return []
+
+    found = listed(lived, sources=(FewSource(ItemKind.sweep, refused), *inbox.SOURCES))
+    assert found[0].kind is ItemKind.sweep and found[1:] == listed(lived) != []
+    assert "the database refused a statement" in found[0].what
+
+
+def test_a_page_is_read_in_one_transaction_and_what_two_sources_need_is_asked_once(lived: World) -> None:
+    seen, asked = list[object](), list[object]()
+
+    def whole(reading: InboxReading) -> list[InboxItem]:
+        asked.append(reading)
+        return []
+
+    def part(reading: InboxReading) -> list[InboxItem]:
+        seen.append(reading.tx.execute("SELECT pg_current_xact_id(), now()").fetchone())
+        return [*reading.once(whole)]
+
+    listed(
+        lived,
+        sources=[FewSource(kind, lambda reading: part(reading)) for kind in (ItemKind.review, ItemKind.signature)],
+    )
+    assert len(seen) == 2 and len(set(seen)) == 1
+    assert len(asked) == 1
+
+
+def test_a_view_that_leaves_most_items_out_asks_no_source_twice_for_the_same(lived: World) -> None:
+    asked = list[ItemKind]()
+
+    class Counted(msgspec.Struct, frozen=True):
+        kind: ItemKind
+        of: FewSource
+
+        def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
+            asked.append(self.kind)
+            return self.of.page(reading, after, most)
+
+        def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
+            return self.of.find(reading, subject)
+
+    def items(kind: ItemKind, count: int) -> Counted:
+        made = [
+            InboxItem(
+                item=f"{kind.value}:{n:03}", kind=kind, what="", act="", page="", overdue=False, who=EVERY,
+                due_at=lived.clock.now + timedelta(days=n),
+            )
+            for n in range(count)
+        ]  # fmt: skip
+        return Counted(kind, FewSource(kind, lambda _: made))
+
+    view = {"sources": (items(ItemKind.hold, 30), items(ItemKind.flag, 3)), "most": 9}
+    assert listed(lived, held=HeldFilter.somebody, **view) == []
+    assert asked.count(ItemKind.hold) == 3 and asked.count(ItemKind.flag) == 1
+    assert len(listed(lived, held=HeldFilter.nobody, **view)) == 9
 
 
 def test_every_source_names_a_page_of_the_console_that_somebody_of_its_roles_opens() -> None:

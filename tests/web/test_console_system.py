@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from licet.proof import documents
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault.commands import Delete
+from licet.vault.host_events import EventKind
 from licet.webhooks import endpoints
 
 from .served import NOTICE, World, api, world
@@ -178,6 +180,87 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(a
     assert "they lost them" in api.get("/console/orders?state=done", headers=owner).text
 
 
+def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(api: Any, lived: World) -> None:
+    owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
+    assert "Add an endpoint" in api.get(page, headers=owner).text
+    sent = {"name": "chat", "url": "https://chat.example.org/events", "kind": "choice.changed"}
+    asked = api.post(page, **form(owner, **sent))
+    assert asked.status_code == 200
+    assert "It is sent to https://chat.example.org/events." in asked.text
+    assert "It is told of: choice.changed." in asked.text
+    with transaction(lived.here.pool) as tx:
+        assert endpoints.names(tx) == []
+    again = {"name": "chat", "url": sent["url"], "kinds": "choice.changed", "confirmed": "yes"}
+    assert api.post(page, **form(owner, **again)).status_code == 422, "without a reason"
+    made = api.post(page, **form(owner, **again, reason="the chat moved"))
+    (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", html.unescape(made.text))
+    assert (made.status_code, made.headers["cache-control"]) == (200, "no-store")
+    assert "shown now and never again" in made.text
+    (seen,) = endpoints.every(lived.here)
+    assert (seen.endpoint, seen.url, seen.kinds, seen.secrets) == ("chat", sent["url"], (EventKind.choice_changed,), 1)
+    twice = api.post(page, **form(owner, **again, reason="the chat moved"))
+    assert (twice.status_code, "there is already an endpoint" in html.unescape(twice.text).lower()) == (422, True)
+    for path in (page, f"{page}/chat", "/console/orders?state=done"):
+        assert secret not in html.unescape(api.get(path, headers=owner).text)
+    assert reasons(lived) == [("add_endpoint", "chat", "the chat moved")]
+
+
+def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, lived: World) -> None:
+    owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
+    sent = {"name": "reader", "url": "", "kinds": " ".join(EventKind)}
+    assert "It has no secret: it reads with a key of its own." in api.post(page, **form(owner, **sent)).text
+    done = api.post(page, **form(owner, **sent, confirmed="yes", reason="a batch reads them"))
+    assert done.headers["location"] == f"{page}?said=added"
+    assert "It is added" in api.get(done.headers["location"], headers=owner).text
+    refused = api.post(f"{page}/reader/secret", **form(owner, hours="24"))
+    assert refused.status_code == 409
+    assert "Replace its secret" not in api.get(f"{page}/reader", headers=owner).text
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"name": "Not A Name", "kind": "choice.changed"}, "is not a name for an endpoint"),
+        ({"name": "chat"}, "pick what it is told"),
+        ({"name": "chat", "kind": "everything"}, "pick what it is told"),
+        ({"name": "chat", "kind": "choice.changed", "url": "http://127.0.0.1/x"}, "127.0.0.1"),
+    ],
+)
+def test_what_is_wrong_with_a_new_endpoint_is_said_beside_its_form(
+    api: Any, lived: World, sent: dict[str, str], said: str
+) -> None:
+    answer = api.post("/console/webhooks", **form(lived.staff(StaffRole.owner), **sent))
+    page = html.unescape(answer.text)
+    assert answer.status_code == 422
+    assert said in page.lower() or said in page
+    assert f'value="{sent["name"]}"' in page, "what was typed stays"
+    assert reasons(lived) == []
+
+
+def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(api: Any, lived: World) -> None:
+    first = endpoints.add(lived.here, "chat", "https://chat.example.org/events").secret
+    owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
+    asked = api.post(f"{page}/secret", **form(owner, hours="12"))
+    assert "The old one signs too for 12 hours more" in asked.text
+    assert endpoints.every(lived.here)[0].secrets == 1
+    assert "no more, from now on" in api.post(f"{page}/secret", **form(owner, hours="0")).text
+    assert api.post(f"{page}/secret", **form(owner, hours="800")).status_code == 400
+    assert api.post(f"{page}/secret", **form(owner, hours="soon")).status_code == 400
+    confirmed = {"hours": "12", "last": "", "confirmed": "yes"}
+    assert api.post(f"{page}/secret", **form(owner, **confirmed)).status_code == 422, "without a reason"
+    made = api.post(f"{page}/secret", **form(owner, **confirmed, reason="it lay in a log"))
+    (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", html.unescape(made.text))
+    assert secret != first
+    assert endpoints.every(lived.here)[0].secrets == 2
+    again = api.post(f"{page}/secret", **form(owner, **confirmed, reason="it lay in a log"))
+    assert again.status_code == 409, "the form is sent again: the first secret, in use, would end"
+    assert secret not in html.unescape(api.get(page, headers=owner).text)
+    assert reasons(lived) == [("rotate_endpoint", "chat", "it lay in a log")]
+    (last,) = re.findall(r'name="last" value="(\w+)"', api.post(f"{page}/secret", **form(owner, hours="0")).text)
+    api.post(f"{page}/secret", **form(owner, hours="0", last=last, confirmed="yes", reason="it is known"))
+    assert endpoints.every(lived.here)[0].secrets == 1, "the old one signs no more"
+
+
 def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps_its_cause(lived: World) -> None:
     endpoints.add(lived.here, "reader", None)
     with pytest.raises(RefusedError, match="reads events by itself"):
@@ -189,12 +272,14 @@ def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps
     assert endpoints.backlog_of(lived.here, "chat").disabled_because == "restored"
 
 
-@pytest.mark.parametrize("act", ["pause", "resume", "replay", "remove"])
+@pytest.mark.parametrize("act", ["secret", "pause", "resume", "replay", "remove"])
 def test_nobody_but_an_owner_orders_anything_of_an_endpoint(api: Any, lived: World, act: str) -> None:
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     others = lived.staff(*(role for role in StaffRole if role is not StaffRole.owner))
     path = f"/console/webhooks/chat/{act}"
     assert api.post(path, **form(others, confirmed="yes", reason="because", about="0")).status_code == 403
+    assert api.post("/console/webhooks", **form(others, name="x", kind="choice.changed")).status_code == 403
+    assert "Add an endpoint" not in api.get("/console/webhooks", headers=others).text
     assert reasons(lived) == []
     assert "Acts" not in api.get("/console/webhooks/chat", headers=others).text
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -15,10 +16,15 @@ from licet.access.roles import StaffRole
 from licet.cli.command import main
 from licet.errors import NotFoundError, UsageError
 from licet.service import canary_audit, model_view
-from licet.service.canary_audit import Audit
+from licet.service.canary_audit import Audit, Clock
+from licet.store.connect import transaction
+from licet.train import lineage
 from licet.train.canaries import ALPHA, CanaryFigures
 from licet.train.canary_register import AuditResult, CanaryGroup
+from licet.train.recipe import TrainingSettings
+from licet.vault import policy_versions
 from licet.vault.commands import Delete
+from licet.vault.installation import Installation
 
 from .served import World, api, world
 from .test_console import form
@@ -110,6 +116,11 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(api: Any, rele
     assert "its weights are deleted" in seen
     assert "<dd>1 of 3</dd>" in seen
     assert f'action="{page}/retire"' not in seen
+    listed = api.get("/console/models", headers=curator).text
+    assert 'data-head="Withdrawn since" class="due">1</td>' in listed, "the table says what the page says"
+    (of_api,) = api.get("/v1/models", headers=curator).json()["items"]
+    assert of_api["affected"] == api.get(f"/v1/models/{model}", headers=curator).json()["affected"]
+    assert lineage.affected(world.here) == [], "nobody is asked to train it again"
     assert api.get(f"/console/models/model_{'0' * 31}1", headers=curator).status_code == 404
 
 
@@ -126,6 +137,30 @@ def test_the_command_shows_a_model_and_its_audits(released: Released, model: str
     assert "by staff:cora@example.org: passed, 0 of 42 exposed (p below 0.001), licet-sft-1, licet " in said
     whole = json.loads(runner.invoke(main, ["models", "show", model, "--json"]).stdout)
     assert [one["verdict"] for one in whole["audits"]] == ["passed"]
+
+
+def test_an_audit_that_was_run_by_the_command_is_on_record_beside_the_model_that_it_names(
+    released: Released, model: str, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way, but for the run: `tests/train/test_canaries.py` has that."""
+    here, empty = released.world.here, list[bool]()
+
+    def audit(ground: Installation, clock: Clock, *, seed: int, settings: TrainingSettings) -> Audit:
+        with transaction(ground.pool) as tx:
+            empty.append(policy_versions.load(tx) is None and ground.clock is clock)
+        return msgspec.structs.replace(found(CanaryGroup.deleted), seed=seed, steps=settings.steps)
+
+    monkeypatch.setattr(canary_audit, "audit", audit)
+    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(here.config.data)})
+    ran = runner.invoke(main, ["train", "canaries", "--steps", "7", "--for", model, "--by", WHO, "--json"])
+    assert (ran.exit_code, empty) == (1, [True]), ran.output
+    said = json.loads(ran.stdout)
+    (kept,) = model_view.show(here, model).audits
+    assert (kept.verdict, kept.audited_by, kept.steps) == (AuditResult.failed, WHO, 7)
+    assert (kept.rows, kept.seed, kept.broken) == (said["rows"], said["seed"], said["broken"])
+    assert [(one.group, one.planted, one.handed, one.p) for one in kept.groups] == [
+        (one["group"], one["planted"], one["handed"], one["p"]) for one in said["groups"]
+    ]
 
 
 def test_the_audit_of_an_unknown_model_is_refused_before_it_is_run(released: Released, dsn: str) -> None:

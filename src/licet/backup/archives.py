@@ -64,7 +64,7 @@ from licet.policy.file import read
 from licet.policy.period import written
 from licet.proof import documents
 from licet.store import embedded
-from licet.store.connect import Transaction, opened, transaction, translated
+from licet.store.connect import Transaction, joined, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
 from licet.vault import account_journal, account_view, certificate, host_events, journal_state, restriction, verbs
@@ -219,10 +219,10 @@ class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
 
 
-def registered(here: Installation, most: int) -> list[RegisteredBackup]:
+def registered(here: Installation, most: int, tx: Transaction | None = None) -> list[RegisteredBackup]:
     """The newest ``most`` backups that were begun, those included that were pruned since."""
-    with transaction(here.pool) as tx:
-        rows = tx.execute(
+    with joined(here.pool, tx) as own:
+        rows = own.execute(
             """SELECT backup_id, made_at, expires_at, pruned_at, base, folder FROM backups
                 ORDER BY made_at DESC LIMIT %s""",
             [most],

@@ -10,7 +10,7 @@ import msgspec
 from licet.erasure import key_rotation as rotation
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.keys import chain
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
 
@@ -71,6 +71,11 @@ def status(here: Installation) -> KeyStatus:
         due={each.value: at for each, at in due.items()},
         out_of_reach_days={each.value: days for each, days in out_of_reach_days(here).items()},
     )  # fmt: skip
+
+
+def due(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
+    """When each rotation is due, None where nothing waits for it."""
+    return rotation.due(tx, chain.epochs(tx), at)
 
 
 def due_now(here: Installation) -> Rotation | None:

@@ -131,10 +131,9 @@ def place(here: Installation, name: str) -> ReleaseCopy:
     )
 
 
-def unsigned(here: Installation, most: int) -> list[UnsignedRelease]:
+def unsigned(tx: Transaction, most: int) -> list[UnsignedRelease]:
     """The newest ``most`` sealed releases that are not signed off."""
-    with transaction(here.pool) as tx:
-        return sample.unsigned(tx, SIGNATURES_NEEDED, most)
+    return sample.unsigned(tx, SIGNATURES_NEEDED, most)
 
 
 # Reviewing

@@ -30,6 +30,7 @@ from licet.service.inbox_sources import (
     KINDS,
     SOURCES,
     InboxItem,
+    InboxReading,
     InboxSource,
     ItemKind,
     ItemOrder,
@@ -39,7 +40,7 @@ from licet.service.inbox_sources import (
     hold_keys,
 )
 from licet.service.staff_tables import CellKind, TableCell, TableColumn
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, transaction, translated
 from licet.vault import account_view, certificate, holds
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
@@ -118,10 +119,17 @@ def page(
         return _own(here, by, view, asked)
     cursor = _read_cursor(view.after)
     at, after = (cursor.asked_at, _order(cursor)) if cursor is not None else (here.clock(), None)
-    found = list[InboxItem]()
+    with InboxReading(here, at) as reading:
+        return _page(reading, by, view, asked, after)
+
+
+def _page(
+    reading: InboxReading, by: StaffMember, view: InboxView, asked: Sequence[InboxSource], after: ItemOrder | None
+) -> InboxPage:  # fmt: skip
+    at, found, known = reading.at, list[InboxItem](), dict[int, SourcePage]()
     for _ in range(ROUNDS_MAX):
-        merged, until = _merged(here, view, asked, at, after)
-        fitting = [(order, one) for order, one in _held(here, merged) if _fits(one, by, view, at)]
+        merged, until = _merged(reading, view, asked, after, known)
+        fitting = [(order, one) for order, one in _held(reading, merged) if _fits(one, by, view)]
         room = view.most - len(found)
         found += [one for _, one in fitting[:room]]
         if len(fitting) > room:
@@ -135,24 +143,34 @@ def page(
 
 
 def _merged(
-    here: Installation, view: InboxView, asked: Sequence[InboxSource], at: datetime, after: ItemOrder | None
+    reading: InboxReading,
+    view: InboxView,
+    asked: Sequence[InboxSource],
+    after: ItemOrder | None,
+    known: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
-    """The items of all sources behind a place, up to where the first of them that has more stopped; and that place."""
+    """The items of all sources behind a place, up to where the first of them that has more stopped; and that place.
+
+    ``known`` is what the sources answered so far: one is asked again only when the place is behind all that it found.
+    """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
         rank = list(ItemKind).index(order.kind)
         return (rank, order.at, order.subject) if view.sort is ItemSort.kind else (order.at, rank, order.subject)
 
-    pages = [_asked(here, one, at, after, view) for one in asked]
-    ends = [one.until for one in pages if one.until is not None]
+    for number, source in enumerate(asked):
+        old = known.get(number)
+        if old is None or (after is not None and old.until is not None and place(old.until) <= place(after)):
+            known[number] = _asked(reading, source, after, view)
+    ends = [one.until for one in known.values() if one.until is not None]
     until = min(ends, key=place) if ends else None
-    found = sorted((one for part in pages for one in part.found), key=lambda one: place(one.order))
+    found = sorted((one for part in known.values() for one in part.found), key=lambda one: place(one.order))
+    if after is not None:
+        found = [one for one in found if place(one.order) > place(after)]
     return [one for one in found if until is None or place(one.order) <= place(until)], until
 
 
-def _asked(
-    here: Installation, source: InboxSource, at: datetime, after: ItemOrder | None, view: InboxView
-) -> SourcePage:  # fmt: skip
+def _asked(reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView) -> SourcePage:
     """The next items of a source; kind by kind, a kind before that of the place is done, and one behind it is begun."""
     if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
         order = list(ItemKind)
@@ -160,8 +178,10 @@ def _asked(
             return SourcePage([])
         after = None
     try:
-        return source.page(here, at, after, view.most + 1)
+        with translated():
+            return source.page(reading, after, view.most + 1)
     except LicetError as error:
+        reading.reset()
         if after is not None:
             return SourcePage([])
         what = f"What there is to say of it could not be found out: {error.message}".replace("`", "")
@@ -173,12 +193,11 @@ def _asked(
         return SourcePage([Placed(FIRST, unknown)])
 
 
-def _held(here: Installation, found: Sequence[Placed]) -> list[tuple[ItemOrder, InboxItem]]:
+def _held(reading: InboxReading, found: Sequence[Placed]) -> list[tuple[ItemOrder, InboxItem]]:
     """The items with who has them."""
     if not found:
         return []
-    with transaction(here.pool) as tx:
-        known = inbox_register.holders(tx, [one.item.item for one in found])
+    known = inbox_register.holders(reading.tx, [one.item.item for one in found])
     return [(one.order, _with(one.item, known.get(one.item.item))) for one in found]
 
 
@@ -186,7 +205,7 @@ def _with(one: InboxItem, has: ItemHolder | None) -> InboxItem:
     return one if has is None else msgspec.structs.replace(one, holder=has.email, taken_at=has.taken_at)
 
 
-def _fits(one: InboxItem, by: StaffMember, view: InboxView, at: datetime) -> bool:
+def _fits(one: InboxItem, by: StaffMember, view: InboxView) -> bool:
     if view.held is not None and (view.held is HeldFilter.nobody) != (one.holder is None):
         return False
     return _sees(by, one.who) and (one.overdue or not view.overdue)
@@ -198,10 +217,11 @@ def _own(here: Installation, by: StaffMember, view: InboxView, asked: Sequence[I
         names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
         known = inbox_register.holders(tx, names)
     at, found = here.clock(), list[InboxItem]()
-    for name in names:
-        one = _find(here, name, asked, at)
-        if one is not None and (one.overdue or not view.overdue):
-            found.append(_with(one, known.get(name)))
+    with InboxReading(here, at) as reading:
+        for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):  # as the sources stand
+            one = _find(reading, name, asked)
+            if one is not None and (one.overdue or not view.overdue):
+                found.append(_with(one, known.get(name)))
     never = datetime.max.replace(tzinfo=at.tzinfo)
     return InboxPage(items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None)
 
@@ -291,9 +311,8 @@ def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | N
     kind = kind_of(item)
     if not _sees(by, KINDS[kind]):
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
-    waits = _find(here, item, SOURCES, here.clock())
-    with transaction(here.pool) as tx:
-        return waits, about(tx, item)
+    with InboxReading(here, here.clock()) as reading:
+        return _find(reading, item, SOURCES), about(reading.tx, item)
 
 
 def may_act(by: StaffMember, waits: InboxItem | None, item: str) -> bool:
@@ -309,12 +328,12 @@ def kind_of(item: str) -> ItemKind:
     return ItemKind(kind)
 
 
-def _find(here: Installation, item: str, sources: Sequence[InboxSource], at: datetime) -> InboxItem | None:
+def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> InboxItem | None:
     kind, _, subject = item.partition(":")
     for source in sources:
         if source.kind == kind:
             try:
-                found = source.find(here, at, subject)
+                found = source.find(reading, subject)
             except (NotFoundError, UsageError):
                 continue
             if found is not None:

@@ -15,6 +15,7 @@ one table of who sees and does what.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -27,8 +28,8 @@ from licet.backup import archives
 from licet.consent import request_register
 from licet.consent.deadlines import RightKind
 from licet.erasure import certificates, epochs, sweeper
+from licet.ledger import sequence
 from licet.misuse import suggestions
-from licet.proof import documents
 from licet.release import signatures
 from licet.release.sample import UnsignedRelease
 from licet.service import answers
@@ -46,6 +47,7 @@ SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
 BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
 ROTATION_DAYS = 1  # after a rotation is due: the server runs it by itself
 LOG_HOURS = 1  # that an entry may wait for the log
+ENTRIES_COUNTED_MAX = 10_000
 BACKGROUND = "/console/background"
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # where what has no day stands
 FIRST = datetime(1, 1, 1, tzinfo=UTC)  # where what is overdue without a day stands
@@ -141,6 +143,44 @@ class SourcePage(msgspec.Struct, frozen=True):
     until: ItemOrder | None = None
 
 
+class InboxReading:
+    """The one transaction in which a page is read, as of a moment. What several sources need is asked once.
+
+    It begins with the first statement: a source that reads in transactions of its own is asked before, so that nobody waits
+    for a second connection while holding one.
+    """
+
+    def __init__(self, here: Installation, at: datetime) -> None:
+        self.here, self.at = here, at
+        self._tx: Transaction | None = None
+        self._until_closed = ExitStack()
+        self._known: dict[object, Sequence[InboxItem]] = {}
+
+    def __enter__(self) -> InboxReading:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401 as the context manager of a transaction has it
+        self._until_closed.__exit__(*raised)
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction."""
+        if self._tx is None:
+            self._tx = self._until_closed.enter_context(transaction(self.here.pool))
+        return self._tx
+
+    def reset(self) -> None:
+        """Goes on after a statement that failed. Nothing is written in this transaction, so nothing is lost."""
+        if self._tx is not None:
+            self._tx.rollback()
+
+    def once(self, ask: Callable[[InboxReading], Sequence[InboxItem]]) -> Sequence[InboxItem]:
+        """What is asked of a room, by its first answer."""
+        if ask not in self._known:
+            self._known[ask] = ask(self)
+        return self._known[ask]
+
+
 class InboxSource(Protocol):
     """Items of one kind."""
 
@@ -148,10 +188,10 @@ class InboxSource(Protocol):
     def kind(self) -> ItemKind:
         """Promise: always the same."""
 
-    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
         """Promise: the first ``most`` items behind a place, in order, as of a moment; a bounded number of rows is read."""
 
-    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
+    def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         """Promise: the item of a subject, None where nothing of it waits."""
 
 
@@ -188,10 +228,10 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
     subject_of: Callable[[Row], str]
     one: Callable[[Transaction, str], dict[str, str] | None]
 
-    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
+        at = reading.at
         view = TableView(filters=self.filters, order=self.order, after=self._behind(after, at), rows=most)
-        with transaction(here.pool) as tx:
-            found = keyset.page(tx, self.listing, view, at)
+        found = keyset.page(reading.tx, self.listing, view, at)
         placed = [
             Placed(self.moment(keys[0], at), self.item(at, row, keys))
             for row, keys in zip(found.rows, found.keys, strict=True)
@@ -201,13 +241,12 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             return SourcePage(placed)
         return SourcePage(placed, ItemOrder(self.moment(last[0], at), self.kind, self.subject_of(last[1:])))
 
-    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
-        with transaction(here.pool) as tx:
-            narrow = self.one(tx, subject)
-            if narrow is None:
-                return None
-            found = keyset.page(tx, self.listing, TableView(filters=self.filters | narrow, order=self.order), at)
-        items = (self.item(at, row, keys) for row, keys in zip(found.rows, found.keys, strict=True))
+    def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
+        narrow, at = self.one(reading.tx, subject), reading.at
+        if narrow is None:
+            return None
+        view = TableView(filters=self.filters | narrow, order=self.order)
+        items = (self.item(at, row, keys) for row, keys in keyset.first(reading.tx, self.listing, view, at))
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, at: datetime) -> str:
@@ -371,38 +410,38 @@ class FewSource(msgspec.Struct, frozen=True):
     """Items of which there are a few at most: all are asked for, and those behind a place are taken."""
 
     kind: ItemKind
-    every: Callable[[Installation, datetime], Sequence[InboxItem]]
+    every: Callable[[InboxReading], Sequence[InboxItem]]
 
-    def page(self, here: Installation, at: datetime, after: ItemOrder | None, most: int) -> SourcePage:
+    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
         order = list(ItemKind)
 
         def place(one: Placed) -> tuple[datetime, int, str]:
             return one.at, order.index(one.item.kind), one.order.subject
 
-        found = sorted((_placed(one) for one in self.every(here, at)), key=place)
+        found = sorted((_placed(one) for one in reading.once(self.every)), key=place)
         if after is not None:
             behind = (after.at, order.index(after.kind), after.subject)
             found = [one for one in found if place(one) > behind]
         return SourcePage(found[:most], found[most - 1].order if len(found) > most else None)
 
-    def find(self, here: Installation, at: datetime, subject: str) -> InboxItem | None:
-        return next((one for one in self.every(here, at) if one.item == f"{self.kind.value}:{subject}"), None)
+    def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
+        return next((one for one in reading.once(self.every) if one.item == f"{self.kind.value}:{subject}"), None)
 
 
 def _placed(one: InboxItem) -> Placed:
     return Placed(one.due_at or (FIRST if one.overdue else NEVER), one)
 
 
-def _reviews(here: Installation, _: datetime) -> list[InboxItem]:
-    return [one for one in _releases(here) if one.kind is ItemKind.review]
+def _reviews(reading: InboxReading) -> list[InboxItem]:
+    return [one for one in reading.once(_releases) if one.kind is ItemKind.review]
 
 
-def _signatures(here: Installation, _: datetime) -> list[InboxItem]:
-    return [one for one in _releases(here) if one.kind is ItemKind.signature]
+def _signatures(reading: InboxReading) -> list[InboxItem]:
+    return [one for one in reading.once(_releases) if one.kind is ItemKind.signature]
 
 
-def _releases(here: Installation) -> list[InboxItem]:
-    return [_release(one) for one in signatures.unsigned(here, RELEASES_MAX)]
+def _releases(reading: InboxReading) -> list[InboxItem]:
+    return [_release(one) for one in signatures.unsigned(reading.tx, RELEASES_MAX)]
 
 
 def _release(one: UnsignedRelease) -> InboxItem:
@@ -420,8 +459,8 @@ def _release(one: UnsignedRelease) -> InboxItem:
     return _item(ItemKind.signature, subject, what, "Sign it off.", page)
 
 
-def _sweep(here: Installation, _: datetime) -> list[InboxItem]:
-    standing = sweeper.standing(here)
+def _sweep(reading: InboxReading) -> list[InboxItem]:
+    standing = sweeper.standing_in(reading.tx)
     if not standing.waits or standing.waits_since is None:
         return []
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
@@ -430,27 +469,27 @@ def _sweep(here: Installation, _: datetime) -> list[InboxItem]:
     return [_item(ItemKind.sweep, subject, what, act, BACKGROUND, due_at=standing.waits_since, overdue=True)]
 
 
-def _keys(here: Installation, at: datetime) -> list[InboxItem]:
-    found = []
-    for kind, due in epochs.status(here).due.items():
+def _keys(reading: InboxReading) -> list[InboxItem]:
+    found, at = [], reading.at
+    for kind, due in epochs.due(reading.tx, at).items():
         if due is not None and due <= at:
             until = due + timedelta(days=ROTATION_DAYS)
-            what = f"The {kind} rotation of the keys is due"
+            what = f"The {kind.value} rotation of the keys is due"
             found.append(
                 _item(
-                    ItemKind.keys, f"{kind}-{due:%Y%m%d}", what, "Run licet keys rotate.", BACKGROUND, due_at=until,
+                    ItemKind.keys, f"{kind.value}-{due:%Y%m%d}", what, "Run licet keys rotate.", BACKGROUND, due_at=until,
                     overdue=until <= at,
                 )
             )  # fmt: skip
     return found
 
 
-def _backup(here: Installation, at: datetime) -> list[InboxItem]:
-    known = archives.registered(here, 1)
+def _backup(reading: InboxReading) -> list[InboxItem]:
+    known = archives.registered(reading.here, 1, reading.tx)
     if not known:
         return [_item(ItemKind.backup, "none", "No backup is on record", "Make one: licet backup make.", BACKGROUND)]
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
-    if due > at:
+    if due > reading.at:
         return []
     act = "Look why, and make one: licet backup make."
     return [
@@ -458,9 +497,9 @@ def _backup(here: Installation, at: datetime) -> list[InboxItem]:
     ]
 
 
-def _endpoints(here: Installation, _: datetime) -> list[InboxItem]:
+def _endpoints(reading: InboxReading) -> list[InboxItem]:
     found = []
-    for one in endpoints.every(here):
+    for one in endpoints.troubled(reading.tx, reading.at):
         if one.disabled_at is not None:
             found.append(
                 _item(
@@ -470,7 +509,8 @@ def _endpoints(here: Installation, _: datetime) -> list[InboxItem]:
                 )
             )  # fmt: skip
         elif one.overdue:
-            owed = f"{one.overdue:,} {'answer' if one.overdue == 1 else 'answers'}"
+            more = " and more" if one.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
+            owed = f"{one.overdue:,}{more} {'answer' if one.overdue == 1 else 'answers'}"
             found.append(
                 _item(
                     ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} owes {owed}",
@@ -480,32 +520,33 @@ def _endpoints(here: Installation, _: datetime) -> list[InboxItem]:
     return found
 
 
-def _log(here: Installation, at: datetime) -> list[InboxItem]:
-    seen = documents.status(here)
-    if seen.waiting_since is None or seen.waiting_since > at - timedelta(hours=LOG_HOURS):
+def _log(reading: InboxReading) -> list[InboxItem]:
+    waits = sequence.waiting(reading.tx, ENTRIES_COUNTED_MAX)
+    if waits.since is None or waits.since > reading.at - timedelta(hours=LOG_HOURS):
         return []
-    what = f"{seen.waiting:,} {'entry waits' if seen.waiting == 1 else 'entries wait'} to reach the log"
+    more = " and more" if waits.rows == ENTRIES_COUNTED_MAX else ""
+    what = f"{waits.rows:,}{more} {'entry waits' if waits.rows == 1 else 'entries wait'} to reach the log"
     act = "See that licet serve runs, or run licet ledger append."
-    due = seen.waiting_since + timedelta(hours=LOG_HOURS)
+    due = waits.since + timedelta(hours=LOG_HOURS)
     return [_item(ItemKind.log, "waiting", what, act, "/console/log", due_at=due, overdue=True)]
 
 
-def _exports(here: Installation, _: datetime) -> list[InboxItem]:
-    count = recipients.overdue(here)
+def _exports(reading: InboxReading) -> list[InboxItem]:
+    count = recipients.overdue(reading.here, reading.tx)
     if not count:
         return []
     what = f"{count:,} {'recall' if count == 1 else 'recalls'} of exported rows not acknowledged in time"
     return [_item(ItemKind.recall, "exports", what, "Ask the recipient: licet export list names them.", overdue=True)]
 
 
-def _models(here: Installation, _: datetime) -> list[InboxItem]:
+def _models(reading: InboxReading) -> list[InboxItem]:
     return [
         _item(
             ItemKind.model, one.model,
             f"Classifier {one.name} learnt from {one.withdrawn:,} {'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
             " since", "Train it again, or retire it: licet train safety --again.", "/console/models",
         )
-        for one in answers.retraining_due(here)
+        for one in answers.retraining_due(reading.here)
     ]  # fmt: skip
 
 
@@ -515,8 +556,8 @@ def compact(at: datetime) -> str:
 
 
 SOURCES: tuple[InboxSource, ...] = (
+    FewSource(ItemKind.model, _models),  # the first, as it reads in transactions of its own
     *_LISTED, FewSource(ItemKind.recall, _exports), FewSource(ItemKind.review, _reviews),
     FewSource(ItemKind.signature, _signatures), FewSource(ItemKind.sweep, _sweep), FewSource(ItemKind.keys, _keys),
     FewSource(ItemKind.backup, _backup), FewSource(ItemKind.endpoint, _endpoints), FewSource(ItemKind.log, _log),
-    FewSource(ItemKind.model, _models),
 )  # fmt: skip

@@ -13,7 +13,7 @@ import msgspec
 from licet.backup import archives
 from licet.erasure import certificates, epochs, sweeper
 from licet.ledger import sequence
-from licet.service.inbox_sources import SOURCES, ItemKind
+from licet.service.inbox_sources import SOURCES, InboxReading, ItemKind
 from licet.store.connect import transaction
 from licet.vault import certificate
 from licet.vault.installation import Installation
@@ -66,9 +66,10 @@ def figures(here: Installation) -> MonitoringFigures:
 def _queues(here: Installation, at: datetime) -> dict[str, Queue]:
     """What the inbox of staff has, by kind."""
     found: dict[str, Queue] = {}
-    for source in SOURCES:
-        if source.kind in QUEUES:
-            items = source.page(here, at, None, QUEUED_MAX).found
-            overdue = sum(one.item.overdue for one in items)
-            found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
+    with InboxReading(here, at) as reading:
+        for source in SOURCES:
+            if source.kind in QUEUES:
+                items = source.page(reading, None, QUEUED_MAX).found
+                overdue = sum(one.item.overdue for one in items)
+                found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
     return found

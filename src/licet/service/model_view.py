@@ -55,7 +55,7 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 def models(here: Installation) -> list[ModelView]:
     """All models on record, the newest first, with what of theirs was withdrawn since."""
-    since = {one.model: one for one in lineage.affected(here)}
+    since = {one.model: one for one in lineage.affected(here, retired=True)}
     with transaction(here.pool) as tx:
         known, audited = model_registry.every(tx), canary_register.newest(tx)
         ids = {one.name: one.release_id for one in registry.every(tx)}

@@ -134,12 +134,8 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
         looked.append(_behind(order))
         values |= _read_cursor(order, view.after)
     by = _by(order)
-    # The inner statement stops by itself where the outer one has enough.
     found = tx.execute(
-        f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
-              FROM (SELECT t.* {listing.source} WHERE {_all(looked)} ORDER BY {by} LIMIT %(scanned)s) t
-              {listing.joins} WHERE {_all(kept)} ORDER BY {by} LIMIT %(most)s""",
-        {**values, "scanned": scanned, "most": most + 1},
+        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": most + 1}
     ).fetchall()
     width = len(order.columns)
     if len(found) > most:
@@ -156,6 +152,25 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
         rows=_cut(found, width), after=_cursor(order, last) if last else "", stopped=last is not None,
         keys=_keys(found, width), last=last,
     )  # fmt: skip
+
+
+def first(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> list[tuple[Row, Row]]:
+    """The first rows of a view with their keys, and no word on what follows: for filters that leave a row or two."""
+    order = _order(listing, view)
+    looked, kept, values, scanned = _conditions(listing, view, at)
+    found = tx.execute(
+        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": view.rows}
+    ).fetchall()
+    width = len(order.columns)
+    return list(zip(_cut(found, width), _keys(found, width), strict=True))
+
+
+def _statement(listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]) -> str:
+    by = _by(order)
+    # The inner statement stops by itself where the outer one has enough.
+    return f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
+              FROM (SELECT t.* {listing.source} WHERE {_all(looked)} ORDER BY {by} LIMIT %(scanned)s) t
+              {listing.joins} WHERE {_all(kept)} ORDER BY {by} LIMIT %(most)s"""
 
 
 def place(listing: Listing, order: str, keys: Row) -> str:

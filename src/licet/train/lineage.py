@@ -201,14 +201,16 @@ _TOUCHED = """
                           AND (s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s AND %(at)s)))"""
 
 
-def affected(here: Installation, since: datetime | None = None, recipe: str | None = None) -> list[Affected]:
+def affected(
+    here: Installation, since: datetime | None = None, recipe: str | None = None, *, retired: bool = False
+) -> list[Affected]:  # fmt: skip
     """The models that were trained on rows which were withdrawn or erased (since ``since``), the most affected first.
 
-    ``recipe``: only models that were made by it.
+    ``recipe``: only models that were made by it. ``retired``: those too that are used no more.
     """
     known, at = policies(here), here.clock()
     with transaction(here.pool) as tx:
-        found = model_registry.in_use(tx, recipe)
+        found = model_registry.in_use(tx, recipe, retired=retired)
     result: list[Affected] = []
     for release_id, of in found:
         release = gate_files.sealed(here, release_id)

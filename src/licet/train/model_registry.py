@@ -102,12 +102,12 @@ def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]
     ]  # fmt: skip
 
 
-def in_use(tx: Transaction, recipe: str | None = None) -> list[tuple[UUID, list[UUID]]]:
-    """Each release with the models made from it that are not retired, of all recipes or of one."""
+def in_use(tx: Transaction, recipe: str | None = None, *, retired: bool = False) -> list[tuple[UUID, list[UUID]]]:
+    """Each release with the models made from it that are not retired, of all recipes or of one; with ``retired``, all."""
     return tx.execute(
         """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
-            WHERE retired_at IS NULL AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
-        {"recipe": recipe},
+            WHERE (%(retired)s OR retired_at IS NULL) AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
+        {"recipe": recipe, "retired": retired},
     ).fetchall()
 
 

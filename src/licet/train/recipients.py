@@ -26,7 +26,7 @@ from licet.erasure.certificates import RECALL_DAYS
 from licet.keys import fence
 from licet.policy.period import written
 from licet.release import registry
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, joined, transaction
 from licet.train import export_files
 from licet.vault import host_events
 from licet.vault.ids import Prefix, shown
@@ -135,10 +135,10 @@ def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequenc
     return len(left)
 
 
-def overdue(here: Installation) -> int:
+def overdue(here: Installation, tx: Transaction | None = None) -> int:
     """The number of recalls of exports, whole or of some rows, that were not acknowledged in time."""
-    with transaction(here.pool) as tx:
-        row = tx.execute(
+    with joined(here.pool, tx) as own:
+        row = own.execute(
             """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL AND due_at <= %(at)s)
                     + (SELECT count(*) FROM export_recalls WHERE acknowledged_at IS NULL AND due_at <= %(at)s)""",
             {"at": here.clock()},

@@ -38,6 +38,7 @@ OVERLAP_HOURS, OVERLAP_HOURS_MAX = 24, 24 * 30
 SECRETS_MAX = 2
 BACKLOG_MAX = 100_000
 TRIED_MAX = 50
+OVERDUE_COUNTED_MAX = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -132,29 +133,41 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()) -> AddedEndpoint:
     """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
-    if _NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
-    if url is not None:
-        outbound_http.reachable(url, here.config.webhooks.inside)
+    check_new(here, name, url)
     at = here.clock()
     heard = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
     with transaction(here.pool) as tx:
-        known = tx.execute("SELECT count(*) FROM endpoints WHERE removed_at IS NULL").fetchone()
-        if known is not None and known[0] >= ENDPOINTS_MAX:
-            raise RefusedError(f"there are `{known[0]}` endpoints: at most {ENDPOINTS_MAX}", because="too_many")
         made = tx.execute(
             """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at) VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING endpoint_id""",
             [uuid7(at, here.keyring.random(10)), name, url, [kind.value for kind in heard], at],
         ).fetchone()
         if made is None:
-            raise RefusedError(f"there is already an endpoint `{name}`", "choose another name", because="exists")
+            raise _exists(name)
         secret = _new_secret(here, tx, made[0], at) if url is not None else None
         public = public_key(here.keyring, tx, made[0]) if url is not None else None
         while host_events.give_numbers(tx):
             pass
         since = str(host_events.newest_number(tx))
     return AddedEndpoint(endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since)
+
+
+def check_new(here: Installation, name: str, url: str | None) -> None:
+    """UsageError or RefusedError for an endpoint that cannot be added; nothing is changed."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
+    if url is not None:
+        outbound_http.reachable(url, here.config.webhooks.inside)
+    with transaction(here.pool) as tx:
+        known = names(tx)
+    if name in known:
+        raise _exists(name)
+    if len(known) >= ENDPOINTS_MAX:
+        raise RefusedError(f"there are `{len(known)}` endpoints: at most {ENDPOINTS_MAX}", because="too_many")
+
+
+def _exists(name: str) -> RefusedError:
+    return RefusedError(f"there is already an endpoint `{name}`", "choose another name", because="exists")
 
 
 def every(here: Installation) -> list[EndpointSeen]:
@@ -179,6 +192,32 @@ _EVERY = """
              FROM deliveries d JOIN events e USING (account_id, event_id)
             WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL AND d.next_at IS NOT NULL) w
      WHERE p.removed_at IS NULL ORDER BY p.name"""
+
+
+class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint that is disabled, or that owes answers; ``overdue`` counts them, up to `OVERDUE_COUNTED_MAX`."""
+
+    endpoint: str
+    disabled_at: datetime | None
+    disabled_because: str | None
+    overdue: int
+
+
+def troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
+    """The endpoints that somebody should look at, by name; what only waits is not read."""
+    rows = tx.execute(
+        """SELECT p.name, p.disabled_at, p.disabled_because, o.overdue
+             FROM endpoints p CROSS JOIN LATERAL (
+                  SELECT count(*) AS overdue FROM (
+                    SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id AND d.acknowledged_at IS NULL
+                       AND d.acknowledge_by <= %(at)s LIMIT %(most)s) d) o
+            WHERE p.removed_at IS NULL AND (p.disabled_at IS NOT NULL OR o.overdue > 0) ORDER BY p.name""",
+        {"at": at, "most": OVERDUE_COUNTED_MAX},
+    )
+    return [
+        TroubledEndpoint(endpoint=name, disabled_at=disabled_at, disabled_because=because, overdue=overdue)
+        for name, disabled_at, because, overdue in rows
+    ]  # fmt: skip
 
 
 class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):

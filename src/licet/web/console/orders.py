@@ -43,8 +43,10 @@ class OrderAsked(msgspec.Struct, frozen=True, kw_only=True):
     destroys: bool = False
 
 
-def take(visit: Visit, form: OrderForm, asked: OrderAsked, do: Callable[[str], object], then: str) -> Response[Any]:
-    """Asks an act, or does it with its reason and goes on to the address ``then``."""
+def take(
+    visit: Visit, form: OrderForm, asked: OrderAsked, do: Callable[[str], object], then: str | Callable[[], Response[Any]]
+) -> Response[Any]:  # fmt: skip
+    """Asks an act, or does it with its reason and goes on to the address ``then``, or answers with the page that it makes."""
     faults = NO_FAULTS
     if form.confirmed == "yes":
         try:
@@ -53,7 +55,7 @@ def take(visit: Visit, form: OrderForm, asked: OrderAsked, do: Callable[[str], o
             fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
             faults = Faults((("reason", "reason", fault),))
         else:
-            return seen_other(then)
+            return seen_other(then) if isinstance(then, str) else then()
     values = {"asked": asked, "kept": form, "reason_max": REASON_CHARACTERS_MAX}
     return shell.page(
         "console_order.html", visit, title=asked.title, section=asked.section, errors=faults, values=values,
