@@ -165,10 +165,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[House, Path]]:
 
 
 def fill(house: House, ballast: Path, left: int = BALLAST_KILOBYTES_LEFT) -> None:
-    script = (
-        'free=$(df -k --output=avail "$1" | tail -1); dd if=/dev/zero of="$2" bs=1024 count=$((free - '
-        f"{left}))"
-    )
+    script = f'free=$(df -k --output=avail "$1" | tail -1); dd if=/dev/zero of="$2" bs=1024 count=$((free - {left}))'
     command = [*house.inside, "sh", "-c", script, "sh", str(ballast.parent), str(ballast)]
     subprocess.run(command, check=True, capture_output=True)
 
