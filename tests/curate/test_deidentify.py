@@ -25,6 +25,8 @@ from licet.curate.detect import DetectedSpan
 from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
 
+from ..machine import slowness
+
 KEY = bytes(range(32))
 KNOWN = (
     "jordan.alderwick56@example.net",
@@ -251,6 +253,13 @@ def test_a_megabyte_of_near_misses_takes_linear_time(unit: str) -> None:
     half, whole = seconds(text[:500_000]), seconds(text)
     assert whole < 3 * half + 0.5
     assert whole < 20
+
+
+def test_digests_cost_no_more_than_other_text_by_far() -> None:
+    """Of what looks like a token at every byte an automaton may need a state for each: it took 1.5 s for these bytes."""
+    digests = Random(7).randbytes(100_000).hex()
+    detect([digests[:1_000]])  # the rules are compiled
+    assert seconds(digests) < 0.5 * slowness()
 
 
 # --- surrogates and tags ---------------------------------------------------------------------------
