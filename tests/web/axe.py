@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _axe = Axe()
@@ -17,5 +18,9 @@ _axe = Axe()
 def violations(page: Any, *, wcag: bool = True) -> list[tuple[str, str]]:
     """The rule and the first element of each violation."""
     options: dict[str, Any] = {"resultTypes": ["violations"], **({"runOnly": WCAG} if wcag else {})}
-    found = _axe.run(page, options=options).response["violations"]
+    try:
+        found = _axe.run(page, options=options).response["violations"]
+    except Error:  # another page came meanwhile: it is the one to look at
+        page.wait_for_load_state()
+        found = _axe.run(page, options=options).response["violations"]
     return [(one["id"], one["nodes"][0]["html"]) for one in found]
