@@ -33,8 +33,10 @@ WITHOUT = {
     "/console/policy/proposals": "the file says what it changes, and whoever applies it says why",
     "/console/access/staff/{staff:str}/revoke": "it takes a right away and gives none",
 }
-# Forms that are read field by field, and ask why; tests/web/test_console.py sends them without.
-BY_FIELD = {"/console/access/keys/{name:str}/limit"}
+# Forms that are read field by field, and ask why; test_console.py and test_console_system.py send them without.
+BY_FIELD = {
+    "/console/access/keys/{name:str}/limit", "/console/webhooks", "/console/webhooks/{endpoint:str}/secret",
+}  # fmt: skip
 TABLES = {one.path: one for one in vars(lists).values() if isinstance(one, ConsoleTable)}
 
 
