@@ -96,6 +96,11 @@ class Staff(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[StaffRole]
     session: bytes
 
+    @property
+    def recorded_as(self) -> str:
+        """Who did it, as the record of an act says."""
+        return f"staff:{self.email}"
+
 
 Caller: TypeAlias = Nobody | Person | Service | Staff
 

@@ -264,14 +264,28 @@ def names(tx: Transaction) -> list[str]:
 
 def backlog_of(here: Installation, name: str) -> EndpointBacklog:
     """What waits for an endpoint, and what came back last; NotFoundError if there is none of that name."""
+    with transaction(here.pool) as tx:
+        found = _backlog(here.keyring, tx, name, here.clock())
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+def backlogs(here: Installation) -> list[EndpointBacklog]:
+    """What waits for each endpoint, by name, as of one transaction; without what is removed meanwhile."""
     at = here.clock()
     with transaction(here.pool) as tx:
-        row = tx.execute(_ONE, {"name": name, "at": at, "most": BACKLOG_MAX}).fetchone()
-        if row is None:
-            raise _unknown(name)
-        endpoint, url, kinds, made_at, failing_since, disabled_at, because, waiting, owed, overdue = row
-        tried = tx.execute(_TRIED, [endpoint, TRIED_MAX]).fetchall()
-        public = public_key(here.keyring, tx, endpoint) if url is not None else None
+        found = [_backlog(here.keyring, tx, name, at) for name in names(tx)]
+    return [one for one in found if one is not None]
+
+
+def _backlog(keyring: Keyring, tx: Transaction, name: str, at: datetime) -> EndpointBacklog | None:
+    row = tx.execute(_ONE, {"name": name, "at": at, "most": BACKLOG_MAX}).fetchone()
+    if row is None:
+        return None
+    endpoint, url, kinds, made_at, failing_since, disabled_at, because, waiting, owed, overdue = row
+    tried = tx.execute(_TRIED, [endpoint, TRIED_MAX]).fetchall()
+    public = public_key(keyring, tx, endpoint) if url is not None else None
     return EndpointBacklog(
         endpoint=name, url=url, kinds=tuple(map(EventKind, kinds)), made_at=made_at, public_key=public,
         failing_since=failing_since, disabled_at=disabled_at, disabled_because=because, waiting=waiting, owed=owed,

@@ -45,7 +45,7 @@ async def make_document(
     assert isinstance(caller, Staff)
 
     def make(at: str | None) -> schema.DocumentMade:
-        made = papers.make(site.here, data.kind, by=f"staff:{caller.email}", at=at, releases=data.releases)
+        made = papers.make(site.here, data.kind, by=caller.recorded_as, at=at, releases=data.releases)
         return schema.DocumentMade(
             kind=made.kind, position=made.position, sha256=made.sha256, again=made.again,
             to_be_provided=made.to_be_provided,

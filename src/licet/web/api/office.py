@@ -113,7 +113,7 @@ async def approve_sweep(
     assert isinstance(caller, Staff)
 
     def approve() -> Acted[SweepStanding]:
-        return Acted(sweeper.approve(site.here, f"staff:{caller.email}", due=data.due))
+        return Acted(sweeper.approve(site.here, caller.recorded_as, due=data.due))
 
     return await shell.acted(request, idempotency_key, approve, lambda _: sweeper.standing(site.here))
 

@@ -29,7 +29,7 @@ ProposalRef = Annotated[
 def _by(request: AnyRequest) -> str:
     caller = request.auth
     assert isinstance(caller, Staff)
-    return f"staff:{caller.email}"
+    return caller.recorded_as
 
 
 @get("/v1/policy/proposals", may=SEES, responses=shell.refusals(), tags=TAG)

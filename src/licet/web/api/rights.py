@@ -274,7 +274,7 @@ async def act_on_request(
 
 def _by(request: AnyRequest) -> str:
     assert isinstance(request.auth, Staff)
-    return f"staff:{request.auth.email}"
+    return request.auth.recorded_as
 
 
 ROUTES = [

@@ -129,7 +129,7 @@ async def place_hold(
     holder, named = await conversation_of(request, conversation, account)
     command = Hold(
         account=holder, at=site.now(), conversation=named, matter=data.matter, reason=data.reason,
-        review_at=data.review_at, is_told=data.told, by=f"staff:{caller.email}",
+        review_at=data.review_at, is_told=data.told, by=caller.recorded_as,
     )  # fmt: skip
     return shell.changed(await shell.write(request, command, key))
 

@@ -139,7 +139,7 @@ def _key_again(site: Site, name: str) -> shell.Again[schema.ApiKeyAnswer]:
 def _act(request: AnyRequest, reason: str) -> KeyAct:
     caller = request.auth
     assert isinstance(caller, Staff)
-    return KeyAct(by=f"staff:{caller.email}", reason=reason, at=site_of(request).now())
+    return KeyAct(by=caller.recorded_as, reason=reason, at=site_of(request).now())
 
 
 def _key(site: Site, known: ServiceKey) -> schema.ApiKeyAnswer:

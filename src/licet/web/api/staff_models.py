@@ -63,7 +63,7 @@ async def retire_model(
     assert isinstance(caller, Staff)
 
     def retire() -> Acted[schema.ModelAnswer]:
-        lineage.retire(site.here, model, by=f"staff:{caller.email}", reason=data.reason)
+        lineage.retire(site.here, model, by=caller.recorded_as, reason=data.reason)
         return Acted(_one(site, model))
 
     return await shell.acted(request, idempotency_key, retire, lambda _: _one(site, model))

@@ -17,7 +17,6 @@ from litestar.params import JSONBody, PathParameter
 from licet.access.roles import Staff, StaffRole, may
 from licet.access.staff_orders import OrderKind, StaffOrder
 from licet.service import endpoint_orders, orders
-from licet.store.connect import transaction
 from licet.vault.ids import Prefix, parse, shown
 from licet.web.api import orders_schema as schema
 from licet.web.api import shared as shell
@@ -84,9 +83,7 @@ async def list_webhooks(request: AnyRequest) -> schema.EndpointAnswers:
     site = site_of(request)
 
     def read() -> schema.EndpointAnswers:
-        with transaction(site.here.pool) as tx:
-            names = endpoints.names(tx)
-        return schema.EndpointAnswers(items=tuple(endpoints.backlog_of(site.here, name) for name in names))
+        return schema.EndpointAnswers(items=tuple(endpoints.backlogs(site.here)))
 
     return await site.calling(read)
 
@@ -224,7 +221,7 @@ def _made(site: Site, endpoint: str, secret: str | None) -> schema.EndpointMade:
 def _by(request: AnyRequest) -> str:
     caller = request.auth
     assert isinstance(caller, Staff)
-    return f"staff:{caller.email}"
+    return caller.recorded_as
 
 
 def _order(one: StaffOrder) -> schema.OrderAnswer:

@@ -50,7 +50,7 @@ def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody
         return _asking(visit, conversation, data, "place", faults=faults)
     (act,) = holds.place(
         visit.here, [conversation], matter=data.matter, reason=HoldReason(data.reason), review_at=review_at,
-        is_told=not data.untold, by=f"staff:{visit.staff.email}", dry_run=data.confirmed != "yes",
+        is_told=not data.untold, by=visit.staff.recorded_as, dry_run=data.confirmed != "yes",
     )  # fmt: skip
     if data.confirmed != "yes":
         return _asking(visit, conversation, data, "place", act)

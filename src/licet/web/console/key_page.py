@@ -132,7 +132,7 @@ def revoke(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[Confir
 
 def act_of(visit: Visit, reason: str) -> KeyAct:
     """Who changes a key, and why."""
-    return KeyAct(by=f"staff:{visit.staff.email}", reason=reason, at=visit.here.clock())
+    return KeyAct(by=visit.staff.recorded_as, reason=reason, at=visit.here.clock())
 
 
 def many(data: Mapping[str, Any], name: str) -> list[str]:

@@ -223,7 +223,7 @@ def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
     review_at, _ = hold_forms.read(visit, form)
     (done,) = vault_holds.place(
         visit.here, names[:1], matter=form.matter, reason=HoldReason(form.reason), review_at=review_at,
-        is_told=not form.untold, by=f"staff:{visit.staff.email}", dry_run=dry_run,
+        is_told=not form.untold, by=visit.staff.recorded_as, dry_run=dry_run,
     )  # fmt: skip
     if done.outcome is Outcome.unchanged:
         return "Held for this matter already: the reason, the day of review and the telling become these."

@@ -59,7 +59,7 @@ def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[Confi
     with transaction(visit.here.pool) as tx:
         known = model_registry.get(tx, parse(Prefix.model, model))
     if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
-        lineage.retire(visit.here, known.model, by=f"staff:{visit.staff.email}", reason=data.reason)
+        lineage.retire(visit.here, known.model, by=visit.staff.recorded_as, reason=data.reason)
         return seen_other(f"{SECTION}/{known.model}?said=retired")
     return shell.confirm(
         visit, title=f"Retire {known.name}", section=SECTION, label="Retire it", asks_reason=True, errors=faults,

@@ -65,4 +65,4 @@ def take(
 
 def by(visit: Visit) -> str:
     """Who acts, for the record."""
-    return f"staff:{visit.staff.email}"
+    return visit.staff.recorded_as

@@ -172,7 +172,7 @@ def _refused(visit: Visit, proposal: str, data: EndForm, error: LicetError) -> R
 
 
 def _by(visit: Visit) -> str:
-    return f"staff:{visit.staff.email}"
+    return visit.staff.recorded_as
 
 
 ROUTES = (policy, version, propose, proposal, plan, withdraw, apply)

@@ -103,7 +103,7 @@ def step(request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[St
     try:
         what = StaffAct(data.act)
         rights_requests.act(
-            visit.here, request_id, what, f"staff:{visit.staff.email}", reason=data.reason, words=data.words.strip()
+            visit.here, request_id, what, visit.staff.recorded_as, reason=data.reason, words=data.words.strip()
         )  # fmt: skip
     except ValueError:
         return _one(visit, request_id, data, _fault(data.act, "Choose what to do."))
@@ -141,7 +141,7 @@ def enter(request: AnyRequest, data: URLEncodedBody[EntryForm]) -> Response[Any]
     """Enters it, and leads to its page."""
     visit = shell.opened(request)
     try:
-        found = rights_requests.enter(visit.here, _entered(data), f"staff:{visit.staff.email}")
+        found = rights_requests.enter(visit.here, _entered(data), visit.staff.recorded_as)
     except (NotFoundError, UsageError) as error:
         text = f"{shell.sentence(error.message)} {shell.sentence(error.hint)}"
         return _entry(visit, data, Faults((("kind", "kind", text),)))

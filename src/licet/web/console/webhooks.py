@@ -54,9 +54,9 @@ def _listed(
 ) -> Response[Any]:  # fmt: skip
     """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
     with transaction(visit.here.pool) as tx:
-        names, given = endpoints.names(tx), staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX)
+        given = staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
-        "hosts": [endpoints.backlog_of(visit.here, name) for name in names], "orders": given, "most": BACKLOG_MAX,
+        "hosts": endpoints.backlogs(visit.here), "orders": given, "most": BACKLOG_MAX,
         "saved": said, "made": made, "owns": visit.allows(OWNS), "all_kinds": tuple(EventKind),
         "kept": {"name": "", "url": "", "kinds": " ".join(EventKind), **(kept or {})},
     }  # fmt: skip

@@ -44,7 +44,7 @@ def work(request: AnyRequest) -> Response[Any]:
 def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response[Any]:
     """Approves the amount that the waiting sweep announced, if it is still the one that was shown."""
     visit = shell.opened(request)
-    by, since = f"staff:{visit.staff.email}", sweeper.standing(visit.here).waits_since
+    by, since = visit.staff.recorded_as, sweeper.standing(visit.here).waits_since
     faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
     if faults:
         return _shown(visit, "", data, faults)
