@@ -48,7 +48,8 @@ BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever men
 ROTATION_DAYS = 1  # after a rotation is due: the server runs it by itself
 LOG_HOURS = 1  # that an entry may wait for the log
 ENTRIES_COUNTED_MAX = 10_000
-BACKGROUND = "/console/background"
+BACKGROUND, KEYS, BACKUPS = "/console/background", "/console/keys", "/console/backups"
+WEBHOOKS = "/console/webhooks"
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # where what has no day stands
 FIRST = datetime(1, 1, 1, tzinfo=UTC)  # where what is overdue without a day stands
 
@@ -477,7 +478,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
             what = f"The {kind.value} rotation of the keys is due"
             found.append(
                 _item(
-                    ItemKind.keys, f"{kind.value}-{due:%Y%m%d}", what, "Run licet keys rotate.", BACKGROUND, due_at=until,
+                    ItemKind.keys, f"{kind.value}-{due:%Y%m%d}", what, "Rotate them.", KEYS, due_at=until,
                     overdue=until <= at,
                 )
             )  # fmt: skip
@@ -487,13 +488,13 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
 def _backup(reading: InboxReading) -> list[InboxItem]:
     known = archives.registered(reading.here, 1, reading.tx)
     if not known:
-        return [_item(ItemKind.backup, "none", "No backup is on record", "Make one: licet backup make.", BACKGROUND)]
+        return [_item(ItemKind.backup, "none", "No backup is on record", "Make one: licet backup make.", BACKUPS)]
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due > reading.at:
         return []
     act = "Look why, and make one: licet backup make."
     return [
-        _item(ItemKind.backup, known[0].backup, "The newest backup is late", act, BACKGROUND, due_at=due, overdue=True)
+        _item(ItemKind.backup, known[0].backup, "The newest backup is late", act, BACKUPS, due_at=due, overdue=True)
     ]
 
 
@@ -504,7 +505,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
             found.append(
                 _item(
                     ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
-                    f"Mend it, then licet webhooks replay {one.endpoint}.", BACKGROUND, due_at=one.disabled_at,
+                    "Mend it, then resume it.", f"{WEBHOOKS}/{one.endpoint}", due_at=one.disabled_at,
                     overdue=True, who=OWNER,
                 )
             )  # fmt: skip
@@ -514,7 +515,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
             found.append(
                 _item(
                     ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} owes {owed}",
-                    "Ask whoever runs it whether it deleted what it was told to.", BACKGROUND, overdue=True,
+                    "Ask whoever runs it whether it deleted what it was told to.", f"{WEBHOOKS}/{one.endpoint}", overdue=True,
                 )
             )  # fmt: skip
     return found
