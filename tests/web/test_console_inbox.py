@@ -22,6 +22,7 @@ from licet.service.inbox_sources import FewSource, InboxItem, InboxReading, Item
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
 from licet.web.console.shared import SECTIONS
+from licet.webhooks import endpoints
 
 from .served import NOTICE, World, api, world
 from .test_console import form
@@ -168,6 +169,12 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
         )
     assert "backup" not in found(lived)
     lived.clock.set(at + timedelta(days=2))
+    endpoints.add(lived.here, "chat", "https://chat.example.org/events")
+    endpoints.pause(lived.here, "chat")
+    pages = {kind: one.page for kind, one in found(lived, StaffRole.owner).items()}
+    # Each leads to where it is done.
+    assert (pages["backup"], pages["endpoint"]) == ("/console/backups", "/console/webhooks/chat")
+    endpoints.remove(lived.here, "chat")
     late = found(lived, StaffRole.owner)["backup"]
     assert (late.what, late.overdue) == ("The newest backup is late", True)
     assert not {"backup", "keys", "endpoint"} & set(found(lived, StaffRole.reviewer, StaffRole.curator))
