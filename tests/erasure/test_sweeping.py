@@ -147,6 +147,7 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
             ),
             "the erasure is verified",
         )
+    assert kept(house) == 0
 
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
@@ -164,6 +165,7 @@ def test_a_key_is_rotated_out_by_itself_on_the_day_after_its_deletion(house: Hou
         wait_until(lambda: kept(house) == 5, "the next is erased")
         house.passes(8)
         wait_until(lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before, "what ended is erased")
+    assert house.query("SELECT count(*) FROM epochs")[0][0] > before
 
 
 def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: House) -> None:

@@ -38,7 +38,7 @@ def office(pool: Pool, keyring: Keyring, tmp_path: Path) -> Office:
     return Office.opened(pool, keyring, tmp_path)
 
 
-def holds_every_row_once(office: Office, year: int = 2025) -> None:
+def assert_every_row_once(office: Office, year: int = 2025) -> None:
     """The places of a year run from 0 without a gap, and each entry is the one that its row tells."""
     placed = office.rows(rest=f"WHERE log_year = {year}")
     assert sorted(row[4] for row in placed) == list(range(len(placed)))
@@ -56,7 +56,7 @@ def test_every_committed_row_becomes_a_leaf(office: Office) -> None:
     assert [entry["t"] for entry in office.entries()] == [
         "policy_applied", "account_opened", "choice", "grant_begun", "grant_ended", "choice",
     ]  # fmt: skip
-    holds_every_row_once(office)
+    assert_every_row_once(office)
     assert office.sequence() == 0
 
 
@@ -78,7 +78,7 @@ def test_a_lower_number_that_commits_later_is_not_missed(office: Office, dsn: st
         slow.commit()
     assert office.sequence() == 1
     assert [entry["t"] for entry in office.entries()][-2:] == ["policy_applied", "notice_published"]
-    holds_every_row_once(office)
+    assert_every_row_once(office)
 
 
 def test_the_time_of_the_log_never_goes_back(office: Office) -> None:
@@ -183,7 +183,7 @@ def test_a_crash_between_two_steps_loses_and_doubles_nothing(office: Office, kin
     assert crash(office, kind)
     office.choose(ana, False)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
     assert not office.rows(rest="WHERE index IS NULL")
 
 
@@ -197,7 +197,7 @@ def test_a_crash_at_every_step_of_an_append_loses_and_doubles_nothing(office: Of
             break
         steps += 1
         office.sequence()
-        holds_every_row_once(office)
+        assert_every_row_once(office)
     assert steps > 8
 
 
@@ -208,7 +208,7 @@ def test_a_crash_after_a_crash_is_recovered_too(office: Office) -> None:
         raise AssertionError("it opened")
     office.choose(ana, True)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
 
 
 def test_a_key_that_dies_between_the_steps_does_not_stop_the_log(office: Office) -> None:
@@ -218,7 +218,7 @@ def test_a_key_that_dies_between_the_steps_does_not_stop_the_log(office: Office)
     assert crash(office, BeforeAppend)
     office.destroy_key(ana)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
     assert all("who" not in entry for entry in office.entries() if entry["t"] == "choice")
 
 
@@ -227,7 +227,7 @@ def test_a_key_that_dies_after_the_append_does_not_stop_the_log(office: Office) 
     assert crash(office, AfterAppend)
     office.destroy_key(ana)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
 
 
 def test_a_sequencer_that_failed_does_nothing_more(office: Office) -> None:
@@ -327,7 +327,7 @@ def test_two_loops_tell_every_row_once(office: Office) -> None:
         for loop in loops:
             loop.result(timeout=600)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
 
 
 def test_a_loop_whose_connection_is_cut_goes_on(office: Office) -> None:
@@ -347,7 +347,7 @@ def test_a_loop_whose_connection_is_cut_goes_on(office: Office) -> None:
         finally:
             stop.set()
         loop.result(timeout=600)
-    holds_every_row_once(office)
+    assert_every_row_once(office)
 
 
 def everything_told(office: Office) -> None:
@@ -369,7 +369,7 @@ def test_each_accounts_leaves_keep_their_order_under_16_writers(office: Office) 
         stop.set()
         loop.result(timeout=600)
     office.sequence()
-    holds_every_row_once(office)
+    assert_every_row_once(office)
     rows = office.rows("account_id, index, (payload::json ->> 'seq')::bigint", "WHERE account_id IS NOT NULL")
     for account in accounts:
         in_order = [seq for _, _, seq in sorted((r for r in rows if r[0] == account), key=lambda r: r[1])]
@@ -399,8 +399,8 @@ def test_the_first_leaf_of_a_new_year_carries_the_old_pseudonym_over(office: Off
     office.choose(ana, False)
     office.sequence()
     assert [e["t"] for e in office.entries(2026)][4:] == ["carried", "choice", "grant_ended", "choice"]
-    holds_every_row_once(office, 2025)
-    holds_every_row_once(office, 2026)
+    assert_every_row_once(office, 2025)
+    assert_every_row_once(office, 2026)
 
 
 @pytest.mark.parametrize("kind", [BeforePlaces, BeforeAppend, AfterAppend])
@@ -414,7 +414,7 @@ def test_a_crash_at_the_turn_of_the_year_carries_over_once(office: Office, kind:
     office.sequence()
     years = [2025, 2026] if kind is not BeforePlaces else [2026]
     for year in years:
-        holds_every_row_once(office, year)
+        assert_every_row_once(office, year)
     told = [entry["t"] for entry in office.entries(2026)]
     assert told.count("carried") == (1 if kind is not BeforePlaces else 0)
 

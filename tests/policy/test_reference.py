@@ -226,7 +226,7 @@ ALLOW = ev.ChooseEvent(at=instant("2025-09-01"), account="ana", allow=True)
 WIDEN = ev.WidenEvent(at=instant("2025-09-04"), account="ana", conversation="c")
 
 
-def held(documents: list[dict[str, Any]], events: list[ev.Event], at: datetime, chat: object) -> None:
+def assert_held(documents: list[dict[str, Any]], events: list[ev.Event], at: datetime, chat: object) -> None:
     answers = list(both(History(-1, documents, events, [at])))
     assert [(question, actual) for question, _, expected, actual in answers if actual != expected] == []
     assert chat in [expected for question, _, expected, _ in answers if question[0] == "conversation"]
@@ -235,7 +235,7 @@ def held(documents: list[dict[str, Any]], events: list[ev.Event], at: datetime, 
 def test_a_grant_lapses_under_a_version_that_came_and_went_while_nobody_looked() -> None:
     documents = [version("2025-08-28"), version("2025-10-01", scope={"plans": ["pro"]}), version("2025-10-11")]
     events = [OPEN, ALLOW, say("2025-09-02", "t1")]
-    held(documents, events, instant("2025-10-20"), (instant("2025-10-31"), None))
+    assert_held(documents, events, instant("2025-10-20"), (instant("2025-10-31"), None))
 
 
 def test_a_project_of_no_name_is_none() -> None:
@@ -252,4 +252,4 @@ def test_a_safety_copy_ends_with_the_latest_of_its_flags() -> None:
     documents = [version("2025-08-28"), version("2025-09-15", keep={"flagged": "P20D"}, material=False)]
     events = [OPEN, ALLOW, say("2025-09-02", "t1", narrow=True), flag("2025-09-03"), WIDEN, say("2025-09-05", "t2")]
     chat = (instant("2030-09-05"), instant("2027-09-03"))
-    held(documents, [*events, flag("2025-10-10")], instant("2025-10-20"), chat)
+    assert_held(documents, [*events, flag("2025-10-10")], instant("2025-10-20"), chat)

@@ -285,7 +285,7 @@ def questions(log: Log, at: datetime) -> Iterator[tuple[str, TurnState, str, Dec
             yield name, turn, purpose, log.world.decide(named, purpose, at)
 
 
-def hold(log: Log, at: datetime, reasons: Counter[str]) -> None:
+def assert_held(log: Log, at: datetime, reasons: Counter[str]) -> None:
     """Every turn at a moment, for every purpose: the verifier takes it exactly where the rule permits it."""
     for name, turn, purpose, decision in questions(log, at):
         flagged = row(log, name, turn, purpose, DecisionReason.flagged, at)
@@ -365,7 +365,7 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
     for seed in range(SEED, SEED + HISTORIES):
         drawn = history(seed)
         for at in drawn.moments[-2:]:
-            hold(lived(drawn, at), at, reasons)
+            assert_held(lived(drawn, at), at, reasons)
     missing = {because.value for because in DecisionReason} - {"unknown"} - set(reasons)
     assert len(missing) <= (HISTORIES < 600), missing  # in a quarter, one rare reason may be absent
     assert min(reasons["permitted"], reasons["flagged"]) > HISTORIES // 10, reasons
@@ -387,4 +387,4 @@ def test_the_verifier_answers_the_worked_cases(case: dict[str, Any]) -> None:
             if event.at <= at:
                 log.apply(with_ids(event))
         log.advance(at)
-        hold(log, at, Counter())
+        assert_held(log, at, Counter())

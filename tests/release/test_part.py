@@ -68,16 +68,16 @@ ordinals = st.sets(st.integers(0, 9))
 def test_a_part_rewritten_is_byte_equal_to_one_written_without_the_rows(
     tmp_path_factory: pytest.TempPathFactory, first: set[int], second: set[int]
 ) -> None:
-    check_rewriting(tmp_path_factory, ROWS, [first, second])
+    assert_rewriting(tmp_path_factory, ROWS, [first, second])
 
 
 def test_so_it_is_across_row_groups(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing of a row that left, not even where its group ended, can be told from the file."""
     rows = [sealed_row(n, parts.GROUP_BYTES_MAX // 3 if n % 500 == 7 else 40) for n in range(2200)]
-    check_rewriting(tmp_path_factory, rows, [{7, 1000, 1507}, set(range(3, 1500))])
+    assert_rewriting(tmp_path_factory, rows, [{7, 1000, 1507}, set(range(3, 1500))])
 
 
-def check_rewriting(tmp_path_factory: pytest.TempPathFactory, rows: list[SealedRow], drops: list[set[int]]) -> None:
+def assert_rewriting(tmp_path_factory: pytest.TempPathFactory, rows: list[SealedRow], drops: list[set[int]]) -> None:
     one, other = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other")
     (part,) = write_parts(one, rows)
     gone: set[int] = set()
