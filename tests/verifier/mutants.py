@@ -36,7 +36,15 @@ from licet.release import merkle
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Held, naive_root
 from . import lies, release_lies
-from .oracle import certificate_faults, entry_faults, manifest_faults, paper_faults, release_faults, since_faults
+from .oracle import (
+    SINCE_AT,
+    certificate_faults,
+    entry_faults,
+    manifest_faults,
+    paper_faults,
+    release_faults,
+    since_faults,
+)
 
 Path = tuple[Any, ...]
 Change = Callable[[Any, Path, random.Random], Any]
@@ -502,7 +510,7 @@ def carried() -> tuple[dict[str, bytes], dict[str, bytes]]:
 
 @cache
 def since() -> Document:
-    """An addendum of the year after, which takes a row out of the part, and a review of the same year."""
+    """An addendum of the year after, which takes a row out of the part, and a review and a measurement of the same year."""
     files, _ = carried()
     head = hashlib.sha256(files["manifest.json"]).hexdigest()
     part = json.loads(files["manifest.json"])["parts"][0]
@@ -523,13 +531,23 @@ def since() -> Document:
                    "chance": read, "risk": read | {"findings": {"name": 1}}, "readers": 1,
                    "bound": {"confidence_percent": 95, "found": 0, "rows": 3, "ppm": 631_597,
                              "unread": 0, "worst_ppm": 631_597}},
+        "measurement": {
+            "v": 1, "type": "licet-release-measurement", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
+            "measured_at": "2026-06-01T00:00:00Z", "rows": 6, "held_out": {"people": 10, "rows": 12},
+            "confidence_percent": 95, "code": {"blocks": 2, "broken": 1},
+            "model": {"base": None, "batch_rows": 8, "parameters": 9, "seeds": 2, "steps": 4, "tokens": 64},
+            "costs": [{"of": "deidentification", "slice": "all", "value": "all", "rows": 12, "people": 10,
+                       "cost_ppm": -3, "low_ppm": -9, "high_ppm": 5},
+                      {"of": "duplicate", "slice": "language", "value": "de", "rows": 11, "people": 10,
+                       "cost_ppm": 3, "low_ppm": 1, "high_ppm": 5}],
+        },
     }  # fmt: skip
 
 
 def dated_since() -> Document:
     """The same with the times that the leaves tell, which are a lie of their own."""
     made = deepcopy(since())
-    return made | {"told_at": {"purge": made["purge"]["purged_at"], "review": made["review"]["closed_at"]}}
+    return made | {"told_at": {name: made[name][at] for name, at in SINCE_AT.items()}}
 
 
 def told_since(kind: str, at: Any, sha256: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -538,14 +556,15 @@ def told_since(kind: str, at: Any, sha256: str, facts: dict[str, Any]) -> dict[s
 
 
 def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
-    """The folder with an addendum and a review, the log of its year, and that of the year after."""
-    purge, review = value.get("purge"), value.get("review")
+    """The folder with an addendum, a review and a measurement, the log of its year, and that of the year after."""
+    purge, review, measured = (value.get(name) for name in SINCE_AT)
     purge_file = text_of({"v": 2, "purge": signed(purge, "licet-purge+jws", seed)})
-    review_jws = signed(review, "licet-review+jws", seed)
+    review_jws, measured_jws = signed(review, "licet-review+jws", seed), signed(measured, "licet-measurement+jws", seed)
     files = dict(carried()[0])
     files |= {
         "purge-1.json": purge_file,
         "review.json": text_of({"v": 1, "review": review_jws}),
+        "measurement.json": text_of({"v": 1, "measurement": measured_jws}),
         "part-00000.parquet": b"fewer",
     }
     purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 631_597}
@@ -557,19 +576,29 @@ def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes],
                         "findings": sum(sum(one["findings"].values()) for one in both)}  # fmt: skip
     except (AttributeError, LookupError, TypeError, ValueError):
         pass
-    review_facts["manifest_sha256"] = look(review, ("manifest_sha256",))
-    if review_facts["manifest_sha256"] is MISSING:
-        review_facts["manifest_sha256"] = "0" * 64
-    told = value.get("told_at", {"purge": look(purge, ("purged_at",)), "review": look(review, ("closed_at",))})
-    at, closed = (None if one is MISSING else one for one in (look(told, ("purge",)), look(told, ("review",))))
-    by = told_since("release_reviewed", closed, hashlib.sha256(review_jws.encode()).hexdigest(), review_facts)
+    review_facts["manifest_sha256"] = _or_zero(look(review, ("manifest_sha256",)))
+    told = value.get("told_at", {name: look(value, (name, at)) for name, at in SINCE_AT.items()})
+    at, closed, measured_at = (None if one is MISSING else one for one in (look(told, (name,)) for name in SINCE_AT))
+    by = [told_since("release_reviewed", closed, hashlib.sha256(review_jws.encode()).hexdigest(), review_facts)]
+    rows = look(measured, ("rows",))
+    measured_facts = {
+        "manifest_sha256": _or_zero(look(measured, ("manifest_sha256",))),
+        "rows": 6 if rows is MISSING else rows,
+    }
+    digest = hashlib.sha256(measured_jws.encode()).hexdigest()
+    by.append(told_since("release_measured", measured_at, digest, measured_facts))
+    by.sort(key=lambda entry: str(entry["at"]))
     gone = told_since("release_purged", at, hashlib.sha256(purge_file).hexdigest(), purge_facts)
-    log = sealed(releases_copy() | {"since": [by]})[1]
+    log = sealed(releases_copy() | {"since": by})[1]
     return files, log, small_log([text_of(gone)], LATER)
 
 
+def _or_zero(sha256: Any) -> Any:
+    return "0" * 64 if sha256 is MISSING else sha256
+
+
 def judge_since(value: Any) -> Judged:
-    """An addendum and a review changed by the operator, signed and told to the log as they are then."""
+    """An addendum, a review and a measurement changed by the operator, signed and told to the log as they are then."""
     files, log, later = with_since(value)
     report = verifier.check_release(Held(files), TRUST, Held(log), [(TRUST_LATER, Held(later))])
     return judged(report, lambda: since_faults(value, since()))
@@ -582,6 +611,7 @@ def judge_carried_since(value: Any) -> Judged:
     for name, path, typ, version in (
         ("purge", "purge-1.json", "licet-purge+jws", 2),
         ("review", "review.json", "licet-review+jws", 1),
+        ("measurement", "measurement.json", "licet-measurement+jws", 1),
     ):
         if text_of(value.get(name)) != text_of(since()[name]):
             jws = json.loads(honest[path])[name]
@@ -759,7 +789,8 @@ def artefacts() -> tuple[Artefact, ...]:
         [made[name] for made in releases()] for name in ("manifest", "leaf")
     ]
     moved = dated_since()
-    moved["told_at"] = {"purge": "2026-06-01T00:00:00Z", "review": "2027-01-05T00:00:00Z"}
+    moved["told_at"] = dict.fromkeys(SINCE_AT, "2027-01-05T00:00:00Z") | {"purge": "2026-06-01T00:00:00Z"}
+    moved["measurement"] |= {"measured_at": "2027-01-05T00:00:00Z"}
     moved["review"] |= {"closed_at": "2027-01-05T00:00:00Z"}
     moved["purge"] |= {"purged_at": "2026-06-01T00:00:00Z"}
     chats = shown()
@@ -774,8 +805,8 @@ def artefacts() -> tuple[Artefact, ...]:
         Artefact("release, carried", whole, whole_other, judge_carried_release, 1),
         Artefact("manifest, told anew", manifest, manifest_other, judge_manifest, 3),
         Artefact("leaf of a release", leaf, leaf_other, judge_leaf, 1),
-        Artefact("addendum and review, told anew", dated_since(), moved, judge_since, 4),
-        Artefact("addendum and review, carried", since(), moved, judge_carried_since, 1),
+        Artefact("addendum, review and measurement, told anew", dated_since(), moved, judge_since, 4),
+        Artefact("addendum, review and measurement, carried", since(), moved, judge_carried_since, 1),
         Artefact("document, signed and told anew", papers()[0], papers()[1], judge_paper, 3),
         Artefact("document, carried", papers()[0], papers()[1], judge_carried_paper, 1),
         Artefact("conversation", chats[0], chats[1], judge_conversation, 2),

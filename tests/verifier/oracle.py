@@ -17,7 +17,7 @@ from licet.errors import LicetError
 from licet.ledger.canonical_json import canonical
 from licet.ledger.entries import PUBLISHED
 from licet.policy.period import instant, parse_period
-from licet.release import manifest, review
+from licet.release import manifest, measurement, review
 
 Nat, Pos = Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=1)]
 Hash, Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")], Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -172,13 +172,17 @@ def manifest_faults(raw: bytes, honest: dict[str, Any]) -> list[str]:
     ]
 
 
+SINCE_AT = {"purge": "purged_at", "review": "closed_at", "measurement": "measured_at"}  # what tells when each was made
+
+
 def since_faults(value: Any, honest: Any) -> list[str]:
-    """An addendum takes as many rows out of the same part; a review is one that the product takes, of this manifest."""
+    """An addendum takes as many rows out of the same part; a review and a measurement are such as the product takes, of this
+    manifest. The figures of a measurement are its own word.
+    """
     purge, was = value["purge"], honest["purge"]
-    told = value.get("told_at", {"purge": purge["purged_at"], "review": value["review"]["closed_at"]})
-    is_told = told == {"purge": purge["purged_at"], "review": value["review"]["closed_at"]} | {
-        key: at for key, at in told.items() if key not in ("purge", "review")
-    }
+    own = {name: value[name][at] for name, at in SINCE_AT.items()}
+    told = value.get("told_at", own)
+    is_told = told == own | {key: at for key, at in told.items() if key not in SINCE_AT}
     faults = [] if is_told else ["another time than its leaf's"]
     part = was["parts"][0]
     runs = [tuple(run) for run in purge["parts"][0]["gone"]]
@@ -201,7 +205,19 @@ def since_faults(value: Any, honest: Any) -> list[str]:
         follows = review._follows(statement)
     except (msgspec.ValidationError, LicetError, ValueError) as error:
         return [*faults, str(error)]
-    return faults + ([] if follows else ["a bound that does not follow"])
+    faults += [] if follows else ["a bound that does not follow"]
+    return faults + _measurement_faults(value["measurement"], honest["measurement"])
+
+
+def _measurement_faults(said: Any, told: Any) -> list[str]:
+    faults = [f"of another {key}" for key in ("release", "manifest_sha256", "type") if said[key] != told[key]]
+    faults += ["before the release"] if not "2026-03-05" <= said["measured_at"] <= "2028" else []
+    try:
+        statement = msgspec.convert(said, measurement.MeasurementStatement, strict=True)
+        reconciles = measurement._reconciles(statement)
+    except (msgspec.ValidationError, LicetError, ValueError) as error:
+        return [*faults, str(error)]
+    return faults + ([] if reconciles else ["figures that do not reconcile"])
 
 
 # The rule, on a release's rows

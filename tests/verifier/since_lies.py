@@ -51,9 +51,8 @@ def forged(
     change: Callable[[Any], Any], seed: bytes | None, path: str = "purge-1.json"
 ) -> Callable[[dict[str, bytes]], None]:
     """A file with another statement: signed with a key of one's own, or not at all."""
-    name, typ, version = (
-        ("purge", "licet-purge+jws", 2) if path == "purge-1.json" else ("review", "licet-review+jws", 1)
-    )
+    name, version = ("purge", 2) if path == "purge-1.json" else (path.removesuffix(".json"), 1)
+    typ = f"licet-{name}+jws"
 
     def write(files: dict[str, bytes]) -> None:
         said = deepcopy(since()[name])
@@ -130,6 +129,21 @@ def since_lies() -> Iterator[Lie]:
         ("review", "rows that nobody read", "each row was read", by_operator(put("review", "chance", "drawn", value=9))),
         ("review", "a finding of another kind", "fields of a review", by_operator(
             put("review", "chance", "findings", value={"ana": 1}))),
+        ("measurement", "unsigned", signing, carried(forged(lambda _said: None, None, "measurement.json"))),
+        ("measurement", "signed with a key of one's own", "header",
+         carried(forged(put("costs", 0, "cost_ppm", value=0), STRANGER.seed, "measurement.json"))),
+        ("measurement", "junk", "canonical JSON", carried(lambda f: f.update({"measurement.json": JUNK}))),
+        ("measurement", "of another release", "manifest that lies beside", by_operator(
+            put("measurement", "release", value="5" * 32))),
+        ("measurement", "of another manifest", "manifest that lies beside", by_operator(
+            put("measurement", "manifest_sha256", value="0" * 64))),
+        ("measurement", "a cost outside its interval", "lie in their intervals", by_operator(
+            put("measurement", "costs", 0, "cost_ppm", value=6))),
+        ("measurement", "more people than were held out", "slices in the whole", by_operator(
+            put("measurement", "costs", 1, "people", value=11))),
+        ("measurement", "without what de-identification costs", "reconciles", by_operator(
+            put("measurement", "costs", 0, "of", value="low_quality"))),
+        ("measurement", "nothing at all", "", by_operator(lambda said: said["measurement"].clear())),
         ("review", "nothing at all", "", by_operator(lambda said: said["review"].clear())),
     )  # fmt: skip
     for place, operation, promise, shown in tables:

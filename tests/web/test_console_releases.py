@@ -17,7 +17,9 @@ from pyroaring import BitMap
 from licet.access.roles import StaffRole
 from licet.curate import release_build
 from licet.erasure import certificates
-from licet.release import catalog
+from licet.ledger import jws
+from licet.release import catalog, measurement
+from licet.release.measurement import CodeKept, CostSlice, HeldOut, MeasuredCost, MeasuringModel, StatedMeasurement
 from licet.service import release_view
 from licet.service.release_view import FunnelStep
 from licet.store.connect import transaction
@@ -101,6 +103,33 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     )
     assert "On record: lab-one has deleted it." in done.text
     assert released.view().handouts[0].open == 0
+
+
+def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it(api: Any, released: Released) -> None:
+    here, curator = released.world.here, released.world.staff(StaffRole.curator)
+    assert "Nobody has measured it" in api.get(released.path(), headers=curator).text
+    (known,) = [one for one in catalog.releases(here) if one.name == "autumn"]
+    assert known.manifest_sha256 is not None
+    made = measurement.statement_of(
+        release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=here.clock(), rows=90,
+        model=MeasuringModel(base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3),
+        held_out=HeldOut(rows=30, people=12), code=CodeKept(blocks=4, broken=1),
+        costs=[
+            MeasuredCost(
+                of=measurement.DEIDENTIFICATION, slice=CostSlice.all, value=measurement.ALL, rows=30, people=12,
+                cost_ppm=4_200, low_ppm=-1_000, high_ppm=9_300,
+            )
+        ],
+    )  # fmt: skip
+    with transaction(here.pool) as tx:
+        signed = jws.sign(made.payload(), here.keyring.log_seed(tx), measurement.TYP)
+        stated = StatedMeasurement(statement=made, jws=signed)
+        measurement.add(tx, uuid7(here.clock(), bytes(10)), known.release_id, stated, here.clock())
+    page = api.get(released.path(), headers=curator).text
+    assert "by +0.42 % (-0.10 % to +0.93 % with a confidence of 95 %)" in page
+    assert "Nobody has measured it" not in page
+    whole = api.get(f"/v1/releases/{known.release_id.hex}", headers=curator).json()
+    assert whole["measurement"]["costs"][0]["cost_ppm"] == 4_200
 
 
 def test_a_release_is_held_against_another(api: Any, released: Released) -> None:

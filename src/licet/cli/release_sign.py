@@ -9,7 +9,7 @@ import click
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import answer_options, opened, show
 from licet.policy.period import written
-from licet.release import signatures
+from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
 
 NAMES_IN = (
@@ -69,6 +69,8 @@ def since_text(seen: ReleaseStanding) -> str:
     if seen.sample:
         lines.append(f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have their finding")
     lines.append(f"review     {review_text(seen)}")
+    if seen.measurement is not None:
+        lines.append(f"measured   {measurement.sentences(seen.measurement)[0]}")
     where = {"cli": "on the command line", "console": "in the console"}
     lines += [f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures]
     left = seen.signatures_needed - len(seen.signatures)

@@ -86,6 +86,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
         {"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}
     ),
     EntryKind.release_reviewed: frozenset({"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}),
+    EntryKind.release_measured: frozenset({"release", "manifest_sha256", "sha256", "rows"}),
     EntryKind.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
     EntryKind.release_purged: frozenset({"release", "number", "rows", "sha256"}),
     EntryKind.certificate: frozenset({"sha256"}),

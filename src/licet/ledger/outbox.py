@@ -57,6 +57,7 @@ class EntryKind(StrEnum):
     key_destroyed = "key_destroyed"
     release_sealed = "release_sealed"
     release_reviewed = "release_reviewed"
+    release_measured = "release_measured"
     release_signed = "release_signed"
     release_purged = "release_purged"
     certificate = "certificate"

@@ -1,9 +1,9 @@
 """The dataset card: README.md of a release, for people and for tools that read Hugging Face's front matter.
 
-A card is derived exactly from the manifest, and from the review beside it once there is one, and quotes their hashes,
-so that ``verify`` can check it against them. It states what is included, what was left out and why, that rows are
-sealed, and that nothing here is anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as in
-the manifest.
+A card is derived exactly from the manifest, and from the review and the measurement beside it once there are some, and
+quotes their hashes, so that ``verify`` can check it against them. It states what is included, what was left out and why,
+that rows are sealed, and that nothing here is anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by
+reason as in the manifest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import msgspec
 import yaml
 
 from licet.release import manifest as manifests
+from licet.release import measurement, review
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseManifest
+from licet.release.measurement import DEIDENTIFICATION, CostSlice, StatedMeasurement, percent, sentences
 from licet.release.part import replacing
 from licet.release.review import StatedReview, sentence
 from licet.vault.ids import Prefix, shown
@@ -71,7 +73,7 @@ publish it, and do not try to find out who wrote it.
 {replaced}
 
 {measured}
-{reviewed}
+{measurement}{reviewed}
 ## When somebody changes their mind
 
 Whoever withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
@@ -108,8 +110,24 @@ What risk chose is where a scan finds most that often identifies; it says nothin
 """
 
 
-def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
-    """The card of ``manifest``, whole; with what a review stated."""
+_MEASURED = """
+## What curation costs a model
+
+{sentences}
+
+| what | of | rows | people | cost | from | to |
+|---|---|---:|---:|---:|---:|---:|
+{lines}
+
+A cost is by how much the loss is higher with it than without; below 0 it helps. The statement is `measurement.json`,
+signed with the key of the log (SHA-256 `{sha256}`).
+"""
+
+
+def text(
+    manifest: ReleaseManifest, stated: StatedReview | None = None, measured: StatedMeasurement | None = None
+) -> str:
+    """The card of ``manifest``, whole; with what a review and a measurement stated."""
     counts = manifest.counts
     included = {"came into question": counts.candidates, "**are in**": counts.included}
     body = _TEXT.format(
@@ -133,6 +151,7 @@ def text(manifest: ReleaseManifest, stated: StatedReview | None = None) -> str:
         policy_sha256=manifest.policy.sha256,
         rules_sha256=manifest.deidentification.sha256,
         reviewed=_reviewed(stated) if stated else "",
+        measurement=_costs(measured) if measured else "",
     )
     return f"---\n{_front_matter(manifest)}---\n\n{body}"
 
@@ -263,10 +282,34 @@ def _share(found: int, of: int) -> str:
     return f"{found / of:.3f}" if of else "-"
 
 
-def write(folder: Path, manifest: ReleaseManifest, stated: StatedReview | None = None) -> None:
-    """Writes the card into ``folder``, durably and atomically."""
+def write(folder: Path, manifest: ReleaseManifest) -> None:
+    """Writes the card of a release that was just sealed into ``folder``, durably and atomically."""
+    _write(folder, text(manifest))
+
+
+def rewrite(folder: Path) -> None:
+    """Writes the card that follows from the manifest and from what lies beside it, durably and atomically."""
+    _write(folder, text(manifests.read(folder)[0], review.read(folder), measurement.read(folder)))
+
+
+def _write(folder: Path, made: str) -> None:
     with replacing(folder / FILE) as file:
-        file.write(text(manifest, stated).encode())
+        file.write(made.encode())
+
+
+def _costs(stated: StatedMeasurement) -> str:
+    said = stated.statement
+    lines = (
+        f"| {cost.of if cost.of == DEIDENTIFICATION else f'leaving out `{cost.of}`'} |"
+        f" {_slice(cost.slice, cost.value)} | {cost.rows:,} | {cost.people:,} | {percent(cost.cost_ppm)} |"
+        f" {percent(cost.low_ppm)} | {percent(cost.high_ppm)} |"
+        for cost in said.costs
+    )
+    return _MEASURED.format(sentences="\n".join(sentences(said)), lines="\n".join(lines), sha256=stated.sha256)
+
+
+def _slice(by: CostSlice, value: str) -> str:
+    return "all" if by is CostSlice.all else f"{by.value} `{value}`"
 
 
 def _reviewed(stated: StatedReview) -> str:

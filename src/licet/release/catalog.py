@@ -9,7 +9,7 @@ from uuid import UUID
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.release import diff as diffs
-from licet.release import folder_check, manifest, purge_rows, registry, review, sample
+from licet.release import folder_check, manifest, measurement, purge_rows, registry, review, sample
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
@@ -77,11 +77,16 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     if known.state != "sealed":
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
     found = folder_check.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
-    if not any(one.promise is ReleasePromise.REVIEW for one in found) and (stated := review.read(folder)) is not None:
+    for read, is_stated, file, promise in (
+        (review.read, sample.is_stated, manifest.REVIEW_FILE, ReleasePromise.REVIEW),
+        (measurement.read, measurement.is_stated, manifest.MEASUREMENT_FILE, ReleasePromise.MEASUREMENT),
+    ):
+        if any(one.promise is promise for one in found) or (stated := read(folder)) is None:
+            continue
         with transaction(here.pool) as tx:
-            if not sample.is_stated(tx, known.release_id, stated.jws):
+            if not is_stated(tx, known.release_id, stated.jws):
                 unknown = f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
-                found.append(BrokenPromise(file=manifest.REVIEW_FILE, promise=ReleasePromise.REVIEW, found=unknown))
+                found.append(BrokenPromise(file=file, promise=promise, found=unknown))
     return found
 
 

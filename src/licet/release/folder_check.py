@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import file_digest, sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import msgspec
 from licet import verifier
 from licet.errors import BrokenError, InputError, LicetError
 from licet.ledger import jws
-from licet.release import card, croissant, manifest, merkle, purge, review
+from licet.release import card, croissant, manifest, measurement, merkle, purge, review
 from licet.release.manifest import ProofFile, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, groups
 from licet.release.purge import Chain, Living, LogKey, PartState
@@ -43,6 +44,9 @@ class ReleasePromise(StrEnum):
     CARD = "the card is that of the manifest"
     REVIEW = (
         "the statement of a review is of the manifest, the log's key signed it, and its bound follows from its counts"
+    )
+    MEASUREMENT = (
+        "the statement of a measurement is of the manifest, the log's key signed it, and its figures reconcile"
     )
     CROISSANT = "the Croissant description is that of the manifest and its purges"
     HASH = "the file has the size and hash that the manifest names"
@@ -69,7 +73,8 @@ def verify(
 
     ``proofs`` False skips the decisions, for callers that repeat them with the log. ``living`` returns which of the
     rows that a purge removed are not dead; without it, that is not checked. ``key`` returns the log's public key, which
-    must have signed each purge and the review; without it, either is a contradiction, because anybody can write one.
+    must have signed each purge, the review and the measurement; without it, each is a contradiction, because anybody can
+    write one.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
@@ -136,24 +141,38 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
     present = {entry.relative_to(folder).as_posix() for entry in found}
     for name in sorted(expected - present):
         yield _contradiction(name, ReleasePromise.FILES, "missing")
-    for name in sorted(present - expected - {manifest.REVIEW_FILE}):
+    for name in sorted(present - expected - {manifest.REVIEW_FILE, manifest.MEASUREMENT_FILE}):
         is_part = any(part.file == name for part in promised.parts)
         yield _contradiction(name, ReleasePromise.FILES, UNFINISHED if is_part else "not of the release")
 
 
 def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
-    """Contradictions in the card and the review. Until the card is rewritten, one without the review is correct too."""
-    try:
-        stated = review.read(folder)
-        if stated is not None:
-            jws.opened(stated.jws, key(), review.TYP)
-    except (LicetError, OSError) as error:
-        found = error.message if isinstance(error, LicetError) else "cannot be read"
-        return [_contradiction(manifest.REVIEW_FILE, ReleasePromise.REVIEW, found)]
-    found_in = list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised)))
-    if not found_in or stated is None:
-        return found_in
-    return list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, stated)))
+    """Contradictions in the card, the review and the measurement. A card is written after what it tells of: until then one
+    without it is correct too.
+    """
+    found: list[BrokenPromise] = []
+    beside: list[Any] = []
+    for read, typ, file, promise in (
+        (review.read, review.TYP, manifest.REVIEW_FILE, ReleasePromise.REVIEW),
+        (measurement.read, measurement.TYP, manifest.MEASUREMENT_FILE, ReleasePromise.MEASUREMENT),
+    ):
+        try:
+            stated = read(folder)
+            if stated is not None:
+                jws.opened(stated.jws, key(), typ)
+            beside.append(stated)
+        except (LicetError, OSError) as error:
+            found.append(
+                _contradiction(file, promise, error.message if isinstance(error, LicetError) else "cannot be read")
+            )
+    if found:
+        return found
+    whole: list[BrokenPromise] = []
+    for reviewed, measured in product(*((None,) if stated is None else (stated, None) for stated in beside)):
+        whole = list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, reviewed, measured)))
+        if not whole:
+            break
+    return whole
 
 
 def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterator[BrokenPromise]:

@@ -18,8 +18,9 @@ import msgspec
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
-from licet.release import card, manifest, purge, purge_rows, review, sample
+from licet.release import card, manifest, measurement, purge, purge_rows, review, sample
 from licet.release.catalog import find_release, log_key, verify_release
+from licet.release.measurement import MeasurementStatement
 from licet.release.review import DrawnBy, LeakBound, ReviewFinding, ReviewStatement, StatedReview
 from licet.release.rows import MessageShape
 from licet.release.sample import ReleaseCopy, Review, ReviewSignature, SampleRow, UnsignedRelease
@@ -77,7 +78,7 @@ class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to a release since its seal. ``statement`` is that of the newest closed sample, ``says`` its bound
-    as text; ``rows_dead`` wait for a purge, None if nobody counted them.
+    as text; ``rows_dead`` wait for a purge, None if nobody counted them. ``measurement`` is the newest.
     """
 
     release: str
@@ -91,6 +92,7 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     statement: ReviewStatement | None
     statement_sha256: str | None
     says: str | None
+    measurement: MeasurementStatement | None
     signatures: tuple[ReviewSignature, ...]
     signatures_needed: int
     signed_off: bool
@@ -240,7 +242,7 @@ def close(here: Installation, name: str) -> ReleaseStanding:
             raise NotFoundError(f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one")
         stated = review.decode(review.encode(newest.stated))
         review.write(of.folder, stated.jws)
-        card.write(of.folder, of.manifest, stated)
+        card.rewrite(of.folder)
     return standing(here, name)
 
 
@@ -354,13 +356,15 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         signatures = sample.signatures(tx, newest) if newest else []
         dead = set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone) if count_dead else None
         seen = _seen(tx, drawn) if drawn else None
+        measured = measurement.newest(tx, of.known.release_id)
     stated = review.decode(review.encode(newest.stated)) if newest and newest.stated else None
     return ReleaseStanding(
         release=of.known.name, folder=of.folder, state=of.known.state, rows=of.manifest.rows,
         looked_for_names=of.manifest.looked_for_names,
         rows_purged=len(of.chain.gone), rows_dead=None if dead is None else len(dead), sample=seen,
         statement=stated.statement if stated else None, statement_sha256=stated.sha256 if stated else None,
-        says=review.sentence(stated.statement.bound) if stated else None, signatures=tuple(signatures),
+        says=review.sentence(stated.statement.bound) if stated else None,
+        measurement=measured.statement if measured else None, signatures=tuple(signatures),
         signatures_needed=SIGNATURES_NEEDED,
         signed_off=seen is None and len(signatures) >= SIGNATURES_NEEDED,
     )  # fmt: skip

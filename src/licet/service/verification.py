@@ -116,7 +116,9 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
     Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions are derived again.
     """
     report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
-    signed = [name for name in ("purge-1.json", manifest.REVIEW_FILE) if (path / name).exists()]
+    signed = [
+        name for name in ("purge-1.json", manifest.REVIEW_FILE, manifest.MEASUREMENT_FILE) if (path / name).exists()
+    ]
 
     def look() -> None:
         if key is None and signed:

@@ -168,20 +168,21 @@ def divided(
     out = {row["ordinal"] for row in rows if any(first <= row["ordinal"] <= last for first, last in others)}
     if len(out) < HELD_OUT_ROWS_MIN:
         people = {of[row["ordinal"]] for row in rows if row["ordinal"] not in out}
-        drawn = {one for one in people if is_drawn_out(one)}
-        if len(people) > 1 and (not drawn or drawn == people):
-            drawn = {min(people, key=_drawn)}
-        out |= {row["ordinal"] for row in rows if of[row["ordinal"]] in drawn}
+        outside = {one for one in people if is_drawn_out(one)}
+        if len(people) > 1 and (not outside or outside == people):
+            outside = {min(people, key=drawn)}
+        out |= {row["ordinal"] for row in rows if of[row["ordinal"]] in outside}
     held_out = [row for row in rows if row["ordinal"] in out]
     return [row for row in rows if row["ordinal"] not in out], held_out, len({of[ordinal] for ordinal in out})
 
 
 def is_drawn_out(account: UUID) -> bool:
     """Whether a person is held out if the release's own splits hold out too few."""
-    return _drawn(account) < 2**64 // HELD_OUT_SHARE
+    return drawn(account) < 2**64 // HELD_OUT_SHARE
 
 
-def _drawn(account: UUID) -> int:
+def drawn(account: UUID) -> int:
+    """The number of a person by which the lowest are held out, the same in every run."""
     return int.from_bytes(blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big")
 
 

@@ -121,14 +121,14 @@ def sft(
     """
     chosen = settings or TrainingSettings()
     check(rows, base)
-    with _quiet():
+    with quiet():
         import torch
         from transformers import set_seed
 
         set_seed(chosen.seed)
         if base is None:  # for a model of this size, synchronising threads costs more than they gain
             torch.set_num_threads(1)
-        model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*_opened(base), rows)
+        model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*opened(base), rows)
         examples, unfit = tokenized(tokenizer, known, chosen.tokens_max)
         measured, _ = tokenized(tokenizer, held_out, chosen.tokens_max)
         if not examples:
@@ -165,20 +165,25 @@ def _made(
     rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
 ) -> tuple[Any, Any, list[LoadedRow]]:
     """A new model, its vocabulary, and the rows that it was learnt from: those that the gate permits."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     refused = set(HandOff(gate, used)(0, [row["ordinal"] for row in rows]))
     known = [row for place, row in enumerate(rows) if place not in refused]
     if not known:
         raise DeniedError("every row of the release was withdrawn")
     tokenizer = vocabulary([message["content"] for row in known for message in row["messages"]], settings.vocabulary)
+    return new_model(tokenizer, settings), tokenizer, known
+
+
+def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401 they have no type here
+    """A Llama that has learnt nothing, for a vocabulary."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=settings.width, intermediate_size=settings.width * 8 // 3,
         num_hidden_layers=settings.layers, num_attention_heads=settings.heads, num_key_value_heads=settings.heads,
         max_position_embeddings=max(512, settings.tokens_max), tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
     )  # fmt: skip
-    return LlamaForCausalLM(config), tokenizer, known
+    return LlamaForCausalLM(config)
 
 
 def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokenizer, which has no type here
@@ -200,7 +205,7 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokeni
     return wrapped
 
 
-def _opened(base: Path) -> tuple[Any, Any]:
+def opened(base: Path) -> tuple[Any, Any]:
     """A model and its tokenizer from a folder; only safetensors weights, because reading them executes nothing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -331,10 +336,17 @@ def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
 
 def loss(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
     """The mean loss over the assistant's tokens, in nats; None without examples."""
+    sums = losses(model, examples, pad, batch_rows)
+    count = sum(int((one.labels[1:] != MASKED).sum()) for one in examples)
+    return sum(sums) / count if count else None
+
+
+def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int) -> list[float]:  # noqa: ANN401 it has no type here
+    """For each example, in order, the sum of the loss over the assistant's tokens, in nats."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    total, count, device = 0.0, 0, next(model.parameters()).device
+    sums, device = list[float](), next(model.parameters()).device
     model.eval()
     for start in range(0, len(examples), batch_rows):
         made = batch(examples[start : start + batch_rows], pad)
@@ -342,9 +354,9 @@ def loss(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int
         with torch.no_grad():
             said = model(**shown).logits[:, :-1].float().cpu()
         wanted = made["labels"][:, 1:]
-        total += float(cross_entropy(said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="sum"))
-        count += int((wanted != MASKED).sum())
-    return total / count if count else None
+        each = cross_entropy(said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="none")
+        sums += each.view(wanted.shape).sum(1).tolist()
+    return sums
 
 
 def _trainer(
@@ -384,7 +396,7 @@ def _trainer(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Prevents downloads and any output of row content by other libraries."""
     from transformers.utils import logging
 

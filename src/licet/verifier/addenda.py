@@ -1,8 +1,10 @@
-"""What was added to a release after it was sealed: purges of rows and a review of a sample.
+"""What was added to a release after it was sealed: purges of rows, a review of a sample, and a measurement.
 
 Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of each part what it was,
-what it became and which ordinals went. What people found in a sample of the rows is in review.json. Each is signed and
-told to the log of its year. The proofs of the rows stay, and so do the manifest's root and counts.
+what it became and which ordinals went. What people found in a sample of the rows is in review.json; what curation costs
+a model, as models were trained to find out, in measurement.json. The figures of that are its own word: they are held
+against one another, and not made again. Each is signed and told to the log of its year. The proofs of the rows stay, and
+so do the manifest's root and counts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError
 from licet.verifier.forms import Null, read_time
-from licet.verifier.manifest import PART, REVIEW, RUN
+from licet.verifier.manifest import MEASUREMENT, PART, REVIEW, RUN
 
 PURGE_FILE = {"v": "int", "purge": "text"}
 PURGE = {
@@ -26,6 +28,16 @@ REVIEW_SHAPE = {
     "v": "two", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
     "drawn_at": "time", "closed_at": "time", "chance": READ, "risk": READ, "readers": "int",
     "bound": {"confidence_percent": "pos", "found": "int", "rows": "int", "ppm": "int", "unread": "int", "worst_ppm": "int"},
+}  # fmt: skip
+MEASUREMENT_FILE = {"v": "one", "measurement": "text"}
+SLICES, COSTS_MAX = frozenset({"all", "language", "kind", "turns"}), 1_000
+MEASUREMENT_SHAPE = {
+    "v": "one", "type": frozenset({"licet-release-measurement"}), "release": "id", "manifest_sha256": "hash",
+    "measured_at": "time", "rows": "pos", "held_out": {"people": "pos", "rows": "pos"}, "confidence_percent": "pos",
+    "model": {"base": "word?", "batch_rows": "pos", "parameters": "pos", "seeds": "pos", "steps": "pos", "tokens": "pos"},
+    "code": {"blocks": "int", "broken": "int"},
+    "costs": [{"of": "word", "slice": SLICES, "value": "word", "rows": "pos", "people": "pos", "cost_ppm": "signed",
+               "low_ppm": "signed", "high_ppm": "signed"}],
 }  # fmt: skip
 
 
@@ -66,6 +78,32 @@ def review_follows(said: dict[str, Any]) -> bool:
         and told == (95, found, rows, unread)
         and _is_bound(found, rows, bound["ppm"])
         and _is_bound(found + unread, rows + unread, bound["worst_ppm"])
+    )
+
+
+def measurement_follows(said: dict[str, Any], built_at: str) -> bool:
+    """Whether the figures of a measurement agree with one another, and come after the release."""
+    held, costs = said["held_out"], said["costs"]
+    of = {(one["of"], one["slice"], one["value"]) for one in costs}
+    return (
+        read_time(said["measured_at"], MEASUREMENT, "measured_at") >= read_time(built_at, MEASUREMENT, "built_at")
+        and said["confidence_percent"] == 95
+        and said["code"]["broken"] <= said["code"]["blocks"]
+        and held["people"] <= held["rows"]
+        and ("deidentification", "all", "all") in of
+        and len(of) == len(costs) <= COSTS_MAX
+        and all(_is_cost(one, held) for one in costs)
+    )
+
+
+def _is_cost(one: dict[str, Any], held: dict[str, Any]) -> bool:
+    is_all = one["slice"] == "all"
+    return (
+        one["people"] <= one["rows"] <= held["rows"]
+        and one["people"] <= held["people"]
+        and one["low_ppm"] <= one["cost_ppm"] <= one["high_ppm"]
+        and is_all == (one["value"] == "all")
+        and (not is_all or (one["rows"], one["people"]) == (held["rows"], held["people"]))
     )
 
 

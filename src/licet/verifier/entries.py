@@ -34,6 +34,7 @@ KINDS = {
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
     "document_made": "kind:word sha256:hash",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
+    "release_measured": "release:word manifest_sha256:hash sha256:hash rows:pos",
     "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
     "release_purged": "release:word number:pos rows:pos sha256:hash",
     "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
@@ -44,11 +45,13 @@ KINDS = {
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
 OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
-             "document_made", "release_reviewed", "release_signed", "release_purged", "work_acted")  # fmt: skip
+             "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged",
+             "work_acted")  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
-ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_signed": ("review_sha256", "signature"),
+ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_measured": ("sha256",),
+        "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
 # Kinds whose `at` is the account's own clock, which never goes back.
 OWN_TIME = ("plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",

@@ -151,6 +151,8 @@ def fits_kind(value: object, shape: str) -> bool:
     match shape.rstrip("?"):
         case "int":
             return type(value) is int and value >= 0
+        case "signed":
+            return type(value) is int
         case "pos":
             return type(value) is int and value >= 1
         case "one":

@@ -26,7 +26,7 @@ from licet.verifier.tree import leaf, tree_hash
 MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
 PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
           "rows": "proof/rows.jsonl.gz"}  # fmt: skip
-REVIEW, PURGES_MAX, ORDINALS_MAX = "review.json", 10_000, 1 << 32
+REVIEW, MEASUREMENT, PURGES_MAX, ORDINALS_MAX = "review.json", "measurement.json", 10_000, 1 << 32
 DESCRIBES = {"README.md", "croissant.json"}  # derived from the rest and unsigned: not checked here
 LINE_BYTES_MAX = 1 << 23
 

@@ -1,7 +1,7 @@
 """What the log told before a release was sealed: all that its rows are decided by.
 
-Kept by pseudonym (accounts) and by handle (conversations). Purges and reviews of the release may follow later, and are
-kept as well, and what a no keeps; nothing else is taken once the release's own entry was seen.
+Kept by pseudonym (accounts) and by handle (conversations). Purges, reviews and measurements of the release may follow
+later, and are kept as well, and what a no keeps; nothing else is taken once the release's own entry was seen.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ class Permissions:
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
         self.bases: dict[str, dict[str, Any]] = {}  # the facts of releases that were sealed before it
-        self.since: dict[tuple[str, str], dict[str, Any]] = {}  # addenda and reviews, by kind and hash
+        self.since: dict[tuple[str, str], dict[str, Any]] = {}  # what was stated of it, by kind and hash
 
     def take(self, entry: dict[str, Any]) -> None:
         kind, facts, who = entry["t"], entry["facts"], entry.get("who")
-        if kind in ("release_purged", "release_reviewed") and facts["release"] == self.release:
+        if kind in ("release_purged", "release_reviewed", "release_measured") and facts["release"] == self.release:
             self.since[kind, facts["sha256"]] = entry
         if self.sealed is not None:
             if kind == "grant_affirmed" and who in self.accounts:

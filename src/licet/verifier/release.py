@@ -12,7 +12,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from licet.verifier.addenda import PURGE, PURGE_FILE, REVIEW_FILE, REVIEW_SHAPE, purged_part, review_follows
+from licet.verifier.addenda import (
+    MEASUREMENT_FILE,
+    MEASUREMENT_SHAPE,
+    PURGE,
+    PURGE_FILE,
+    REVIEW_FILE,
+    REVIEW_SHAPE,
+    measurement_follows,
+    purged_part,
+    review_follows,
+)
 from licet.verifier.answer import ArtefactPart, ContradictionError, Verdict, VerifierReport
 from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
@@ -24,6 +34,7 @@ from licet.verifier.log import check_log
 from licet.verifier.manifest import (
     DESCRIBES,
     MANIFEST,
+    MEASUREMENT,
     ORDINALS_MAX,
     PURGES_MAX,
     REVIEW,
@@ -123,7 +134,7 @@ class _ReleaseCheck:
         _check_leaf(told, self.raw, self.manifest)
 
     def addenda(self) -> None:
-        """Checks each addendum beside the manifest, and a review, as parts of their own."""
+        """Checks each addendum beside the manifest, a review and a measurement, as parts of their own."""
         there, head, at = set(self.files.paths()), hashlib.sha256(self.raw).hexdigest(), self.manifest["built_at"]
         for number in range(1, PURGES_MAX + 1):
             path = f"purge-{number}.json"
@@ -138,6 +149,10 @@ class _ReleaseCheck:
             head, at = self.head
         if REVIEW in there:
             self.report.step(REVIEW, "it is signed, follows from its counts, and the log was told of it", self._review)
+        if MEASUREMENT in there:
+            self.report.step(
+                MEASUREMENT, "it is signed, agrees with itself, and the log was told of it", self._measurement
+            )
         self.report.purged = len(self.gone)
 
     def _follow(self, number: int, path: str, head: str, at: str) -> None:
@@ -182,6 +197,23 @@ class _ReleaseCheck:
         sha256 = hashlib.sha256(file["review"].encode()).hexdigest()
         self._is_told("release_reviewed", sha256, REVIEW, said["closed_at"], facts)
 
+    def _measurement(self) -> None:
+        """Checks a measurement: that it is of this manifest, and that its figures agree with one another."""
+        file = read_json(read_bounded(self.files, MEASUREMENT, self.report), MEASUREMENT)
+        shaped(file, MEASUREMENT_FILE, MEASUREMENT, "a measurement of version 1")
+        said = self._open(file["measurement"], MEASUREMENT, "licet-measurement+jws")
+        shaped(said, MEASUREMENT_SHAPE, MEASUREMENT, "a measurement")
+        of = (said["release"], said["manifest_sha256"])
+        if of != (self.manifest["release"], hashlib.sha256(self.raw).hexdigest()):
+            raise ContradictionError(MEASUREMENT, "it is of the manifest that lies beside it")
+        if not measurement_follows(said, self.manifest["built_at"]):
+            raise ContradictionError(
+                MEASUREMENT, "it reconciles: costs lie in their intervals, and slices in the whole"
+            )
+        facts = {"release": of[0], "manifest_sha256": of[1], "rows": said["rows"]}
+        sha256 = hashlib.sha256(file["measurement"].encode()).hexdigest()
+        self._is_told("release_measured", sha256, MEASUREMENT, said["measured_at"], facts)
+
     def _open(self, jws: str, path: str, typ: str) -> dict[str, Any]:
         """The payload of a statement. Without a key its signature is not checked, and the report lacks it."""
         if self.trusted is not None:
@@ -219,7 +251,7 @@ class _ReleaseCheck:
         named = [*(part for part in self.parts.values() if part is not None), *self.manifest["proof"].values()]
         known = {MANIFEST, "README.md", *self.beside, *(one["file"] for one in named)}
         there = set(self.files.paths())
-        for path in sorted((known - there) | (there - known - DESCRIBES - {REVIEW})):
+        for path in sorted((known - there) | (there - known - DESCRIBES - {REVIEW, MEASUREMENT})):
             self.report.found(path, "every file of the release is there, and no other")
         for one in named:
             data = self.files.read(one["file"])

@@ -60,7 +60,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
         return schema.ReleaseWhole(
             release=_release(known), candidates=seen.candidates, included=seen.included, usable=seen.usable,
             funnel=tuple(schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left) for one in seen.funnel),
-            looked_for_names=seen.looked_for_names, models=seen.models,
+            looked_for_names=seen.looked_for_names, models=seen.models, measurement=seen.measurement,
             recipients=(
                 *(schema.ReleaseHolder(recipient=one.recipient, how="handout", since=one.handed_at) for one in seen.handouts),
                 *(schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at) for one in seen.exports),

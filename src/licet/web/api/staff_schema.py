@@ -11,6 +11,7 @@ from msgspec import Meta
 from licet.access.roles import Scope, StaffRole
 from licet.access.service_keys import NAME_PATTERN, RATE_MAX, REASON_CHARACTERS_MAX, RELEASES_MAX
 from licet.masked import Masked
+from licet.release.measurement import MeasurementStatement
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.signatures import Agreement
@@ -200,7 +201,9 @@ class ReleaseHolder(_Answer, frozen=True, kw_only=True):
 
 
 class ReleaseWhole(_Answer, frozen=True, kw_only=True):
-    """A sealed release: ``usable`` is how many of its rows may be used now."""
+    """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the newest of what curation
+    costs a model.
+    """
 
     release: ReleaseAnswer
     candidates: int
@@ -210,6 +213,7 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     looked_for_names: bool
     recipients: tuple[ReleaseHolder, ...]
     models: tuple[RecordedModel, ...]
+    measurement: MeasurementStatement | None
 
 
 class SampleAnswer(_Answer, frozen=True, kw_only=True):

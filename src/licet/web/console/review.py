@@ -22,8 +22,9 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import catalog, registry, signatures
+from licet.release import catalog, measurement, registry, signatures
 from licet.release.diff import GONE, NEW
+from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
@@ -94,12 +95,28 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if not is_here:
-        return {"view": None, "bars": None, "others": []}
+        return {"view": None, "bars": None, "others": [], "measured": None}
     view = release_view.view(visit.here, known)
     others = [
         one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
     ]
-    return {"view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1]}
+    return {
+        "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
+        "measured": _measured(view.measurement) if view.measurement else None,
+    }  # fmt: skip
+
+
+def _measured(said: MeasurementStatement) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
+    """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its interval."""
+    costs = [
+        (
+            "De-identification" if one.of == measurement.DEIDENTIFICATION else f"Leaving out {one.of.replace('_', ' ')}",
+            "all" if one.slice is CostSlice.all else f"{one.slice.value} {one.value}", f"{one.rows:,}", f"{one.people:,}",
+            measurement.percent(one.cost_ppm), f"{measurement.percent(one.low_ppm)} to {measurement.percent(one.high_ppm)}",
+        )
+        for one in said.costs
+    ]  # fmt: skip
+    return measurement.sentences(said), costs
 
 
 @get("/console/releases/{release:str}/against/{other:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)

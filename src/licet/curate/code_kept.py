@@ -1,0 +1,63 @@
+"""Whether fenced code that a parser takes is still taken by it once identifiers were replaced.
+
+Parsers: those of Python, JSON, YAML and TOML that this interpreter has. Other languages, blocks above `BLOCK_CHARS_MAX`
+and blocks that are not valid to begin with are not counted. Nothing of a block is executed: YAML is read as events.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+import warnings
+from collections.abc import Callable, Sequence
+
+import yaml
+
+BLOCK_CHARS_MAX = 100_000
+_FENCED = re.compile(r"^[ \t]*```[ \t]*(\w+)[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, yaml.YAMLError)
+
+
+def _python(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in somebody's string is theirs
+        ast.parse(text)
+
+
+def _yaml(text: str) -> None:
+    for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+        pass
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "python": _python, "py": _python, "json": json.loads, "yaml": _yaml, "yml": _yaml, "toml": tomllib.loads,
+}  # fmt: skip
+
+
+def counted(said: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
+    """How many blocks of ``said`` a parser takes, and how many of these it takes no more in ``leaves``, text by text.
+
+    Where a text has another number of blocks than before, all of its blocks count as broken.
+    """
+    blocks = broken = 0
+    for before, after in zip(said, leaves, strict=True):
+        if "```" not in before:
+            continue
+        was, now = _FENCED.findall(before), _FENCED.findall(after)
+        for place, (language, block) in enumerate(was):
+            parse = _PARSERS.get(language.lower())
+            if parse is None or len(block) > BLOCK_CHARS_MAX or not _takes(parse, block):
+                continue
+            blocks += 1
+            broken += len(now) != len(was) or not _takes(parse, now[place][1])
+    return blocks, broken
+
+
+def _takes(parse: Callable[[str], object], block: str) -> bool:
+    try:
+        parse(block)
+    except _REFUSALS:
+        return False
+    return True

@@ -1,0 +1,282 @@
+"""What curation costs a release as training data: a statement on models that were trained to find out.
+
+The same small model is trained on the rows as they were said and as they leave, and with the rows that a filter left out
+beside them, each with the same steps; its loss is measured on what people said who are in none of these runs. The figures
+are stated, signed, beside the sealed manifest, as a review is (ADR 14):
+
+    measurement.json    {"measurement":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ `TYP`
+    its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
+                         "manifest_sha256":hex,"measured_at":time,"model":{"base":text,"batch_rows":n,"parameters":n,
+                         "seeds":n,"steps":n,"tokens":n},"release":hex,"rows":n,"type":"licet-release-measurement","v":1}
+    a cost              {"cost_ppm":n,"high_ppm":n,"low_ppm":n,"of":word,"people":n,"rows":n,"slice":word,"value":word}
+
+A cost is by how much the loss on the held-out people's answers is higher than without the step, in a million of that
+loss; it is below 0 where the step helps. ``low_ppm`` and ``high_ppm`` are the bounds of its interval. A slice is named if
+``ACCOUNTS_MIN`` held-out people are in it. A leaf of the log has the SHA-256 of the JWS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError, InputError
+from licet.ledger import jws, outbox
+from licet.ledger.canonical_json import Canonical, canonical
+from licet.ledger.outbox import Entry, EntryKind
+from licet.policy.period import instant, written
+from licet.release import manifest
+from licet.release.manifest import MEASUREMENT_FILE
+from licet.release.part import replacing
+from licet.store.connect import Transaction
+
+TYP = "licet-measurement+jws"
+MEASUREMENT_BYTES_MAX = 256 * 2**10
+COSTS_MAX = 1_000
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+DEIDENTIFICATION = "deidentification"  # the others are reasons of `curation.LeftOut`
+ALL = "all"  # the value of the slice of the same name
+
+
+class CostSlice(StrEnum):
+    """What a held-out row is counted by; ``turns`` is how many messages it has."""
+
+    all = "all"
+    language = "language"
+    kind = "kind"
+    turns = "turns"
+
+
+class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one step of curation costs on the held-out rows of a slice, in a million of the loss, with its interval.
+
+    ``rows`` and ``people`` are those of the slice. Without the step it is: without de-identification, or with the rows that
+    the filter ``of`` left out.
+    """
+
+    of: str
+    slice: CostSlice
+    value: str
+    rows: int
+    people: int
+    cost_ppm: int
+    low_ppm: int
+    high_ppm: int
+
+
+class MeasuringModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The models that were trained: ``base`` is the name of the folder that they began from, None for new ones."""
+
+    base: str | None
+    parameters: int
+    steps: int
+    batch_rows: int
+    tokens: int
+    seeds: int
+
+
+class HeldOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the loss was measured on."""
+
+    rows: int
+    people: int
+
+
+class CodeKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fenced blocks of code that their parser takes as they were said, and those of them that it takes no more."""
+
+    blocks: int
+    broken: int
+
+
+class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The figures of one measurement. ``rows`` is how many rows of the release the models were trained on."""
+
+    v: Literal[1] = 1
+    type: Literal["licet-release-measurement"] = "licet-release-measurement"
+    release: str
+    manifest_sha256: str
+    measured_at: str
+    model: MeasuringModel
+    rows: int
+    held_out: HeldOut
+    confidence_percent: Literal[95] = 95
+    costs: tuple[MeasuredCost, ...]
+    code: CodeKept
+
+    def payload(self) -> dict[str, Canonical]:
+        """The signed content of the statement."""
+        made: dict[str, Canonical] = msgspec.to_builtins(self)
+        return made
+
+
+class StatedMeasurement(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement and its signed form."""
+
+    statement: MeasurementStatement
+    jws: str
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.jws.encode()).hexdigest()
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    measurement: str
+    v: Literal[1]
+
+
+def encode(signed: str) -> bytes:
+    """The file of a signed statement."""
+    return canonical({"measurement": signed, "v": 1})
+
+
+def decode(data: bytes, *, file: str = MEASUREMENT_FILE) -> StatedMeasurement:
+    """The statement in ``data``, which must reconcile; its signature is not checked. InputError if it is not one."""
+    try:
+        signed = msgspec.json.decode(data, type=_File).measurement
+        payload = jws.payload_of(signed)
+        statement = msgspec.json.decode(payload, type=MeasurementStatement)
+        whole = encode(signed) == data and canonical(statement.payload()) == payload and _reconciles(statement)
+    except (msgspec.DecodeError, BrokenError, ValueError):
+        raise InputError("is not a measurement", "copy the file from the release again", file=file) from None
+    if not whole:
+        raise InputError("does not reconcile", "copy the file from the release again", file=file)
+    return StatedMeasurement(statement=statement, jws=signed)
+
+
+def _reconciles(said: MeasurementStatement) -> bool:
+    instant(said.measured_at)
+    words = [*([said.model.base] if said.model.base else []), *(w for c in said.costs for w in (c.of, c.value))]
+    of = [(cost.of, cost.slice, cost.value) for cost in said.costs]
+    whole = (DEIDENTIFICATION, CostSlice.all, ALL)
+    return (
+        whole in of
+        and all(map(_WORD.fullmatch, words))
+        and min(
+            said.model.parameters,
+            said.model.steps,
+            said.model.seeds,
+            said.model.batch_rows,
+            said.model.tokens,
+            said.rows,
+        )
+        > 0
+        and len(set(of)) == len(of) <= COSTS_MAX
+        and 0 <= said.code.broken <= said.code.blocks
+        and 0 < said.held_out.people <= said.held_out.rows
+        and all(_is_within(cost, said.held_out) for cost in said.costs)
+    )
+
+
+def _is_within(cost: MeasuredCost, of: HeldOut) -> bool:
+    is_all = cost.slice is CostSlice.all
+    counts = 0 < cost.people <= cost.rows and cost.rows <= of.rows and cost.people <= of.people
+    return (
+        counts
+        and cost.low_ppm <= cost.cost_ppm <= cost.high_ppm
+        and is_all == (cost.value == ALL)
+        and (not is_all or (cost.rows, cost.people) == (of.rows, of.people))
+    )
+
+
+def read(folder: Path) -> StatedMeasurement | None:
+    """The statement beside a manifest, if there is one; InputError if it is invalid or of another manifest."""
+    path = folder / MEASUREMENT_FILE
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        data = file.read(MEASUREMENT_BYTES_MAX + 1)
+    stated = decode(data, file=str(path))
+    promised, manifest_sha256 = manifest.read(folder)
+    if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
+        raise InputError("is for another manifest", "copy the file from the release again", file=str(path))
+    return stated
+
+
+def write(folder: Path, signed: str) -> None:
+    """Writes a signed statement into ``folder``, durably and atomically."""
+    with replacing(folder / MEASUREMENT_FILE) as file:
+        file.write(encode(signed))
+
+
+# On record
+
+
+def add(tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, at: datetime) -> None:
+    """Puts a statement on record, with its leaf."""
+    said, digest = stated.statement, stated.sha256
+    tx.execute(
+        """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement, statement_sha256)
+           VALUES (%s, %s, %s, %s, %s)""",
+        [measurement, release_id, at, stated.jws, bytes.fromhex(digest)],
+    )
+    facts: dict[str, str | int | bool | None] = {
+        "release": release_id.hex, "manifest_sha256": said.manifest_sha256, "sha256": digest, "rows": said.rows,
+    }  # fmt: skip
+    outbox.append(tx, [Entry(told=EntryKind.release_measured, occurred_at=at, facts=facts)])
+
+
+def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:
+    """The newest statement on a release that was made here."""
+    row = tx.execute(
+        """SELECT statement FROM release_measurements WHERE release_id = %s
+            ORDER BY measured_at DESC, measurement_id DESC LIMIT 1""",
+        [release_id],
+    ).fetchone()
+    return decode(encode(row[0])) if row is not None else None
+
+
+def is_stated(tx: Transaction, release_id: UUID, signed: str) -> bool:
+    """Whether a statement was made here."""
+    row = tx.execute(
+        "SELECT FROM release_measurements WHERE release_id = %s AND statement_sha256 = %s",
+        [release_id, sha256(signed.encode()).digest()],
+    ).fetchone()
+    return row is not None
+
+
+# In words
+
+
+def percent(ppm: int) -> str:
+    """A cost for people, with its sign: `+0.42 %`."""
+    return f"{ppm / 10_000:+.2f} %"
+
+
+def sentences(said: MeasurementStatement) -> Sequence[str]:
+    """What was measured, and on what."""
+    model, whole = said.model, next(one for one in said.costs if one.slice is CostSlice.all)
+    kind = f"models that began from `{model.base}`" if model.base else "small models, made for this"
+    verb = "is" if said.code.broken == 1 else "are"
+    return (
+        f"De-identification changes the loss on the answers to held-out people by {percent(whole.cost_ppm)}"
+        f" ({percent(whole.low_ppm)} to {percent(whole.high_ppm)} with a confidence of {said.confidence_percent} %).",
+        f"It was measured on {said.held_out.rows:,} rows of {said.held_out.people:,} people as they were said, with"
+        f" {model.seeds} {kind}, of {model.parameters:,} parameters, trained on up to {said.rows:,} rows in"
+        f" {model.steps:,} steps of {model.batch_rows:,}. A larger model, or more of it, gives other figures.",
+        f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, {said.code.broken:,} {verb} broken"
+        " once identifiers were replaced.",
+    )
+
+
+def statement_of(
+    *, release: str, manifest_sha256: str, at: datetime, model: MeasuringModel, rows: int, held_out: HeldOut,
+    costs: Sequence[MeasuredCost], code: CodeKept,
+) -> MeasurementStatement:  # fmt: skip
+    """The statement of a measurement; BrokenError where it does not reconcile."""
+    made = MeasurementStatement(
+        release=release, manifest_sha256=manifest_sha256, measured_at=written(at), model=model, rows=rows, held_out=held_out,
+        costs=tuple(costs), code=code,
+    )  # fmt: skip
+    if not _reconciles(made):
+        raise BrokenError("the figures of a measurement do not reconcile")
+    return made

@@ -1,0 +1,258 @@
+"""Measures what curation costs a release, and states it beside the manifest (`train.usefulness`, `release.measurement`).
+
+The rows as they leave are read from the release. As they were said, and what filters left out, are decided and opened
+again, page by page, as a build does: only what may be used now is in any of it. Texts are in memory only, of a sample of the
+people where the release is larger than asked for, and the models are thrown away. What is kept are figures of ten people
+at least.
+
+A crash between the commit and the file leaves a measurement on record without its file; the next one writes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
+from hashlib import blake2b
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.curate import code_kept, engine_settings
+from licet.curate.release_build import RuleCleaner
+from licet.curate.survey import DuplicateSurvey
+from licet.errors import RefusedError
+from licet.ledger.jws import sign as signed
+from licet.masked import Masked
+from licet.policy.decide import SAFETY
+from licet.policy.state import TurnRole
+from licet.release import card, catalog, manifest, measurement, registry
+from licet.release.catalog import find_release, open_release
+from licet.release.curation import Curated, Curation, Document, LeftOut
+from licet.release.decision_pages import PAGE_BYTES_MAX
+from licet.release.manifest import ReleaseManifest
+from licet.release.measurement import CodeKept, StatedMeasurement
+from licet.release.reader import LoadedRow
+from licet.release.registry import Release
+from licet.release.rows import MessageShape
+from licet.release.sketch_source import Passes
+from licet.store.connect import transaction
+from licet.train import local_runs, recipe, usefulness
+from licet.train.recipe import TrainingSettings
+from licet.train.usefulness import MeasuredRow
+from licet.vault import account_journal
+from licet.vault.conversation_pages import START, Place
+from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, policies
+
+SETTINGS = TrainingSettings(steps=200)
+ROWS_MAX, SEEDS = 5_000, 3
+END: Place = (UUID(int=2**128 - 1), UUID(int=2**128 - 1))
+UNKNOWN = "und"
+Says = Callable[[str], None]
+
+
+class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure: of about ``rows_max`` rows, with models that begin from the folder ``base`` or from nothing;
+    without ``filters`` de-identification alone.
+    """
+
+    settings: TrainingSettings = SETTINGS
+    seeds: int = SEEDS
+    rows_max: int = ROWS_MAX
+    base: Path | None = None
+    filters: bool = True
+
+
+def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None) -> StatedMeasurement:
+    """Measures a sealed release; RefusedError for one that cannot be, or of too few people."""
+    folder, known = find_release(here, name)
+    if known.state != "sealed" or known.manifest_sha256 is None:
+        raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
+    if known.purpose == SAFETY:
+        raise RefusedError(
+            f"release `{known.name}` is for `{SAFETY}` alone, which has no answers to learn", because="purpose"
+        )
+    recipe.check([row for row, _ in zip(open_release(here, name), range(1), strict=False)], order.base)
+    with transaction(here.pool) as tx:
+        position = account_journal.last_position(tx)
+    promised, _ = manifest.read(folder)
+    found = _Found(here, known, promised, order)
+    says("reading the rows as they leave, and as they were said")
+    rows = found.of_release(name)
+    if order.filters:
+        says("reading what the filters left out")
+        rows += found.left_out()
+    made = usefulness.measure(
+        rows, order.settings, seeds=order.seeds, held_out=found.held_out(), base=order.base, says=says,
+        ended=lambda: _ended(here, position),
+    )  # fmt: skip
+    kept = [row for row in rows if not row.left_out]
+    at = here.clock()
+    stated = measurement.statement_of(
+        release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=at, model=made.model, rows=made.rows,
+        held_out=made.held_out, costs=made.costs, code=_code(kept),
+    )  # fmt: skip
+    with transaction(here.pool) as tx:
+        jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.TYP)
+        result = StatedMeasurement(statement=stated, jws=jws)
+        measurement.add(tx, uuid7(at, here.keyring.random(10)), known.release_id, result, at)
+    measurement.write(folder, jws)  # after the commit, so that a file never states what the database does not have
+    card.rewrite(folder)
+    return result
+
+
+def _ended(here: Installation, position: int) -> Collection[bytes]:
+    """The people who took something back, or deleted it, after a position of the journal."""
+    with transaction(here.pool) as tx:
+        return {ending.account.bytes for ending in account_journal.endings_after(tx, position)}
+
+
+def _code(rows: Collection[MeasuredRow]) -> CodeKept:
+    blocks = broken = 0
+    for row in rows:
+        said, leaves = ([message["content"] for message in each["messages"]] for each in (row.said, row.leaves))
+        mine, lost = code_kept.counted(said, leaves)
+        blocks, broken = blocks + mine, broken + lost
+    return CodeKept(blocks=blocks, broken=broken)
+
+
+class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A row as it leaves, and whose it is."""
+
+    person: bytes
+    row: LoadedRow
+
+
+class _Found:
+    """What is measured: rows, what was left out, and whom to hold out. People are sampled by a hash of their account."""
+
+    def __init__(self, here: Installation, known: Release, promised: ReleaseManifest, order: MeasuringOrder) -> None:
+        self._here, self._known, self._promised, self._order = here, known, promised, order
+        self._share = min(1.0, order.rows_max / max(promised.rows, 1))
+        self._names: set[bytes] = set()  # of the documents that are rows
+        self._people: dict[bytes, int] = {}  # of the rows, with their numbers
+        self._outside: set[bytes] = set()  # who are not in the training split
+        self._passes = Passes(here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX)
+
+    def of_release(self, name: str) -> list[MeasuredRow]:
+        """The rows of the people sampled, of which nothing was taken back since."""
+        leaving, found = self._leaving(name), list[MeasuredRow]()
+        for page in self._passes.rows(self._known.release_id, END):
+            for ordinal, document in page:
+                self._names.add(_short(document.name))
+                left = leaving.get(ordinal)
+                said = _as_said(left.row, document) if left is not None else None
+                if left is None or said is None:
+                    continue
+                labels = left.row.get("labels")
+                found.append(
+                    MeasuredRow(
+                        person=left.person, kind=document.kind.value, language=labels["language"] if labels else UNKNOWN,
+                        said=said, leaves=left.row,
+                    )
+                )  # fmt: skip
+                self._people[left.person] = local_runs.drawn(UUID(bytes=left.person))
+        return found
+
+    def held_out(self) -> frozenset[bytes]:
+        return usefulness.people_held_out(self._people, self._outside)
+
+    def left_out(self) -> list[MeasuredRow]:
+        """What filters kept from becoming rows, of the people sampled: `rows_max` by reason at most."""
+        found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
+        with (
+            engine_settings.curation(self._here, RuleCleaner()) as curation,
+            closing(DuplicateSurvey(self._here.config.data)) as survey,
+        ):
+            for page in self._passes.documents(START, lambda _conversation: True):
+                documents = [document for document, _ in page]
+                for document, sketch in zip(documents, curation.sketch(documents), strict=True):
+                    survey.enter(document, sketch, stays=_short(document.name) in self._names)
+                for document, curated in self._curated(curation, documents):
+                    reason, row = curated.dropped, _left_out(document, curated)
+                    if reason is None and len(accepted) < self._order.rows_max:
+                        accepted.append((document.name, row))
+                    elif reason is not None and len(found.setdefault(reason.value, [])) < self._order.rows_max:
+                        found[reason.value].append(row)
+            while survey.asked() is not None:
+                pass  # nothing but the rows of the release stays
+            lost = [row for name, row in accepted if survey.is_lost(name)]
+        if lost:
+            found[LeftOut.duplicate.value] = [
+                msgspec.structs.replace(one, left_out=LeftOut.duplicate.value) for one in lost
+            ]
+        return [row for rows in found.values() for row in rows]
+
+    def _curated(self, curation: Curation, documents: list[Document]) -> Iterator[tuple[Document, Curated]]:
+        mine = [one for one in documents if _short(one.name) not in self._names and self._is_sampled(one.account)]
+        return zip(mine, curation.curate(mine) if mine else (), strict=True)
+
+    def _leaving(self, name: str) -> dict[int, _Leaving]:
+        """The rows of the people sampled, by ordinal."""
+        found: dict[int, _Leaving] = {}
+        pin, batch = self._promised.curation, list[LoadedRow]()
+        splits: Mapping[str, object] = {} if pin is msgspec.UNSET else pin.splits
+        others = {split for split in splits if split != "train"}
+
+        def take() -> None:
+            with transaction(self._here.pool) as tx:
+                of = registry.accounts_at(tx, self._known.release_id, [row["ordinal"] for row in batch])
+            for row in batch:
+                person = of[row["ordinal"]].bytes
+                if not self._is_sampled(person):
+                    continue
+                found[row["ordinal"]] = _Leaving(person=person, row=row)
+                if "labels" in row and row["labels"]["split"] in others:
+                    self._outside.add(person)
+            batch.clear()
+
+        for row in open_release(self._here, name):
+            batch.append(row)
+            if len(batch) == catalog.LEASED_ROWS_MAX:
+                take()
+        take()
+        return found
+
+    def _is_sampled(self, account: bytes) -> bool:
+        drawn = int.from_bytes(blake2b(account, digest_size=8, person=b"licet measured 1").digest(), "big")
+        return drawn < self._share * 2**64
+
+
+def _short(name: bytes) -> bytes:
+    return blake2b(name, digest_size=16).digest()
+
+
+def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
+    """A row with the texts that it had before they were de-identified; None where the document is another."""
+    text = iter(document.texts)
+    messages: list[MessageShape] = []
+    try:
+        for message in row["messages"]:
+            said: MessageShape = {**message, "content": next(text)}
+            name = next(text)
+            if "name" in message:
+                said["name"] = name
+            if calls := message.get("tool_calls"):
+                said["tool_calls"] = [
+                    {**call, "function": {"name": next(text), "arguments": next(text)}} for call in calls
+                ]
+            messages.append(said)
+    except StopIteration:
+        return None
+    return {**row, "messages": messages} if next(text, None) is None else None
+
+
+def _left_out(document: Document, curated: Curated) -> MeasuredRow:
+    """What a filter left out, as a row would have it; what identifies calls of tools is not known, so none is whole."""
+    roles = {role.value for role in TurnRole}
+    messages: list[MessageShape] = [
+        {"role": TurnRole(voice.value).value, "content": text}
+        for voice, text in zip(document.voices, curated.texts, strict=True)
+        if voice.value in roles
+    ]
+    row: LoadedRow = {"messages": messages, "row_id": "", "ordinal": -1}
+    return MeasuredRow(
+        person=document.account, kind=document.kind.value, language=curated.labels.language if curated.labels else UNKNOWN,
+        said=row, leaves=row, left_out=curated.dropped.value if curated.dropped else "",
+    )  # fmt: skip

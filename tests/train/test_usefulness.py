@@ -1,0 +1,216 @@
+"""What curation costs a model is measured with models, on people who are in none of them, and stated under the log's key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.installed import House
+
+from licet import verifier
+from licet.cli import release_measure as release_measure_command
+from licet.cli import release_sign
+from licet.curate import code_kept, release_build
+from licet.errors import InputError
+from licet.ledger import jws
+from licet.proof import documents
+from licet.release import card, catalog, measurement, signatures
+from licet.release.measurement import ALL, DEIDENTIFICATION, CostSlice, StatedMeasurement
+from licet.service import release_measure
+from licet.service.release_measure import MeasuringOrder
+from licet.store.connect import Pool, transaction
+from licet.train import usefulness
+from licet.train.recipe import TrainingSettings
+from licet.train.usefulness import MeasuredRow
+
+SMALL = TrainingSettings(steps=8, batch_rows=8, tokens_max=256, width=32, layers=1, heads=2, vocabulary=400)
+ORDER = MeasuringOrder(settings=SMALL, seeds=2)
+CODE = 'Try this:\n```python\nname = \'Ana\'\nmail("ana.kestrel@example.org")\n```\nand\n```json\n{"to": "+49 30 90182 000"}\n```'
+
+
+def town(pool: Pool, folder: Path) -> House:
+    house = House(pool, folder)
+    for n in range(30):
+        name = f"p{n}"
+        house.open(name, allow=True)
+        house.talk(name, f"{name}-a", f"what grows in bed {n}? write to me at p{n}@orchard.example", CODE)
+        house.talk(name, f"{name}-b", f"how old is tree {n}?", f"It was planted {n} years ago, and bears fruit.")
+        # what everybody says, of which one row stays
+        said = "Please say again, slowly and in full, what has to be done with an old apple tree in the first days of March."
+        house.talk(
+            name, f"{name}-c", said, "Cut the dead wood first, then open the crown, and never take more than a fifth."
+        )
+    house.passes(1)
+    release_build.build_release(house.here, name="october", purpose="improve_models")
+    return house
+
+
+class Measured:
+    """One measurement for all tests that only look at it."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        self.house, self.lines = town(pool, folder / "data"), list[str]()
+        self.folder = self.house.here.config.releases / "october"
+        self.stated = release_measure.measure(self.house.here, "october", ORDER, self.lines.append)
+
+
+@pytest.fixture(scope="module")
+def measured(worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    from tests.conftest import empty_tables
+
+    empty_tables(worker_dsn)
+    return Measured(worker_pool, tmp_path_factory.mktemp("measured"))
+
+
+def costs(stated: StatedMeasurement) -> dict[tuple[str, str, str], measurement.MeasuredCost]:
+    return {(one.of, one.slice.value, one.value): one for one in stated.statement.costs}
+
+
+def test_each_step_has_its_cost_with_an_interval_on_people_who_are_in_no_run(measured: Measured) -> None:
+    said = measured.stated.statement
+    found = costs(measured.stated)
+    assert {of for of, by, _ in found if by == "all"} == {DEIDENTIFICATION, "duplicate"}
+    assert all(one.low_ppm <= one.cost_ppm <= one.high_ppm for one in said.costs)
+    assert said.held_out.people == 10
+    assert said.rows + said.held_out.rows == 61  # two of each person, and one of what all of them said
+    whole = found[DEIDENTIFICATION, "all", ALL]
+    assert (whole.rows, whole.people) == (said.held_out.rows, said.held_out.people)
+    assert (DEIDENTIFICATION, "turns", "1-2") in found
+    assert said.model.seeds == 2
+    assert measured.lines[-1] == "model 6 of 6: with what `duplicate` left out, seed 2"
+
+
+def test_code_that_was_valid_is_counted_and_is_not_broken(measured: Measured) -> None:
+    assert measured.stated.statement.code == measurement.CodeKept(blocks=60, broken=0)
+
+
+def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Measured) -> None:
+    whole = costs(measured.stated)[DEIDENTIFICATION, "all", ALL]
+    sentence = measurement.sentences(measured.stated.statement)[0]
+    assert measurement.percent(whole.cost_ppm) in sentence
+    text = (measured.folder / card.FILE).read_text()
+    assert sentence in text
+    assert measured.stated.sha256 in text
+    assert sentence in release_sign.since_text(signatures.standing(measured.house.here, "october"))
+    lines = list(release_measure_command.text(measured.stated.statement))
+    assert lines[0] == sentence
+    assert len(lines) == 4 + len(measured.stated.statement.costs)
+
+
+def test_the_release_is_whole_with_it_and_the_log_was_told(measured: Measured) -> None:
+    here = measured.house.here
+    assert catalog.verify_release(here, "october") == []
+    documents.append(here)
+    log = verifier.FolderFiles(documents.place(here).folder / "2025")
+    report = verifier.check_release(
+        verifier.FolderFiles(measured.folder), verifier.trust(documents.key(here).vkey), log
+    )
+    assert (report.findings, report.lacks) == ([], [])
+    assert "measurement.json" in {part.what for part in report.parts if part.answer is verifier.Verdict.proved}
+
+
+@pytest.mark.parametrize("lie", ["other figures", "another key", "not made here"])
+def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: str) -> None:
+    path, honest = measured.folder / "measurement.json", (measured.folder / "measurement.json").read_bytes()
+    said = measured.stated.statement
+    seed = bytes(32)
+    if lie != "another key":
+        with transaction(measured.house.here.pool) as tx:
+            seed = measured.house.here.keyring.log_seed(tx)
+    if lie == "other figures":
+        first, *rest = said.costs
+        said = msgspec.structs.replace(said, costs=(msgspec.structs.replace(first, cost_ppm=first.high_ppm + 1), *rest))
+    elif lie == "not made here":
+        said = msgspec.structs.replace(said, rows=said.rows + 1)
+    path.write_bytes(measurement.encode(jws.sign(said.payload(), seed, measurement.TYP)))
+    try:
+        assert {one.file for one in catalog.verify_release(measured.house.here, "october")} >= {"measurement.json"}
+    finally:
+        path.write_bytes(honest)
+    assert catalog.verify_release(measured.house.here, "october") == []
+
+
+def test_what_does_not_reconcile_is_not_read(measured: Measured) -> None:
+    said = json.loads(jws.payload_of(measured.stated.jws))
+    for change in (
+        {"rows": 0}, {"confidence_percent": 90}, {"code": {"blocks": 1, "broken": 2}}, {"costs": []},
+        {"held_out": {"people": 9, "rows": 3}}, {"costs": said["costs"] * 2},
+    ):  # fmt: skip
+        made = jws.sign(said | change, bytes(32), measurement.TYP)
+        with pytest.raises(InputError):
+            measurement.decode(measurement.encode(made))
+
+
+# Costs
+
+
+sums = st.lists(st.floats(0.5, 50), min_size=12, max_size=40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(sums, st.floats(0.9, 1.1))
+def test_theorem_a_loss_that_is_the_same_share_higher_everywhere_is_the_cost_with_no_doubt(
+    losses: list[float], share: float
+) -> None:
+    without = np.array([losses, losses])
+    cost, low, high = usefulness.interval(without * share, without)
+    assert abs(cost - (share - 1) * 1_000_000) <= 1
+    assert high - low <= 2
+
+
+@settings(deadline=None, max_examples=60)
+@given(sums, st.integers(0, 2**32 - 1))
+def test_theorem_the_cost_lies_in_its_interval(losses: list[float], seed: int) -> None:
+    without = np.array([losses, losses])
+    with_it = without * np.random.default_rng(seed).uniform(0.5, 2, without.shape)
+    cost, low, high = usefulness.interval(with_it, without)
+    assert low <= cost <= high
+
+
+def row(person: int, language: str = "en", messages: int = 2) -> MeasuredRow:
+    said = {"messages": [{"role": "user", "content": "x"}] * messages, "row_id": "", "ordinal": 0}
+    return MeasuredRow(person=bytes([person]), kind="chat", language=language, said=said, leaves=said)  # type: ignore[arg-type]  # a row
+
+
+def test_a_slice_is_named_where_ten_people_are_in_it() -> None:
+    held = [*(row(n) for n in range(12)), *(row(n, "de", 9) for n in range(9)), *(row(0, "fr") for _ in range(30))]
+    named = {(by, value) for by, value, _ in usefulness._slices(held)}
+    assert named == {
+        (CostSlice.all, ALL), (CostSlice.language, "en"), (CostSlice.kind, "chat"), (CostSlice.turns, "1-2"),
+    }  # fmt: skip
+
+
+def test_people_outside_training_are_held_out_and_others_only_where_these_are_too_few() -> None:
+    people = {bytes([n]): n for n in range(100)}
+    outside = {bytes([n]) for n in range(50, 65)}
+    assert usefulness.people_held_out(people, outside) == outside
+    few = usefulness.people_held_out(people, {bytes([99])})
+    assert few == {bytes([99]), *(bytes([n]) for n in range(9))}
+    assert len(usefulness.people_held_out({bytes([n]): n for n in range(8)}, set())) == 4
+
+
+# Code
+
+
+@pytest.mark.parametrize(
+    ("said", "leaves", "counts"),
+    [
+        ("```python\na = 'x'\n```", "```python\na = 'y'\n```", (1, 0)),
+        ("```python\na = 'x'\n```", "```python\na = 'y\n```", (1, 1)),
+        ('```json\n{"a": 1}\n```', '```json\n{"a": }\n```', (1, 1)),
+        ("```yaml\na: [1]\n```", "```yaml\na: [1\n```", (1, 1)),
+        ("```toml\na = 1\n```", "```toml\na = 1\n```", (1, 0)),
+        ("```python\ndef f(\n```", "```python\ndef g(\n```", (0, 0)),
+        ("```rust\nfn f(\n```", "```rust\n\n```", (0, 0)),
+        ("```python\na\n```\n```json\n1\n```", "```python\na\n```\n", (2, 2)),
+        ("no code", "none", (0, 0)),
+        ("```python\n" + "(" * 5_000 + "\n```", "", (0, 0)),
+    ],
+)
+def test_code_that_its_parser_takes_is_asked_again(said: str, leaves: str, counts: tuple[int, int]) -> None:
+    assert code_kept.counted([said], [leaves]) == counts
