@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import errno
+import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from licet.erasure import certificates
 from licet.errors import RefusedError, UsageError
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Pool
-from licet.train import export_configs, export_files
+from licet.train import export_configs, export_files, line_files, shard_files
 from licet.train.conversations import ConversationCut, alternatives, standing
 from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, pairs, shaped
 from licet.vault import commands as do
@@ -154,6 +156,7 @@ SHAPES: list[tuple[Format, dict[str, Any] | None, dict[str, Any] | None]] = [
         None,
     ),
 ]  # fmt: skip
+SHAPES += [(to, *SHAPES[0][1:]) for to in (Format.mds, Format.webdataset, Format.lance)]
 
 
 def test_every_format_has_a_shape_here_and_a_row_in_its_page() -> None:
@@ -495,6 +498,82 @@ def test_verl_s_parquet_is_read_as_its_data_set_reads_it(house: House, tmp_path:
         assert alternates(list(messages), "assistant")
         assert json.loads(labels)["split"] == "train"
     assert sorted(frame["ordinal"]) == sorted({line["ordinal"] for line in trl_lines(house, tmp_path)})
+
+
+@pytest.mark.parametrize("to", [Format.mds, Format.webdataset, Format.lance])
+def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(house: House, tmp_path: Path, to: Format) -> None:
+    if to is Format.lance:
+        pytest.importorskip("lance")
+    made = export_files.export(house.here, "october", to, recipient=RECIPIENT, out=tmp_path / "out")
+    assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
+    export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl")
+    for kind in made.lines:
+        assert READ[to](tmp_path / "out" / f"{kind}.{to}") == read(tmp_path / "trl", kind)
+    assert f"sft.{to}" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert {one.format for one in export_files.exports(house.here, RECIPIENT)} == {"trl", to.value}
+
+
+@pytest.mark.parametrize("to", [Format.mds, Format.webdataset])
+def test_shards_are_of_a_bounded_size_and_the_same_lines_give_the_same_bytes(
+    tmp_path: Path, to: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_files, "SHARD_BYTES", 20_000)
+    said = [{"messages": [user("q" * 5 * n), answer("a")], "ordinal": n} for n in range(200)]
+    written = []
+    for name in ("one", "other"):
+        folder = tmp_path / f"{name}.{to}"
+        file = line_files.opened(folder, to)
+        for start in range(0, 200, 7):
+            file.write(said[start : start + 7])
+        file.close()
+        assert [{k: v for k, v in line.items() if k != "row_labels"} for line in READ[to](folder)] == said
+        shards = [path for path in folder.iterdir() if path.name != "index.json"]
+        assert len(shards) > 4
+        assert max(path.stat().st_size for path in shards) < 2 * 20_000
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert written[0] == written[1]
+
+
+def read_mds(folder: Path) -> list[dict[str, Any]]:
+    """As MosaicML Streaming reads it: by `index.json`, and by the offsets at the head of each shard."""
+    found = []
+    for shard in json.loads((folder / "index.json").read_bytes())["shards"]:
+        data = (folder / shard["raw_data"]["basename"]).read_bytes()
+        assert len(data) == shard["raw_data"]["bytes"]
+        (count,) = struct.unpack_from("<I", data)
+        ends = struct.unpack_from(f"<{count + 1}I", data, 4)
+        assert (count, ends[-1]) == (shard["samples"], len(data))
+        about = json.loads(data[4 * (count + 2) : ends[0]])
+        assert all(shard[name] == value for name, value in about.items())
+        for start, end in itertools.pairwise(ends):
+            sample, line = data[start:end], {}
+            free = shard["column_sizes"].count(None)
+            sizes, place = iter(struct.unpack_from(f"<{free}I", sample)), 4 * free
+            for name, encoding, size in zip(
+                shard["column_names"], shard["column_encodings"], shard["column_sizes"], strict=True
+            ):
+                value = sample[place : place + (length := next(sizes) if size is None else size)]
+                line[name] = json.loads(value) if encoding == "json" else struct.unpack("<q", value)[0]
+                place += length
+            assert place == len(sample)
+            found.append(line)
+    return found
+
+
+def read_tars(folder: Path) -> list[dict[str, Any]]:
+    """With WebDataset itself."""
+    webdataset = pytest.importorskip("webdataset")
+    shards = [str(path) for path in sorted(folder.glob("*.tar"))]
+    return [sample["json"] for sample in webdataset.WebDataset(shards, shardshuffle=False).decode()]
+
+
+def read_lance(folder: Path) -> list[dict[str, Any]]:
+    """With Lance itself."""
+    rows = pytest.importorskip("lance").dataset(str(folder)).to_table().to_pylist()
+    return [{name: value if name == "ordinal" else json.loads(value) for name, value in row.items()} for row in rows]
+
+
+READ = {Format.mds: read_mds, Format.webdataset: read_tars, Format.lance: read_lance}
 
 
 def trl_lines(house: House, tmp_path: Path) -> list[dict[str, Any]]:

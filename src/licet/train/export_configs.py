@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import yaml
 
+from licet.errors import UsageError
 from licet.train.exports import ExportKind, Format
 
 README = """\
@@ -103,9 +104,18 @@ exec torchrun --standalone --nproc_per_node="${3:-1}" -m verl.trainer.sft_traine
 """
 
 
+READ_WITH = {
+    Format.mds: 'Read it with `streaming.StreamingDataset(local="{file}", batch_size=8)`; it parses the JSON of each value',
+    Format.webdataset: 'Read it with `webdataset.WebDataset("{file}/000000.tar").decode()`; a line is `json`',
+    Format.lance: 'Read it with `lance.dataset("{file}")`; each column but `ordinal` is JSON text',
+}
+
+
 def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
     """The files with which ``to`` reads what was written, for kinds that have a line; and what its user does then."""
     found = [kind for kind in ExportKind if lines.get(kind)]
+    if to in READ_WITH:
+        return {}, READ_WITH[to].format(file=f"{found[0] if found else ExportKind.sft}.{to}")
     match to:
         case Format.trl:
             return {f"train_{kind}.py": _script(kind).encode() for kind in found}, _run(
@@ -130,6 +140,8 @@ def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes]
         case Format.nemo:
             made = {f"{kind}.yaml": _nemo(kind) for kind in found}
             return made, "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`"
+        case _:
+            raise UsageError(f"no configuration is known for `{to}`")
 
 
 def _run(command: str) -> str:

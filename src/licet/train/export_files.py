@@ -130,7 +130,7 @@ def _whole(folder: Path) -> Iterator[Path]:
     lies = unfinished
     try:
         yield unfinished
-        for file in unfinished.iterdir():
+        for file in sorted(unfinished.rglob("*"), reverse=True):  # what is in a folder before the folder
             sync(file)
         sync(unfinished)
         lies = unfinished.rename(folder)

@@ -8,11 +8,12 @@ Invariants: what is written is a conversation by the rule of `conversations`, or
 is about and is one up to there; a pair is of one row, hence of one person, and nothing was left out between its prompt and
 either of its answers; nothing is invented.
 
-Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt strategies (`chat_template`,
-`chat_template.default`, `chatml.ultra`); LLaMA-Factory's `data/README.md` and `SharegptDatasetConverter`; torchtune's
-`OpenAIToMessages` and `ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`; NeMo RL's `OpenAIFormatDataset` and
-`PreferenceDataset`; Unsloth trains with TRL. Chat templates want the arguments of a call as an object, OpenAI and Axolotl
-as text: Axolotl parses it, and data sets of Hugging Face's would give each call the arguments of every other.
+Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt strategies
+(`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's `data/README.md` and
+`SharegptDatasetConverter`; torchtune's `OpenAIToMessages` and `ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`;
+NeMo RL's `OpenAIFormatDataset` and `PreferenceDataset`; Unsloth trains with TRL, and the formats of shards
+(`shard_files`) have its lines. Chat templates want the arguments of a call as an object, OpenAI and Axolotl as text:
+Axolotl parses it, and data sets of Hugging Face's would give each call the arguments of every other.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ class Format(StrEnum):
     verl = "verl"
     unsloth = "unsloth"
     nemo = "nemo"
+    mds = "mds"
+    webdataset = "webdataset"
+    lance = "lance"
 
 
 class ExportKind(StrEnum):
@@ -52,7 +56,9 @@ class ExportKind(StrEnum):
 
 
 WITHOUT_TOOLS = frozenset({Format.llama_factory, Format.torchtune, Format.verl})  # a row ends before its first call
-WITH_OBJECTS = frozenset({Format.trl, Format.unsloth, Format.nemo})
+AS_SHARDS = frozenset({Format.mds, Format.webdataset, Format.lance})  # folders that loaders stream, of lines as TRL's
+LIKE_TRL = frozenset({Format.trl, Format.unsloth}) | AS_SHARDS
+WITH_OBJECTS = LIKE_TRL | {Format.nemo}
 NO_ANSWER = "no answer of the assistant's is in the conversation"
 NO_PLACE = "a rated answer has no place in this format"
 NO_PAIRS = "a pair has no place in this format"
@@ -128,9 +134,9 @@ def _read_by(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
 
 
 def _dpo(before: list[Any], chosen: MessageShape, rejected: MessageShape, to: Format) -> Line | None:
+    if to in LIKE_TRL:
+        return {"prompt": before, "chosen": [chosen], "rejected": [rejected]}
     match to:
-        case Format.trl | Format.unsloth:
-            return {"prompt": before, "chosen": [chosen], "rejected": [rejected]}
         case Format.openai:
             given = {"messages": before, "tools": [], "parallel_tool_calls": True}
             return {"input": given, "preferred_output": [chosen], "non_preferred_output": [rejected]}
@@ -141,16 +147,16 @@ def _dpo(before: list[Any], chosen: MessageShape, rejected: MessageShape, to: Fo
         case Format.nemo:
             ranked = [{"rank": rank, "completion": [one]} for rank, one in enumerate((chosen, rejected))]
             return {"context": before, "completions": ranked}
-        case Format.verl:
-            return None  # it trains on conversations alone, and on rewards
+        case _:
+            return None  # verl trains on conversations alone, and on rewards
 
 
 def _kto(before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: Format) -> Line | None:
     if not answers(answer):
         return None
+    if to in LIKE_TRL:
+        return {"prompt": with_objects(before), "completion": [answer], "label": is_up}
     match to:
-        case Format.trl | Format.unsloth:
-            return {"prompt": with_objects(before), "completion": [answer], "label": is_up}
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
@@ -158,8 +164,8 @@ def _kto(before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: 
             if text is None or _TURNED in answer["content"]:
                 return None
             return {"prompt": text, "completion": answer["content"], "label": is_up}
-        case Format.openai | Format.torchtune | Format.nemo | Format.verl:
-            return None  # they take pairs alone, or not even these
+        case _:
+            return None  # the others take pairs alone, or not even these
 
 
 def _chatml(before: Sequence[MessageShape]) -> str | None:

@@ -1,4 +1,4 @@
-"""Files of lines that a trainer reads: JSON lines, or Parquet for those that read nothing else.
+"""Files of lines that a trainer reads: JSON lines, Parquet for those that read nothing else, or folders of shards.
 
 A line of Parquet has the columns `messages`, a list of role and content, `ordinal`, and `row_labels` as JSON text, null
 where the release has no labels. Rows are written as they come, in groups.
@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from licet.train.exports import LABELS, Format, Line
+from licet.train.exports import AS_SHARDS, LABELS, Format, Line
+from licet.train.shard_files import SHARDS
 
 GROUP_LINES = 1_000
 
@@ -27,11 +28,13 @@ class LineFile(Protocol):
 
 def ending(to: Format) -> str:
     """The ending of a file's name."""
-    return "parquet" if to is Format.verl else "jsonl"
+    return to.value if to in AS_SHARDS else "parquet" if to is Format.verl else "jsonl"
 
 
 def opened(path: Path, to: Format) -> LineFile:
-    """A file at ``path``, which is not there yet."""
+    """A file, or a folder of shards, at ``path``, which is not there yet."""
+    if to in AS_SHARDS:
+        return SHARDS[to](path)
     return _ParquetLines(path) if to is Format.verl else _JsonLines(path)
 
 
