@@ -142,4 +142,8 @@ class LanceLines:
             yield {name: line[name] if name == NUMBER else _JSON(line.get(name)).decode() for name in columns}
 
 
-SHARDS = {Format.mds: MdsShards, Format.webdataset: TarShards, Format.lance: LanceLines}
+SHARDS: dict[Format, type[MdsShards] | type[TarShards] | type[LanceLines]] = {
+    Format.mds: MdsShards,
+    Format.webdataset: TarShards,
+    Format.lance: LanceLines,
+}
