@@ -197,6 +197,20 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key_file: Path | None = None
 
 
+class Loader(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a training node keeps parts of releases that it reads from an object store. Every variable begins with
+    ``LICET_LOADER__``.
+
+    ``cache`` (`LICET_LOADER__CACHE`, default none: ``parts`` in the data folder): a folder on a fast local disk. Parts are
+    sealed.
+
+    ``cache_bytes`` (`LICET_LOADER__CACHE_BYTES`, default 20 GB): how much of it parts may take.
+    """
+
+    cache: Path | None = None
+    cache_bytes: int = 20 * 10**9
+
+
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """How `licet serve` erases what is due automatically. Every variable begins with ``LICET_SWEEP__``.
 
@@ -290,6 +304,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     ``agent`` (`LICET_AGENT__..`): see `Agent`.
 
+    ``loader`` (`LICET_LOADER__..`): see `Loader`.
+
     ``sweep`` (`LICET_SWEEP__..`): see `Sweep`.
 
     ``webhooks`` (`LICET_WEBHOOKS__..`): see `Webhooks`.
@@ -305,6 +321,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     key_chain: Keys = Keys()
     cold: Cold = Cold()
     agent: Agent = Agent()
+    loader: Loader = Loader()
     sweep: Sweep = Sweep()
     webhooks: Webhooks = Webhooks()
 
@@ -352,7 +369,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "web": ("WEB", Web), "key_chain": ("KEYS", Keys), "curate": ("CURATE", Curate), "cold": ("COLD", Cold),
-    "agent": ("AGENT", Agent), "sweep": ("SWEEP", Sweep), "webhooks": ("WEBHOOKS", Webhooks),
+    "agent": ("AGENT", Agent), "loader": ("LOADER", Loader), "sweep": ("SWEEP", Sweep), "webhooks": ("WEBHOOKS", Webhooks),
 }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 
 
 @train.command()
-@click.argument("releases", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("releases", nargs=-1, required=True)
 @click.option(
     "--into", required=True, type=click.Path(path_type=Path), help="The folder from which runs read the gate."
 )
@@ -74,7 +74,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 )
 @answer_options
 def gate(
-    releases: tuple[Path, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
+    releases: tuple[str, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
     recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One gate serves
@@ -127,8 +127,8 @@ def _source(
         yield remote, verifier, utc_now
 
 
-def _folder(release: Path, data: Path | None) -> Path:
-    """The folder of a release, from its name or as given."""
+def _folder(release: str, data: Path | None) -> Path:
+    """The folder of a release, from its name, its address in an object store, or as given."""
     import os  # an edge: the environment says where the installation of this machine is
 
     from licet.config import Configuration

@@ -17,7 +17,7 @@ from licet.config import Configuration
 from licet.errors import not_installed
 from licet.release import manifest
 from licet.release.reader import Leases
-from licet.train import bitmap
+from licet.train import bitmap, streamed
 from licet.train.dataset import RowDataset
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.remote import Remote, key_in
@@ -47,7 +47,11 @@ def gate(
 
 
 def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name in the installation, or else ``release`` itself."""
+    """The folder of a release: that of its name in the installation, that through which one in an object store is read
+    (`train.streamed`), or else ``release`` itself.
+    """
+    if streamed.is_address(release):
+        return streamed.folder(str(release), config.loader.cache or config.data / "parts", config.loader.cache_bytes)
     own = config.releases / str(release)
     is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
     return own if is_name else Path(release)
