@@ -5,7 +5,9 @@ which of them execute which lines; of those the fastest run first, and the first
 test counts as twice as slow, its third as three times, so that many files are asked within the time; and what failed on
 another mutant of the same file goes before. A mutant whose lines no test executes has survived. Each runs in a fork of a
 process that has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a minute
-of processor time is spent on a mutant at most.
+of processor time is spent on a mutant at most. One that ends without a failed test (it stands still, or takes all its
+time) counts as killed only if the same tests then pass on the source as it is; a second such end leaves it undecided,
+which counts as survived.
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why. What a test executes
 is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
@@ -52,6 +54,7 @@ CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for
 COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")  # of one test file, counting; all of it without
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
 FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
+TRIES_MAX = 2  # of a mutant that ended without a failed test
 FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
 
 ROOMS = {  # files, how many mutants
@@ -123,15 +126,13 @@ def main(arguments: list[str]) -> list[Row]:
 
 def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     explained = equivalents()
-    left = [one for one, verdict in verdicts.items() if verdict["outcome"] in {"survived", "not executed"}]
+    outcomes = [verdict["outcome"] for verdict in verdicts.values()]
+    left = [one for one, verdict in verdicts.items() if verdict["outcome"] not in {"killed", "hung"}]
     same = [one for one in left if (one.file, one.text, one.what, one.put, one.nth) in explained]
-    return _told(room, len(verdicts), len(left) - len(same), len(same))
-
-
-def _told(room: str, judged: int, survived: int, explained: int) -> Row:
-    killed = judged - survived - explained
-    figure = f"{survived} of {judged - explained} survive, {100 * survived / max(1, judged - explained):.1f} %"
-    return Row(f"mutants of {room}: {judged} judged, {killed} killed, {explained} explained", figure, "at most 5 %")
+    killed = f"{len(verdicts) - len(left)} killed ({outcomes.count('hung')} never end)"
+    asked, survived = len(verdicts) - len(same), len(left) - len(same)
+    figure = f"{survived} of {asked} survive, {100 * survived / max(1, asked):.1f} %"
+    return Row(f"mutants of {room}: {len(verdicts)} judged, {killed}, {len(same)} explained", figure, "at most 5 %")
 
 
 @cache
@@ -403,14 +404,17 @@ class Copy:
         self.runs += 1
         return f"m{os.getpid()}x{self.runs}"
 
-    def tried(self, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
-        """The verdict of ``tests`` on the mutant."""
+    def tried(self, mutant: Mutant | None, tests: list[str], seconds: float) -> dict[str, Any]:
+        """The verdict of ``tests`` on the mutant, or on the source as it is."""
+        order = {"tests": tests, "name": self._name(), "cpu": 6 + 3 * seconds}
+        if mutant is None:
+            return self._ask(order)
         path = self.tree / "src" / "licet" / mutant.file
         source = path.read_bytes()
         stamp = path.stat()
         try:
             path.write_bytes(mutant.applied(source))
-            return self._ask({"tests": tests, "name": self._name(), "cpu": 4 + 3 * seconds})
+            return self._ask(order)
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
@@ -520,10 +524,23 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     first = _within(covered, tests, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
     for some in (first, _within(covered, tests, CPU_SECONDS_MAX, 400)[len(first) :]):
         if some:
-            verdict = copy.tried(mutant, some, sum(covered.seconds[test] for test in some))
+            verdict = _tried(copy, mutant, some, sum(covered.seconds[test] for test in some))
         if verdict["outcome"] != "survived":
             break
     return {**verdict, "tried": len(tests)}
+
+
+def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
+    """The verdict of ``tests``. Where no test failed but the run did not end well, the same tests are run on the source
+    as it is: only if they pass there is it the mutant that stopped them. What fails on the source too is no witness.
+    """
+    for _ in range(TRIES_MAX):
+        verdict = copy.tried(mutant, tests, seconds)
+        if verdict["outcome"] == "survived" or verdict["test"]:
+            return verdict
+        if copy.tried(None, tests, seconds)["outcome"] == "survived":
+            return verdict
+    return {**verdict, "outcome": "undecided"}
 
 
 def _within(covered: Covered, tests: list[str], seconds: float, count: int) -> list[str]:
@@ -541,6 +558,8 @@ def _kept(mutant: Mutant, asked: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     told = json.loads(path.read_text("utf-8"))
+    if told["outcome"] == "undecided":
+        return None
     failed = told["outcome"] in {"killed", "hung"}
     same = told["proof"] == _proof(told) if failed else told.get("asked") == asked
     return dict(told) if same and told["source"] == _sha(_source(mutant.file)) else None

@@ -35,6 +35,13 @@ from ..terms import preset
 
 ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"
+# The kinds of line that a format has, where it has not all of them.
+WRITTEN = {
+    Format.openai: (ExportKind.sft, ExportKind.dpo),
+    Format.torchtune: (ExportKind.sft, ExportKind.dpo),
+    Format.verl: (ExportKind.sft,),
+    Format.nemo: (ExportKind.sft, ExportKind.dpo),
+}
 
 
 def user(text: str) -> dict[str, Any]:
@@ -456,6 +463,18 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
     with pytest.raises(UsageError, match="already exists"):
         export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+
+
+@pytest.mark.parametrize("to", Format)
+def test_the_settings_of_a_trainer_s_configuration_are_those_of_the_golden_file(to: Format) -> None:
+    """TESTS_WRITE_GOLDEN=1 writes it anew: read the diff as whoever trains with it would."""
+    made, _ = export_configs.ready(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
+    told = "\n".join(f"## {name}\n{content.decode()}" for name, content in made.items())
+    golden = Path(__file__).parent / "golden" / f"{to}.txt"
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(told, encoding="utf-8")
+    assert told == golden.read_text("utf-8"), "TESTS_WRITE_GOLDEN=1 writes the golden file anew"
 
 
 def alternates(messages: list[dict[str, Any]], last: str) -> bool:
