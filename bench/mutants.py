@@ -116,8 +116,9 @@ def main(arguments: list[str]) -> list[Row]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         for room in rooms:
-            covered = Covered(copy.lines(TESTS[room]))
+            copy.lines(TESTS[room])
         covered = Covered(copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True))
+        copy.counted = {test.split("::")[0] for test in covered.seconds}
         for room in rooms:
             verdicts = judge(copy, covered, drawn(room, rooms[room]))
             rows.append(_row(room, verdicts))
@@ -273,6 +274,7 @@ class Copy:
     def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
         self.folder, self.tree, self.holder = folder, folder / "tree", server
         self.forks: subprocess.Popen[str] | None = None
+        self.counted: set[str] = set()  # the files whose tests are asked
         self.runs = 0
 
     @classmethod
@@ -420,9 +422,9 @@ class Copy:
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
     def compiled(self) -> None:
-        """Has pytest rewrite and keep the tests once: the forks keep nothing."""
-        paths = sorted({path for room in TESTS.values() for path in room})
-        command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *paths]
+        """Has pytest rewrite and keep the tests that were counted, once: the forks keep nothing."""
+        quiet = ["-q", "--collect-only", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        command = [sys.executable, "-m", "pytest", *quiet, *sorted(self.counted)]
         subprocess.run(command, cwd=self.tree, env=self.environment(), capture_output=True, check=False)
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:

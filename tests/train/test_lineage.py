@@ -195,6 +195,16 @@ def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, pl
     assert consumption.examine(consumption.Record(of=record.of, frames=tuple(frames)), SIGNER.verifier).broken
 
 
+@pytest.mark.parametrize(
+    ("begin", "why"),
+    [(b'{"release":7}', "which release"), (b"{", "which release"), (b" " * consumption.HEADER_BYTES_MAX, "not the")],
+)
+def test_a_file_that_does_not_state_its_release_is_no_record(tmp_path: Path, begin: bytes, why: str) -> None:
+    (tmp_path / "consumed").write_bytes(consumption.FORMAT + begin + b"\n")
+    with pytest.raises(BrokenError, match=why):
+        consumption.read(tmp_path / "consumed")
+
+
 # What is signed
 
 
