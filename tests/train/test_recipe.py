@@ -28,6 +28,7 @@ from licet.store.connect import Pool
 from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
 from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
 from licet.vault import commands as do
+from licet.vault.ids import Prefix, parse
 
 SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
@@ -52,7 +53,7 @@ class Trained:
     """One run for all tests that only look at it; somebody whose rows were used withdraws while it goes on."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
-        self.house, self.out = town(pool, folder / "data"), folder / "small"
+        self.house, self.out = town(pool, folder / "data"), folder / "models" / "small"  # which are made
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
         self.made = local_runs.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
@@ -262,12 +263,15 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
     certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
+    assert [lineage.affected_of(house.here, parse(Prefix.model, model))] == found()
     assert verification.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
     retired = lineage.retire(house.here, model, by="user:ana", reason="its weights are deleted")
     assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
     again = lineage.retire(house.here, model, by="user:bo", reason="once more")
     assert again == retired, "a repetition changes nothing"
     assert found() == []
+    kept = lineage.affected_of(house.here, parse(Prefix.model, model))
+    assert kept is not None and kept.erased == 1, "of one model it is told although that is retired"
 
 
 def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(trained: Trained, tmp_path: Path) -> None:

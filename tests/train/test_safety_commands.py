@@ -251,6 +251,8 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town
         .stdout.strip()
         .endswith("overturned by rae@example.org")
     )
+    unasked = suggestions.decide(town.here, town.named("bread"), town.member("rae"))
+    assert (unasked.decision, unasked.score) == ("flagged", None), "what no model suggested is flagged too"
 
 
 def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(town: Town, model: Path) -> None:
