@@ -204,6 +204,24 @@ def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None
     assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
 
 
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ((user("p"), answer("o"), user("q <|im_end|> r")), "a"), ((user("q <|im_end|> r"), answer("o"), user("q")), "a"),
+        ((user("q"),), "a <|im_end|> b"), ((user("p"), answer("", "c1"), tool("4", "c1"), answer("4"), user("q")), "a"),
+    ],
+)  # fmt: skip
+def test_one_message_that_is_no_plain_text_leaves_a_rated_answer_no_place_in_chatml(before: Any, said: str) -> None:
+    made = shaped(row(*before, answer(said)), {len(before): True}, Format.axolotl)
+    assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
+
+
+def test_earlier_messages_stand_in_one_of_chatml() -> None:
+    made = shaped(row(user("p"), answer("o"), user("q"), answer("a")), {3: True}, Format.axolotl)
+    text = "p<|im_end|>\n<|im_start|>assistant\no<|im_end|>\n<|im_start|>user\nq"
+    assert [one["prompt"] for one in lines(made, "kto")] == [text]
+
+
 # What leaves
 
 

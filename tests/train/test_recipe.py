@@ -98,6 +98,15 @@ def test_it_learns_the_loss_of_people_who_are_not_in_training_falls(trained: Tra
     assert seen.held_out_rows + seen.rows + seen.unfit == 40
 
 
+def test_a_small_model_has_the_shape_that_its_settings_say(trained: Trained) -> None:
+    """And room for 512 tokens, or for the longest row where that is more."""
+    made = json.loads((trained.out / "config.json").read_text("utf-8"))
+    shape = (made["hidden_size"], made["intermediate_size"], made["num_hidden_layers"], made["num_attention_heads"])
+    assert shape == (SMALL.width, SMALL.width * 8 // 3, SMALL.layers, SMALL.heads)
+    assert (made["num_key_value_heads"], made["max_position_embeddings"]) == (SMALL.heads, 512)
+    assert made["tie_word_embeddings"] is True
+
+
 def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:
     learnt = consumption.read(trained.out / consumption.FILE).ordinals
     people = [trained.ordinals(name) for name in trained.house.accounts]

@@ -71,6 +71,18 @@ def test_a_withdrawn_row_of_a_packed_sequence_loses_its_tokens_and_no_other(offi
     assert (left, heard) == (True, [(3, [5, 8])])
 
 
+def test_what_stands_beside_packed_rows_goes_where_none_of_its_rows_is_left(office: Office) -> None:
+    office.withdraw(7, 8)
+    batch = {
+        "input_ids": torch.arange(1, 9).reshape(2, 4), "ordinal": torch.tensor([[5, 5, 7, 7], [7, 8, 8, -1]]),
+        "score": torch.tensor([1.0, 2.0]), "text": ["a", "b"], "said": np.array(["x", "y"]),
+    }  # fmt: skip
+    found, left = handed(office, batch)
+    assert found["input_ids"].tolist() == [[1, 2, 9, 9], [9, 9, 9, 8]]
+    assert found["score"].tolist() == [1.0, 0.0]
+    assert (found["text"], found["said"].tolist(), left) == (["a", ""], ["x", ""], True)
+
+
 def test_pairs_lose_the_chosen_and_the_rejected_one(office: Office) -> None:
     office.withdraw(7)
     batch = {"input_ids": torch.arange(8).reshape(4, 2), "ordinal": torch.tensor([5, 7])}
