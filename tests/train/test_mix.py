@@ -185,6 +185,12 @@ def test_a_withdrawal_after_the_read_is_masked_at_hand_off_in_its_own_release_al
     assert mix.gate.check([-1, -1]) == []
 
 
+@pytest.mark.parametrize(("batch", "rank", "ranks"), [(0, 0, 1), (1, -1, 2), (1, 2, 2), (1, 0, 0)])
+def test_a_rank_that_is_none_of_the_ranks_and_a_batch_of_nothing_are_refused(batch: int, rank: int, ranks: int) -> None:
+    with pytest.raises(UsageError, match="cannot be"):
+        RankBatches(0, 100, batch, rank, ranks)
+
+
 def test_a_state_of_another_mix_is_refused(orchard: Orchard) -> None:
     kept = orchard.mix(seed=1).state()
     for more in ({"seed": 2}, {"seed": 1, "epochs": 3.0}, {"seed": 1, "where": "words > 1"}):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,13 @@ def test_a_small_model_has_the_shape_that_its_settings_say(trained: Trained) -> 
     assert shape == (SMALL.width, SMALL.width * 8 // 3, SMALL.layers, SMALL.heads)
     assert (made["num_key_value_heads"], made["max_position_embeddings"]) == (SMALL.heads, 512)
     assert made["tie_word_embeddings"] is True
+
+
+def test_the_software_of_a_run_is_what_is_installed_of_it() -> None:
+    assert local_runs.software(["pytest", "no-such-library"]) == {
+        "licet": version("licet"),
+        "pytest": version("pytest"),
+    }
 
 
 def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:

@@ -322,3 +322,14 @@ def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path
     again = pickle.loads(pickle.dumps(scorer))
     assert again.sha256 == scorer.sha256
     assert np.array_equal(again.scores(texts[::-1])[::-1], whole)
+
+
+def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(model: Path) -> None:
+    sent = pickle.dumps(Misuse(Path(model)))
+    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(Path(model)).scores(
+        ["how do I bake rye bread"]
+    )
+    replaced = pickle.loads(sent)
+    replaced.sha256 = "0" * 64
+    with pytest.raises(RefusedError, match="has changed meanwhile"):
+        replaced.scores(["how do I bake rye bread"])
