@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -194,6 +194,29 @@ def test_what_a_template_does_not_take_is_counted_and_ends_no_run() -> None:
     own = vocabulary(["blue"], 300)
     (learnt, _), _ = tokenized(own, rows, 500)
     assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(learnt.tokens.tolist())
+
+
+@pytest.mark.parametrize("refused", ["add_generation_prompt and messages|length > 1", "messages|length > 3"])
+def test_a_template_that_refuses_a_part_of_a_conversation_does_not_take_it(refused: str) -> None:
+    """It writes an answer otherwise where it is asked for one, so that only the last answer could be learnt."""
+    tokenizer = vocabulary(["how are you", "very well", "good", "yes"], 300)
+    tokenizer.chat_template = (
+        "{% if " + refused + " %}{{ raise_exception('no') }}{% endif %}{% if add_generation_prompt %}>{% endif %}"
+        "{% for message in messages %}{{ message.content }}{% endfor %}"
+    )
+    row: Any = {"messages": list(ALTERNATING), "ordinal": 3, "row_id": ""}
+    assert example(tokenizer, row, 500) is UnfitRow.template
+
+
+def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token() -> None:
+    tokenizer = vocabulary(["q", "a"], 300)
+    tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    made = example(tokenizer, cast("Any", {"messages": [asked, said], "ordinal": 3, "row_id": ""}), 500)
+    assert isinstance(made, TokenizedRow)
+    assert (len(made.tokens), made.labels.tolist()[0]) == (2, MASKED)
+    alone = example(tokenizer, cast("Any", {"messages": [said], "ordinal": 3, "row_id": ""}), 500)
+    assert alone is UnfitRow.silent, "nothing stands before its first token"
 
 
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:

@@ -259,8 +259,10 @@ def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     suggested(town, model)
-    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True)
+    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True)
     assert suggestions.waiting(town.here) == []
+    with pytest.raises(RefusedError, match="dismissed already, by rae"):
+        suggestions.decide(town.here, town.named("scam"), town.member("rae"), only_open=True)
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
     town.passes(1)
     town.say("eve", "scam", SCAM.format("prizes", 2))
