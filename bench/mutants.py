@@ -586,16 +586,20 @@ def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
 
 
 def _proof(verdict: dict[str, Any]) -> str:
-    """The test that failed on it, as it was then: its file without the other tests."""
+    """The test that failed on it, as it was then: its file without the other tests and without what it imports."""
     file, *names = verdict["test"].split("::")
     path = at["tree"] / file
     if not names or not path.is_file():
         return ""
-    text = path.read_text("utf-8")
+    return proof(path.read_text("utf-8"), names[0].partition("[")[0])
+
+
+def proof(text: str, test: str) -> str:
+    """The hash of the lines on which ``test`` rests, of the text of its file."""
     lines = text.split("\n")
     for node in ast.parse(text).body:
-        is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-        if is_test and node.name != names[0].partition("[")[0]:
-            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        is_other = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        if (is_other and node.name != test) or isinstance(node, ast.Import | ast.ImportFrom):
+            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             lines[first - 1 : node.end_lineno] = [""] * ((node.end_lineno or first) - first + 1)
     return _sha("\n".join(line for line in lines if line.strip()).encode())
