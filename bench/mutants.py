@@ -198,6 +198,7 @@ class Covered:
         found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
         if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper() or _is_cached(mutant):
             found = found | self._by_name(mutant)
+        found = found | self._called(mutant)
         stem = Path(mutant.file).stem
 
         places: dict[str, int] = {}
@@ -209,6 +210,13 @@ class Covered:
         failed = self.failed.get(mutant.file, {})
         first = sorted((test for test in failed if test in found), key=lambda test: -failed[test])[:FAILED_BEFORE_MAX]
         return [*first, *sorted(found - set(first), key=weights.__getitem__)]
+
+    def _called(self, mutant: Mutant) -> set[str]:
+        """For the default of an argument, which is executed at import: the tests that execute the function."""
+        for node in ast.walk(ast.parse(_source(mutant.file))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno == mutant.lines[0]:
+                return self._span(mutant.file, node.body[0].lineno, node.end_lineno or node.lineno)
+        return set()
 
     def note(self, mutant: Mutant, test: str) -> None:
         """That ``test`` failed on it."""

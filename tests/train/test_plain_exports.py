@@ -483,16 +483,16 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
 
 
-@pytest.mark.parametrize("to", Format)
-def test_the_settings_of_a_trainer_s_configuration_are_those_of_the_golden_file(to: Format) -> None:
-    """TESTS_WRITE_GOLDEN=1 writes it anew: read the diff as whoever trains with it would."""
-    made, _ = export_configs.ready(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
-    told = "\n".join(f"## {name}\n{content.decode()}" for name, content in made.items())
-    golden = Path(__file__).parent / "golden" / f"{to}.txt"
-    if os.environ.get("TESTS_WRITE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(told, encoding="utf-8")
-    assert told == golden.read_text("utf-8"), "TESTS_WRITE_GOLDEN=1 writes the golden file anew"
+def test_the_settings_of_every_trainer_s_configuration_are_those_of_the_golden_files() -> None:
+    """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as whoever trains with it would."""
+    folder = Path(__file__).parent / "golden"
+    for to in Format:
+        made, _ = export_configs.ready(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
+        told = "\n".join(f"## {name}\n{content.decode()}" for name, content in made.items())
+        if os.environ.get("TESTS_WRITE_GOLDEN"):
+            folder.mkdir(exist_ok=True)
+            (folder / f"{to}.txt").write_text(told, encoding="utf-8")
+        assert told == (folder / f"{to}.txt").read_text("utf-8"), "TESTS_WRITE_GOLDEN=1 writes the golden files anew"
 
 
 def alternates(messages: list[dict[str, Any]], last: str) -> bool:
