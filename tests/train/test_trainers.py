@@ -14,7 +14,7 @@ import pytest
 from licet.errors import BrokenError, UsageError
 from licet.train.batch_mask import MaskedBatches, handed_off
 from licet.train.gate import HandOff
-from licet.train.trainers import Collator, gated, packed
+from licet.train.trainers import Collator, GateMixin, gated, packed
 
 from .publishing import Office
 
@@ -273,6 +273,28 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
     shown = {tuple(t for t in row if t != PAD) for batch in watched.tokens for row in batch}
     assert not shown & refused
     assert len(used) == 2, "an evaluation is no step"
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"),
+    [(None, None), (["input_ids"], ["input_ids", "ordinal"]), (["ordinal", "labels"], ["ordinal", "labels"])],
+)
+def test_a_trainer_that_drops_columns_keeps_the_ordinals(office: Office, columns: Any, kept: Any) -> None:
+    class Plain:
+        data_collator = staticmethod(list)
+
+        def __init__(self) -> None:
+            self._signature_columns = columns
+
+        def _set_signature_columns_if_needed(self) -> None:
+            """As that of a trainer that has set them before."""
+
+    class Gated(GateMixin, Plain):
+        pass
+
+    made = Gated(gate=office.gate())
+    made._set_signature_columns_if_needed()
+    assert made._signature_columns == kept
 
 
 def test_a_loader_of_pytorch_with_a_collator_is_handed_off(office: Office) -> None:
