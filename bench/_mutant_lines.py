@@ -109,6 +109,18 @@ class Watching:
         self.began: dict[str, float] = {}
         begin()
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """The first case of every test goes before the second case of any: a file may be cut short."""
+        files: dict[str, int] = {}
+        cases: dict[str, int] = {}
+        places = {}
+        for item in items:
+            file, name = item.nodeid.split("::")[0], item.nodeid.partition("[")[0]
+            cases[name] = cases.get(name, -1) + 1
+            places[item] = files.setdefault(file, len(files)), cases[name]
+        items.sort(key=places.__getitem__)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         taken()

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-IDLE_SECONDS_MAX = 45.0  # without any processor time
+IDLE_SECONDS_MAX = 20.0  # without any processor time
 WALL_SECONDS_MAX = 900.0
 NOT_AHEAD = re.compile(r"^(ray|daft|bench|playwright|__main__|sitecustomize|xdist|antigravity|this|idlelib|turtle)\b")
 

@@ -32,12 +32,13 @@ from licet.consent.rights_requests import EnteredRequest, SendRequest
 from licet.curate import release_build
 from licet.erasure import certificates, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BrokenError, ContradictedError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import BrokenError, BusyError, ContradictedError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger import publication
+from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.policy.decide import DecisionReason
 from licet.policy.state import TurnState
 from licet.proof import documents
@@ -719,6 +720,26 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
         assert [rights_requests.find(here, name) for name in names] == kept
         assert kept[1].steps[0].words == sentence
         assert Home(here, place, home).decided("ana-chat") is DecisionReason.withdrawn
+
+
+@pytest.mark.parametrize(
+    ("lock", "who"), [(SEQUENCER_LOCK, "is adding entries to the log"), (sweeper.SWEEPS_LOCK, "sweeps")]
+)
+def test_nothing_is_restored_while_another_program_sweeps_or_adds_to_the_log(place: Place, lock: int, who: str) -> None:
+    embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
+    with installation.installation(place.config, place.clock) as here:
+        Home(here, place)
+        folder = archives.back_up(here, place.backups).folder
+        with here.pool.connection() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [lock])
+            for source in (folder, None):
+                with pytest.raises(BusyError, match=f"another program {who}; nothing was changed"):
+                    archives.restore(place.config, source, place.clock)
+                with pytest.raises(BusyError, match=who):
+                    archives.forecast(place.config, source, place.clock)
+            other.execute("SELECT pg_advisory_unlock(%s)", [lock])
+        assert archives.forecast(place.config, folder, place.clock).life == 0, "no life was begun"
+    assert archives.restore(place.config, folder, place.clock).life == 1, "the locks are free again"
 
 
 def test_a_life_is_never_begun_twice(place: Place) -> None:

@@ -60,6 +60,7 @@ def test_a_damaged_backup_fails_its_drill_which_doctor_says_until_another_is_pro
         done = drills.drill(here, by="user:me")
         assert done.outcome is DrillOutcome.failed
         assert "does not match its manifest" in done.said
+        assert (done.accounts, done.segments, done.keys, done.entries) == (0, 0, 0, 0)
         assert [state for state, _ in seen_by_doctor(here)] == ["broken"]
         (folder / DUMP).write_bytes(whole)
         place.now += DAY

@@ -296,6 +296,16 @@ def test_a_socket_folder_that_others_can_enter_is_refused(folder: Path, fast: em
 
 
 def test_a_status_of_nothing_makes_nothing(tmp_path: Path) -> None:
-    assert not embedded.status(tmp_path / "none").running
-    assert not embedded.stop(tmp_path / "none").running
-    assert not (tmp_path / "none").exists()
+    folder = tmp_path / "none"
+    nothing = embedded.ServerStatus(running=False, pinned=False, used=False, pid=0, folder=folder)
+    assert embedded.status(folder) == embedded.stop(folder) == nothing
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("lines", [0, 1, 7, 8])
+def test_a_lock_file_that_says_too_little_is_of_no_running_server(tmp_path: Path, lines: int) -> None:
+    """PostgreSQL writes it line by line; the eighth says that it is ready, of a process that has to be one of its own."""
+    folder = tmp_path / "postgres"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "postmaster.pid").write_text("\n".join([str(os.getpid()), *["x"] * 6, "ready"][:lines]))
+    assert not embedded.status(folder).running

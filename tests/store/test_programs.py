@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,30 @@ def test_making_a_folder_durable_leaves_no_file_open(tmp_path: Path) -> None:
     files.make_folder(tmp_path / "a" / "b")
     assert len(os.listdir("/proc/self/fd")) == before
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_s_name_is_synced_though_somebody_else_made_it(tmp_path: Path) -> None:
+    """Whoever made it may have been killed before the name was on the disk."""
+    watched = (
+        "import sys; from pathlib import Path; from licet.store import files\n"
+        "sys.addaudithook(lambda event, said: event == 'open' and print('opened', said[0]))\n"
+        "files.make_folder(Path(sys.argv[1]))"
+    )
+    made = tmp_path / "a" / "b"
+    for opened in ({tmp_path, tmp_path / "a"}, {tmp_path / "a"}):
+        done = subprocess.run([sys.executable, "-c", watched, str(made)], capture_output=True, text=True, check=True)
+        assert {Path(line.removeprefix("opened ")) for line in done.stdout.splitlines()} == opened
+
+
+def test_a_program_of_postgresql_is_told_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LICET_SECRET", "a secret")
+    monkeypatch.setenv("HOME", "/home/of-somebody")
+    running = postgres_programs.begin(["env"], stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    told = dict(line.partition("=")[::2] for line in running.stdout.read().decode().splitlines())
+    postgres_programs.finish(running)
+    assert (told["HOME"], told["PATH"]) == ("/home/of-somebody", os.environ["PATH"])
+    assert not [name for name in told if name.startswith("LICET")]
 
 
 def test_what_a_restore_removes_is_the_link_and_not_what_it_leads_to(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from licet.backup import wal_archive, wal_seals
 from licet.backup.base_backup import Beginning
 from licet.errors import BrokenError, ContradictedError
+from licet.store import embedded
 
 KEY = b"k" * 32
 SEGMENT = 16 * 2**20
@@ -142,3 +145,24 @@ def test_where_reading_ended_is_told_by_the_file_that_is_absent_or_the_last_plac
     said: str, number: int | None
 ) -> None:
     assert wal_archive._ended(said, SEGMENT) == number
+
+
+def test_an_archive_whose_next_segment_the_server_has_removed_says_that_it_has_a_gap(tmp_path: Path) -> None:
+    folder, stop, said = tmp_path / "archive", threading.Event(), list[str]()
+    folder.mkdir()
+    (folder / FIRST).write_bytes(bytes(SEGMENT))
+
+    def seen(text: str) -> None:
+        said.append(text)
+        stop.set()
+
+    with embedded.running(tmp_path / "postgres", embedded.Options(durable=False)) as dsn:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("SELECT pg_create_physical_replication_slot('kept')")
+            for _ in range(3):
+                conn.execute("SELECT pg_logical_emit_message(false, 'licet', 'x'), pg_switch_wal()")
+            conn.execute("CHECKPOINT")
+        with pytest.raises(BrokenError, match="has a gap: the server has removed WAL") as error:
+            wal_archive.receive(lambda: dsn, folder, "kept", stop, seen, lambda: None)
+    assert said == []
+    assert "begin another archive" in error.value.hint

@@ -145,6 +145,19 @@ def test_a_file_that_is_not_to_be_believed_stops_the_run_for_good(office: Office
         asked.check([5])
 
 
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        (over_when_it_begins, "ends before it begins"), (in_pieces, "not the one that its head names"),
+        (no_file_of_ours, "does not contain"), (of_another_bitmap, "not the one that its head names"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_told_by_what_is_broken_of_it(office: Office, lie: Any, why: str) -> None:
+    lie(office)
+    with pytest.raises(BrokenError, match=why):
+        bitmap.verified(office.file.read_bytes(), SIGNER.verifier)
+
+
 def test_an_expired_lease_stops_the_run_or_makes_it_wait_and_never_goes_on(office: Office) -> None:
     stops, waits = office.gate(WhenStale.stop), office.gate(WhenStale.pause)
     assert stops.check([1]) == waits.check([1]) == []

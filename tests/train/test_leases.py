@@ -453,6 +453,20 @@ def test_the_file_is_written_when_something_is_new_or_its_lease_has_worn(trained
     assert again.known.head.issued == trained.world.clock.now
 
 
+def test_who_follows_a_release_is_told_of_each_new_state_of_it_once(trained: Trained) -> None:
+    asked, told = list[float](), list[int]()
+
+    def wait(seconds: float) -> bool:
+        asked.append(seconds)
+        if len(asked) == 2:
+            trained.world.clock.set(trained.world.clock.now + timedelta(seconds=1))
+            trained.choose("ana", False)
+        return len(asked) == 4
+
+    trained.keeper(gate_files.LocalSource(trained.here, 60)).follow(wait, lambda known: told.append(known.head.number))
+    assert (len(asked), len(told), len(set(told))) == (4, 2, 2)
+
+
 def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_when_its_lease_ends(
     trained: Trained,
 ) -> None:

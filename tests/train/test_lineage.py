@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -195,6 +197,16 @@ def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, pl
     assert consumption.examine(consumption.Record(of=record.of, frames=tuple(frames)), SIGNER.verifier).broken
 
 
+@pytest.mark.parametrize(
+    ("begin", "why"),
+    [(b'{"release":7}', "which release"), (b"{", "which release"), (b" " * consumption.HEADER_BYTES_MAX, "not the")],
+)
+def test_a_file_that_does_not_state_its_release_is_no_record(tmp_path: Path, begin: bytes, why: str) -> None:
+    (tmp_path / "consumed").write_bytes(consumption.FORMAT + begin + b"\n")
+    with pytest.raises(BrokenError, match=why):
+        consumption.read(tmp_path / "consumed")
+
+
 # What is signed
 
 
@@ -207,6 +219,20 @@ def test_a_statement_is_believed_by_its_own_key_alone() -> None:
         statement.opened(signed, statement.signer("licet.test/models", b"2" * 32).verifier)
     with pytest.raises(LicetError):
         statement.opened(signed.replace(b'"payload":"ey', b'"payload":"ez'), key)
+
+
+def test_a_model_s_signature_names_its_files_in_the_order_of_their_paths_and_hashes_them_in_it() -> None:
+    files = {"b/a": "11" * 32, "b.json": "22" * 32, "a": "33" * 32}
+    made = json.loads(statement.model_signature("small", files, statement.p256(b"1" * 32)))
+    signed = json.loads(base64.b64decode(made["dsseEnvelope"]["payload"]))
+    assert [one["name"] for one in signed["predicate"]["resources"]] == ["a", "b/a", "b.json"]
+    assert [one["digest"] for one in signed["predicate"]["resources"]] == ["33" * 32, "11" * 32, "22" * 32]
+    root = sha256(bytes.fromhex("33" * 32 + "11" * 32 + "22" * 32)).hexdigest()
+    assert signed["subject"] == [{"name": "small", "digest": {"sha256": root}}]
+    assert signed["predicate"]["serialization"] == {
+        "method": "files", "hash_type": "sha256", "allow_symlinks": False,
+        "ignore_paths": [statement.SIGNATURE_FILE, *statement.IGNORED],
+    }  # fmt: skip
 
 
 def test_the_bytes_that_are_signed_of_a_statement_are_those_of_dsse() -> None:

@@ -104,6 +104,11 @@ def test_a_mix_keeps_to_its_weights_and_budget_and_reads_every_source_in_turn(or
     assert who(orchard.mix({"autumn": 1.0}, seed=2)[:]) != who(orchard.mix({"autumn": 1.0}, seed=3)[:])
 
 
+def test_a_row_of_a_mix_is_the_same_alone_in_a_slice_and_in_a_batch(orchard: Orchard) -> None:
+    mix = orchard.mix(seed=1)
+    assert [mix[3], mix[4]] == mix[3:5] == mix.__getitems__([3, 4])
+
+
 def test_a_budget_that_takes_more_passes_than_are_allowed_says_how_many(orchard: Orchard) -> None:
     with pytest.raises(UsageError, match=r"takes `2.50` passes over it") as refused:
         orchard.mix({"autumn": 1.0}, tokens_of=lambda _: 10, tokens=300)
@@ -183,6 +188,12 @@ def test_a_withdrawal_after_the_read_is_masked_at_hand_off_in_its_own_release_al
     assert by_release == {"autumn": [3], "winter": [3]}
     assert mix.gate.numbers == tuple(gate.number for gate in mix.gate.gates.values())
     assert mix.gate.check([-1, -1]) == []
+
+
+@pytest.mark.parametrize(("batch", "rank", "ranks"), [(0, 0, 1), (1, -1, 2), (1, 2, 2), (1, 0, 0)])
+def test_a_rank_that_is_none_of_the_ranks_and_a_batch_of_nothing_are_refused(batch: int, rank: int, ranks: int) -> None:
+    with pytest.raises(UsageError, match="cannot be"):
+        RankBatches(0, 100, batch, rank, ranks)
 
 
 def test_a_state_of_another_mix_is_refused(orchard: Orchard) -> None:

@@ -37,6 +37,13 @@ from ..terms import preset
 
 ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"
+# The kinds of line that a format has, where it has not all of them.
+WRITTEN = {
+    Format.openai: (ExportKind.sft, ExportKind.dpo),
+    Format.torchtune: (ExportKind.sft, ExportKind.dpo),
+    Format.verl: (ExportKind.sft,),
+    Format.nemo: (ExportKind.sft, ExportKind.dpo),
+}
 
 
 def user(text: str) -> dict[str, Any]:
@@ -198,6 +205,24 @@ def test_a_tool_is_used_as_a_whole_in_the_shape_that_a_trainer_reads_or_not_at_a
 def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None:
     made = shaped(row(user("q <|im_end|> r"), answer("a")), {1: True}, Format.axolotl)
     assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ((user("p"), answer("o"), user("q <|im_end|> r")), "a"), ((user("q <|im_end|> r"), answer("o"), user("q")), "a"),
+        ((user("q"),), "a <|im_end|> b"), ((user("p"), answer("", "c1"), tool("4", "c1"), answer("4"), user("q")), "a"),
+    ],
+)  # fmt: skip
+def test_one_message_that_is_no_plain_text_leaves_a_rated_answer_no_place_in_chatml(before: Any, said: str) -> None:
+    made = shaped(row(*before, answer(said)), {len(before): True}, Format.axolotl)
+    assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
+
+
+def test_earlier_messages_stand_in_one_of_chatml() -> None:
+    made = shaped(row(user("p"), answer("o"), user("q"), answer("a")), {3: True}, Format.axolotl)
+    text = "p<|im_end|>\n<|im_start|>assistant\no<|im_end|>\n<|im_start|>user\nq"
+    assert [one["prompt"] for one in lines(made, "kto")] == [text]
 
 
 # What leaves
@@ -459,6 +484,18 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
     with pytest.raises(UsageError, match="already exists"):
         export_files.export(house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl")
+
+
+def test_the_settings_of_every_trainer_s_configuration_are_those_of_the_golden_files() -> None:
+    """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as whoever trains with it would."""
+    folder = Path(__file__).parent / "golden"
+    for to in Format:
+        made, _ = export_configs.ready(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
+        told = "\n".join(f"## {name}\n{content.decode()}" for name, content in made.items())
+        if os.environ.get("TESTS_WRITE_GOLDEN"):
+            folder.mkdir(exist_ok=True)
+            (folder / f"{to}.txt").write_text(told, encoding="utf-8")
+        assert told == (folder / f"{to}.txt").read_text("utf-8"), "TESTS_WRITE_GOLDEN=1 writes the golden files anew"
 
 
 def alternates(messages: list[dict[str, Any]], last: str) -> bool:

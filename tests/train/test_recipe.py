@@ -9,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ from licet.store.connect import Pool
 from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
 from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
 from licet.vault import commands as do
+from licet.vault.ids import Prefix, parse
 
 SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
@@ -52,7 +54,7 @@ class Trained:
     """One run for all tests that only look at it; somebody whose rows were used withdraws while it goes on."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
-        self.house, self.out = town(pool, folder / "data"), folder / "small"
+        self.house, self.out = town(pool, folder / "data"), folder / "models" / "small"  # which are made
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
         self.made = local_runs.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
@@ -95,6 +97,22 @@ def test_it_learns_the_loss_of_people_who_are_not_in_training_falls(trained: Tra
     assert seen.held_out_after < 0.8 * seen.held_out_before
     assert trained.made.held_out_people >= 1
     assert seen.held_out_rows + seen.rows + seen.unfit == 40
+
+
+def test_a_small_model_has_the_shape_that_its_settings_say(trained: Trained) -> None:
+    """And room for 512 tokens, or for the longest row where that is more."""
+    made = json.loads((trained.out / "config.json").read_text("utf-8"))
+    shape = (made["hidden_size"], made["intermediate_size"], made["num_hidden_layers"], made["num_attention_heads"])
+    assert shape == (SMALL.width, SMALL.width * 8 // 3, SMALL.layers, SMALL.heads)
+    assert (made["num_key_value_heads"], made["max_position_embeddings"]) == (SMALL.heads, 512)
+    assert made["tie_word_embeddings"] is True
+
+
+def test_the_software_of_a_run_is_what_is_installed_of_it() -> None:
+    assert local_runs.software(["pytest", "no-such-library"]) == {
+        "licet": version("licet"),
+        "pytest": version("pytest"),
+    }
 
 
 def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:
@@ -176,6 +194,29 @@ def test_what_a_template_does_not_take_is_counted_and_ends_no_run() -> None:
     own = vocabulary(["blue"], 300)
     (learnt, _), _ = tokenized(own, rows, 500)
     assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(learnt.tokens.tolist())
+
+
+@pytest.mark.parametrize("refused", ["add_generation_prompt and messages|length > 1", "messages|length > 3"])
+def test_a_template_that_refuses_a_part_of_a_conversation_does_not_take_it(refused: str) -> None:
+    """It writes an answer otherwise where it is asked for one, so that only the last answer could be learnt."""
+    tokenizer = vocabulary(["how are you", "very well", "good", "yes"], 300)
+    tokenizer.chat_template = (
+        "{% if " + refused + " %}{{ raise_exception('no') }}{% endif %}{% if add_generation_prompt %}>{% endif %}"
+        "{% for message in messages %}{{ message.content }}{% endfor %}"
+    )
+    row: Any = {"messages": list(ALTERNATING), "ordinal": 3, "row_id": ""}
+    assert example(tokenizer, row, 500) is UnfitRow.template
+
+
+def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token() -> None:
+    tokenizer = vocabulary(["q", "a"], 300)
+    tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    made = example(tokenizer, cast("Any", {"messages": [asked, said], "ordinal": 3, "row_id": ""}), 500)
+    assert isinstance(made, TokenizedRow)
+    assert (len(made.tokens), made.labels.tolist()[0]) == (2, MASKED)
+    alone = example(tokenizer, cast("Any", {"messages": [said], "ordinal": 3, "row_id": ""}), 500)
+    assert alone is UnfitRow.silent, "nothing stands before its first token"
 
 
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
@@ -262,12 +303,15 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
     certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
+    assert [lineage.affected_of(house.here, parse(Prefix.model, model))] == found()
     assert verification.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
     retired = lineage.retire(house.here, model, by="user:ana", reason="its weights are deleted")
     assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
     again = lineage.retire(house.here, model, by="user:bo", reason="once more")
     assert again == retired, "a repetition changes nothing"
     assert found() == []
+    kept = lineage.affected_of(house.here, parse(Prefix.model, model))
+    assert kept is not None and kept.erased == 1, "of one model it is told although that is retired"
 
 
 def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(trained: Trained, tmp_path: Path) -> None:

@@ -251,14 +251,18 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town
         .stdout.strip()
         .endswith("overturned by rae@example.org")
     )
+    unasked = suggestions.decide(town.here, town.named("bread"), town.member("rae"))
+    assert (unasked.decision, unasked.score) == ("flagged", None), "what no model suggested is flagged too"
 
 
 def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(town: Town, model: Path) -> None:
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     suggested(town, model)
-    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True)
+    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True)
     assert suggestions.waiting(town.here) == []
+    with pytest.raises(RefusedError, match="dismissed already, by rae"):
+        suggestions.decide(town.here, town.named("scam"), town.member("rae"), only_open=True)
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
     town.passes(1)
     town.say("eve", "scam", SCAM.format("prizes", 2))
@@ -320,3 +324,14 @@ def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path
     again = pickle.loads(pickle.dumps(scorer))
     assert again.sha256 == scorer.sha256
     assert np.array_equal(again.scores(texts[::-1])[::-1], whole)
+
+
+def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(model: Path) -> None:
+    sent = pickle.dumps(Misuse(Path(model)))
+    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(Path(model)).scores(
+        ["how do I bake rye bread"]
+    )
+    replaced = pickle.loads(sent)
+    replaced.sha256 = "0" * 64
+    with pytest.raises(RefusedError, match="has changed meanwhile"):
+        replaced.scores(["how do I bake rye bread"])

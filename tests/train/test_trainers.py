@@ -14,7 +14,7 @@ import pytest
 from licet.errors import BrokenError, UsageError
 from licet.train.batch_mask import MaskedBatches, handed_off
 from licet.train.gate import HandOff
-from licet.train.trainers import Collator, gated, packed
+from licet.train.trainers import Collator, GateMixin, gated, packed
 
 from .publishing import Office
 
@@ -69,6 +69,18 @@ def test_a_withdrawn_row_of_a_packed_sequence_loses_its_tokens_and_no_other(offi
     assert found["labels"].tolist() == [[1, 2, MASKED, MASKED, MASKED, 6, 7, 8]]
     assert found["position_ids"].tolist() == [[0, 1, 0, 1, 2, 0, 1, 2]]
     assert (left, heard) == (True, [(3, [5, 8])])
+
+
+def test_what_stands_beside_packed_rows_goes_where_none_of_its_rows_is_left(office: Office) -> None:
+    office.withdraw(7, 8)
+    batch = {
+        "input_ids": torch.arange(1, 9).reshape(2, 4), "ordinal": torch.tensor([[5, 5, 7, 7], [7, 8, 8, -1]]),
+        "score": torch.tensor([1.0, 2.0]), "text": ["a", "b"], "said": np.array(["x", "y"]),
+    }  # fmt: skip
+    found, left = handed(office, batch)
+    assert found["input_ids"].tolist() == [[1, 2, 9, 9], [9, 9, 9, 8]]
+    assert found["score"].tolist() == [1.0, 0.0]
+    assert (found["text"], found["said"].tolist(), left) == (["a", ""], ["x", ""], True)
 
 
 def test_pairs_lose_the_chosen_and_the_rejected_one(office: Office) -> None:
@@ -261,6 +273,28 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
     shown = {tuple(t for t in row if t != PAD) for batch in watched.tokens for row in batch}
     assert not shown & refused
     assert len(used) == 2, "an evaluation is no step"
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"),
+    [(None, None), (["input_ids"], ["input_ids", "ordinal"]), (["ordinal", "labels"], ["ordinal", "labels"])],
+)
+def test_a_trainer_that_drops_columns_keeps_the_ordinals(office: Office, columns: Any, kept: Any) -> None:
+    class Plain:
+        data_collator = staticmethod(list)
+
+        def __init__(self) -> None:
+            self._signature_columns = columns
+
+        def _set_signature_columns_if_needed(self) -> None:
+            """As that of a trainer that has set them before."""
+
+    class Gated(GateMixin, Plain):
+        pass
+
+    made = Gated(gate=office.gate())
+    made._set_signature_columns_if_needed()
+    assert made._signature_columns == kept
 
 
 def test_a_loader_of_pytorch_with_a_collator_is_handed_off(office: Office) -> None:

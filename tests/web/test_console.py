@@ -329,6 +329,8 @@ def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(api: A
         {"email": "x", "role": "auditor"},
     ):
         assert api.post("/console/access/staff", **form(owner, **fields)).status_code == 422, fields
+    every = api.post("/console/access/staff", **form(owner, email="x@example.org", role=[*StaffRole]))
+    assert (every.status_code, "Pick a role" in every.text) == (422, False), "it is the owner's that is not given here"
     assert lived.world.rows("SELECT count(*) FROM staff WHERE email LIKE 'x%%'") == [(0,)]
 
 

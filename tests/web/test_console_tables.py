@@ -17,6 +17,7 @@ from licet.service import staff_tables
 from licet.service.staff_tables import TABLES, CellKind
 from licet.store.keyset import TableView
 from licet.vault.commands import Delete, Hold
+from licet.web.console.tables import CHOSEN_MAX
 
 from .served import NOTICE, World, api, world
 from .test_console import form
@@ -150,6 +151,18 @@ def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed
     assert "Download the certificate" in page
     assert api.get(f"/console/erasures/{chosen[0]}/certificate", headers=worked.officer).json()["certificate"]
     assert api.get(f"/console/erasures/{chosen[1]}/certificate", headers=worked.officer).status_code == 409
+
+
+def test_more_rows_at_once_than_may_be_are_refused_as_a_whole(api: Any, worked: Worked) -> None:
+    others = [f"era_{n:032x}" for n in range(CHOSEN_MAX - len(worked.erasures))]
+    chosen = [*worked.erasures, *others]
+    asked = api.post("/console/erasures/act", **form(worked.officer, act="at-once", chosen=[*chosen, *chosen]))
+    assert asked.text.count("no erasure era_") == len(others), "each once, and as many as may be"
+    sent = form(worked.officer, act="at-once", chosen=[*chosen, "era_" + "f" * 32], confirmed="yes", why="They asked")
+    refused = api.post("/console/erasures/act", **sent)
+    assert (refused.status_code, "nothing was changed" in refused.text) == (400, True)
+    states = {certificates.status(worked.world.here, one).state for one in worked.erasures}
+    assert states == {"fenced"}
 
 
 def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(api: Any, worked: Worked) -> None:

@@ -31,6 +31,23 @@ def test_a_hundred_probes_at_once_ask_the_database_a_few_times(pool, tmp_path, p
         assert pool.get_stats().get("requests_num", 0) - before <= 2 * transactions * (seconds / remembered * 2 + 1)
 
 
+def test_what_was_answered_is_counted_by_route_and_by_gate(pool, tmp_path) -> None:
+    world = World(pool, tmp_path / "data")
+    world.open("ana", allow=True)
+    with TestClient(world.app) as api:
+        gates = [api.get("/v1/accounts/me/gate", headers=world.person("ana")).json()["gate"] for _ in range(3)]
+        counted = api.get("/metrics").text.splitlines()
+    place = 'route="/v1/accounts/{account}/gate",status="200"'
+    assert [line for line in counted if line.startswith("licet_requests_total") and place in line] == [
+        'licet_requests_total{caller="person",method="GET",' + place + "} 3.0"
+    ]
+    assert f'licet_gate_answers_total{{gate="{gates[0]}"}} 3.0' in counted
+    assert 'licet_request_seconds_count{route="/v1/accounts/{account}/gate"} 3.0' in counted
+    states = ("used", "idle", "waited_for")
+    pool_now = {state: [line for line in counted if f'pool_connections{{state="{state}"}}' in line] for state in states}
+    assert all(len(found) == 1 for found in pool_now.values())
+
+
 def test_an_answer_is_asked_for_once_by_many_and_again_when_it_is_old() -> None:
     asked = []
 

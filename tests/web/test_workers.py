@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +19,6 @@ import httpx
 import psutil
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
 from licet.cli.serve import WORKERS_MAX
 from licet.client import Client, choose, delete, open_account, say
@@ -29,8 +27,6 @@ from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.web.access import rates, tokens
 from licet.web.access.rates import BURST_SECONDS, WAYS, Rates
 from licet.web.worker import pool_size
-from licet.web.worker_channel import WorkerChannel, WorkerReport
-from licet.web.workers import Workers
 
 from ..waiting import wait_until
 from .served import TOKEN_KEY
@@ -263,95 +259,6 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
                 client.send(delete(conversation, "host:ana"))
         assert served.process.wait(600) == 70
     assert "restriction journal" in served.told("every worker is stopped")[0]["because"]
-
-
-# The parent's rules, on programs that do nothing but report
-
-
-STUB = """
-import socket, sys, time
-end = socket.socket(fileno=int(sys.argv[1]))
-end.setblocking(True)
-while True:
-    end.send(sys.argv[2].encode() + b"\\n")
-    time.sleep(0.05)
-"""
-
-
-class Stubs:
-    """Workers of a parent that is in this process; ``report`` is what they say."""
-
-    def __init__(self, count: int) -> None:
-        self.report, self.started, self.now = "{}", list[subprocess.Popen[bytes]](), 1_000.0
-        self.workers = Workers(self.start, count)
-
-    def start(self, _seat: int) -> tuple[subprocess.Popen[bytes], WorkerChannel[WorkerReport]]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-S", "-c", STUB, str(theirs.fileno()), self.report], pass_fds=[theirs.fileno()]
-            )
-        self.started.append(process)
-        return process, WorkerChannel(ours, WorkerReport)
-
-    def step_until(self, holds: Callable[[], bool], what: str, seconds: float = 0.2) -> None:
-        """Steps, with so many seconds between two, until it holds."""
-
-        def stepped() -> bool:
-            self.now += seconds
-            self.workers.step(self.now)
-            return holds()
-
-        wait_until(stepped, what)
-
-    def running(self) -> list[subprocess.Popen[bytes]]:
-        return [one for one in self.started if one.poll() is None]
-
-    def end(self) -> None:
-        for process in self.running():
-            process.kill()
-            process.wait(600)
-
-
-@contextmanager
-def stubs(count: int) -> Iterator[Stubs]:
-    made = Stubs(count)
-    try:
-        yield made
-    finally:
-        made.end()
-
-
-def test_a_worker_that_hangs_is_killed_and_another_takes_its_place() -> None:
-    with stubs(1) as made, capture_logs() as logged:
-        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
-        made.started[0].send_signal(signal.SIGSTOP)
-        made.step_until(lambda: len(made.started) == 2, "another is started", 5.0)
-        assert made.started[0].wait(600) == -signal.SIGKILL
-    ended = [line for line in logged if line["event"] == "worker has ended"]
-    assert [line["because"] for line in ended] == ["hung"]
-
-
-def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer() -> None:
-    with stubs(1) as made, capture_logs() as logged:
-        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
-        for count in (2, 3, 4):
-            made.started[-1].kill()
-            made.step_until(lambda many=count: len(made.started) == many, "another is started")  # type: ignore[misc]
-    pauses = [line["again_in_seconds"] for line in logged if line["event"] == "worker has ended"]
-    assert pauses == [1.0, 2.0, 4.0]
-
-
-def test_a_reload_whose_replacement_does_not_start_leaves_the_others_as_they_are() -> None:
-    with stubs(2) as made, capture_logs() as logged:
-        made.step_until(lambda: sum(line["event"] == "worker is ready" for line in logged) == 2, "both are ready")
-        made.report = "no report"
-        made.workers.reload()
-        made.step_until(lambda: len(made.started) == 3, "a replacement is started")
-        made.started[2].kill()
-        made.step_until(lambda: any("given up" in line["event"] for line in logged), "it is given up")
-        assert made.started[0].poll() is None
-        assert made.started[1].poll() is None
 
 
 # The table of rates

@@ -48,10 +48,8 @@ async def account_of(request: AnyRequest, text: str) -> UUID:
     if isinstance(caller, Person) and mine is None:
         raise not_found()
     if text == ME:
-        if mine is None:
-            raise not_found()
-        return mine
-    if text.startswith(HOST):
+        account = mine
+    elif text.startswith(HOST):
         site, name = site_of(request), text.removeprefix(HOST)
         # The response time must not tell a person which ids are cached. A service may know the accounts that it names.
         account = await (site.account_by_host(name) if mine is None else site.account_looked_up(name))
