@@ -1,7 +1,7 @@
 """The tests of `./run check`: those that need no database, no browser and no server, in the room where the work is.
 
-They take some seventy seconds of processor time, on two cores half of it. `test_fast.py` holds the list to that; run as a
-program, this prints it.
+They took 208 s of processor time on a busy machine (`bench/RESULTS.md`, "loops"), on two cores half of it.
+`test_fast.py` holds the list to its files; run as a program, this prints it.
 """
 
 from __future__ import annotations

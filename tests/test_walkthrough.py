@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .begun import Begun
 from .conftest import Databases
 from .person import allows
 from .walkthrough import ROOT, Kind, PageError, Walk, steps
@@ -31,6 +32,12 @@ ELSEWHERE = {
 NOT_YET = {"train.md"}  # its blocks are about to be done too
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Begun:
+    """Pages with the embedded database begin by themselves; of the others, the first one does."""
+    return Begun(tmp_path_factory.mktemp("begun") / "licet-data", databases(migrated=False))
+
+
 def test_the_pages_are_all_of_them() -> None:
     assert len(PAGES) > 25
     assert NOT_YET | ELSEWHERE.keys() <= {page.name for page in PAGES}
@@ -42,8 +49,8 @@ def test_the_pages_are_all_of_them() -> None:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p.name not in NOT_YET | ELSEWHERE.keys()], ids=lambda page: page.stem
 )
-def test_a_page_is_done_as_it_is_written(page: Path, tmp_path: Path, databases: Databases) -> None:
-    with Walk(tmp_path, None if page.name in EMBEDDED else databases(), person=allows) as walk:
+def test_a_page_is_done_as_it_is_written(page: Path, tmp_path: Path, databases: Databases, begun: Begun) -> None:
+    with Walk(tmp_path, None if page.name in EMBEDDED else databases(), person=allows, begun=begun) as walk:
         walk.beside(ROOT / "examples" / "claude-code", "~/.claude/projects/-garden")
         walk.do(page)
 

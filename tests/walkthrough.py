@@ -11,6 +11,8 @@ Every block of code on a page is one of these, and `steps` refuses a page that h
   line of its own for any number of lines.
 * **an outline**: the paragraph before says the word. It is not run, and the page has told its reader so.
 
+Most pages begin with `. examples/begin.sh`. The first page that does runs it; the others find what it left (`begun.py`).
+
 A link of `/enter` that a block prints is opened by its person, in a browser, and the notice is answered.
 
 `conv_...`, and any other prefix so written, stands for the last id of that kind that an earlier block printed. Ports that
@@ -36,8 +38,13 @@ from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .begun import Begun
 
 ROOT = Path(__file__).parent.parent
+BEGIN = ". examples/begin.sh"
 BLOCK_SECONDS_MAX = 900
 SHELL, PYTHON, OUTPUT = {"sh", "bash"}, {"python"}, {"text"}
 OUR_FOLDERS = {"src", "docs", "examples", "deploy", "tests", "bench", "tools"}
@@ -141,6 +148,7 @@ class Walk:
     dsn: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     person: Callable[[str], None] | None = None
+    begun: Begun | None = None
     printed: str = ""
     last: str = ""
     _ports: dict[str, int] = field(default_factory=dict)
@@ -246,7 +254,7 @@ class Walk:
         place = f"{page}:{step.line}"
         match step.kind:
             case Kind.shell:
-                self.last = self.type(step.code, place)
+                self.last = self._typed(step.code, place)
                 self._enter()
             case Kind.python:
                 program = self._at / f"{step.line}.py"
@@ -262,6 +270,20 @@ class Walk:
                     raise PageError(f"{place}: shows\n{step.code}\nand what is printed is\n{self.last}")
             case Kind.outline:
                 pass
+
+    def _typed(self, code: str, place: str) -> str:
+        """Types a block. What it begins with is run when it is the first page's, or no other's."""
+        begin, _, rest = code.partition("\n")
+        if self.begun is None or self.dsn is None or not begin.startswith(BEGIN):
+            return self.type(code, place)
+        if self.begun.printed is None:
+            printed = self.type(begin + "\n", place)
+            self.begun.keep(self, printed)
+        else:
+            printed = self.begun.give(self)
+            self.printed += printed
+            self.type(f'export PATH="{self.folder}/.venv/bin:$PATH"\n', place)
+        return printed + (self.type(rest, place) if rest else "")
 
     def _enter(self) -> None:
         for link in re.findall(r"http://\S+/enter\?token=\S+", self.last):

@@ -1,4 +1,4 @@
-"""What the rule promises whatever happens, as theorems over histories drawn at random.
+"""What the rule promises whatever happens, as theorems over histories drawn at random: of 3,000 a run draws a quarter.
 
 Where a theorem compares two futures, the turns said in both are taken in both (`replay`): else a yes, which opens the
 gate, would let turns in that without it are refused.
@@ -21,9 +21,11 @@ from licet.policy.file import Policies, Reach, preset
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind, Segment, TurnRole
 from licet.policy.world import Owned, World
 
+from ..quarters import seeds, share
 from .histories import DAY, IMPROVE, PROJECTS, PURPOSES, SAFETY, SECOND, History, history
 
-HISTORIES = 3000
+HISTORIES = share(3000)
+SEED = seeds(2 * 3000, 5_000_000).start  # no theorem is held against more than twice as many
 LATER = (0 * DAY, SECOND, 5 * DAY, 31 * DAY, 400 * DAY, 2000 * DAY)
 Usable = dict[str, frozenset[str]]
 
@@ -35,7 +37,7 @@ def drawn_once(seed: int, **drawn: Any) -> History:
 
 
 def histories(count: int = HISTORIES, **drawn: Any) -> Iterator[History]:
-    return (drawn_once(seed, **drawn) for seed in range(5_000_000, 5_000_000 + count))
+    return (drawn_once(seed, **drawn) for seed in range(SEED, SEED + count))
 
 
 class DrawnWorld(World):

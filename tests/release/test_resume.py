@@ -39,6 +39,7 @@ from licet.vault.content import Content
 from ..erasure.commits import Count, counted
 from ..erasure.disk import Crash, Watch
 from ..installed import DAY, House
+from ..quarters import QUARTER, WHOLE
 from ..terms import preset
 from .test_build import IMPROVE, Meddling, Stopped, check_whole, sealed_rows, stop
 
@@ -120,8 +121,11 @@ def told(house: House, built: BuildResult) -> dict[str, Any]:
 def crashing(
     house: House, dsn: str, before: Callable[[str], object] = lambda _name: None, **bounds: int
 ) -> Iterator[str]:
-    """Builds that die at their first commit, at their second and so on, by name, until one needs no more."""
-    for commit in range(10_000):
+    """Builds that die at a commit, then at a later one and so on, by name, until one needs no more.
+
+    Of the commits a run tries each fourth, another run the others: `tests/quarters.py`.
+    """
+    for commit in part():
         name = f"r{commit}"
         before(name)
         try:
@@ -132,6 +136,11 @@ def crashing(
         else:
             assert commit > 10, "it died too rarely to prove anything"
             return
+
+
+def part() -> range:
+    """The steps of a build at which this run kills it."""
+    return range(10_000) if WHOLE else range(QUARTER, 10_000, 4)
 
 
 def check_resumed(house: House, built: BuildResult, whole: dict[str, Any]) -> None:
@@ -165,7 +174,8 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str
         built = build(house, name, **size)
         check_resumed(house, built, whole)
         resumed.append(built.resumed_from)
-    assert len(set(resumed)) > (1 if size.get("page_bytes_max", 1) > 3_000 else 2)
+    kinds = 1 if size.get("page_bytes_max", 1) > 3_000 else 2
+    assert len(set(resumed)) > (kinds if WHOLE else 1)
 
 
 def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> None:
@@ -173,7 +183,7 @@ def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> 
     folder = house.here.config.releases
     resumed = set()
     with Watch(folder) as watch:
-        for step in range(10_000):
+        for step in part():
             name = f"r{step}"
             watch.record(crash_at=step)
             try:
@@ -185,7 +195,7 @@ def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> 
             built = build(house, name)
             check_resumed(house, built, whole)
             resumed.add(built.resumed_from)
-    assert step > 50 and len(resumed) > 3
+    assert step > 50 and len(resumed) > (3 if WHOLE else 1)
 
 
 def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: str) -> None:
@@ -198,15 +208,15 @@ def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: st
 def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(house: House, dsn: str) -> None:
     """Killed anywhere, while duplicates go too: rows that went before the part stay gone, those behind it go again."""
     whole, torn_parts = told(house, build(house, "whole")), 0
-    for commit, name in enumerate(crashing(house, dsn)):
-        path = house.here.config.releases / name / f"part-{commit % 3:05d}.parquet"
+    for crash, name in enumerate(crashing(house, dsn)):
+        path = house.here.config.releases / name / f"part-{crash % 3:05d}.parquet"
         if path.exists() and not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             torn_parts += 1
             torn(path)
             built = build(house, name)
             check_whole(house, built)
             assert told(house, built) == whole
-    assert torn_parts > 5
+    assert torn_parts > (5 if WHOLE else 0)
 
 
 def test_what_ends_after_a_kill_at_many_commits_is_in_no_part(house: House, dsn: str) -> None:

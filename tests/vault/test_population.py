@@ -2,7 +2,7 @@
 
 Histories under one sequence of policy versions are folded and COPYed together; nobody is brought to the moments that
 are asked about, so that versions which begin in between end grants in the answer alone. `TESTS_HISTORIES` sets how
-many histories are drawn (3,200).
+many histories are drawn (3,200, of which a run draws a quarter: `tests/quarters.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from licet.vault import population
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
+from ..quarters import seeds, share
 from . import segment_decisions
 from .model import Pair, insert_versions, savepoints
 
-HISTORIES = int(os.environ.get("TESTS_HISTORIES", "3200"))
+HISTORIES = int(os.environ.get("TESTS_HISTORIES") or share(3200))
+SEED = seeds(3200).start
 SEQUENCES, PARTS = (20, 2) if HISTORIES <= 20_000 else (100, 2)
 MARKED = 40  # histories of real verbs
 SHARE_MIN = 0.0004  # of all answers: at least this part carries each reason
@@ -290,10 +292,10 @@ def test_sql_rule_and_reference_decide_alike(conn: Transaction, part: int) -> No
 
 def decided_alike(tx: Transaction, place: int, sequence: int) -> Counter[str]:
     """Holds the three against each other for one sequence of versions; counts the reasons."""
-    draw, share = Random(place), -(-HISTORIES // SEQUENCES)
+    draw, drawn = Random(place), -(-HISTORIES // SEQUENCES)
     instants = [version.effective for version in versions_of(sequence).versions]
     seen = draw.choice(instants) + draw.choice((0, 3, 10, 20, 40)) * DAY
-    policies, people = lived(sequence, range(place * share, (place + 1) * share), seen)
+    policies, people = lived(sequence, range(SEED + place * drawn, SEED + (place + 1) * drawn), seen)
     insert_versions(tx, policies)
     reasons: Counter[str] = Counter()
     with tx.transaction(force_rollback=True):
