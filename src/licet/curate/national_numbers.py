@@ -22,7 +22,7 @@ SCORE, BARE_SCORE = 0.85, 0.8
 ANYWHERE = "national_number"
 CHECKED = "checked_number"
 # Their checks are of length and letters alone, or pass nearly every number: no draw could fail them.
-_UNTELLING = frozenset({"fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
+_UNTELLING = frozenset({"cr_cpf", "fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
 _OF_TEN_DIGITS = frozenset({"cz_rc", "sk_rc"})  # those of nine, from before 1954, have none
 CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
 
