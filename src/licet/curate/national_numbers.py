@@ -61,7 +61,7 @@ def rules(table: Table) -> Iterator[dict[str, Any]]:
     for name, number in table.numbers.items():
         yield _rule(name, SCORE, f"(?i){named(number.words)}", around(named(number.words), number.shape), name)
         if number.bare:
-            yield _rule(f"{name}_bare", BARE_SCORE, number.bare, f"{{n}}(?P<v>{number.bare}){{s}}", name)
+            yield _rule(f"{name}_bare", BARE_SCORE, f"{{n}}(?:{number.bare})", f"{{n}}(?P<v>{number.bare}){{s}}", name)
     words = named(table.anywhere)
     yield _rule(ANYWHERE, SCORE, f"(?i){words}", around(words, CANDIDATE), ANYWHERE)
 
