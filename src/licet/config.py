@@ -106,7 +106,8 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
     ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray starts on this machine.
 
     ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): benchmark questions, one per line; a conversation that
-    contains one is left out. Whoever can write the file can exclude other conversations too.
+    contains one is left out, by the rule that the first line may name (docs/curate.md). Whoever can write the file can
+    exclude other conversations too.
 
     ``names`` (`.._NAMES`, default ``auto``): the detectors of names, separated by commas: ``tagger`` (made by ``python
     -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` uses the first two if they are

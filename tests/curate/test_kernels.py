@@ -191,6 +191,33 @@ def test_what_holds_a_benchmarks_question_is_left_out(tmp_path: Path) -> None:
     assert [one.dropped for one in made] == [LeftOut.benchmark, LeftOut.benchmark, None, None]
 
 
+def test_by_the_rule_of_gpt_3_one_run_of_thirteen_words_is_enough(tmp_path: Path) -> None:
+    question = (
+        "A train leaves the station at noon and meets another one after two hours. How far have they gone by then?"
+    )
+    listed = tmp_path / "questions.txt"
+    listed.write_text(
+        f"# rule: gpt-3\n{question}\none two three four five six seven eight nine ten eleven twelve\n", "utf-8"
+    )
+    run = " ".join(question.split()[3:16])
+    texts = [
+        f"It said {run} today",
+        " ".join(question.split()[3:15]),
+        "one two three four five six seven eight nine ten eleven twelve",
+    ]
+    chats = [chat(str(n), text) for n, text in enumerate(texts)]
+    known = benchmarks.read(listed)
+    made = curated(*chats, of=plan(Cleaner(), KEY, benchmarks=known))
+    assert [one.dropped for one in made] == [LeftOut.benchmark, None, None]
+    listed.write_text(f"# rule: palm\n{question}\n", "utf-8")
+    palm = benchmarks.read(listed)
+    assert [one.dropped for one in curated(*chats, of=plan(Cleaner(), KEY, benchmarks=palm))] == [None, None, None]
+    assert palm == benchmarks.of([question]) and palm.sha256() != known.sha256()
+    listed.write_text(f"# rule: mine\n{question}\n", "utf-8")
+    with pytest.raises(InputError, match="`mine` is no rule of overlap"):
+        benchmarks.read(listed)
+
+
 def test_a_list_of_questions_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         benchmarks.read(tmp_path / "none.txt")

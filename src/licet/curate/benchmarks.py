@@ -1,13 +1,17 @@
 """Decontamination: texts that contain a question of a benchmark are marked, so that they are not used to train for it.
 
-A text contains a question if ``HELD_MIN`` of the question's eight-word shingles are in it: the rule of PaLM (Chowdhery et
-al. 2022, section 8). Questions of fewer than eight words cannot be told from common phrases and are not in the list.
+By the rule ``palm`` a text contains a question if ``HELD_MIN`` of the question's eight-word shingles are in it (Chowdhery et
+al. 2022, section 8). By ``gpt-3`` it does if it holds one run of thirteen words of the question (Brown et al. 2020, appendix
+C, which cuts out two hundred characters around the run; here the conversation is left out as a whole). Questions with fewer
+words than a run cannot be told from common phrases and are not in the list.
+A file of questions names another rule than ``palm`` in its first line, so that a list keeps the rule that it was made for.
 The list contains hashes under a fixed key. The key is not secret: benchmarks are public, and the list is the same everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,11 +21,23 @@ import numpy as np
 from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
 from licet.errors import InputError
 
-HELD_WORDS = 8
 HELD_MIN = 0.7
+RULE_LINE = "# rule: "
 QUESTIONS_MAX = 1_000_000
 FILE_BYTES_MAX = 1 << 30
 _KEY = b"licet benchmark questions 1"
+
+
+class OverlapRule(StrEnum):
+    """What of a question makes a text hold it."""
+
+    palm = "palm"
+    gpt3 = "gpt-3"
+
+    @property
+    def words(self) -> int:
+        """The words of a run."""
+        return 13 if self is OverlapRule.gpt3 else 8
 
 
 class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +49,11 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
     hashes: bytes = b""
     questions: bytes = b""
     sizes: bytes = b""
+    rule: OverlapRule = OverlapRule.palm
 
     def sha256(self) -> str:
-        return sha256(self.hashes + self.questions + self.sizes).hexdigest()
+        rule = b"" if self.rule is OverlapRule.palm else self.rule.encode()
+        return sha256(self.hashes + self.questions + self.sizes + rule).hexdigest()
 
     def held(self, texts: Sequence[str]) -> list[bool]:
         """Of each text, whether it holds a question."""
@@ -45,23 +63,23 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         questions, sizes = np.frombuffer(self.questions, "<u4"), np.frombuffer(self.sizes, "<u4")
         found = []
         for text in texts:
-            own = np.unique(np.concatenate([_hashes(piece) for piece in _pieces(text)]))
+            own = np.unique(np.concatenate([_hashes(piece, self.rule) for piece in _pieces(text)]))
             first, last = np.searchsorted(hashes, own, "left"), np.searchsorted(hashes, own, "right")
             among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
             asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
-            found.append(bool((counts >= HELD_MIN * sizes[asked]).any()))
+            found.append(bool((counts >= (1 if self.rule is OverlapRule.gpt3 else HELD_MIN * sizes[asked])).any()))
         return found
 
 
-def of(questions: Sequence[str]) -> Benchmarks:
+def of(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchmarks:
     """The list of ``questions``."""
     pairs: list[tuple[int, int]] = []
     sizes: list[int] = []
     for question in questions:
         found = words(*joined([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
-        if len(found.hashes) < HELD_WORDS:
+        if len(found.hashes) < rule.words:
             continue
-        own = np.unique(shingles(found, HELD_WORDS)[0])
+        own = np.unique(shingles(found, rule.words)[0])
         pairs += [(int(value), len(sizes)) for value in own]
         sizes.append(len(own))
     pairs.sort()
@@ -69,6 +87,7 @@ def of(questions: Sequence[str]) -> Benchmarks:
         hashes=np.array([h for h, _ in pairs], "<u8").tobytes(),
         questions=np.array([q for _, q in pairs], "<u4").tobytes(),
         sizes=np.array(sizes, "<u4").tobytes(),
+        rule=rule,
     )
 
 
@@ -85,11 +104,22 @@ def read(path: Path) -> Benchmarks:
         raise InputError("is not UTF-8", "save it as UTF-8", file=str(path)) from error
     if len(lines) > QUESTIONS_MAX:
         raise InputError(f"has more than `{QUESTIONS_MAX}` questions", "split the list", file=str(path))
-    return of(lines)
+    return of(*_ruled(lines, path))
 
 
-def _hashes(text: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-    return shingles(words(*joined([text]), _KEY), HELD_WORDS)[0]
+def _ruled(lines: list[str], path: Path) -> tuple[list[str], OverlapRule]:
+    """The questions, and the rule that the first line names."""
+    if not lines or not lines[0].startswith(RULE_LINE):
+        return lines, OverlapRule.palm
+    name = lines[0].removeprefix(RULE_LINE).strip()
+    if name not in list(OverlapRule):
+        known = " or ".join(f"`{RULE_LINE}{rule}`" for rule in OverlapRule)
+        raise InputError(f"`{name}` is no rule of overlap", f"write {known} in the first line", file=str(path))
+    return lines[1:], OverlapRule(name)
+
+
+def _hashes(text: bytes, rule: OverlapRule) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return shingles(words(*joined([text]), _KEY), rule.words)[0]
 
 
 def _pieces(text: str) -> Iterator[bytes]:

@@ -7,8 +7,8 @@ address of the web or a path. In prose every other span is kept.
 
 Code is a fenced block with the name of a programming language, a text that is one JSON value, a text of which most lines look
 like code, and lines that do (labels.py). Data in fences (CSV, YAML, logs) is treated as prose. Strings and comments are
-recognised by the delimiters of the language's family. A scanner for each language would be right more often, but not where a
-reader relies on it.
+recognised by the delimiters of the language, with Rust's lifetimes and raw strings, Go's raw strings, the text blocks of Java,
+the regular expressions of JavaScript; where no language is named, by those of its likely family.
 """
 
 from __future__ import annotations
@@ -16,30 +16,67 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
 
 from licet.curate.detect import DetectedSpan
 from licet.curate.labels import code_line
 
-_HASH, _SLASHES, _DASHES, _TAGS = ("#",), ("//", "/*"), ("--", "/*"), ("<!--",)
+
+class _Syntax(NamedTuple):
+    """How strings and comments of some languages are written."""
+
+    opens: re.Pattern[str]  # what begins one; the group `skip` only looks like it, in `raw` a backslash is a letter
+    across: str = "`"  # the quotes whose strings go over the end of a line, beside those of three
+    literal: str = ""  # the quotes in whose strings a backslash is a letter
+    nested: bool = False  # whether a comment may stand in a comment
+
+
+def _syntax(
+    *comments: str, skip: str = "", raw: str = "", across: str = "`", literal: str = "", nested: bool = False
+) -> _Syntax:
+    """``comments``: patterns of what opens one."""
+    skips = "|".join(filter(None, (r"\\.", skip)))
+    opens = (f"(?P<skip>{skips})", *([f"(?P<raw>{raw})"] if raw else []), *comments, "\"\"\"|'''|[\"'`]")
+    return _Syntax(re.compile("|".join(opens), re.DOTALL), across, literal, nested)
+
+
+_LIFETIME = r"'(?:\w+)(?!\w|')"  # of Rust, where a character closes behind its letter
+_LIKELY_LIFETIME = r"(?<=[&<])'[a-z_]\w*(?![\w'])|'[a-z_]\w*(?=>)"
+_REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"  # of JavaScript
+_C = ("//", r"/\*")
+_SLASHES = _syntax(*_C, skip=_LIKELY_LIFETIME)
+_RUST = _syntax(*_C, skip=_LIFETIME, raw=r'\b[bc]?r(?P<hashes>#*)"', across='"', nested=True)
+_GO = _syntax(*_C, literal="`")
+_HASH = _syntax("#")
+_DASHES = _syntax("--", r"/\*")
+_ANY = _syntax("#", *_C, "--", "<!--", skip=_LIKELY_LIFETIME)
+_JSON = _syntax()
 _FAMILIES = {
-    "bash dockerfile elixir julia perl powershell py python python3 r rb ruby sh shell zsh": _HASH,
-    "c c# c++ cpp cs csharp css dart go golang java javascript js json jsonc jsx kotlin objc php rs rust": _SLASHES,
-    "scala scss swift ts tsx typescript": _SLASHES,
-    "haskell lua sql": _DASHES,
-    "vue": (*_TAGS, *_SLASHES),
-    "diff": (),
+    "elixir julia py python python3 r rb ruby": _HASH,
+    "bash dockerfile perl powershell sh shell zsh": _syntax(r"(?<![^\s;(])#", across="`\"'", literal="'"),
+    "css dart java kotlin objc php scala scss swift": _syntax(*_C),
+    "c c++ cpp": _syntax(*_C, raw=r'\b(?:u8|[uUL])?R"(?P<word>[^\s()\\"]{0,16})\('),
+    "c# cs csharp": _syntax(*_C, raw=r'@\$?"'),
+    "javascript js json jsonc jsx ts tsx typescript": _syntax(*_C, skip=_REGEX),
+    "go golang": _GO,
+    "rs rust": _RUST,
+    "haskell": _syntax("--", r"/\*", skip=r"(?<=\w)'"),
+    "lua sql": _DASHES,
+    "vue": _syntax("<!--", *_C),
+    "diff": _JSON,
 }
-_COMMENTS = {language: comments for languages, comments in _FAMILIES.items() for language in languages.split()}
+_LANGUAGES = {language: syntax for languages, syntax in _FAMILIES.items() for language in languages.split()}
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w#+]*)[^\n]*$", re.MULTILINE)
-_MARKS = re.compile(r"\\.|\"\"\"|\'\'\'|[\"\'`\n]|//|#|--|/\*|\*/|<!--|-->", re.DOTALL)
-_CLOSES = {"/*": "*/", "<!--": "-->", "//": "\n", "#": "\n", "--": "\n"}
-_ONE_LINE = ('"', "'")
 
 _NUMBERED = re.compile(r"^\s*\d+[→\t|:]")  # as tools show the lines of a file
 _CODEISH = re.compile(
     r"\s*[\w.\[\]\"']+\s*[:+\-*/|&]?=\s*\S|\s*[\w.]+\(|\s*(?:#|//|/?\*|\"\"\"|'''|@\w)|(?: {4}|\t)\s*\S"
 )
+_COMMENTED = re.compile(r"\s*/?\*")
 _ENDED = re.compile(r"[;{}]\s*$", re.MULTILINE)
+_OF_RUST = re.compile(r"^\s*(?:pub(?:\([a-z]+\))? )?(?:fn \w+|impl\b|use \w+::|let mut |#\[\w+)", re.MULTILINE)
+_OF_GO = re.compile(r"^(?:package \w+$|func [\w(]|import \()", re.MULTILINE)
 _SQL = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|WITH|BEGIN)\b", re.MULTILINE)
 LINES_READ_MAX = 400
 LINES_MIN = 5
@@ -50,15 +87,15 @@ TOKEN_CHARS_MAX = 200
 class _Area:
     """A piece of code: where it lies, and its strings and comments as they are first asked for."""
 
-    def __init__(self, text: str, start: int, end: int, comments: Sequence[str]) -> None:
+    def __init__(self, text: str, start: int, end: int, syntax: _Syntax) -> None:
         self.start, self.end = start, end
-        self._code, self._comments = text[start:end], comments
+        self._code, self._syntax = text[start:end], syntax
         self._quoted: tuple[list[int], list[int]] | None = None
 
     def quotes(self, start: int, end: int) -> bool:
         """Whether what lies there is inside one string or comment."""
         if self._quoted is None:
-            self._quoted = _quoted(self._code, self._comments)
+            self._quoted = _quoted(self._code, self._syntax)
         starts, ends = self._quoted
         at = bisect_right(starts, start - self.start) - 1
         return at >= 0 and end - self.start <= ends[at]
@@ -82,7 +119,7 @@ def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
         line = text[start : len(text) if end < 0 else end]
         if not code_line(line):
             return True
-        area = _Area(text, start, start + len(line), (*_HASH, *_SLASHES, *_DASHES, *_TAGS))
+        area = _Area(text, start, start + len(line), _ANY)
     if span.end > area.end:
         return False
     before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
@@ -97,12 +134,12 @@ _KEY_ENDS = re.compile(r"""[^"'\n]{0,80}\\{0,3}["']\s*:(?!:)[ \t]*[^\s)]""")
 def _areas(text: str) -> list[_Area]:
     """The places in ``text`` that are code from end to end."""
     if text.lstrip()[:1] in ("{", "[") and text.rstrip()[-1:] in ("}", "]"):
-        return [_Area(text, 0, len(text), ())]
+        return [_Area(text, 0, len(text), _JSON)]
     out: list[_Area] = []
-    opened: tuple[int, Sequence[str] | None] | None = None
+    opened: tuple[int, _Syntax | None] | None = None
     for fence in _FENCE.finditer(text):
         if opened is None:
-            opened = (fence.end(), _COMMENTS.get(fence[1].lower()))
+            opened = (fence.end(), _LANGUAGES.get(fence[1].lower()))
         else:
             if opened[1] is not None:
                 out.append(_Area(text, opened[0], fence.start(), opened[1]))
@@ -121,29 +158,71 @@ def _is_file(text: str) -> bool:
         return False
     sure = [code_line(line) for line in lines]
     like = sum(one or _CODEISH.match(line) is not None for one, line in zip(sure, lines, strict=True))
-    return sum(sure) >= CODE_MIN * len(lines) and like >= CODEISH_MIN * len(lines)
+    commented = sum(map(bool, map(_COMMENTED.match, lines))) if "/*" in text and "*/" in text else 0
+    return sum(sure) >= CODE_MIN * (len(lines) - commented) and like >= CODEISH_MIN * len(lines)
 
 
-def _family(code: str) -> Sequence[str]:
-    """How comments begin in code of no stated language."""
+def _family(code: str) -> _Syntax:
+    """How strings and comments are likely written in code of no stated language."""
     if _SQL.search(code):
         return _DASHES
-    return _SLASHES if 10 * len(_ENDED.findall(code)) >= code.count("\n") else _HASH
+    if 10 * len(_ENDED.findall(code)) < code.count("\n"):
+        return _HASH
+    return _RUST if _OF_RUST.search(code) else _GO if _OF_GO.search(code) else _SLASHES
 
 
-def _quoted(code: str, comments: Sequence[str]) -> tuple[list[int], list[int]]:
+def _quoted(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
     """Where each string and comment begins and ends, its delimiters left out."""
-    starts, ends, within = list[int](), list[int](), ""
-    for mark in _MARKS.finditer(code):
-        seen = mark[0]
-        if within:
-            if seen == _CLOSES.get(within, within) or (seen == "\n" and within in _ONE_LINE):
-                ends.append(mark.start())
-                within = ""
-        elif seen in comments or seen[0] in "\"'`":
-            starts.append(mark.end())
-            within = seen
-    return starts, [*ends, *([len(code)] if within else [])]
+    starts, ends, at = list[int](), list[int](), 0
+    while (opened := syntax.opens.search(code, at)) is not None:
+        if opened.lastgroup == "skip":
+            at = opened.end()
+            continue
+        starts.append(opened.end())
+        end, at = _closed(code, opened, syntax)
+        ends.append(end)
+    return starts, ends
+
+
+_CLOSES = {"/*": "*/", "<!--": "-->", "//": "\n", "#": "\n", "--": "\n"}
+
+
+def _closed(code: str, opened: re.Match[str], syntax: _Syntax) -> tuple[int, int]:
+    """Where the content of a string or a comment ends, and where the code goes on."""
+    seen, at = opened[0], opened.end()
+    if seen == "/*" and syntax.nested:
+        return _nested(code, at)
+    if opened.lastgroup == "raw":
+        groups = opened.groupdict()
+        closes = '"' + groups["hashes"] if "hashes" in groups else f'){groups["word"]}"' if "word" in groups else '"'
+        stops = _stops(closes, escapes=False, one_line=False)
+    elif seen in _CLOSES:
+        stops = _stops(_CLOSES[seen], escapes=False, one_line=False)
+    else:
+        one_line = len(seen) == 1 and seen not in syntax.across
+        stops = _stops(seen, escapes=seen not in syntax.literal, one_line=one_line)
+    for stop in stops.finditer(code, at):
+        if stop[0][0] != "\\":
+            return stop.span()
+    return len(code), len(code)
+
+
+def _nested(code: str, at: int) -> tuple[int, int]:
+    depth = 1
+    for mark in _BLOCK.finditer(code, at):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.span()
+    return len(code), len(code)
+
+
+_BLOCK = re.compile(r"/\*|\*/")
+
+
+@cache
+def _stops(closes: str, *, escapes: bool, one_line: bool) -> re.Pattern[str]:
+    parts = [r"\\."] * escapes + [re.escape(closes)] + ["\n"] * one_line
+    return re.compile("|".join(parts), re.DOTALL)
 
 
 # --- code in prose ------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ Promises:
 - ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one surrogate
   throughout, so that who did what survives; another conversation has another key. A name that is found in one text is
   replaced in all (repeated_names.py). A text in which nothing is found is returned as it is.
-- What is written in escapes of JSON, HTML or URLs, in letters apart, over the end of a line, with letters of another
-  script, in base64 or in hexadecimal is found as if it stood there in plain (views.py), and cut as it is written.
+- What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end of a line, with letters of
+  another script, in base64, base32 or hexadecimal is found as if it stood there in plain (views.py), and cut as it is
+  written; also where it is encoded up to ``LAYERS_MAX`` times.
 - It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
   belongs to nobody, and such values (a reader's own alice@example.com too) are left alone.
 - The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
@@ -16,7 +17,7 @@ Promises:
 
 What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
 where they are; a second pass over what they left may find more), national telephone numbers without separators or
-words around them, what is encoded twice.
+words around them, what is compressed or encrypted, a number that a line's end cuts where it has no group's end.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
 part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
@@ -48,6 +49,7 @@ from licet.errors import UsageError
 
 NAMED_USER = "named_user"  # how the names of rules begin that find a user's id made of a name
 ENCODED, ENCODED_SCORE = "encoded", 0.9
+LAYERS_MAX = 3  # of encoding around a value
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
 
@@ -83,7 +85,7 @@ def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
     """What our own rules find in each text, in order, and whether it is a value that belongs to nobody."""
     found = _resolved(texts, rules.ours(), prefilter=True)
     return [
-        [(span, surrogates.reserved(span.kind, _plain(text[span.start : span.end]))) for span in own]
+        [(span, surrogates.reserved(span.kind, _read(text, span))) for span in own]
         for text, own in zip(texts, found, strict=True)
     ]
 
@@ -126,7 +128,7 @@ def substitutions(
 
 
 def _substituted(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> list[Substitution]:
-    return [Substitution(span, substitutes.of(span, text[span.start : span.end])) for span in spans]
+    return [Substitution(span, substitutes.of(span, span.read or text[span.start : span.end])) for span in spans]
 
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
@@ -235,19 +237,29 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
 
 
 def _seen_through(
-    texts: Sequence[str], book: rules.Rules, *, prefilter: bool
+    texts: Sequence[str], book: rules.Rules, *, prefilter: bool, layers: int = LAYERS_MAX
 ) -> Iterator[tuple[int, DetectedSpan]]:  # fmt: skip
     """What stands in the texts encoded or broken apart, each with the number of its text; an encoded run in which
     anything is found is found as a whole.
     """
-    for number, view in views.views(texts):
-        for span in _found([view.text], book, prefilter=prefilter)[0]:
+    for number, view in views.views(texts, again=layers < LAYERS_MAX):
+        for span in _seen(view.text, book, prefilter=prefilter, layers=layers):
             if not view.kinds or span.kind in view.kinds:
                 start, end = view.written(span.start, span.end)
-                yield number, msgspec.structs.replace(span, start=start, end=end)
+                read = span.read or view.text[span.start : span.end]
+                yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
     for number, run in views.encoded(texts):
-        if _identifying(run.text, _found([run.text], book, prefilter=prefilter)[0]):
-            yield number, DetectedSpan(run.start, run.end, IdentifierKind.SECRET, ENCODED_SCORE, ENCODED)
+        if _identifying(run.text, _seen(run.text, book, prefilter=prefilter, layers=layers)):
+            kind = IdentifierKind.KEY_BLOCK if "\n" in texts[number][run.start : run.end] else IdentifierKind.SECRET
+            yield number, DetectedSpan(run.start, run.end, kind, ENCODED_SCORE, ENCODED)
+
+
+def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
+    """What is found in a reading of a text as it stands, and what is encoded in it once more."""
+    found = _found([text], book, prefilter=prefilter)[0]
+    if layers > 1:
+        found += [span for _, span in _seen_through([text], book, prefilter=prefilter, layers=layers - 1)]
+    return found
 
 
 def _found(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
@@ -308,7 +320,12 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
 
 
 def _identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    return [s for s in spans if not surrogates.reserved(s.kind, _plain(text[s.start : s.end]))]
+    return [s for s in spans if not surrogates.reserved(s.kind, _read(text, s))]
+
+
+def _read(text: str, span: DetectedSpan) -> str:
+    """The value of a span as the rules read it."""
+    return _plain(span.read or text[span.start : span.end])
 
 
 def _plain(value: str) -> str:
@@ -331,9 +348,14 @@ _LOOKALIKES = {
 _DIGITS = {
     chr(c): str(unicodedata.decimal(chr(c))) for c in range(0x80, 0x1FC00) if unicodedata.category(chr(c)) == "Nd"
 }
-_FOLDED = str.maketrans(_DIGITS | _LOOKALIKES)
+_STYLED = {  # letters of mathematics and in circles, by Unicode's compatibility forms
+    chr(c): plain
+    for c in (*range(0x1D400, 0x1D7CE), *range(0x2460, 0x2469), *range(0x24B6, 0x24EA))
+    if (plain := unicodedata.normalize("NFKC", chr(c))).isascii()
+}
+_FOLDED = str.maketrans(_DIGITS | _LOOKALIKES | _STYLED)
 _INVISIBLE = re2.compile(f"[{_INVISIBLE_CLASS}]")
-_ODD = re2.compile(f"[{_INVISIBLE_CLASS}{''.join(_LOOKALIKES)}{''.join(_DIGITS)}]".encode())
+_ODD = re2.compile(f"[{_INVISIBLE_CLASS}{''.join(_LOOKALIKES)}{''.join(_DIGITS)}{''.join(_STYLED)}]".encode())
 
 
 def _folded(text: str) -> tuple[str, list[int]]:

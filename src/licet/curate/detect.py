@@ -31,13 +31,20 @@ class Doubt(StrEnum):
 
 
 class DetectedSpan(msgspec.Struct, frozen=True, order=True):
-    """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``."""
+    """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``.
+
+    ``read``: the value as it reads where it is written otherwise, in escapes for example.
+    """
 
     start: int
     end: int
     kind: IdentifierKind
     score: float
     rule: str
+    read: str = ""
+
+    def __repr__(self) -> str:
+        return f"DetectedSpan({self.start}, {self.end}, {self.kind.value}, {self.score}, {self.rule})"
 
 
 class Detector(Protocol):

@@ -22,7 +22,7 @@ SCORE, BARE_SCORE = 0.85, 0.8
 ANYWHERE = "national_number"
 CHECKED = "checked_number"
 # Their checks are of length and letters alone, or pass nearly every number: no draw could fail them.
-_UNTELLING = frozenset({"fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
+_UNTELLING = frozenset({"cr_cpf", "fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
 _OF_TEN_DIGITS = frozenset({"cz_rc", "sk_rc"})  # those of nine, from before 1954, have none
 CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
 
@@ -61,7 +61,7 @@ def rules(table: Table) -> Iterator[dict[str, Any]]:
     for name, number in table.numbers.items():
         yield _rule(name, SCORE, f"(?i){named(number.words)}", around(named(number.words), number.shape), name)
         if number.bare:
-            yield _rule(f"{name}_bare", BARE_SCORE, number.bare, f"{{n}}(?P<v>{number.bare}){{s}}", name)
+            yield _rule(f"{name}_bare", BARE_SCORE, f"{{n}}(?:{number.bare})", f"{{n}}(?P<v>{number.bare}){{s}}", name)
     words = named(table.anywhere)
     yield _rule(ANYWHERE, SCORE, f"(?i){words}", around(words, CANDIDATE), ANYWHERE)
 

@@ -7,10 +7,11 @@ the key nothing leads back. Two values of one conversation share a surrogate onl
 Invariants:
 - Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range of MAC
   addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx) or not assigned (+999,
-  000...), cards of the unassigned issuer 9999, the IBAN country XX, national numbers whose check digits are wrong,
+  000..., 1000...), cards of the unassigned issuer 9999, the IBAN country XX, national numbers whose check digits are wrong,
   secrets that say EXAMPLE; names, streets and places that were made up (naming.py).
 - ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
-- A surrogate holds no quote, backslash or line break that its value did not hold: what was valid code stays valid.
+- A surrogate holds no quote, backslash or line break that its value did not hold, and a number that is digits alone begins
+  with no zero that its value did not begin with: what was valid code stays valid, JSON's numbers included.
 """
 
 from __future__ import annotations
@@ -149,7 +150,13 @@ def _phone(draw: Draw, value: str) -> str:
         return _digits_filled(shape, "07700900" + draw.of(_DIGITS, count - 8))
     if len(head) == 7:
         return _digits_filled(shape, "55501" + draw.of(_DIGITS, count - 5))
-    return _digits_filled(shape, "000" + draw.of(_DIGITS, count - 3))
+    nobodys = "1000" if _is_literal(value) else "000"
+    return _digits_filled(shape, nobodys + draw.of(_DIGITS, count - len(nobodys)))
+
+
+def _is_literal(value: str) -> bool:
+    """Whether a value may be a number of a program, which begins with no zero."""
+    return value.isascii() and value.isdecimal() and value[0] != "0"
 
 
 def _card(draw: Draw, value: str) -> str:
@@ -165,8 +172,8 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros, and is the number
-    of nobody by the check digits of each country that has a number of its shape.
+    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros, or with 90000 where
+    it is digits alone, and is the number of nobody by the check digits of each country that has a number of its shape.
     """
     passes = rules.ours().validators[CHECKED]
     for _ in range(NUMBERS_MAX):
@@ -181,6 +188,8 @@ _NINO = re.compile(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", re.ASCII)
 
 
 def _drawn_number(draw: Draw, value: str) -> str:
+    if _is_literal(value):
+        return "90000" + draw.of(_DIGITS, len(value) - 5)
     if _SSN.fullmatch(value):
         return _filled(value, "000" + draw.of(_DIGITS, 6))
     if _NINO.fullmatch(value):
@@ -245,7 +254,7 @@ def _key_block(draw: Draw, value: str) -> str:
 # --- what belongs to nobody already ----------------------------------------------------------------
 
 _RESERVED_DOMAIN = re2.compile(r"(?i)(?:^|[@.])(?:example\.(?:com|net|org)|(?:[\w-]+\.)*(?:example|invalid|test))$")
-_FICTIONAL_PHONE = re2.compile(r"(?:001|1)?\d{3}55501\d\d|07700900\d{3}|447700900\d{3}|55501\d\d|000\d+")
+_FICTIONAL_PHONE = re2.compile(r"(?:001|1)?\d{3}55501\d\d|07700900\d{3}|447700900\d{3}|55501\d\d|1?000\d+")
 _DOCUMENTATION = tuple(
     ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -266,6 +275,8 @@ _NOBODYS_NUMBER = re2.compile(r"000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d
 
 def _reserved_number(value: str) -> bool:
     digits = digits_of(value)
+    if _is_literal(value) and value.startswith("90000"):
+        return not rules.ours().validators[CHECKED](value)
     return bool(digits) and (not digits[:5].strip("0") or _NOBODYS_NUMBER.fullmatch(value) is not None)
 
 

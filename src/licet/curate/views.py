@@ -1,29 +1,38 @@
 """Other readings of a text, in which what is encoded or broken apart stands in plain, each with a map back.
 
-A view is made only of a text that has what it undoes; most have none. What the rules find in a view is cut from the
-text as it was written: the places of a view's characters say where each came from.
+A view is made only of the lines that have what it undoes; most texts have none. What the rules find in a view is cut from the
+text as it was written: the places of a view's characters say where each came from. A run that is text once it is decoded is cut
+as a whole where anything is found in it. Both are looked through again (`deidentify.LAYERS_MAX`), for what is encoded twice.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import quopri
+import re
 from collections.abc import Callable, Iterator, Sequence
 from html import unescape
+from itertools import islice
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
 from licet.curate.rules import IdentifierKind
 
-ENCODED_CHARACTERS_MAX = 100_000  # of one run of base64 or hexadecimal
-ENCODED_BYTES_MIN = 12
+ENCODED_BYTES_MIN = 11
+PROBED_CHARACTERS = 64  # of a run: where these are no text, the rest is not decoded
 PRINTABLE_MIN = 0.95
+DENSE = 20  # characters to a blank: in prose there are six
+UNDONE_MAX = 4  # escapes within escapes of one value
+AROUND = 60  # characters before and behind a break that its view holds
 CHECKED = (IdentifierKind.IBAN, IdentifierKind.CARD, IdentifierKind.SECRET)
+
+Edit = tuple[int, int, Sequence[tuple[str, int]]]  # from, to, what is read there: characters, each written in so many
 
 
 class View(msgspec.Struct, frozen=True):
-    """A reading of a text. ``starts`` and ``ends``: where each character of ``text`` stands in what was written.
+    """A reading of lines of a text. ``starts`` and ``ends``: where each character of ``text`` stands in what was written.
 
     ``kinds``: what may be found in it, anything where it is empty.
     """
@@ -39,26 +48,45 @@ class View(msgspec.Struct, frozen=True):
 
 
 class EncodedRun(msgspec.Struct, frozen=True):
-    """A run of base64 or hexadecimal that is text once it is decoded."""
+    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded."""
 
     start: int
     end: int
     text: str
 
 
-_ESCAPE = re2.compile(
-    r"\\+u(?:(?P<u>[0-9A-Fa-f]{4})|\{(?P<long>[0-9A-Fa-f]{1,6})\})|\\+x(?P<x>[0-9A-Fa-f]{2})|(?P<html>&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|[A-Za-z]{2,8});)"
-    r"|(?P<url>(?:%[0-9A-Fa-f]{2})+)"
+_ESCAPE = (
+    r"\\+u(?P<high>[dD][89abAB][0-9A-Fa-f]{2})\\+u(?P<low>[dD][c-fC-F][0-9A-Fa-f]{2})"
+    r"|\\+u(?:(?P<u>[0-9A-Fa-f]{4})|\{(?P<long>[0-9A-Fa-f]{1,6})\})|\\+U(?P<wide>[0-9A-Fa-f]{8})|\\+x(?P<x>[0-9A-Fa-f]{2})"
+    r"|(?P<html>&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|[A-Za-z]{2,8});)|(?P<url>(?:%[0-9A-Fa-f]{2})+)|\\(?P<mark>[_.@+\-])"
 )
-_MIXED = re2.compile(r"[A-Za-z0-9/_\-][\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}][A-Za-z0-9/_\-]")
-_MIXED_TOKEN = re2.compile(r"[\p{Cyrillic}\p{Greek}A-Za-z0-9/_\-.@]{6,}")
-_SPACED = re2.compile(r"(?:^|[^\w])((?:[\w@.+\-] ){7,}[\w@.+\-])(?:$|[^\w])")
-_BROKEN = re2.compile(r"[0-9A-Z][ \-]?\r?\n[ \t]{0,4}[0-9A-Z]{2,4}(?:$|[^\w])")
-_BREAK = re2.compile(r"([0-9A-Z])[ \-]?\r?\n[ \t]{0,4}([0-9A-Z]{2,4})")
-_RUN = re2.compile(r"(?:[A-Za-z0-9+/]{20,}|[A-Za-z0-9_\-]{20,})={0,2}")
-_HEX = re2.compile(r"(?:[0-9a-fA-F]{2})+")
-
+_QUOTED_PRINTABLE = r"=40[A-Za-z]|=[0-9A-F]{2}=[0-9A-F]{2}=[0-9A-F]{2}"
+_QUOTED_RE = re.compile(
+    r"(?P<url>(?:=[0-9A-F]{2}){3,}|(?<=[A-Za-z0-9])=(?:40|2[DEF]|3A|5F)(?=[A-Za-z0-9]))|(?P<soft>(?<=\w)=\r?\n(?=\w))",
+    re.ASCII,
+)
+_MIXED = r"[A-Za-z0-9/_\-][\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}][A-Za-z0-9/_\-]"
+_SPACED = r"(?:^|[^\w])((?:[\w@.+\-:/] {1,3}){7,}[\w@.+\-:/])(?:$|[^\w])"
+_END = r"(?:\r?\n|(?:\\{1,2}r)?\\{1,2}n)[ \t>]{0,8}"  # of a line, also as an escape
+_BROKEN = (
+    rf"\b[0-9A-Z]{{4}}[ \-]?{_END}[0-9A-Z]{{2,4}}\b|\+[1-9][\d .\-()]{{2,}}{_END}\d|\w@{_END}\w"
+    rf"|\b[A-Z]{{2}}\d\d[0-9A-Z]{{4,26}}{_END}[0-9A-Z]{{2,26}}\b"
+)
+_BREAK = re.compile(
+    r"(?:\b[0-9A-Z]{4}[ \-]?|\+[1-9][\d .\-()]{2,19}|\b[A-Z]{2}\d\d[0-9A-Z]{4,26}|\w@)"
+    rf"({_END})(?=[0-9A-Z]{{2,4}}\b|\d[\d .\-]{{3}}|[0-9A-Z]{{2,26}}\b|\w+\.)",
+    re.ASCII,
+)
+_MARKUP = r"(?:\*{1,3}|</?[A-Za-z]{1,6}>)"
+_MARKED = rf"[\w.@\-:/]{_MARKUP}[\w.@\-:/]|\d {_MARKUP}\d|\d{_MARKUP} \d"
+_MARK = re.compile(rf"(?<=[\w.@\-:/]){_MARKUP}(?=[\w.@\-:/])|(?<=\d ){_MARKUP}(?=\d)|(?<=\d){_MARKUP}(?= \d)", re.ASCII)
 _TELLING = frozenset("@.-_+:/ ")  # beside letters and digits
+_ESCAPED = tuple("#0123456789abcdefABCDEF")  # what follows the first character of an escape that is escaped itself
+_MIXED_RE, _ESCAPE_RE = re2.compile(_MIXED), re2.compile(_ESCAPE)
+_SPACED_RE = re2.compile(_SPACED)
+_MIXED_TOKEN = re2.compile(r"[\p{Cyrillic}\p{Greek}A-Za-z0-9/_\-.@:]{6,}")
+_TAGS = r"[\x{e0020}-\x{e007e}]{4,}"
+_TAGS_RE = re2.compile(_TAGS)
 
 # Unicode's confusables, the letters that look like one of Latin in the usual faces.
 _CONFUSABLES = str.maketrans(
@@ -66,131 +94,286 @@ _CONFUSABLES = str.maketrans(
 )  # fmt: skip
 
 
-def views(texts: Sequence[str]) -> Iterator[tuple[int, View]]:
+def views(texts: Sequence[str], *, again: bool = False) -> Iterator[tuple[int, View]]:
     """The readings of the texts of a conversation that differ from them, each with the number of its text.
 
-    What undoes something is asked of all texts at once first: most conversations have none of it.
+    What undoes something is asked of all texts at once first: most conversations have none of it. ``again``: of texts that
+    are readings themselves, only what undoes escapes and letters that look like others.
     """
-    joined = "\n".join(texts)
-    for pattern, made in _MAKERS:
-        if pattern.search(joined) is not None:
+    joined = "\n".join(texts).encode("utf-8", "replace")
+    for gate, pattern, made in islice(_MAKERS, ESCAPING if again else None):
+        if gate.search(joined) is not None:
             for number, text in enumerate(texts):
-                if pattern.search(text) is not None and (view := made(text)) is not None:
-                    yield number, view
-
-
-def encoded(texts: Sequence[str]) -> Iterator[tuple[int, EncodedRun]]:
-    """The runs of base64 and hexadecimal in the texts that decode to text, each with the number of its text."""
-    if _RUN.search("\n".join(texts)) is None:
-        return
-    for number, text in enumerate(texts):
-        for match in _RUN.finditer(text):
-            run = match.group()
-            if len(run) > ENCODED_CHARACTERS_MAX:
-                continue
-            plain = (_HEX.fullmatch(run) is not None and _text(_from_hex(run))) or _text(_from_base64(run))
-            if plain:
-                yield number, EncodedRun(match.start(), match.end(), plain)
+                if pattern.search(text) is not None:
+                    for view in made(text):
+                        yield number, view
 
 
 def plain(value: str) -> str:
     """A value with its escapes undone and its look-alikes as Latin letters."""
-    if (view := _unescaped(value)) is not None:
-        value = view.text
-    return value.translate(_CONFUSABLES) if _MIXED.search(value) is not None else value
+    for _ in range(UNDONE_MAX):
+        before = value
+        value = "".join(view.text for view in _unescaped(value)) or value
+        if value == before:
+            break
+    return value.translate(_CONFUSABLES) if _MIXED_RE.search(value) is not None else value
 
 
-def _unescaped(text: str) -> View | None:
-    """The text with its escapes undone; None where none of them stands for what an identifier or its name is made of."""
-    found = [(match.start(), pieces) for match in _ESCAPE.finditer(text) if (pieces := list(_meanings(match)))]
-    if not any(out.isalnum() or out in _TELLING for _, pieces in found for out, _ in pieces):
-        return None
+def _unescaped(text: str) -> Iterator[View]:
+    """Lines with their escapes undone, where one of them stands for what an identifier or its name is made of."""
+    return _undone(text, _ESCAPE_RE)
+
+
+def _unquoted(text: str) -> Iterator[View]:
+    """Lines of a mail in quoted-printable (RFC 2045, 6.7; RFC 2047, 4.2)."""
+    return _undone(text, _QUOTED_RE)
+
+
+def _undone(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]:
+    edits = [(*match.span(), pieces) for match in pattern.finditer(text) if (pieces := _meanings(match))]
+    if any(_tells(out, text, end) for _, end, pieces in edits for out, _ in pieces):
+        yield from _edited(text, edits)
+
+
+def _tells(out: str, text: str, end: int) -> bool:
+    """Whether a character may be of an identifier, of its name, or the beginning of another escape."""
+    return out.isalnum() or out in _TELLING or not out.isascii() or (out in "&%" and text[end : end + 1] in _ESCAPED)
+
+
+def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
+    """The characters that an escape stands for, each with how many characters it is written in."""
+    groups = match.groupdict()
+    whole = match.end() - match.start()
+    if point := groups.get("u") or groups.get("long") or groups.get("wide") or groups.get("x"):
+        number = int(point, 16)
+        return [(chr(number), whole)] if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF else []
+    if high := groups.get("high"):
+        number = 0x10000 + (int(high, 16) - 0xD800 << 10) + int(groups["low"], 16) - 0xDC00
+        return [(chr(number), whole)]
+    if found := groups.get("html"):
+        out = unescape(found)
+        return [(out, whole)] if out != found and len(out) == 1 else []
+    if found := groups.get("url"):
+        try:
+            out = bytes.fromhex(found.replace("%", "").replace("=", "")).decode()
+        except UnicodeDecodeError:
+            return []
+        return [(char, 3 * len(char.encode())) for char in out]
+    if found := groups.get("mark"):
+        return [(found, whole)]
+    return [("", whole)] if groups.get("soft") else []
+
+
+def _confused(text: str) -> Iterator[View]:
+    tokens = (match for match in _MIXED_TOKEN.finditer(text) if _MIXED_RE.search(match.group()) is not None)
+    return _edited(text, [(m.start(), m.end(), [(c.translate(_CONFUSABLES), 1) for c in m.group()]) for m in tokens])
+
+
+def _spaced(text: str) -> Iterator[View]:
+    runs = (match.span(1) for match in _SPACED_RE.finditer(text))
+    return _edited(text, [(at, at + 1, []) for start, end in runs for at in range(start, end) if text[at] == " "])
+
+
+def _broken(text: str) -> Iterator[View]:
+    """Around breaks between groups of four: columns of numbers are many, and few of them check."""
+    for view in _edited(text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND):
+        marked = [
+            kind for mark, kind in (("+", IdentifierKind.PHONE), ("@", IdentifierKind.EMAIL)) if mark in view.text
+        ]
+        yield msgspec.structs.replace(view, kinds=(*CHECKED, *marked))
+
+
+def _unmarked(text: str) -> Iterator[View]:
+    """Without the marks of Markdown and HTML within a word."""
+    return _edited(text, [(*match.span(), []) for match in _MARK.finditer(text)], AROUND)
+
+
+def _untagged(text: str) -> Iterator[View]:
+    """With what is written in tag characters, which nobody sees, as letters (Unicode 23.9)."""
+    runs = ((match.start(), match.group()) for match in _TAGS_RE.finditer(text))
+    return _edited(text, [(at, at + len(run), [(chr(ord(c) - 0xE0000), 1) for c in run]) for at, run in runs])
+
+
+def _edited(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[View]:
+    """The lines of ``text`` with edits, those that touch as one view; with ``around``, so many characters of them."""
+    at = 0
+    while at < len(edits):
+        start, end = _reach(text, edits[at], around)
+        last = at + 1
+        while last < len(edits) and edits[last][0] <= end:
+            if around or edits[last][1] > end:  # an edit within the line does not look for its end again
+                end = max(end, _reach(text, edits[last], around)[1])
+            last += 1
+        yield _window(text, start, end, edits[at:last])
+        at = last
+
+
+def _reach(text: str, edit: Edit, around: int) -> tuple[int, int]:
+    if around:
+        return max(0, edit[0] - around), min(len(text), edit[1] + around)
+    end = text.find("\n", edit[1])
+    return text.rfind("\n", 0, edit[0]) + 1, len(text) if end < 0 else end
+
+
+def _window(text: str, at: int, stop: int, edits: Sequence[Edit]) -> View:
     chars: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    last = 0
-    for start, pieces in found:
-        chars.extend(text[last:start])
-        starts.extend(range(last, start))
-        ends.extend(range(last + 1, start + 1))
+    for start, end, pieces in [*edits, (stop, stop, ())]:
+        chars.extend(text[at:start])
+        starts.extend(range(at, start))
+        ends.extend(range(at + 1, start + 1))
         for out, width in pieces:
-            chars.append(out)
-            starts.append(start)
-            ends.append(start := start + width)
-        last = start
-    chars.extend(text[last:])
-    starts.extend(range(last, len(text)))
-    ends.extend(range(last + 1, len(text) + 1))
+            if out:
+                chars.append(out)
+                starts.append(start)
+                ends.append(start + width)
+            start += width
+        at = end
     return View("".join(chars), starts, ends)
 
 
-def _meanings(match: re2._Match) -> Iterator[tuple[str, int]]:
-    """The characters that an escape stands for, each with how many characters it is written in."""
-    whole = match.end() - match.start()
-    if point := match["u"] or match["long"] or match["x"]:
-        number = int(point, 16)
-        if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF:
-            yield chr(number), whole
-    elif html := match["html"]:
-        out = unescape(html)
-        if out != html and len(out) == 1:
-            yield out, whole
-    elif url := match["url"]:
+_Maker = tuple[re2._Regexp, re2._Regexp, Callable[[str], Iterator[View]]]
+
+
+def _maker(pattern: str, made: Callable[[str], Iterator[View]]) -> _Maker:
+    return re2.compile(pattern.encode()), re2.compile(pattern), made
+
+
+_MAKERS: tuple[_Maker, ...] = (
+    _maker(_ESCAPE, _unescaped), _maker(_QUOTED_PRINTABLE, _unquoted),
+    _maker(_MIXED, _confused), _maker(_TAGS, _untagged),
+    _maker(_SPACED, _spaced), _maker(_BROKEN, _broken), _maker(_MARKED, _unmarked),
+)  # fmt: skip
+ESCAPING = 4  # of them, the first
+
+# --- runs that are decoded -----------------------------------------------------------------------------------------------
+
+_RUN = r"[A-Za-z0-9+/_\-]{15,}={0,6}"
+_WRAPPED = rf"[A-Za-z0-9+/]{{40,}}(?:{_END}[A-Za-z0-9+/]{{4,}})+={{0,2}}"
+_PAIRS = r"\b(?:0x)?[0-9A-Fa-f]{2}(?:(?:[ :]|, ?)(?:0x)?[0-9A-Fa-f]{2}){5,}\b|\b[0-9a-f]{4}(?: [0-9a-f]{4}){5,}\b"
+_POINTS = r"\b\d{2,3}(?:, ?\d{2,3}){7,}\b"
+_HEADER = r"=\?[\w\-]{2,20}\?[BbQq]\?[^\s?]{4,400}\?="
+_ANY_RUN = re2.compile(_RUN.encode())
+_PLAIN_RUN = re.compile(_RUN, re.ASCII)
+
+
+def encoded(texts: Sequence[str]) -> Iterator[tuple[int, EncodedRun]]:
+    """The runs in the texts that decode to text, each with the number of its text."""
+    joined = "\n".join(texts).encode("utf-8", "replace")
+    if _ANY_RUN.search(joined) is not None:
+        for number, text in enumerate(texts):
+            for start, run in _runs(text):
+                for at, part in _parts(run):
+                    if found := _decoded(part):
+                        yield number, EncodedRun(start + at, start + at + len(part), found)
+    for gate, pattern, made in _DECODERS:
+        if gate.search(joined) is not None:
+            for number, text in enumerate(texts):
+                for match in pattern.finditer(text):
+                    if found := made(match.group()):
+                        yield number, EncodedRun(match.start(), match.end(), found)
+
+
+def _runs(text: str) -> Iterator[tuple[int, str]]:
+    """RE2 is faster where there are few, Python's engine where there are many."""
+    if not text.isascii() or DENSE * text.count(" ") < len(text):
+        return ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
+    return ((match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode()))
+
+
+def _parts(run: str) -> Iterator[tuple[int, str]]:
+    """The run itself, and where it may be a path, what stands between its slashes."""
+    yield 0, run
+    at = 0
+    for part in run.split("/") if "/" in run else ():
+        if len(part) >= 15:
+            yield at, part
+        at += len(part) + 1
+
+
+def _decoded(run: str) -> str:
+    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none."""
+    bare = run.rstrip("=").removeprefix("0x")
+    if bare.isalnum():
         try:
-            out = bytes.fromhex(url.replace("%", "")).decode()
-        except UnicodeDecodeError:
-            return
-        for char in out:
-            yield char, 3 * len(char.encode())
+            return _text(bytes.fromhex(bare))
+        except ValueError:
+            pass
+        if bare.isupper() and not set(bare) & set("0189"):
+            return _of_base32(bare)
+    bare = bare.replace("-", "+").replace("_", "/")
+    if len(bare) % 4 == 1 or not _begins(_of_base64(bare[:PROBED_CHARACTERS])):
+        return ""
+    return _text(_of_base64(bare))
 
 
-def _confused(text: str) -> View:
-    out = _MIXED_TOKEN.sub(lambda m: m.group().translate(_CONFUSABLES) if _MIXED.search(m.group()) else m.group(), text)
-    places = list(range(len(text)))
-    return View(out, places, [place + 1 for place in places])
-
-
-def _spaced(text: str) -> View:
-    runs = (match.span(1) for match in _SPACED.finditer(text))
-    return _without(text, [place for start, end in runs for place in range(start, end) if text[place] == " "])
-
-
-def _broken(text: str) -> View:
-    joined = _without(text, [p for m in _BREAK.finditer(text) for p in range(m.end(1), m.start(2))])
-    return msgspec.structs.replace(joined, kinds=CHECKED)  # columns of numbers are many, and few of them check
-
-
-def _without(text: str, places: list[int]) -> View:
-    gone = set(places)
-    left = [place for place in range(len(text)) if place not in gone]
-    return View("".join(text[place] for place in left), left, [place + 1 for place in left])
-
-
-def _from_hex(run: str) -> bytes:
-    return bytes.fromhex(run)
-
-
-def _from_base64(run: str) -> bytes:
-    bare = run.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(bare) % 4 == 1:
-        return b""
+def _of_base64(bare: str) -> bytes:
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4))
+        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
     except binascii.Error:
         return b""
 
 
-def _text(data: bytes) -> str:
-    """The text that bytes are, if they are one."""
-    if len(data) < ENCODED_BYTES_MIN:
+def _of_base32(bare: str) -> str:
+    try:
+        return _text(base64.b32decode(bare + "=" * (-len(bare) % 8)))
+    except binascii.Error:
+        return ""
+
+
+def _begins(data: bytes) -> bool:
+    """Whether bytes may be the beginning of a text: its last character may be cut."""
+    if b"\0" in data:
+        return data[1:12:2] == bytes(len(data[1:12:2]))
+    try:
+        data[:-3].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str:
+    """The text that bytes are in UTF-8, or in UTF-16 as Windows writes it, if they are one."""
+    if len(data) < bytes_min:
         return ""
     try:
-        out = data.decode()
+        out = data.decode("utf-16-le" if b"\0" in data else "utf-8")
     except UnicodeDecodeError:
         return ""
     return out if sum(c.isprintable() or c in "\r\n\t" for c in out) >= PRINTABLE_MIN * len(out) else ""
 
 
-_MAKERS: tuple[tuple[re2._Regexp, Callable[[str], View | None]], ...] = (
-    (_ESCAPE, _unescaped), (_MIXED, _confused), (_SPACED, _spaced), (_BROKEN, _broken),
+_NOT_BASE64 = re.compile(r"\\{1,2}[rn]|[^A-Za-z0-9+/]")
+_NOT_HEX = re.compile(r"0x|[^0-9A-Fa-f]")
+
+
+def _of_wrapped(run: str) -> str:
+    return _decoded(_NOT_BASE64.sub("", run))
+
+
+def _of_pairs(run: str) -> str:
+    pairs = _NOT_HEX.sub("", run)
+    return _text(bytes.fromhex(pairs[: len(pairs) // 2 * 2]), 6)
+
+
+def _of_points(run: str) -> str:
+    points = [int(point) for point in run.split(",")]
+    return _text(bytes(points), 6) if max(points) < 256 else ""
+
+
+def _of_header(run: str) -> str:
+    """RFC 2047, 4.1 and 4.2."""
+    how, content = run.split("?")[2:4]
+    if how in "Bb":
+        return _text(_of_base64(content.rstrip("=")), 6)
+    return _text(quopri.decodestring(content, header=True), 6)
+
+
+_Decoder = tuple[re2._Regexp, re2._Regexp, Callable[[str], str]]
+_DECODERS: tuple[_Decoder, ...] = tuple(
+    (re2.compile(pattern.encode()), re2.compile(pattern), made)
+    for pattern, made in (
+        (_WRAPPED, _of_wrapped), (_PAIRS, _of_pairs), (_POINTS, _of_points), (_HEADER, _of_header),
+    )
 )  # fmt: skip
