@@ -83,7 +83,7 @@ def labelled() -> dict[str, list[LabelledText]]:
 
 
 def made() -> dict[str, list[LabelledText]]:
-    """Made texts, by language: sentences, seeds and where there are two locales that no training has seen."""
+    """Made texts, by language: sentences and seeds, and in six languages a locale, that no training has seen."""
     return {f"made-{language}": texts for language, texts in sentences.measuring().items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -26,6 +27,7 @@ from licet.store.connect import Pool
 from ..installed import House
 from ..terms import preset
 
+ROOT = Path(__file__).parents[2]
 FOLDER = files("licet.curate") / served.FOLDER
 SHIPPED_BYTES_MAX = 3_000_000
 _there = engine_settings._there  # before tests/conftest.py leaves nothing there
@@ -63,12 +65,23 @@ def test_the_sources_of_what_ships_are_named_beside_it() -> None:
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("faker")
-    one = built_in.write(tmp_path / "one", None, steps=3, share=0.002)
-    other = built_in.write(tmp_path / "other", None, steps=3, share=0.002)
-    assert one == other
-    assert (tmp_path / "one" / "tagger.npz").read_bytes() == (tmp_path / "other" / "tagger.npz").read_bytes()
-    served.NameNetwork(served.Weights.read((tmp_path / "one" / "tagger.npz").read_bytes()))
-    assert built_in.write(tmp_path / "third", None, steps=3, share=0.002, seed=8).sha256 != one.sha256
+    for name in ("one", "other"):
+        subprocess.run(
+            [sys.executable, "-m", "tools.name_tagger.built_in", str(tmp_path / name), "--steps", "3", "--share", "0.002"],
+            env={**os.environ, "PYTHONHASHSEED": "0"}, cwd=ROOT, capture_output=True, check=True,
+        )  # fmt: skip
+    files_of = [{file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("one", "other")]
+    assert files_of[0] == files_of[1] and set(files_of[0]) == {served.WEIGHTS_FILE, served.MANIFEST_FILE}
+    served.NameNetwork(served.Weights.read(files_of[0][served.WEIGHTS_FILE]))
+
+
+def test_training_that_would_not_be_the_same_twice_is_refused(tmp_path: Path) -> None:
+    random = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "tools.name_tagger.built_in", str(tmp_path / "new")],
+        env=random, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1 and "set PYTHONHASHSEED=0" in ran.stderr and not (tmp_path / "new").exists()
 
 
 def test_it_needs_numpy_alone() -> None:

@@ -1,7 +1,7 @@
 """Labelled texts in many languages, from the sentences beside this module, which we wrote.
 
 Promises: the same seed gives the same texts with the same version of Faker; what is measured shares no sentence, no seed
-and, where there are two, no locale of Faker with what is trained on. The English of ``templates.py`` comes on top.
+and, in ar, de, es, fr, it and nl, no locale of Faker with what is trained on. The English of ``templates.py`` comes on top.
 
 A file holds one sentence a line, those to measure with below `== measure`. A slot is written {slot}, `{slot~}` where the
 language puts another ending on a name there: Slavic names get one of the common ones, right or not.

@@ -49,7 +49,7 @@ LIKELY_MIN = 0.2
 Floats = NDArray[np.float32]
 
 
-class Token(NamedTuple):
+class NameToken(NamedTuple):
     """Characters ``[start, end)``, whether a blank stands before, and what the features are made of."""
 
     start: int
@@ -88,7 +88,7 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(rf"([{alone}])|{letter}+(?:[{marks}]+{letter}*)*|\d+|\n|[^\s]")
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str) -> list[NameToken]:
     """The tokens of ``text``, in order."""
     out, last = [], 0
     for found in _pattern().finditer(text):
@@ -97,7 +97,7 @@ def tokens(text: str) -> list[Token]:
         if found[1]:
             # With its neighbours: two characters say much more than one where a word is one or two.
             key = f"\0{text[start - 1 : start] or ' '}{key}{text[end : end + 1] or ' '}"
-        out.append(Token(start, end, start > last, key))
+        out.append(NameToken(start, end, start > last, key))
         last = end
     return out
 
@@ -224,7 +224,7 @@ class NameNetwork:
         passages = _passages(found, np.flatnonzero(1 - every[:, 0] >= possible).tolist(), around)
         return ReadText(_spans(text, found, every[:, columns], columns, rule), passages)
 
-    def likelihoods(self, found: Sequence[Token]) -> Floats:
+    def likelihoods(self, found: Sequence[NameToken]) -> Floats:
         """Of each token the likelihood of each label: (tokens, len(LABELS))."""
         out = np.zeros((len(found), len(LABELS)), dtype=np.float32)
         for start in range(0, len(found), CHUNK_TOKENS):
@@ -233,7 +233,7 @@ class NameNetwork:
             out[start:end] = read[start - before : end - before]
         return out
 
-    def _read(self, found: Sequence[Token]) -> Floats:
+    def _read(self, found: Sequence[NameToken]) -> Floats:
         weights = self._weights
         blanks = np.fromiter((one.apart for one in found), dtype=np.intp, count=len(found))
         state: Floats = self._vectors(found) + weights.apart[blanks]
@@ -251,11 +251,11 @@ class NameNetwork:
         logits /= logits.sum(axis=1, keepdims=True)
         return logits
 
-    def _vectors(self, found: Sequence[Token]) -> Floats:
+    def _vectors(self, found: Sequence[NameToken]) -> Floats:
         with self._lock:
             return self._known[self._numbers(found)]
 
-    def _numbers(self, found: Sequence[Token]) -> NDArray[np.intp]:
+    def _numbers(self, found: Sequence[NameToken]) -> NDArray[np.intp]:
         """The rows of the tokens' vectors, those of new words filled in."""
         rows = self._rows
         unknown = list(dict.fromkeys(one.key for one in found if one.key not in rows))
@@ -271,7 +271,9 @@ class NameNetwork:
         return np.fromiter((rows[one.key] for one in found), dtype=np.intp, count=len(found))
 
 
-def _spans(text: str, found: Sequence[Token], scores: Floats, columns: Sequence[int], rule: str) -> list[DetectedSpan]:
+def _spans(
+    text: str, found: Sequence[NameToken], scores: Floats, columns: Sequence[int], rule: str
+) -> list[DetectedSpan]:
     likely = scores.sum(axis=1)
     words = [
         (
@@ -291,7 +293,7 @@ def _score(likely: float) -> float:
     return odds / (odds + (1 - likely) * LIKELY_MIN)
 
 
-def _passages(found: Sequence[Token], places: Sequence[int], around: int) -> list[tuple[int, int]]:
+def _passages(found: Sequence[NameToken], places: Sequence[int], around: int) -> list[tuple[int, int]]:
     out: list[tuple[int, int]] = []
     for place in places:
         start, end = found[max(0, place - around)].start, found[min(len(found) - 1, place + around)].end
