@@ -38,7 +38,7 @@ LEARNING_RATE = 3e-3
 WORD_HIDDEN, TOKEN_HIDDEN = 0.2, 0.04
 SHARPER = 1.5  # so that little lies between what is ignored and what is sure
 ENGLISH, EACH, POSTS_TIMES, LINES, LINES_TIMES = 40_000, 5_000, 5, 16_000, 1
-STEPS = 1_700
+STEPS = 2_000
 LINE_CHARACTERS_MAX = 400
 
 
