@@ -92,7 +92,7 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
     """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LICET_CURATE__NAMES", "off")
-        patch.setattr(engine_settings, "_there", lambda _folder: [])
+        patch.setattr(engine_settings, "_there", lambda _folder, _left_in: [])
         yield
 
 

@@ -109,9 +109,10 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
     contains one is left out, by the rule that the first line may name (docs/curate.md). Whoever can write the file can
     exclude other conversations too.
 
-    ``names`` (`.._NAMES`, default ``auto``): the detectors of names, separated by commas: ``tagger`` (made by ``python
-    -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` uses the first two if they are
-    installed, ``off`` none. A release states which were used. With ``off``, every name remains in the text.
+    ``names`` (`.._NAMES`, default ``auto``): the detectors of names, separated by commas: ``built-in``, which ships,
+    ``tagger`` (made by ``python -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` uses
+    ``built-in``, unless the policy lets names in, and the next two if they are installed, ``off`` none. A release
+    states which were used. With ``off``, every name remains in the text.
 
     ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced; ``place`` and
     ``organisation`` are available too. Names of a kind that is not listed remain in the text.

@@ -229,10 +229,10 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     if known is None:
         return
     engine_settings.hold_to_notices(here, known)
-    kinds = engine_settings.looks_for(here.config)
+    replacing = known.replacing_names(known.number(here.clock()))
+    kinds = engine_settings.looks_for(here.config, left_in=replacing is None)
     looked_for = ", ".join(sorted(kinds)) or "no names"
     if notice.PERSON not in kinds:
-        replacing = known.replacing_names(known.number(here.clock()))
         so = (
             "no release is built" if replacing is not None
             else "the policy says `names: left in`, so a release holds every name, street and place that was said"

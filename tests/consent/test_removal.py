@@ -127,6 +127,7 @@ def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
     ("names", "kinds", "found"),
     [
         (("off",), ("person", "address"), set()),
+        (("built-in",), ("person", "address"), {"person", "address"}),
         (("spacy",), ("person", "address"), {"person"}),
         (("spacy",), ("place", "address"), {"place"}),
         (("gliner",), ("person", "address"), {"person", "address"}),
@@ -141,7 +142,7 @@ def test_only_what_a_detector_is_made_for_counts_as_looked_for(
     )
 
 
-@pytest.mark.parametrize("names", ["off", "spacy"])
+@pytest.mark.parametrize("names", ["off", "built-in", "spacy"])
 def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, names: str) -> None:
     if names == "spacy" and not names_spacy.installed():
         if os.environ.get("CI") == "true":

@@ -56,7 +56,15 @@ def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_wer
 
 def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
     shipped = json.loads(files("licet.curate").joinpath("measured.json").read_bytes())
-    assert {figure["slice"] for figures in shipped.values() for figure in figures} == set(card.SAMPLES)
+    slices = {figure["slice"] for figures in shipped.values() for figure in figures}
+    made = {name for name in slices if name.startswith("made-")}
+    assert slices - made == set(card.SAMPLES) and len(made) >= 11
+    text = card.text(
+        promised(
+            names=NAMES, measured=tuple(MeasuredFigures(slice=s, kind="person", found=1, labelled=2) for s in made)
+        )
+    )
+    assert text.count("made texts, by language") == 1 and "| made-hi | `person` | 0.500 | 2 |" in text
 
 
 def test_a_card_without_figures_says_that_nobody_measured() -> None:

@@ -49,7 +49,7 @@ def test_where_nothing_finds_names_no_release_is_built_unless_the_policy_lets_th
     with pytest.raises(RefusedError, match="nothing here looks for people's names") as refused:
         from_the_desk(house)
     assert refused.value.because == "names"
-    assert "./run setup names" in refused.value.hint and "`names: left in`" in refused.value.hint
+    assert "LICET_CURATE__NAMES" in refused.value.hint and "`names: left in`" in refused.value.hint
     assert catalog.releases(house.here) == [] and not (house.here.config.releases / "r").exists()
     (found,) = [one for one in doctor.examine(house.here) if one.what == "names"]
     assert "no release is built" in found.seen

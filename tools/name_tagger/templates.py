@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from licet.curate.names_labelled import LabelledText
@@ -174,6 +175,8 @@ NEGATIVES = (
     "Order number {number}, placed on {date}", "import numpy as np\nfrom pathlib import Path",
     "Is Linux better than Windows {small}?",
 )  # fmt: skip
+_DAYS = (date(1970, 1, 1), date(2026, 1, 1))
+_DATES = ("%d %B %Y", "%Y-%m-%d", "%B %d", "%d/%m/%Y")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -273,7 +276,7 @@ class TemplateWriter:
             "small": lambda: str(draw.randrange(1, 90)),
             "year": lambda: str(draw.randrange(1900, 2027)),
             "amount": lambda: f"{draw.choice('$€£')}{draw.randrange(1, 90_000):,}",
-            "date": lambda: faker.date(draw.choice(("%d %B %Y", "%Y-%m-%d", "%B %d", "%d/%m/%Y"))),
+            "date": lambda: faker.date_between_dates(*_DAYS).strftime(draw.choice(_DATES)),
             "month": lambda: draw.choice(("January", "March", "April", "May", "June", "August", "october", "december")),
             "time": lambda: f"{draw.randrange(24)}:{draw.randrange(60):02d}",
             "phone": lambda: faker.phone_number(),

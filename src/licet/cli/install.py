@@ -57,7 +57,7 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 @click.option(
     "--names-left-in",
     is_flag=True,
-    help="Let releases hold people's names where nothing finds them; the notices say so. Writes `names: left in`.",
+    help="Let releases hold people's names; the notices say so. Writes `names: left in`.",
 )
 @_controller_options
 @data_option
@@ -75,8 +75,8 @@ def init(
     If you already have users, --effective is the day from which your terms apply to them: a future day, or the past day
     since which you have asked them. Users with older accounts may put off the notice until --decide-by.
 
-    Releases replace people's names, so they are built only where something finds names (`./run setup names`). Decide
-    now: what is said under such terms is never in a release with names, whatever a later version says.
+    Releases replace people's names, unless --names-left-in says that they keep them. Decide now: what is said under
+    terms that replace names is never in a release with names, whatever a later version says.
 
     \b
     Example:  licet init --preset strict
@@ -144,7 +144,7 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
 
     if begun.names is NamesTerm.replaced and notice.PERSON not in engine_settings.looks_for(config):
         lines.append(
-            "names      to be replaced, and nothing here finds them: before the first release `./run setup names`"
+            "names      to be replaced, and nothing here looks for them: unset LICET_CURATE__NAMES before the first release"
         )
     lines.append("")
     return "\n".join([*lines, *_for_people(begun, now)])

@@ -106,6 +106,11 @@ def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
     return out
 
 
+def shifted(span: DetectedSpan, by: int) -> DetectedSpan:
+    """The span where its text begins ``by`` characters later."""
+    return msgspec.structs.replace(span, start=span.start + by, end=span.end + by)
+
+
 def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     """What of ``span`` lies outside of ``covers``, which are in order and do not overlap."""
     out, start = [], span.start

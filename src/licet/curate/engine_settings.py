@@ -14,6 +14,7 @@ from licet.policy.file import Policies
 from licet.release.curation import Curation, FoundBy
 from licet.release.manifest import DetectorPin, NamesPin
 from licet.store.connect import transaction
+from licet.vault import policy_versions
 from licet.vault.installation import Installation
 
 if TYPE_CHECKING:  # their numpy would make every command start a tenth of a second later
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # their numpy would make every command start a tenth of a sec
     from licet.curate.detect import Detector
     from licet.curate.kernels import NameKernel, NamesCleaner, Scorer
 
-OFF, WHAT_IS_THERE = "off", "auto"
+OFF, WHAT_IS_THERE, BUILT_IN = "off", "auto", "built-in"
 TAGGER_FOLDER = "tagger"
 
 
@@ -38,7 +39,7 @@ def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
         )
     known = compared_with(chosen)
-    names = named(chosen, here.config.data)
+    names = named(chosen, here.config.data, left_in=lets_names_in(here))
     made = plan(cleaner, here.keyring.random(32), benchmarks=known, scorers=scorers, names=names)
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
     found_by = pinned(names, tagger_folder(chosen, here.config.data))
@@ -54,12 +55,13 @@ def compared_with(chosen: Curate) -> Benchmarks:
     return benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
 
 
-def named(chosen: Curate, data: Path, remembered_max: int | None = None) -> NameKernel | None:
-    """The step that looks for names; None where nothing is to look, or, under `auto`, nothing is there that could.
+def named(chosen: Curate, data: Path, remembered_max: int | None = None, *, left_in: bool = False) -> NameKernel | None:
+    """The step that looks for names; None where nothing is to look.
 
-    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build.
+    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
+    lets names in, so that `auto` means only what somebody installed.
     """
-    from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector, DetectorUnion, Doubt
+    from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector, Doubt
     from licet.curate.kernels import NameKernel
     from licet.curate.rules import NAMED, IdentifierKind
 
@@ -71,12 +73,12 @@ def named(chosen: Curate, data: Path, remembered_max: int | None = None) -> Name
         raise UsageError(f"`LICET_CURATE__DOUBT` is `{chosen.doubt}`", f"it is one of {', '.join(Doubt)}")
     if not 0 < chosen.names_score_min <= chosen.names_sure <= 1:
         raise UsageError("`LICET_CURATE__NAMES_SCORE_MIN` and `.._NAMES_SURE` do not rise from 0 to 1")
-    found = _detectors(chosen, data)
+    found = _detectors(chosen, data, left_in)
     if not found:
         return None
     kinds = tuple(IdentifierKind(kind) for kind in sorted(set(chosen.names_kinds)))
     return NameKernel(
-        detector=CachedDetector(DetectorUnion(tuple(found)), remembered_max or CACHED_TEXTS_MAX),
+        detector=CachedDetector(_together(found), remembered_max or CACHED_TEXTS_MAX),
         kinds=kinds,
         score_min=chosen.names_score_min,
         sure=chosen.names_sure,
@@ -86,17 +88,28 @@ def named(chosen: Curate, data: Path, remembered_max: int | None = None) -> Name
 
 # Which kinds of names each detector is made for. spaCy's pipeline knows buildings, and finds one street address in twenty.
 _MADE_FOR = {
+    BUILT_IN: {"person", "address"},
     "tagger": {"person", "address", "place", "organisation"}, "spacy": {"person", "place", "organisation"},
     "privacy-filter": {"person", "address"}, "gliner": {"person", "address", "place", "organisation"},
 }  # fmt: skip
 
 
-def looks_for(config: Configuration) -> frozenset[str]:
-    """The kinds of names that a build, as configured on this machine, looks for with something made for them."""
+def lets_names_in(here: Installation) -> bool:
+    """Whether each version of the policy so far lets names stay in; False before there is one."""
+    with transaction(here.pool) as tx:
+        known = policy_versions.load(tx)
+    return known is not None and known.replacing_names(known.number(here.clock())) is None
+
+
+def looks_for(config: Configuration, *, left_in: bool = False) -> frozenset[str]:
+    """The kinds of names that a build, as configured on this machine, looks for with something made for them.
+
+    ``left_in``: each version of the policy so far lets names in.
+    """
     chosen = config.curate
     wanted = list(dict.fromkeys(chosen.names))
     if wanted == [WHAT_IS_THERE]:
-        wanted = _there(tagger_folder(chosen, config.data))
+        wanted = _there(tagger_folder(chosen, config.data), left_in)
     found = set().union(*(_MADE_FOR.get(name, set()) for name in wanted if name != OFF))
     return frozenset(found & set(chosen.names_kinds))
 
@@ -105,9 +118,10 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
     """RefusedError where a notice that people answered promises to take out more than a build looks for, or does not say
     that names are left in.
     """
+    number = known.number(here.clock())
     with transaction(here.pool) as tx:
-        found = notice.in_force(tx, known.number(here.clock()))
-    looked_for = looks_for(here.config)
+        found = notice.in_force(tx, number)
+    looked_for = looks_for(here.config, left_in=known.replacing_names(number) is None)
     for one in found:
         if beyond := notice.overpromised(one.text, looked_for):
             raise RefusedError(
@@ -146,27 +160,29 @@ def pinned(names: NameKernel | None, folder: Path) -> FoundBy:
     )
 
 
-def _there(folder: Path) -> list[str]:
-    """The detectors that `auto` means on this machine."""
+def _there(folder: Path, left_in: bool) -> list[str]:
+    """The detectors that `auto` means on this machine: the one that ships, unless names may stay in, and what is installed."""
     from licet.curate import names_spacy
 
-    there = {"tagger": folder.is_dir(), "spacy": bool(names_spacy.installed())}
+    there = {BUILT_IN: not left_in, "tagger": folder.is_dir(), "spacy": bool(names_spacy.installed())}
     return [name for name, is_there in there.items() if is_there]
 
 
-def _detectors(chosen: Curate, data: Path) -> list[Detector]:
+def _detectors(chosen: Curate, data: Path, left_in: bool) -> list[Detector]:
     from licet.curate import names as tagging
-    from licet.curate import names_hub, names_spacy
+    from licet.curate import names_built_in, names_hub, names_spacy
 
     folder = tagger_folder(chosen, data)
     wanted = list(dict.fromkeys(chosen.names))
     if wanted == [OFF]:
         return []
     if wanted == [WHAT_IS_THERE]:
-        wanted = _there(folder)
+        wanted = _there(folder, left_in)
     found: list[Detector] = []
     for name in wanted:
         match name:
+            case "built-in":
+                found.append(names_built_in.BuiltIn.read())
             case "tagger":
                 found.append(tagging.Tagger.read(folder))
             case "spacy":
@@ -178,9 +194,20 @@ def _detectors(chosen: Curate, data: Path) -> list[Detector]:
             case "gliner":
                 found.append(names_hub.Gliner.read(_given(chosen.gliner_folder, "GLINER_FOLDER")))
             case _:
-                hint = "`auto`, `off`, or some of `tagger`, `spacy`, `privacy-filter`, `gliner`"
+                hint = "`auto`, `off`, or some of `built-in`, `tagger`, `spacy`, `privacy-filter`, `gliner`"
                 raise UsageError(f"`LICET_CURATE__NAMES` has `{name}`", hint)
     return found
+
+
+def _together(found: Sequence[Detector]) -> Detector:
+    """What any of them finds; where the one that ships is among several, it decides what the others read."""
+    from licet.curate.detect import DetectorUnion
+    from licet.curate.names_built_in import BuiltIn
+    from licet.curate.names_cascade import CascadeDetector
+
+    first = next((one for one in found if isinstance(one, BuiltIn)), None)
+    others = tuple(one for one in found if one is not first)
+    return CascadeDetector(first, others) if first is not None and others else DetectorUnion(tuple(found))
 
 
 def _given(folder: Path | None, setting: str) -> Path:

@@ -174,7 +174,7 @@ class _Model:
         if not found.ids:
             return []
         likely = self._likelihoods(found)
-        return _joined(text, _words(found, likely, columns), rule)
+        return joined(text, _words(found, likely, columns), rule)
 
     def _likelihoods(self, found: TextTokens) -> Floats:
         """Of each token the likelihood of each label: (tokens, len(LABELS))."""
@@ -221,7 +221,7 @@ def _words(found: TextTokens, likely: Floats, columns: Sequence[int]) -> list[tu
     return out
 
 
-def _joined(text: str, words: Sequence[tuple[int, int, IdentifierKind, float]], rule: str) -> list[DetectedSpan]:
+def joined(text: str, words: Sequence[tuple[int, int, IdentifierKind, float]], rule: str) -> list[DetectedSpan]:
     out: list[DetectedSpan] = []
     for start, end, kind, score in words:
         last = out[-1] if out else None

@@ -47,8 +47,8 @@ class PreviewedDocument(NamedTuple):
 class PreviewEngine:
     """Serves one thread at a time."""
 
-    def __init__(self, chosen: Curate, data: Path) -> None:
-        self._names = engine_settings.named(chosen, data, REMEMBERED_TEXTS_MAX)
+    def __init__(self, chosen: Curate, data: Path, left_in: bool = False) -> None:
+        self._names = engine_settings.named(chosen, data, REMEMBERED_TEXTS_MAX, left_in=left_in)
         self._benchmarks = engine_settings.compared_with(chosen)
 
     def heaviest(self, documents: Sequence[Document]) -> int:
@@ -98,9 +98,12 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
 
 
 @cache
-def engine(chosen: Curate, data: Path) -> PreviewEngine:
-    """The engine of this process, with all that it needs loaded. The first call of a process takes seconds."""
-    made = PreviewEngine(chosen, data)
+def engine(chosen: Curate, data: Path, left_in: bool) -> PreviewEngine:
+    """The engine of this process, with all that it needs loaded. The first call of a process takes seconds.
+
+    ``left_in``: the policy lets names in.
+    """
+    made = PreviewEngine(chosen, data, left_in)
     sample = Document(
         account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32),
         voices=(Voice.user,), texts=(_SAMPLE * _SAMPLE_TIMES,),

@@ -209,7 +209,7 @@ class Builder:
             raise RefusedError(
                 f"nothing here looks for people's names, and version `{replacing.version}` of the policy does not say"
                 " `names: left in`",
-                "install what finds them: `./run setup names`, or the extra `names` of the package (docs/curate.md)."
+                "turn on what finds them: unset LICET_CURATE__NAMES, or set it to `auto` (docs/curate.md)."
                 " Names are left in only where each version so far says `names: left in`", because="names",
             )  # fmt: skip
 

@@ -247,6 +247,11 @@ SAMPLES = {
     " States alone: social security numbers and driving licences.",
     "wnut17": "posts in English from social media, in which people labelled names (WNUT 2017).",
 }
+_MADE = "made-"  # a slice of made texts, by language
+_MADE_SAMPLE = (
+    "made texts, by language: sentences that the makers of Licet wrote, with names and addresses that a program made. No"
+    " training saw the sentences, but the names come from the same lists: what people write is found less often."
+)
 _OWN_SAMPLE = "a sample of the operator's own."
 _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for, and are all in."
 
@@ -264,10 +269,7 @@ def _measured(made: Deidentification) -> str:
             "of spans found that were right. In other texts it is another share, and of what the samples do not hold nothing",
             "was measured.",
             "",
-            *(
-                f"- `{name}`: {SAMPLES.get(name, _OWN_SAMPLE)}"
-                for name in dict.fromkeys(m.slice for m in made.measured)
-            ),
+            *dict.fromkeys(_sample(m.slice) for m in made.measured),
             "",
             _UNSOUGHT,
             "",
@@ -276,6 +278,12 @@ def _measured(made: Deidentification) -> str:
             *lines,
         ]
     )
+
+
+def _sample(name: str) -> str:
+    if name.startswith(_MADE):
+        return f"- `{_MADE}..`: {_MADE_SAMPLE}"
+    return f"- `{name}`: {SAMPLES.get(name, _OWN_SAMPLE)}"
 
 
 def _share(found: int, of: int) -> str:

@@ -148,9 +148,11 @@ def _publish(
 
     known = versions.load(tx)
     assert known is not None
+    number = known.versions.index(notice.numbered(known, version))
+    left_in = known.replacing_names(number) is None
     return notice.publish(
         tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
-        looks_for=looks_for(here.config), languages=catalogue.known(here.config.languages),
+        looks_for=looks_for(here.config, left_in=left_in), languages=catalogue.known(here.config.languages),
     )  # fmt: skip
 
 

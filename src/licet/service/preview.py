@@ -22,7 +22,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.curate import preview_engine
+from licet.curate import engine_settings, preview_engine
 from licet.curate.deidentify import Substitution
 from licet.curate.preview_engine import PreviewedDocument, PreviewEngine
 from licet.errors import BusyError, NotFoundError, RefusedError
@@ -105,7 +105,7 @@ def preview(
                 seen, refused = _assumed(seen, known, question, scope, at)
             loading = _Loading(tx, here, seen, known, purpose, at, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
-        engine = preview_engine.engine(here.config.curate, here.config.data)
+        engine = _engine(here)
         made = list(_curated(engine, loaded, here.keyring.random(32), known, purpose, bounds))
     following = ids[-1] if more else None
     if made and made[-1].unread:
@@ -121,7 +121,12 @@ def preview(
 def load(here: Installation) -> None:
     """Loads what previews need, for a process that is to answer requests: none of them pays for it then."""
     with _one_at_a_time:
-        preview_engine.engine(here.config.curate, here.config.data)
+        _engine(here)
+
+
+def _engine(here: Installation) -> PreviewEngine:
+    left_in = engine_settings.lets_names_in(here)
+    return preview_engine.engine(here.config.curate, here.config.data, left_in)
 
 
 _one_at_a_time = threading.Lock()
