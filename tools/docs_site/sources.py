@@ -42,6 +42,9 @@ def stage(root: Path, source: Path) -> None:
         file = source / target
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
+        for other in _others(root, text, target, moved):
+            (source / other).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / other, source / other)
     shutil.copytree(root / "docs" / "screenshots", source / "screenshots", ignore=shutil.ignore_patterns("*.md"))
 
 
@@ -59,6 +62,14 @@ def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
         end = block.end()
     made += _LINK.sub(lead, text[end:])
     return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # what stands around pictures in README.md
+
+
+def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterator[str]:
+    """The files of the repository that a page leads to and that are no pages: the site has a copy of each."""
+    for match in _LINK.finditer(_BLOCK.sub("", text)):
+        other = os.path.normpath(PurePosixPath(target).parent / match[0])
+        if other not in moved and PurePosixPath(other).suffix not in (".md", ".png") and (root / other).is_file():
+            yield other
 
 
 def contents(text: str, *, caption: bool) -> Iterator[str]:
