@@ -30,8 +30,8 @@ ELSEWHERE = {
 }
 # They type commands and show nothing of what these print. A page that shows some leaves this list, and no other enters it.
 NO_OUTPUT = {
-    "api.md", "backup.md", "cold.md", "elements.md", "events.md", "export.md", "for-counsel.md", "install.md", "keys.md",
-    "lineage.md", "operate.md", "review.md", "train.md",
+    "api.md", "backup.md", "cold.md", "elements.md", "events.md", "install.md",
+    "lineage.md", "operate.md", "train.md",
 }  # fmt: skip
 NOT_YET = {"train.md"}  # its blocks are about to be done too
 
