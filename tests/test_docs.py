@@ -32,9 +32,10 @@ DOCUMENTS = [
     *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
 ]  # fmt: skip
 ROUTES = ROOT / "docs" / "routes.md"
+COMMANDS = ROOT / "docs" / "commands.md"
 # LiteLLM's own, and the base that an exporter of OpenTelemetry adds to.
 NO_ROUTES = {"/v1/chat/completions", "/v1/otlp"}
-OWN_WORDS = {"demo", "test", "bench", "setup"}  # words of ./run itself; `demo` is a command too
+OWN_WORDS = {"demo", "test", "bench", "setup", "docs"}  # words of ./run itself; `demo` is a command too
 
 
 def commands() -> list[tuple[str, str]]:
@@ -74,9 +75,56 @@ def texts() -> dict[str, str]:
 
 
 def test_every_command_is_in_a_document() -> None:
-    text = re.sub(r"\s+", " ", "\n".join(texts().values()))
+    text = re.sub(r"\s+", " ", "\n".join(text for name, text in texts().items() if name != COMMANDS.name))
     silent = [" ".join(p) for p, _ in every(cli.main) if not re.search(rf"(?:licet|/run) {' '.join(p)}(?![\w-])", text)]
     assert silent == []
+
+
+def test_every_command_is_in_the_list_of_commands_with_its_options_and_none_is_invented() -> None:
+    made = COMMANDS_HEAD
+    for word, command in below(cli.main).items():
+        made += (
+            f"\n## licet {word}\n\n{first_sentence(command)}\n\n| command | what it does | options |\n|---|---|---|\n"
+        )
+        held = list(every(command, word)) if isinstance(command, click.Group) else [((word,), command)]
+        made += "".join(
+            f"| `licet {' '.join((*path, *arguments(one)))}` | {first_sentence(one)} | {options(one)} |\n"
+            for path, one in held
+        )
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
+        COMMANDS.write_text(made, encoding="utf-8")
+    assert COMMANDS.read_text("utf-8") == made, "TESTS_WRITE_GOLDEN=1 writes docs/commands.md anew"
+    assert len(made.splitlines()) > 150
+
+
+COMMANDS_HEAD = """# Commands
+
+Every command of `licet`, by the first word. `licet WORD --help` has each option in full, with an example. All commands take
+`--help`; most take `--data PATH`, the data folder, and `--json`. In a clone `./run` stands for `licet`.
+
+They end with 0 for yes or done, 1 for an answer of no, 2 for a plan that has changes, 64 for a wrong use, 70 for an error
+of ours, and 75 for what to try again. Words of ours in the table: the [training gate](glossary.md#training-gate), a
+[legal hold](glossary.md#hold), an [epoch](glossary.md#epoch), a [handle](glossary.md#handle).
+"""
+COMMON = {"--data", "--json", "--help"}
+
+
+def first_sentence(command: click.Command) -> str:
+    said = " ".join((command.help or "").split("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s", said)[0]
+
+
+def arguments(command: click.Command) -> list[str]:
+    return [
+        str(one.make_metavar(click.Context(command))).replace("|", "\\|")
+        for one in command.params
+        if isinstance(one, click.Argument)
+    ]
+
+
+def options(command: click.Command) -> str:
+    named = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    return ", ".join(f"`{one.opts[-1]}`" for one in named if not COMMON & set(one.opts))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src" / "licet").rglob("*.py")), ids=lambda path: path.stem)

@@ -2,13 +2,18 @@
 
     python -m tests.web.screenshots FOLDER              # in English; NAME-SIZE-SCHEME.png
     python -m tests.web.screenshots FOLDER de ja ar     # the pages for people, in these languages; NAME-SIZE-SCHEME.LANGUAGE.png
+    python -m tests.web.screenshots FOLDER --first      # the first screens that README.md shows; first-NAME.png
 
-What they show is made here, on a clock of its own, so that a change of a page is all that changes a picture.
+What they show is made here, on a clock of its own, so that a change of a page is all that changes a picture. Each is reduced to
+32 colours by ImageMagick's `convert`, without which it stays three times as large.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -39,6 +44,8 @@ from .people import AFTER, NOTICE, Town, application, serving
 
 OFFICER = "staff:officer@example.org"
 SOIL = "Pear trees in heavy soil"
+# README.md shows them at one height.
+FIRST_PHONE, FIRST_WIDE = {"width": 390, "height": 780}, {"width": 980, "height": 980}
 LETTER = "A letter to the landlord, with all that was agreed about the roof and about the long wait for it"
 
 
@@ -196,29 +203,61 @@ def looks() -> Iterator[tuple[str, dict[str, int], str]]:
             yield f"{size}-{scheme}", viewport, scheme
 
 
-def main(out: Path, languages: Sequence[str]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+def shoot_first(site: Site, town: Town, out: Path) -> None:
+    """What README.md shows in a row: the notice, an answer with its reason, and the console."""
+    said = town.say("ben", SOIL)
+    page = site.visit("ana", "/notice", viewport=FIRST_PHONE)
+    page.screenshot(path=out / "first-notice.png")
+    page = site.visit("ben", f"/chats/conv_{said.hex}", viewport=FIRST_PHONE)
+    page.screenshot(path=out / "first-answer.png")
+    page = site.visit_as((StaffRole.curator,), console(town)["console-release"], viewport=FIRST_WIDE)
+    page.screenshot(path=out / "first-console.png")
+
+
+def reduce(folder: Path) -> None:
+    if convert := shutil.which("convert"):
+        for picture in sorted(folder.glob("*.png")):
+            subprocess.run([convert, picture, "+dither", "-colors", "32", "-strip", f"PNG8:{picture}"], check=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.web.screenshots")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("languages", nargs="*")
+    parser.add_argument("--first", action="store_true", help="the first screens that README.md shows, and no other")
+    asked = parser.parse_args(arguments)
+    asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         base = Path(folder)
         (base / "data").mkdir()
         with embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn, opened(dsn) as pool:
             with pool.connection() as conn:
                 migrate(conn)
-            town, pictures = stage(pool, base / "data", languages)
+            town, pictures = stage(pool, base / "data", asked.languages)
             browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
             with serving(application(town)) as url:
                 site = Site(town, url, browser)
-                for language in languages or ("",):
-                    shoot(site, pictures, out, language)
-                if not languages:
-                    shoot_changes(site, out)
-                town.clock.set(AFTER)
-                for language in languages or ("",):
-                    shoot(site, {"notice-after": ("ana", "/notice", "")}, out, language)
-                if not languages:
-                    shoot_console(site, town, out)
+                if asked.first:
+                    shoot_first(site, town, asked.folder)
+                else:
+                    shoot_all(site, town, pictures, asked.folder, asked.languages)
                 site.close()
+    reduce(asked.folder)
+
+
+def shoot_all(
+    site: Site, town: Town, pictures: dict[str, tuple[str | None, str, str]], out: Path, languages: Sequence[str]
+) -> None:
+    for language in languages or ("",):
+        shoot(site, pictures, out, language)
+    if not languages:
+        shoot_changes(site, out)
+    town.clock.set(AFTER)
+    for language in languages or ("",):
+        shoot(site, {"notice-after": ("ana", "/notice", "")}, out, language)
+    if not languages:
+        shoot_console(site, town, out)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1:])

@@ -1,0 +1,197 @@
+"""The site of the documentation: every page is in it, every link of it leads somewhere, and it asks no other host.
+
+It is built once, and opened as somebody without a network would: from the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from tools.docs_site.sources import OUTSIDE, pages, with_links_moved
+from tools.docs_site.versions import list_versions
+
+from .web import axe
+from .web.browsing import MILLISECONDS_MAX, browser  # noqa: F401  # a fixture
+
+ROOT = Path(__file__).parent.parent
+VERSION = "1.0"
+FETCHED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href", "object": "data"}
+FORMAT = re.compile(r"url\((?!['\"]?(?:data:|#))([^)]+)\)|@import")
+
+
+class Page(HTMLParser):
+    """What a page names: its anchors, its links, and what a browser fetches for it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        self.ids.add(named.get("id", ""))
+        if tag == "a" and "href" in named:
+            self.links.append(named["href"])
+        if tag in FETCHED and FETCHED[tag] in named and named.get("rel") not in ("next", "prev", "index", "search"):
+            self.fetched.append(named[FETCHED[tag]])
+        if "srcset" in named:
+            self.fetched += [part.split()[0] for part in named["srcset"].split(",")]
+
+
+def build(root: Path, into: Path) -> subprocess.CompletedProcess[str]:
+    """A process apart: Sphinx leaves much behind in the one that it was in."""
+    asked = ["--root", str(root), "--into", str(into), "--version", VERSION]
+    return subprocess.run(
+        [sys.executable, "-m", "tools.docs_site", *asked], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    done = build(ROOT, made)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> dict[Path, Page]:
+    return {path: Page(path.read_text("utf-8")) for path in sorted((folder / VERSION).rglob("*.html"))}
+
+
+def test_every_page_of_the_documentation_is_in_the_site_and_in_its_navigation(folder: Path) -> None:
+    navigation = Page((folder / VERSION / "index.html").read_text("utf-8")).links
+    for path, target in pages(ROOT).items():
+        made = target.replace(".md", ".html")
+        assert (folder / VERSION / made).exists(), path
+        if target != "index.md":
+            assert made in navigation, f"{path} is in no list of docs/index.md, nor of an index that it names"
+    assert len(pages(ROOT)) > 80
+    assert set(OUTSIDE) < set(pages(ROOT))
+
+
+def test_every_link_leads_to_a_page_and_an_anchor_that_is_there(site: dict[Path, Page]) -> None:
+    wrong, count = [], 0
+    for path, page in site.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:", link):
+                continue
+            target, anchor = urldefrag(unquote(link))
+            file = (path.parent / target).resolve() if target else path
+            count += 1
+            if not file.exists() or (anchor and anchor not in site[file].ids):
+                wrong.append(f"{path.name}: {link}")
+    assert wrong == []
+    assert count > 5000
+
+
+def test_no_page_fetches_anything_from_elsewhere(folder: Path, site: dict[Path, Page]) -> None:
+    for path, page in site.items():
+        for link in page.fetched:
+            assert not re.match(r"[a-z]+:|//", link.removeprefix("data:")), f"{path.name}: {link}"
+            assert link.startswith("data:") or (path.parent / urldefrag(link)[0].split("?")[0]).exists(), link
+    for path in sorted(folder.rglob("*.css")):
+        for match in FORMAT.finditer(path.read_text("utf-8")):
+            assert match[1] and not re.match(r"['\"]?(?:[a-z]+:|//)", match[1]), f"{path.name}: {match[0]}"
+
+
+def test_the_first_pages_search_dark_and_versions_work_from_a_disk(folder: Path, browser: Any) -> None:  # noqa: F811
+    """Without a console error, and without a request that is no file."""
+    (folder / "0.9").mkdir(exist_ok=True)
+    (folder / "0.9" / "index.html").write_text("<!doctype html><title>Before</title>")
+    list_versions(folder)
+    context = browser.new_context(color_scheme="light")
+    context.set_default_timeout(MILLISECONDS_MAX)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda one: one.type in ("error", "warning") and said.append(f"{page.url}: {one.text}"))
+    page.on("pageerror", lambda one: said.append(f"{page.url}: {one}"))
+    page.on("request", lambda one: one.url.startswith(("file:", "data:")) or said.append(one.url))
+    page.goto((folder / "index.html").as_uri())
+    page.wait_for_url(f"**/{VERSION}/index.html")
+
+    page.get_by_role("textbox", name="Search").fill("rotated destroyed epoch")
+    page.keyboard.press("Enter")
+    page.locator("#search-results").get_by_role("link", name="Keys: rotate them").click()
+    page.wait_for_url("**/keys.html*")
+    assert page.locator("h1").inner_text().startswith("Keys")
+
+    light = background(page)
+    page.locator(".theme-toggle-header:visible, .theme-toggle-content:visible").first.click()
+    assert background(page) != light
+    page.goto((folder / VERSION / "decide.html").as_uri())
+    assert background(page) != light  # it is remembered
+
+    page.get_by_label("Version").select_option("0.9")  # which lacks the page
+    page.wait_for_url("**/0.9/index.html")
+    assert said == []
+    context.close()
+
+
+def test_what_axe_looks_for_is_in_order_light_and_dark(folder: Path, browser: Any) -> None:  # noqa: F811
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.set_default_timeout(MILLISECONDS_MAX)
+        for name in ("index", "decide", "routes", "search"):
+            page.goto((folder / VERSION / f"{name}.html").as_uri())
+            assert axe.violations(page) == [], (scheme, name)
+        page.close()
+
+
+def background(page: Any) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+# The parts
+
+
+def test_links_are_moved_with_their_pages_and_code_is_left_alone() -> None:
+    moved = {"docs/a.md": "a.md", "docs/x/b.md": "x/b.md", "README.md": "readme.md"}
+    text = (
+        "[a](docs/a.md#b) [w](https://a.example/docs/a.md) `[a](docs/a.md)`\n\n    [a](docs/a.md)\n\n[a](docs/x/b.md)\n"
+    )
+    assert with_links_moved(text, "README.md", moved) == text.replace("[a](docs/a.md#b)", "[a](a.md#b)", 1).replace(
+        "(docs/x/b.md)", "(x/b.md)"
+    )
+    assert (
+        with_links_moved("[r](../../README.md) [a](../a.md)\n", "docs/x/b.md", moved)
+        == "[r](../readme.md) [a](../a.md)\n"
+    )
+    picture = '<p>\n<img src="docs/screenshots/n.png" alt="N">\n</p>\n'
+    assert with_links_moved(picture, "README.md", moved) == '<img src="screenshots/n.png" alt="N">\n'
+
+
+def test_the_newest_version_is_the_first(tmp_path: Path) -> None:
+    for name in ("0.9", "0.10", "next", "0.2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text("")
+    assert list_versions(tmp_path) == ["0.10", "0.9", "0.2", "next"]
+    assert "0.10/index.html" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for path in OUTSIDE:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(f"# {path}\n")
+    listed = "".join(f"- [{path}]({os.path.relpath(path, 'docs')}): it.\n" for path in OUTSIDE)
+    (root / "docs" / "screenshots").mkdir(exist_ok=True)
+    (root / "docs" / "index.md").write_text(f"# All\n\n## Start\n\n{listed}\n[no](nowhere.md)\n")
+    done = build(root, tmp_path / "into")
+    assert done.returncode == 1
+    assert "nowhere.md" in done.stderr
+    (root / "docs" / "index.md").write_text(f"# All\n\n## Start\n\n{listed}")
+    (root / "docs" / "forgotten.md").write_text("# Forgotten\n")
+    done = build(root, tmp_path / "into")
+    assert done.returncode == 1
+    assert "forgotten.md" in done.stderr

@@ -1,0 +1,87 @@
+"""The sources of the site: the pages of the repository, moved to where the site has them, with the tables of contents.
+
+The navigation is `docs/index.md` itself: a list of links under each heading. So a reader of the repository and one of the
+site have the same order, and a page that is not in the list fails the build. The index of a folder of docs/ (`runbooks`,
+`adr`) lists the pages of its folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+# Pages from outside docs/, and what they are called in the site.
+OUTSIDE = {
+    "README.md": "readme.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "bench/RESULTS.md": "bench.md",
+    "docs/screenshots/README.md": "pictures.md",
+}
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|[/#])([^)#\s]+)|(?<=<img src=\")([^\"]+)")
+_BLOCK = re.compile(r"(?m)^ *```(?:.*\n)+?^ *```[ ]*$|(?:^ {4}.*\n)+|`[^`\n]*`")
+_ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)#]+\.md)\)", re.MULTILINE)
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Every page of the site by its path in the repository: its path in the site."""
+    found = sorted(path.relative_to(root).as_posix() for path in (root / "docs").rglob("*.md"))
+    return {**{path: path.removeprefix("docs/") for path in found}, **OUTSIDE}
+
+
+def stage(root: Path, source: Path) -> None:
+    """Copies the pages and the pictures that they show into ``source``."""
+    moved = pages(root)
+    for path, target in moved.items():
+        text = with_links_moved((root / path).read_text("utf-8"), path, moved)
+        if PurePosixPath(target).name == "index.md":
+            text += "".join(contents(text, caption=target == "index.md"))
+        file = source / target
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+        for other in _others(root, text, target, moved):
+            (source / other).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / other, source / other)
+    shutil.copytree(root / "docs" / "screenshots", source / "screenshots", ignore=shutil.ignore_patterns("*.md"))
+
+
+def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
+    """The text of a page with each link leading to where its target is in the site. Code is left alone."""
+    here = PurePosixPath(moved[path]).parent
+
+    def lead(match: re.Match[str]) -> str:
+        target = os.path.normpath(PurePosixPath(path).parent / match[0])
+        return os.path.relpath(moved.get(target, target.removeprefix("docs/")), here)
+
+    made, end = "", 0
+    for block in _BLOCK.finditer(text):
+        made += _LINK.sub(lead, text[end : block.start()]) + block[0]
+        end = block.end()
+    made += _LINK.sub(lead, text[end:])
+    return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # what stands around pictures in README.md
+
+
+def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterator[str]:
+    """The files of the repository that a page leads to and that are no pages: the site has a copy of each."""
+    for match in _LINK.finditer(_BLOCK.sub("", text)):
+        other = os.path.normpath(PurePosixPath(target).parent / match[0])
+        if other not in moved and PurePosixPath(other).suffix not in (".md", ".png") and (root / other).is_file():
+            yield other
+
+
+def contents(text: str, *, caption: bool) -> Iterator[str]:
+    """The tables of contents of an index: one a heading, or one of all that it links to."""
+    for part in re.split(r"(?m)^## ", text)[1:] if caption else [text]:
+        named = part.splitlines()[0]
+        listed = _ITEM.findall(part) if caption else [("", path) for path in _linked(part)]
+        if listed:
+            yield "\n```{toctree}\n:hidden:\n" + (f":caption: {named}\n" if caption else "") + "\n"
+            yield "".join(f"{title} <{path}>\n" if title else f"{path}\n" for title, path in listed) + "```\n"
+
+
+def _linked(text: str) -> list[str]:
+    """The pages of the same folder that an index links to, once each."""
+    return list(dict.fromkeys(re.findall(r"\]\(([\w-]+\.md)\)", text)))
