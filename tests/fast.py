@@ -14,7 +14,7 @@ ROOMS = {
     "intake": ("archives", "exports", "fixtures", "json_stream", "lines", "readers", "rewound", "spans"),
     "ledger": ("log", "note", "proof", "quorum", "tree", "vectors", "witness"),
     "plugins": ("dialogue", "spool"),
-    "policy": ("bounds", "cases", "diff", "file", "reference", "theorems", "verifier_rule"),
+    "policy": ("bounds", "cases", "diff", "file", "theorems"),
     "release": ("card", "manifest", "part", "reader", "sealing"),
     "store": ("programs",),
     "train": ("gate", "lineage"),

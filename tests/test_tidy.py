@@ -78,6 +78,12 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), str(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file: each rule looks at all of them."""
+    return tuple(ast.walk(tree(path)))
+
+
 def python(folder: Path) -> list[Path]:
     return sorted(path for path in tracked() if path.suffix == ".py" and path.is_relative_to(folder))
 
@@ -87,7 +93,7 @@ def name(path: Path) -> str:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def found(folder: Path, rule: Callable[[Path], Iterator[str]]) -> list[str]:
@@ -126,7 +132,7 @@ def test_every_module_states_its_promise() -> None:
 
 def test_only_the_edge_prints() -> None:
     def rule(path: Path) -> Iterator[str]:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
                 yield f"{node.lineno} print"
 
@@ -137,7 +143,7 @@ def test_only_the_edge_reads_a_clock() -> None:
     clock = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
 
     def rule(path: Path) -> Iterator[str]:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             base = node.func.value
@@ -151,7 +157,7 @@ def test_only_the_edge_reads_a_clock() -> None:
 
 def test_no_error_is_swallowed_whole() -> None:
     def rule(path: Path) -> Iterator[str]:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "everything"
                 silent = all(isinstance(step, ast.Pass) for step in node.body)
@@ -170,7 +176,7 @@ def test_every_name_says_something() -> None:
         for part in path.relative_to(SRC).with_suffix("").parts:
             if words(part) & EMPTY_WORDS:
                 yield f"1 module {part}"
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             defined = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             if defined and words(node.name) & EMPTY_WORDS:
                 yield f"{node.lineno} {node.name}"
@@ -209,7 +215,7 @@ def module(path: Path) -> str:
 def imports(path: Path, known: Set[str]) -> set[str]:
     """The modules of ``known`` that a module imports, those for types and those inside of functions among them."""
     named: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -239,7 +245,7 @@ def test_no_two_test_files_share_a_name() -> None:
 
 def test_every_skip_has_its_reason() -> None:
     def rule(path: Path) -> Iterator[str]:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if called in {"pytest.skip", "pytest.xfail"} and not (node.args or node.keywords):
                 yield f"{node.lineno} {called}"
@@ -256,7 +262,7 @@ def test_every_skip_has_its_reason() -> None:
 
 
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             yield node, node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
 
@@ -269,7 +275,7 @@ def test_no_test_asks_how_long_anything_took() -> None:
         for node, called in calls(path):
             if called in clocks and ast.unparse(node.func).startswith("time.") and name(path) not in DRAWS:
                 yield f"{node.lineno} {called}"
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             compared = isinstance(node, ast.Compare) and any(
                 isinstance(one, ast.Call) and ast.unparse(one.func) == "time.time" for one in ast.walk(node)
             )

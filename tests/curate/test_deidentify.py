@@ -251,8 +251,8 @@ def seconds(text: str) -> float:
 def test_a_megabyte_of_near_misses_takes_linear_time(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     half, whole = seconds(text[:500_000]), seconds(text)
-    assert whole < 3 * half + 0.5
-    assert whole < 20
+    assert whole < 3 * half + 0.5 * slowness()
+    assert whole < 20 * slowness()
 
 
 def test_digests_cost_no_more_than_other_text_by_far() -> None:
