@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from licet.release.curation import Document, Voice
 CHATS = 200_000
 PAGE = 256
 COMPARED = 5_000
+ELECTED = (200_000, 2_000_000)
 KEY = bytes(32)
 WORDS = 50_000
 
@@ -120,6 +122,51 @@ def others(chats: list[str], ours: float) -> Iterator[Row]:
             )
 
 
+# An election of so many made-up sketches, as a program: it prints processor seconds, and the anonymous memory that it took.
+_ELECTION = """
+import sys, threading, time
+import numpy as np
+from licet.curate import dedupe
+
+def anonymous():
+    said = open("/proc/self/smaps_rollup").read()
+    return int(said.split("Anonymous:")[1].split()[0]) * 1024
+
+count, turns = int(sys.argv[1]), 4
+draw = np.random.default_rng(1)
+election, before, seen = dedupe.Election(), anonymous(), [0]
+
+def watch():
+    while True:
+        seen[0] = max(seen[0], anonymous())
+        time.sleep(0.1)
+
+threading.Thread(target=watch, daemon=True).start()
+begun = time.process_time()
+for start in range(0, count, 10_000):
+    signatures = draw.integers(0, 2**32, (10_000, 128), dtype=np.uint32)
+    hashes = draw.integers(0, 2**63, (10_000, turns + 2), dtype=np.uint64)
+    hashes[::10] = draw.integers(0, 50, hashes[::10].shape, dtype=np.uint64)  # what many say
+    for n in range(10_000):
+        order, whole, *said = (one.tobytes() for one in hashes[n])
+        election.enter(dedupe.Sketch(order=order, whole=whole, whole_signature=signatures[n].tobytes(), turns=tuple(said),
+                                     weights=(100,) * turns, turn_signatures=(b"",) * turns))
+election.outcome()
+print(time.process_time() - begun, max(seen) - before)
+"""
+
+
+def memory() -> Iterator[Row]:
+    """What an election takes as it grows: memory that is not of files, and processor time a document."""
+    for count in ELECTED:
+        told = subprocess.run([sys.executable, "-c", _ELECTION, str(count)], capture_output=True, text=True, check=True)
+        seconds, taken = map(float, told.stdout.split())
+        yield Row(
+            f"an election of {count:,} documents of four turns: MB of memory beside files; us a document",
+            f"{taken / 1e6:.0f}; {1e6 * seconds / count:.1f}", "",
+        )  # fmt: skip
+
+
 def timed(run: Callable[..., object], *arguments: object) -> float:
     started = time.process_time()
     run(*arguments)
@@ -151,7 +198,7 @@ def main(arguments: list[str]) -> list[Row]:
         Row("  new chats taken for copies, %", f"{100 * new.mean():.4f}", "0.1"),
         *others(chats, speed),
     ]
-    return rows + steps(chats[: 4 * PAGE])
+    return [*rows, *steps(chats[: 4 * PAGE]), *memory()]
 
 
 def steps(chats: list[str]) -> list[Row]:

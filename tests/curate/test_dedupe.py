@@ -6,16 +6,18 @@ import gc
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.curate import dedupe, similarity, sketches, words
+from licet.curate import dedupe, similarity, sketches, spilled, words
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SketchKernel
 from licet.curate.pipeline import _SKETCH
+from licet.curate.survey import DuplicateSurvey
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
@@ -159,6 +161,47 @@ def test_a_bucket_of_texts_that_are_not_alike_stays_apart() -> None:
     assert similarity.clusters(matrix).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 2, 9]
 
 
+def test_theorem_what_is_alike_is_the_same_however_little_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Random(5)
+    originals = [prose(draw, draw.randint(30, 90)) for _ in range(300)]
+    near = [edited(draw, draw.choice(originals), draw.randint(0, 9)) for _ in range(300)]
+    matrix = np.array([np.frombuffer(s, "<u4") for s in sketches.signatures(originals + near, KEY)])
+    whole = similarity.clusters(matrix).tolist()
+    assert len(set(whole)) < 550
+    for most in (1, 7, 64):
+        monkeypatch.setattr(spilled, "IN_MEMORY_MAX", most)
+        assert similarity.clusters(matrix).tolist() == whole
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), max_size=60), st.integers(1, 9))
+def test_theorem_ranges_have_each_key_once_with_its_place_in_order(keys: list[int], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spilled, "IN_MEMORY_MAX", most)
+        found, last = list[tuple[int, int]](), -1
+        for some, places in spilled.ranges(np.array(keys, np.uint64)):
+            assert len(some) == 0 or int(some.min()) > last
+            assert (np.diff(places) > 0).all()
+            last = int(some.max()) if len(some) else last
+            found += zip(some.tolist(), places.tolist(), strict=True)
+    assert sorted(found, key=lambda one: one[1]) == list(zip(keys, range(len(keys)), strict=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=50), st.integers(1, 9), st.integers(1, 5))
+def test_an_array_that_is_spilled_reads_as_it_was_written(numbers: list[int], most: int, buffered: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spilled, "IN_MEMORY_MAX", most)
+        patched.setattr(spilled, "_BUFFERED", buffered)
+        made = spilled.SpilledArray("i8")
+        for count, number in enumerate(numbers, 1):
+            made.append(number)
+            if count % 7 == 0:
+                assert made.view().tolist() == numbers[:count]
+        assert (made.view().tolist(), len(made)) == (numbers, len(numbers))
+        made.close()
+
+
 # The election
 
 
@@ -247,6 +290,72 @@ def test_nothing_is_lost_that_no_other_holds_and_order_makes_no_difference(
         if result[str(n)]:
             held |= set(many[n])
             wholes.add(tuple(many[n]))
+
+
+def many_chats(draw: Random) -> list[Document]:
+    """Chats of which some are equal, some alike, and some made of what others hold."""
+    lines = [prose(draw, draw.randint(5, 60)) for _ in range(40)]
+    made = []
+    for n in range(250):
+        turns = [draw.choice(lines) for _ in range(draw.randint(1, 5))]
+        if n % 3 == 0:
+            turns[-1] = edited(draw, turns[-1], 2)
+        kind = ConversationKind.code if n % 7 == 0 else ConversationKind.chat
+        made.append(msgspec.structs.replace(chat(str(n), *turns), kind=kind))
+    return made
+
+
+def test_theorem_an_election_has_one_outcome_however_little_is_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = sketched(many_chats(Random(11)))
+    without = np.zeros(len(found), bool)
+    without[::9] = True
+
+    def outcome() -> list[list[bool]]:
+        election = Election(tmp_path)
+        for sketch in found:
+            election.enter(sketch)
+        results = [election.outcome(), election.outcome(without), election.outcome()]
+        election.close()
+        return [values.tolist() for one in results for values in (one.lost, one.holds)]
+
+    whole = outcome()
+    assert 20 < sum(whole[0]) < 230
+    assert whole[0] == whole[4]
+    assert whole[0] != whole[2]
+    monkeypatch.setattr(dedupe, "REMEMBERED", 3)
+    for most in (1, 10, 200):
+        monkeypatch.setattr(spilled, "IN_MEMORY_MAX", most)
+        monkeypatch.setattr(spilled, "_BUFFERED", 5)
+        assert outcome() == whole
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_theorem_a_survey_answers_the_same_however_little_is_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    documents = many_chats(Random(12))
+    found = sketched(documents)
+
+    def answers() -> list[bool]:
+        survey = DuplicateSurvey(tmp_path)
+        for document, sketch in zip(documents, found, strict=True):
+            survey.enter(document, sketch)
+        while (asked := survey.asked()) is not None:
+            for n, document in enumerate(documents):
+                if document in asked:
+                    survey.judge(document, stays=n % 5 != 0)
+        told = [survey.is_lost(document.name) for document in documents]
+        assert not survey.is_lost(b"nobody's")
+        survey.close()
+        return told
+
+    whole = answers()
+    assert 20 < sum(whole) < 230
+    monkeypatch.setattr(spilled, "IN_MEMORY_MAX", 6)
+    monkeypatch.setattr(spilled, "_BUFFERED", 5)
+    assert answers() == whole
 
 
 def test_an_election_of_nobody_has_no_outcome() -> None:

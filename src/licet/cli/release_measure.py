@@ -37,7 +37,7 @@ def measure(
     name: str, base: Path | None, steps: int, seeds: int, rows: int, batch_rows: int, tokens: int,
     only_deidentification: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Measures what curation costs a model, and states it, signed, in the release's folder and on its card.
+    """Measures what curation costs a model. States it, signed, in the release's folder and on its card.
 
     The same small model is trained on the rows as they were said and as they leave, and with what each filter left out.
     Each is held against people who are in none of the runs. A figure needs ten of them. It takes minutes on a CPU; the

@@ -13,15 +13,16 @@ Invariants:
   then, and the next one in order takes its place. No result of an election is stored (docs/adr/0008).
 - The result depends on the documents and not on the order in which they are added.
 
-Memory: about 20 bytes a turn and 150 bytes a document. Signatures are in an unnamed file beside the release. They are keyed
-with a key that exists only in memory, for one build.
+Memory is bounded: what grows with turns and documents is in unnamed files beside the release once it is more than a few
+million numbers (`spilled`), about 26 bytes a turn and 600 a document with its signature. In memory are two bytes a document,
+for the answer. Hashes and signatures are keyed with a key that exists only in memory, for one build.
 """
 
 from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,12 +30,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate import spilled
 from licet.curate.similarity import Roots, clusters, roots, unite
 from licet.curate.sketches import PERMUTATIONS, SIGNATURE_BYTES, Signatures
+from licet.curate.spilled import Numbers, SpilledArray
 
 REPEATED_MIN = 0.9
 WEIGHT_MAX = 2_000
 UNITS_MAX = 2**31 - 1
+REMEMBERED = 1 << 18  # hashes whose signature was written lately
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +56,10 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in the order they were entered: who lost, who holds something of one that did, and the first entered
-    of the cluster of each whole.
-    """
+    """By document, in the order they were entered: who lost, and who holds something of one that did."""
 
     lost: NDArray[np.bool_]
     holds: NDArray[np.bool_]
-    cluster: Roots
 
     def __repr__(self) -> str:
         return f"Elected({int(self.lost.sum())} lost of {len(self.lost)})"
@@ -73,23 +74,25 @@ def place(*names: bytes) -> bytes:
 
 
 class Election:
-    """Documents enter one by one; `outcome` elects. ``folder`` holds the signatures meanwhile, under no name."""
+    """Documents enter one by one; `outcome` elects. ``folder`` holds what is too much for memory, under no name."""
 
     def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the election
         self._signatures = 0
-        self._orders = array("Q")
-        self._hashes = array("Q")  # of units: a document's whole, then its turns
-        self._weights = array("H")
-        self._first_units = array("q")
-        self._signed = array("q")  # the unit of each signature
-        self._known: set[int] = set()  # the hashes whose signature is there: equal units have equal signatures
+        self._orders = SpilledArray("u8", folder)
+        self._hashes = SpilledArray("u8", folder)  # of units: a document's whole, then its turns
+        self._weights = SpilledArray("u2", folder)
+        self._first_units = SpilledArray("i8", folder)
+        self._signed = SpilledArray("i8", folder)  # the unit of each signature
+        # Hashes whose signature was written, by their last bits; at first each place has one that does not belong there.
+        self._lately = array("Q", range(1, REMEMBERED + 1))
 
     def __len__(self) -> int:
         return len(self._orders)
 
     def enter(self, sketch: Sketch) -> None:
-        """A document, number `len` before it; a unit that came with a signature before brings it once only."""
+        """A document, number `len` before it; a unit that came with a signature lately does not bring it again."""
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
         self._first_units.append(len(self._hashes))
@@ -99,72 +102,104 @@ class Election:
 
     def _unit(self, unit: bytes, weight: int, signature: bytes) -> None:
         number = int.from_bytes(unit, "little")
-        if signature and number not in self._known:
+        if signature and self._lately[number % REMEMBERED] != number:
             assert len(signature) == SIGNATURE_BYTES
             self._file.write(signature)
             self._signed.append(len(self._hashes))
             self._signatures += 1
-            self._known.add(number)
+            self._lately[number % REMEMBERED] = number
         self._hashes.append(number)
         self._weights.append(weight)
 
     def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
         """Elects among all that were entered so far; ``without`` those documents, which neither lose nor hold."""
-        if not len(self):
-            return Elected(lost=np.zeros(0, bool), holds=np.zeros(0, bool), cluster=np.zeros(0, np.int64))
-        units = self._same_units()
-        starts = np.frombuffer(self._first_units, np.int64)
-        order = np.lexsort((np.arange(len(self)), np.frombuffer(self._orders, np.uint64)))
-        lost, holds = self._lost(units, starts, order if without is None else order[~without[order]])
-        return Elected(lost=lost, holds=holds, cluster=_first_of_each(units[starts]))
+        lost, holds = np.zeros(len(self), bool), np.zeros(len(self), bool)
+        if len(self):
+            self._elect(self._same_units(), without, lost, holds)
+        return Elected(lost=lost, holds=holds)
 
     def close(self) -> None:
-        self._file.close()
+        for one in (self._file, self._orders, self._hashes, self._weights, self._first_units, self._signed):
+            one.close()
 
     def _same_units(self) -> Roots:
-        """A number for each unit, the same for those that are equal or alike."""
-        _, first, units = np.unique(np.frombuffer(self._hashes, np.uint64), return_index=True, return_inverse=True)
+        """For each unit the place of the first of those that are equal or alike."""
+        hashes, folder = self._hashes.view(), self._folder
+        units = spilled.scratch(len(hashes), np.int32, folder)
+        for keys, places in spilled.ranges(hashes, folder):
+            known, first = _firsts(keys, places)
+            for at in spilled.slices(len(keys)):
+                units[places[at]] = first[np.searchsorted(known, keys[at])]
         if not self._signatures:
-            return units.astype(np.int64)
+            return units
         self._file.flush()
-        shape = (self._signatures, PERMUTATIONS)
-        signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=shape)
-        owners = units[np.frombuffer(self._signed, np.int64)]
-        likes = clusters(signatures)
-        joined = np.flatnonzero(likes != np.arange(len(likes)))
-        parents = np.arange(len(first))
-        unite(parents, owners[joined], owners[likes[joined]])
-        return roots(parents)[units]
+        signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=(self._signatures, PERMUTATIONS))
+        signed, likes = self._signed.view(), clusters(signatures, folder)
+        parents = spilled.counting(len(hashes), np.int32, folder)
+        for at in spilled.slices(len(likes)):
+            joined = np.flatnonzero(likes[at] != np.arange(at.start, at.stop)) + at.start
+            unite(parents, units[signed[joined]], units[signed[likes[joined]]])
+        roots(parents)
+        for at in spilled.slices(len(units)):
+            units[at] = parents[units[at]]
+        return units
 
-    def _lost(
-        self, units: Roots, starts: NDArray[np.int64], order: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of each document whether it lost, and whether one that did has something of it."""
-        lost, holds = np.zeros(len(self), bool), np.zeros(len(self), bool)
-        shared = np.bincount(units)[units] > 1
-        contested = np.add.reduceat(shared.astype(np.int64), starts) > 0
-        taken = array("i", [-1]) * (int(np.max(units)) + 1)  # the document that each unit stays in
-        ends = np.append(starts[1:], len(units))
-        for document in order[contested[order]].tolist():
-            whole, *turns = units[starts[document] : ends[document]].tolist()
-            if taken[whole] >= 0:
-                lost[document] = holds[taken[whole]] = True
-            elif self._repeated(turns, int(starts[document]) + 1, taken):
-                lost[document] = True
-                holds[[taken[turn] for turn in turns if taken[turn] >= 0]] = True
-            else:
-                for unit in (whole, *turns):
-                    if taken[unit] < 0:
-                        taken[unit] = document
-        return lost, holds
+    def _elect(
+        self, units: Roots, without: NDArray[np.bool_] | None, lost: NDArray[np.bool_], holds: NDArray[np.bool_]
+    ) -> None:
+        """Says of each document whether it lost, and whether one that did has something of it."""
+        starts, weights = self._first_units.view(), self._weights.view()
+        contested = self._contested(units, starts)
+        if without is not None:
+            contested &= ~without
+        taken = spilled.scratch(len(units), np.int32, self._folder)  # the document that a unit stays in, from 1
+        for _, documents in self._in_order():
+            for document in documents[contested[documents]].tolist():
+                first, end = (
+                    int(starts[document]),
+                    int(starts[document + 1]) if document + 1 < len(self) else len(units),
+                )
+                whole, *turns = units[first:end].tolist()
+                if taken[whole]:
+                    lost[document] = holds[taken[whole] - 1] = True
+                elif _repeated(turns, weights[first + 1 : end], taken):
+                    lost[document] = True
+                    holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
+                else:
+                    mine = np.array([whole, *turns])
+                    taken[mine[taken[mine] == 0]] = document + 1
 
-    def _repeated(self, turns: Sequence[int], first: int, taken: Sequence[int]) -> bool:
-        weights = self._weights[first : first + len(turns)]
-        whole = sum(weights)
-        held = sum(w for t, w in zip(turns, weights, strict=True) if taken[t] >= 0)
-        return whole > 0 and held >= REPEATED_MIN * whole
+    def _in_order(self) -> Iterator[tuple[Numbers, Numbers]]:
+        """The documents by their place in the order, and by entry where two have the same."""
+        for keys, documents in spilled.ranges(self._orders.view(), self._folder):
+            order = np.argsort(keys, kind="stable")
+            yield keys[order], documents[order]
+
+    def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
+        """Of each document whether it has a unit that stands elsewhere too, in itself or in another."""
+        counts = spilled.scratch(len(units), np.int32, self._folder)
+        for at in spilled.slices(len(units)):
+            found, times = np.unique(units[at], return_counts=True)
+            counts[found] += times.astype(np.int32)
+        contested = np.zeros(len(starts), bool)
+        for at in spilled.slices(len(units)):
+            shared = np.flatnonzero(counts[units[at]] > 1) + at.start
+            contested[np.searchsorted(starts, shared, side="right") - 1] = True
+        return contested
 
 
-def _first_of_each(wholes: Roots) -> Roots:
-    _, first, inverse = np.unique(wholes, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int64)
+def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
+    """The different keys, sorted, and the lowest of the ``places`` of each, which are in order."""
+    known, first = np.zeros(0, keys.dtype), np.zeros(0, np.int64)
+    for at in spilled.slices(len(keys)):
+        new, index = np.unique(keys[at], return_index=True)
+        both, lowest = np.concatenate([known, new]), np.concatenate([first, places[at][index]])
+        known, index = np.unique(both, return_index=True)
+        first = lowest[index]
+    return known, first
+
+
+def _repeated(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
+    whole = int(weights.sum(dtype=np.int64))
+    held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if taken[turn])
+    return whole > 0 and held >= REPEATED_MIN * whole

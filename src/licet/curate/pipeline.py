@@ -6,7 +6,6 @@ build is divided into pages. Only hashes are kept in memory between pages; texts
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
 from licet.curate.plan import CurationPlan
 from licet.curate.runners import Local, Runner
+from licet.curate.spilled import SpilledArray
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError, UsageError
 from licet.release.curation import Curated, Document, FoundBy, LeftOut
@@ -54,7 +54,7 @@ class Pipeline(PlanCuration):
         self._found_by, self._folder = found_by, folder
         self._election = Election(folder)
         self._survey: DuplicateSurvey | None = None
-        self._ordinals = array("q")
+        self._ordinals = SpilledArray("i8", folder)
 
     @property
     def plan(self) -> str:
@@ -83,7 +83,8 @@ class Pipeline(PlanCuration):
 
     def lost(self) -> Sequence[int]:
         lost = self._election.outcome().lost
-        return [self._ordinals[number] for number in lost.nonzero()[0].tolist()]
+        ordinals: list[int] = self._ordinals.view()[lost.nonzero()[0]].tolist()
+        return ordinals
 
     def survey(self) -> DuplicateSurvey | None:
         """A survey where somebody looks for names; without, sketching twice costs more than what it saves."""
@@ -96,6 +97,7 @@ class Pipeline(PlanCuration):
         if self._survey is not None:
             self._survey.close()
         self._election.close()
+        self._ordinals.close()
         self._runner.close()
 
 

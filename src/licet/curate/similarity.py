@@ -6,17 +6,20 @@ shingles; clusters are what is connected. With 25 bands of 5 rows a pair at the 
 probability 0.99, one at half of it with 0.12: verification throws those out.
 
 Invariants: the answer depends on the signatures alone and does not change with their order, except that where a
-bucket is larger than ``ROUNDS_MAX`` groups, some of it may stay apart. Signatures are read band by band: a matrix
-that is mapped from a file is never in memory whole.
+bucket is larger than ``ROUNDS_MAX`` groups, some of it may stay apart. Signatures are read band by band, and the keys of
+a band range by range (`spilled`): whatever their number, memory is bounded but for a bucket, of which each member takes
+16 bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate import spilled
 from licet.curate.sketches import PERMUTATIONS, Signatures
 
 JACCARD_MIN = 0.7
@@ -27,23 +30,31 @@ PAIRS_AT_ONCE_MAX = 1 << 16
 Roots = NDArray[np.int64]
 
 
-def clusters(signatures: Signatures) -> Roots:
-    """For each signature the lowest number of those it is connected with: its own where it is alone."""
-    parents = np.arange(len(signatures))
+def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
+    """For each signature the lowest number of those it is connected with: its own where it is alone.
+
+    ``folder`` holds, under no name, what is too much for memory.
+    """
+    parents = spilled.counting(len(signatures), np.int64, folder)
     for band in range(BANDS):
-        keys = _keys(signatures, band)
-        order = np.argsort(keys, kind="stable")
-        _join(parents, signatures, keys[order], order)
+        for keys, places in spilled.ranges(_keys(signatures, band, folder), folder):
+            order = np.argsort(keys, kind="stable")
+            _join(parents, signatures, keys[order], places[order])
     return roots(parents)
 
 
 def roots(parents: Roots) -> Roots:
-    """The root of every number, once each points at a lower one or itself."""
-    while True:
-        above = parents[parents]
-        if np.array_equal(above, parents):
-            return parents
-        parents = above
+    """``parents`` with the root of every number, in place, once each points at a lower one or itself."""
+    changed = True
+    while changed:
+        changed = False
+        for at in spilled.slices(len(parents)):
+            here = parents[at]
+            above = parents[here]
+            if not np.array_equal(above, here):
+                parents[at] = above
+                changed = True
+    return parents
 
 
 def unite(parents: Roots, left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
@@ -61,20 +72,24 @@ def _root(parents: Roots, number: int) -> int:
     return number
 
 
-def _keys(signatures: Signatures, band: int) -> NDArray[np.uint64]:
+def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.uint64]:
     """One number for each signature's band. Two that differ may share one: verification tells."""
-    rows = np.ascontiguousarray(signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
-    keys = np.full(len(rows), band, np.uint64)
-    for column in rows.T:
-        keys = (keys ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        keys ^= keys >> np.uint64(32)
+    keys = spilled.scratch(len(signatures), np.uint64, folder)
+    for at in spilled.slices(len(signatures)):
+        rows = np.ascontiguousarray(signatures[at, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
+        made = np.full(len(rows), band, np.uint64)
+        for column in rows.T:
+            made = (made ^ column) * np.uint64(0x9E3779B97F4A7C15)
+            made ^= made >> np.uint64(32)
+        keys[at] = made
     return keys
 
 
 def _join(parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], order: NDArray[np.int64]) -> None:
     """Unites what is alike among the members of each bucket: runs of one key in ``order``.
 
-    Each member is held against its bucket's first; those that are not alike are a bucket of their own next round.
+    Each member is held against its bucket's first; those that are not alike are a bucket of their own next round. What was
+    united elsewhere meanwhile makes no difference, so that the buckets may come in any order.
     """
     for _ in range(ROUNDS_MAX):
         same = np.zeros(len(keys), bool)
@@ -87,11 +102,9 @@ def _join(parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], orde
         firsts = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))]
         rest = np.flatnonzero(same)
         left, right = firsts[rest], order[rest]
-        known = parents[left] == parents[right]
-        alike = known.copy()
-        fresh = np.flatnonzero(~known)
-        alike[fresh] = _alike(signatures, left[fresh], right[fresh])
-        unite(parents, left[alike & ~known], right[alike & ~known])
+        alike = _alike(signatures, left, right)
+        fresh = alike & (parents[left] != parents[right])
+        unite(parents, left[fresh], right[fresh])
         keys, order = keys[rest[~alike]], order[rest[~alike]]
 
 

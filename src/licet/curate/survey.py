@@ -5,13 +5,13 @@ only curation tells: so those to which somebody loses are judged, and where one 
 without it, until all that hold something are known to stay. A build may then leave out what lost: what it holds is held
 by what stays. The build's own election still judges, among the rows.
 
-Memory: beside an election's some 20 bytes a document, for keyed hashes of names that die with the survey.
+Memory: beside an election's a byte a document and what is asked about. Keyed hashes of names, which die with the survey,
+are in unnamed files as the election's are, some 40 bytes a document.
 """
 
 from __future__ import annotations
 
 import secrets
-from array import array
 from hashlib import blake2b
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +19,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate import spilled
 from licet.curate.dedupe import Election, Sketch
+from licet.curate.spilled import SpilledArray
 from licet.release.curation import Document
 
 _UNKNOWN, _STAYS, _OUT = 0, 1, 2
@@ -30,26 +32,28 @@ class DuplicateSurvey:
     """One survey. ``folder`` holds signatures meanwhile, under no name."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._election = Election(folder)
+        self._election, self._folder = Election(folder), folder
         self._key = secrets.token_bytes(32)
-        self._names, self._chats = array("Q"), array("Q")
+        self._names, self._chats = SpilledArray("u8", folder), SpilledArray("u8", folder)
         self._fates = bytearray()
-        self._order: NDArray[np.int64] | None = None  # of the names, once all have entered
+        self._sorted: tuple[SpilledArray, SpilledArray] | None = (
+            None  # the names and whose they are, once all have entered
+        )
         self._lost = np.zeros(0, bool)
         self._open = np.zeros(0, np.int64)  # the numbers that are asked about
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
         assert isinstance(sketch, Sketch)
-        assert self._order is None
+        assert self._sorted is None
         self._election.enter(sketch)
         self._names.append(self._hash(document.name))
         self._chats.append(self._hash(document.name[:16]))
         self._fates.append(_STAYS if stays else _UNKNOWN)
 
     def asked(self) -> DuplicateQuestion | None:
-        names, fates = np.frombuffer(self._names, np.uint64), np.frombuffer(self._fates, np.uint8).copy()
-        if self._order is None:
-            self._order = np.argsort(names)
+        fates = np.frombuffer(self._fates, np.uint8).copy()
+        if self._sorted is None:
+            self._sorted = self._by_name()
         fates[self._open[fates[self._open] == _UNKNOWN]] = _OUT
         self._fates = bytearray(fates.tobytes())
         elected = self._election.outcome(fates == _OUT)
@@ -57,7 +61,7 @@ class DuplicateSurvey:
         self._open = np.flatnonzero(elected.holds & (fates == _UNKNOWN))
         if not len(self._open):
             return None
-        return DuplicateQuestion(self, names[self._open], np.frombuffer(self._chats, np.uint64)[self._open])
+        return DuplicateQuestion(self, self._names.view()[self._open], self._chats.view()[self._open])
 
     def judge(self, document: Document, *, stays: bool) -> None:
         number = self._number(document.name)
@@ -70,14 +74,23 @@ class DuplicateSurvey:
 
     def close(self) -> None:
         self._election.close()
+        for one in (self._names, self._chats, *(self._sorted or ())):
+            one.close()
+
+    def _by_name(self) -> tuple[SpilledArray, SpilledArray]:
+        names, numbers = SpilledArray("u8", self._folder), SpilledArray("i8", self._folder)
+        for keys, places in spilled.ranges(self._names.view(), self._folder):
+            for index in np.argsort(keys, kind="stable").tolist():
+                names.append(int(keys[index]))
+                numbers.append(int(places[index]))
+        return names, numbers
 
     def _number(self, name: bytes) -> int | None:
         """When the document of this name entered; None where it did not."""
-        assert self._order is not None
-        names, wanted = np.frombuffer(self._names, np.uint64), np.uint64(self._hash(name))
-        at = int(np.searchsorted(names, wanted, sorter=self._order))
-        number = int(self._order[at]) if at < len(names) else -1
-        return number if number >= 0 and names[number] == wanted else None
+        assert self._sorted is not None
+        names, wanted = self._sorted[0].view(), np.uint64(self._hash(name))
+        at = int(np.searchsorted(names, wanted))
+        return int(self._sorted[1].view()[at]) if at < len(names) and names[at] == wanted else None
 
     def _hash(self, name: bytes) -> int:
         return int.from_bytes(blake2b(name, key=self._key, digest_size=8).digest(), "little")
