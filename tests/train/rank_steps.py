@@ -29,17 +29,18 @@ from licet.train.step_mask import MaskedSteps, TorchRanks
 
 from .publishing import ROWS, Keys, Listened
 
-BATCH, ACCUMULATE, POSITIONS, DIES_AT = 2, 3, 96, 4
+BATCH, ACCUMULATE, POSITIONS, DIES_AT = 2, 3, 168, 4
+STEP = BATCH * ACCUMULATE * 4  # positions of a step of the four ranks that begin
 
 
 def tensors(rows: Sequence[Any]) -> dict[str, Any]:
     """A batch: the place of each row in the numbering of positions, which is its ordinal here, and its share of the loss."""
     found = torch.tensor([row[ORDINAL] for row in rows])
-    return {ORDINAL: found, "share": torch.tensor([2.0 ** (row[ORDINAL] % 12) for row in rows], dtype=torch.float64)}
+    return {ORDINAL: found, "share": torch.tensor([2.0 ** (row[ORDINAL] % STEP) for row in rows], dtype=torch.float64)}
 
 
 def places(gradient: float) -> list[int]:
-    return [place for place in range(12) if int(gradient) >> place & 1]
+    return [place for place in range(STEP) if int(gradient) >> place & 1]
 
 
 class Run:

@@ -22,18 +22,24 @@ from licet.train.step_mask import MaskedSteps, OneRank
 from ..release.world import build
 from .publishing import ROWS, Office, World
 
-BATCH, ACCUMULATE, POSITIONS = 2, 3, 96
-STEP = BATCH * ACCUMULATE * 2  # positions of a step of two ranks
+BATCH, ACCUMULATE, POSITIONS = 2, 3, 168
+RANKS = 4
+STEP = BATCH * ACCUMULATE * RANKS  # positions of a step
 DIES_AT = 4
 
 
-def ranks(folder: Path, gates: Path, count: int, part: str) -> list[tuple[int, str, str]]:
+def ranks(folder: Path, gates: Path, count: int, part: str, program: str = "rank_steps") -> list[tuple[int, str, str]]:
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    apart = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} for rank in range(count)]
+    environment |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+    }  # Accelerate asks for them; the ranks meet by a file
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.train.rank_steps", str(folder), str(gates), str(rank), str(count), part],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=root, text=True,
+            [sys.executable, "-m", f"tests.train.{program}", str(folder), str(gates), str(rank), str(count), part],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment | apart[rank], cwd=root, text=True,
         )
         for rank in range(count)
     ]  # fmt: skip
@@ -44,41 +50,57 @@ def ranks(folder: Path, gates: Path, count: int, part: str) -> list[tuple[int, s
 def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_killed_rank_costs_no_row(
     tmp_path: Path,
 ) -> None:
-    """The gradient of each step says, bit by bit, whose rows are in it: over two ranks, and on one after a kill -9."""
+    """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on one after a kill -9."""
     pytest.importorskip("torch")
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     world = World(folder, tmp_path, time.time)
-    first, other = ranks(folder, tmp_path, 2, "first")
-    assert other[0] == -signal.SIGKILL, other[2][-2_000:]
-    assert first[0] > 0, "a rank that is left alone stops"
+    *others, last = ranks(folder, tmp_path, RANKS, "first")
+    assert last[0] == -signal.SIGKILL, last[2][-2_000:]
+    assert all(one[0] > 0 for one in others), "ranks that are left alone stop"
     kept = json.loads((tmp_path / "checkpoint.json").read_text())
     taken = {position: (set(rows), attempts) for position, rows, attempts in kept["taken"]}
-    everybody = set(range(12))
+    everybody = set(range(STEP))
     assert taken == {
         0: (everybody - {1, 2}, 1),  # withdrawn between read and step
-        12: (everybody, 1),
-        24: (everybody - {0, 3}, 2),  # withdrawn in the accumulation: made again without them, on both ranks
-        36: (everybody, 1),
+        STEP: (everybody, 1),
+        2 * STEP: (everybody - {0, 3}, 2),  # withdrawn in the accumulation: made again without them, on every rank
+        3 * STEP: (everybody, 1),
     }
     assert kept["position"] == DIES_AT * STEP
 
-    world.office.ordinals, world.office.number = {1, 2, 24, 27}, 2
-    world.office.withdraw(50, 95)
+    gone, late = {1, 2, 2 * STEP, 2 * STEP + 3}, {4 * STEP + 2, POSITIONS - 1}
+    world.office.ordinals, world.office.number = set(gone), 2
+    world.office.withdraw(*late)
     (alone,) = ranks(folder, tmp_path, 1, "again")
     assert alone[0] == 0, alone[2][-2_000:]
     again = json.loads(alone[1].splitlines()[-1])
-    assert [position for position, _, _ in again] == list(range(DIES_AT * STEP, POSITIONS, BATCH * ACCUMULATE))
+    own = BATCH * ACCUMULATE
+    assert [position for position, _, _ in again] == list(range(DIES_AT * STEP, POSITIONS, own))
     used = [position + place for position, rows, _ in kept["taken"] for place in rows]
     for position, rows, attempts in again:
         assert attempts == 1
-        half = position // 6 % 2 * 6
-        assert set(rows) >= {place + half for place in range(6)} - {50 % 12, 95 % 12}
-        used += [position - position % 12 + place for place in rows if half <= place < half + 6]
-    assert not set(used) & {1, 2, 24, 27}
+        wanted = set(range(position, position + own)) - late
+        assert {place % STEP for place in wanted} <= set(rows)
+        used += wanted
+    assert not set(used) & (gone | late)
     assert len(used) == len(set(used)), "no row is in two steps"
-    assert set(range(POSITIONS)) - set(used) <= {1, 2, 24, 27, 50, 95}, (
-        "and none is left out but those that were withdrawn"
+    assert set(range(POSITIONS)) - set(used) == gone | late, "none is left out but those that were withdrawn"
+
+
+@pytest.mark.parametrize("how", ["fsdp", "accelerate"])
+def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_rank(tmp_path: Path, how: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("accelerate")
+    folder = tmp_path / "autumn"
+    build(folder, ROWS, rows_per_part=150)
+    World(folder, tmp_path, time.time)
+    told = ranks(folder, tmp_path, 2, how, "rank_sharded")
+    assert [one[0] for one in told] == [0, 0], told[0][2][-2_000:] + told[1][2][-2_000:]
+    first, other = (json.loads(one[1].splitlines()[-1]) for one in told)
+    everybody = list(range(8))
+    assert (
+        first == other == [[everybody, 1], [[place for place in everybody if place not in (0, 3)], 2], [everybody, 1]]
     )
 
 

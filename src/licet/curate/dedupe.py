@@ -13,7 +13,7 @@ Invariants:
   then, and the next one in order takes its place. No result of an election is stored (docs/adr/0008).
 - The result depends on the documents and not on the order in which they are added.
 
-Memory is bounded: what grows with turns and documents is in unnamed files beside the release once it is more than a few
+Memory is bounded: what grows with turns and documents is in unnamed files beside the release once it is more than a
 million numbers (`spilled`), about 26 bytes a turn and 600 a document with its signature. In memory are two bytes a document,
 for the answer. Hashes and signatures are keyed with a key that exists only in memory, for one build.
 """

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-IN_MEMORY_MAX = 1 << 22
+IN_MEMORY_MAX = 1 << 20
 _BUFFERED = 1 << 15
 _CODES = {"u8": "Q", "i8": "q", "u2": "H"}
 _RECORD = np.dtype([("key", "<u8"), ("place", "<i8")])
