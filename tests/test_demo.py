@@ -234,6 +234,12 @@ def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
             tx.execute(f"DELETE FROM bodies WHERE {key} = (%s, %s, %s)", [account, conversation, segment])
 
 
+def test_a_file_that_the_database_removed_meanwhile_holds_nothing(tmp_path: Path) -> None:
+    assert not checks._holds(tmp_path / "pg_internal.init", b"kettle")
+    (tmp_path / "log").write_bytes(b"x" * checks.READ_BYTES + b"kettle")
+    assert checks._holds(tmp_path / "log", b"kettle")
+
+
 def test_a_sentence_in_clear_breaks_a_promise(played: Played) -> None:
     leak = played.here.config.data / "postgres" / "forgotten.log"
     leak.write_text(f"statement: {town.PLANTED}")

@@ -189,10 +189,14 @@ def _below(count: int) -> int:
 
 
 def _holds(path: Path, needle: bytes) -> bool:
+    """Whether a file holds the needle. The database removes files while it runs: one that is gone holds nothing."""
     rest = b""
-    with path.open("rb") as file:
-        while chunk := file.read(READ_BYTES):
-            if needle in rest + chunk:
-                return True
-            rest = chunk[-len(needle) :]
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(READ_BYTES):
+                if needle in rest + chunk:
+                    return True
+                rest = chunk[-len(needle) :]
+    except FileNotFoundError:
+        return False
     return False
