@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import io
 import os
 import re
@@ -75,13 +76,25 @@ def tracked() -> tuple[Path, ...]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"), str(path))
+    gc.disable()  # a parser makes millions of objects and no garbage: looking for some took longer than the rest
+    try:
+        return ast.parse(path.read_text("utf-8"), str(path))
+    finally:
+        gc.enable()
 
 
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Every node of a file: each rule looks at all of them."""
     return tuple(ast.walk(tree(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """The trees go with the last of these tests that runs here: a million nodes, which others would carry along."""
+    yield
+    nodes.cache_clear()
+    tree.cache_clear()
 
 
 def python(folder: Path) -> list[Path]:
