@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from licet import doctor
-from licet.backup import archives, backup_manifest, base_backup, wal_archive, wal_receiver, wal_seals
+from licet.backup import archives, backup_manifest, base_backup, base_recovery, wal_archive, wal_receiver, wal_seals
 from licet.backup.backup_manifest import ARCHIVES, BASE, BackupForm
 from licet.erasure import certificates, key_rotation, sweep_batches
 from licet.erasure.key_rotation import Rotation
@@ -574,3 +574,15 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
         assert "nobody receives it" in idle.seen, "meanwhile the server keeps it"
     ended = subprocess.run([*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True)
     assert ended.stdout == f"ended {archive.name}\n", ended.stderr
+
+
+def test_why_a_base_cannot_be_recovered_is_the_last_fatal_line_of_the_server(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "LOG:  starting\n1 FATAL:  the first\n2 FATAL:  requested timeline  is not a child\nLOG:  shut down\n"
+    )
+    assert "requested timeline is not a child" in base_recovery._failed(log, None).message
+    log.write_text("LOG:  starting\nLOG:  shut down\n")
+    assert "LOG: shut down" in base_recovery._failed(log, None).message
+    log.write_text("")
+    assert "no reason given" in base_recovery._failed(log, None).message
