@@ -31,7 +31,7 @@ from licet.release.curation import Document, Voice
 CHATS = 200_000
 PAGE = 256
 COMPARED = 5_000
-ELECTED = (200_000, 2_000_000)
+ELECTED = (1_000_000, 4_000_000)
 KEY = bytes(32)
 WORDS = 50_000
 
