@@ -160,38 +160,38 @@ def of_go(go_said: Path, tmp_path: Path) -> Reads:
 
 
 def test_go_keeps_all_but_what_its_strings_and_comments_say(of_go: Reads) -> None:
-    holds("go", filled("orders.go"), of_go)
+    assert_holds("go", filled("orders.go"), of_go)
 
 
 def test_the_library_of_go_keeps_all_but_what_its_strings_and_comments_say(of_go: Reads) -> None:
-    library_holds("go", go_library(), of_go)
+    assert_library_holds("go", go_library(), of_go)
 
 
 @pytest.mark.parametrize("fence", ["rust", "rs"])
 def test_rust_keeps_all_but_what_its_strings_and_comments_say(fence: str) -> None:
-    holds(fence, filled("orders.rs"), of_rust)
+    assert_holds(fence, filled("orders.rs"), of_rust)
 
 
 def test_the_library_of_rust_keeps_all_but_what_its_strings_and_comments_say() -> None:
-    library_holds("rust", rust_library(), of_rust)
+    assert_library_holds("rust", rust_library(), of_rust)
 
 
 def test_java_keeps_all_but_what_its_strings_and_comments_say() -> None:
-    holds("java", filled("Orders.java"), of_java)
+    assert_holds("java", filled("Orders.java"), of_java)
 
 
 def test_the_library_of_java_keeps_all_but_what_its_strings_and_comments_say() -> None:
-    library_holds("java", java_library(), of_java)
+    assert_library_holds("java", java_library(), of_java)
 
 
-def holds(fence: str, code: str, reads: Reads) -> None:
+def assert_holds(fence: str, code: str, reads: Reads) -> None:
     [said] = reads([code])
     assert said is not None
     for after in (fenced(fence, code), cleaned(code)):
         assert unlike(code, said, after, *reads([after])) == ""
 
 
-def library_holds(fence: str, library: Iterator[str], reads: Reads) -> None:
+def assert_library_holds(fence: str, library: Iterator[str], reads: Reads) -> None:
     """A bare file, in no fence, may look like no code: one in ten."""
     plain, draw = some(library), Random(5)
     if not plain:

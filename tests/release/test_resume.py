@@ -143,7 +143,7 @@ def part() -> range:
     return range(10_000) if WHOLE else range(QUARTER, 10_000, 4)
 
 
-def check_resumed(house: House, built: BuildResult, whole: dict[str, Any]) -> None:
+def assert_resumed(house: House, built: BuildResult, whole: dict[str, Any]) -> None:
     check_whole(house, built)
     assert told(house, built) == whole
     check_nothing_is_left(house)
@@ -172,7 +172,7 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str
             check_nothing_is_left(house)
             continue
         built = build(house, name, **size)
-        check_resumed(house, built, whole)
+        assert_resumed(house, built, whole)
         resumed.append(built.resumed_from)
     kinds = 1 if size.get("page_bytes_max", 1) > 3_000 else 2
     assert len(set(resumed)) > (kinds if WHOLE else 1)
@@ -193,7 +193,7 @@ def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> 
             else:
                 break
             built = build(house, name)
-            check_resumed(house, built, whole)
+            assert_resumed(house, built, whole)
             resumed.add(built.resumed_from)
     assert step > 50 and len(resumed) > (3 if WHOLE else 1)
 
@@ -202,7 +202,7 @@ def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: st
     whole = told(house, build(house, "whole"))
     for name in crashing(house, dsn, lambda name: killed(house, 8, name)):
         if not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
-            check_resumed(house, build(house, name), whole)
+            assert_resumed(house, build(house, name), whole)
 
 
 def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(house: House, dsn: str) -> None:
@@ -433,7 +433,7 @@ def test_a_part_that_is_not_what_was_written_is_made_again(
     assert path.exists()
     harm(path)
     built = build(house)
-    check_resumed(house, built, whole)
+    assert_resumed(house, built, whole)
     assert built.resumed_from is None or built.resumed_from <= number
 
 
@@ -445,7 +445,7 @@ def test_parts_that_changed_places_are_made_again(house: House) -> None:
     data = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(data)
-    check_resumed(house, build(house), whole)
+    assert_resumed(house, build(house), whole)
 
 
 def test_progress_begins_with_what_was_kept(house: House) -> None:

@@ -272,7 +272,7 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     assert (said.bound.found, said.chance.findings, said.readers) == (1, {"name": 1}, 1)
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert {name for name in after if after[name] != before.get(name)} == {"README.md", "review.json"}
-    stated = review.read(folder)
+    stated = review.SIGNED.read(folder)
     assert stated is not None
     assert stated.sha256 in after["README.md"].decode()
     assert "with a `name`" in after["README.md"].decode()
@@ -288,9 +288,9 @@ def test_a_stranger_checks_the_statement_with_the_log_alone(house: House) -> Non
     own = verifier.trust(documents.key(house.here).vkey)
     log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     assert verifier.check_release(verifier.FolderFiles(folder), own, log).findings == []
-    stated = review.read(folder)
+    stated = review.SIGNED.read(folder)
     assert stated is not None
-    other = review.encode(f"{stated.jws[:-8]}AAAAAAAA")
+    other = review.SIGNED.encode(f"{stated.jws[:-8]}AAAAAAAA")
     (folder / "review.json").write_bytes(other)
     report = verifier.check_release(verifier.FolderFiles(folder), own, log)
     assert [f.place for f in report.findings] == ["review.json"]
@@ -300,9 +300,9 @@ def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradictio
     lived_in(house)
     reviewed(house)
     folder = house.here.config.releases / "r"
-    stated = review.read(folder)
+    stated = review.SIGNED.read(folder)
     assert stated is not None
-    (folder / "review.json").write_bytes(review.encode(f"{stated.jws[:-8]}AAAAAAAA"))
+    (folder / "review.json").write_bytes(review.SIGNED.encode(f"{stated.jws[:-8]}AAAAAAAA"))
     card.write(folder, manifest.read(folder)[0])
     assert [(c.file, c.promise) for c in catalog.verify_release(house.here, "r")] == [
         ("review.json", ReleasePromise.REVIEW)
@@ -320,13 +320,13 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
 
     lived_in(house)
     reviewed(house)
-    stated = review.read(house.here.config.releases / "r")
+    stated = review.SIGNED.read(house.here.config.releases / "r")
     assert stated is not None
     told = msgspec.to_builtins(stated.statement.bound)
     for change in ({"bound": {**told, "ppm": 1}}, {"bound": {**told, "worst_ppm": 1}}, {"readers": "two"}):
         payload = {**stated.statement.payload(), **change}
         with pytest.raises(InputError):
-            review.decode(review.encode(sign(payload, b"k" * 32, review.TYP)))  # type: ignore[arg-type]  # a payload of the wrong shape, on purpose
+            review.SIGNED.decode(review.SIGNED.encode(sign(payload, b"k" * 32, review.SIGNED.typ)))  # type: ignore[arg-type]  # a payload of the wrong shape, on purpose
 
 
 def test_a_statement_is_these_very_bytes() -> None:

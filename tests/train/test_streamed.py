@@ -93,8 +93,8 @@ def test_the_cache_never_has_more_than_its_bytes_or_one_part(built: Path, url: s
 
 def test_the_part_that_was_used_longest_ago_goes_first(built: Path, url: str, tmp_path: Path) -> None:
     folder = here(url, tmp_path, 2 * max(path.stat().st_size for path in parts(built)) + 500)
-    stream = streamed.Streamed.of(folder)
-    assert stream is not None
+    stream = streamed.parts_of(folder)
+    assert isinstance(stream, streamed.Streamed)
     names = [path.name for path in parts(built)]
     for name in (names[0], names[1], names[0], names[2]):
         stream.provide(name)
@@ -103,8 +103,8 @@ def test_the_part_that_was_used_longest_ago_goes_first(built: Path, url: str, tm
 
 def test_workers_and_ranks_share_a_cache_and_each_part_is_fetched_once(url: str, tmp_path: Path) -> None:
     folder = here(url, tmp_path, 10**9)
-    stream = streamed.Streamed.of(folder)
-    assert stream is not None
+    stream = streamed.parts_of(folder)
+    assert isinstance(stream, streamed.Streamed)
     copies = [pickle.loads(pickle.dumps(stream)) for _ in range(6)]
     fetched: list[str] = []
     for copy in copies:

@@ -127,7 +127,7 @@ def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: 
         said = msgspec.structs.replace(said, costs=(msgspec.structs.replace(first, cost_ppm=first.high_ppm + 1), *rest))
     elif lie == "not made here":
         said = msgspec.structs.replace(said, rows=said.rows + 1)
-    path.write_bytes(measurement.encode(jws.sign(said.payload(), seed, measurement.TYP)))
+    path.write_bytes(measurement.SIGNED.encode(jws.sign(said.payload(), seed, measurement.SIGNED.typ)))
     try:
         assert {one.file for one in catalog.verify_release(measured.house.here, "october")} >= {"measurement.json"}
     finally:
@@ -141,9 +141,9 @@ def test_what_does_not_reconcile_is_not_read(measured: Measured) -> None:
         {"rows": 0}, {"confidence_percent": 90}, {"code": {"blocks": 1, "broken": 2}}, {"costs": []},
         {"held_out": {"people": 9, "rows": 3}}, {"costs": said["costs"] * 2},
     ):  # fmt: skip
-        made = jws.sign(said | change, bytes(32), measurement.TYP)
+        made = jws.sign(said | change, bytes(32), measurement.SIGNED.typ)
         with pytest.raises(InputError):
-            measurement.decode(measurement.encode(made))
+            measurement.SIGNED.decode(measurement.SIGNED.encode(made))
 
 
 # Costs

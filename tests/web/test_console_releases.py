@@ -122,7 +122,7 @@ def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it
         ],
     )  # fmt: skip
     with transaction(here.pool) as tx:
-        signed = jws.sign(made.payload(), here.keyring.log_seed(tx), measurement.TYP)
+        signed = jws.sign(made.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
         stated = StatedMeasurement(statement=made, jws=signed)
         measurement.add(tx, uuid7(here.clock(), bytes(10)), known.release_id, stated, here.clock())
     page = api.get(released.path(), headers=curator).text

@@ -20,6 +20,7 @@ from typing import Any
 from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
 from tools.name_tagger import real_texts
+from tools.name_tagger.templates import cased
 
 FOLDER = Path(__file__).parent / "sentences"
 # To train with, and to measure with.
@@ -109,7 +110,7 @@ class SentenceWriter:
             one = self._one()
             while self._random.random() < BESIDE and len(one.text) < 300:
                 one = beside(one, self._one(), self._blank())
-            yield self._cased(one)
+            yield cased(one, self._random.random(), SMALL_LETTERS, SMALL_LETTERS + CAPITALS)
 
     def _one(self) -> LabelledText:
         """A sentence with its slots filled by names, or by common words; or names anywhere in a line, or a line alone."""
@@ -171,12 +172,6 @@ class SentenceWriter:
     def _common(self) -> str:
         word = self._random.choice(self._words)
         return word.capitalize() if self._random.random() < 0.5 else word
-
-    def _cased(self, one: LabelledText) -> LabelledText:
-        choice = self._random.random()
-        text = one.text.lower() if choice < SMALL_LETTERS else one.text
-        text = one.text.upper() if SMALL_LETTERS <= choice < SMALL_LETTERS + CAPITALS else text
-        return LabelledText(text, one.spans) if len(text) == len(one.text) else one
 
     def _value(self, faker: Any, slot: str) -> str:  # noqa: ANN401 -- Faker's providers are made at run time
         draw = self._random

@@ -180,6 +180,14 @@ _DATES = ("%d %B %Y", "%Y-%m-%d", "%B %d", "%d/%m/%Y")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
+def cased(labelled: LabelledText, choice: float, small: float, capitals: float) -> LabelledText:
+    """Some people write everything in small letters, and a few in capitals: a text of whom ``choice``, from 0 to 1, says which,
+    with the bounds of both. What would change a length stays.
+    """
+    text = labelled.text.lower() if choice < small else labelled.text.upper() if choice < capitals else labelled.text
+    return LabelledText(text, labelled.spans) if len(text) == len(labelled.text) else labelled
+
+
 class TemplateWriter:
     """Writes labelled texts from templates; ``turns`` are real ones to stand in, ``seed`` fixes everything."""
 
@@ -234,13 +242,7 @@ class TemplateWriter:
             last = found.end()
         source = template.replace("{{", "\0{").replace("}}", "}\0") if "{{" in template else template
         parts.append(source[last:].replace("\0{", "{").replace("}\0", "}"))
-        return self._cased(LabelledText("".join(parts), tuple(spans)))
-
-    def _cased(self, labelled: LabelledText) -> LabelledText:
-        """Some people write everything in small letters, and a few in capitals; what would change a length stays."""
-        choice = self._random.random()
-        text = labelled.text.lower() if choice < 0.15 else labelled.text.upper() if choice < 0.18 else labelled.text
-        return LabelledText(text, labelled.spans) if len(text) == len(labelled.text) else labelled
+        return cased(LabelledText("".join(parts), tuple(spans)), self._random.random(), 0.15, 0.18)
 
     def _value(self, faker: Any, slot: str) -> str:  # noqa: ANN401 -- Faker's providers are made at run time
         draw = self._random

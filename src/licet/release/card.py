@@ -297,7 +297,7 @@ def write(folder: Path, manifest: ReleaseManifest) -> None:
 
 def rewrite(folder: Path) -> None:
     """Writes the card that follows from the manifest and from what lies beside it, durably and atomically."""
-    _write(folder, text(manifests.read(folder)[0], review.read(folder), measurement.read(folder)))
+    _write(folder, text(manifests.read(folder)[0], review.SIGNED.read(folder), measurement.SIGNED.read(folder)))
 
 
 def _write(folder: Path, made: str) -> None:

@@ -77,16 +77,16 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     if known.state != "sealed":
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
     found = folder_check.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
-    for read, is_stated, file, promise in (
-        (review.read, sample.is_stated, manifest.REVIEW_FILE, ReleasePromise.REVIEW),
-        (measurement.read, measurement.is_stated, manifest.MEASUREMENT_FILE, ReleasePromise.MEASUREMENT),
+    for kind, is_stated, promise in (
+        (review.SIGNED, sample.is_stated, ReleasePromise.REVIEW),
+        (measurement.SIGNED, measurement.is_stated, ReleasePromise.MEASUREMENT),
     ):
-        if any(one.promise is promise for one in found) or (stated := read(folder)) is None:
+        if any(one.promise is promise for one in found) or (stated := kind.read(folder)) is None:
             continue
         with transaction(here.pool) as tx:
             if not is_stated(tx, known.release_id, stated.jws):
                 unknown = f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
-                found.append(BrokenPromise(file=file, promise=promise, found=unknown))
+                found.append(BrokenPromise(file=kind.file, promise=promise, found=unknown))
     return found
 
 

@@ -141,7 +141,7 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
     present = {entry.relative_to(folder).as_posix() for entry in found}
     for name in sorted(expected - present):
         yield _contradiction(name, ReleasePromise.FILES, "missing")
-    for name in sorted(present - expected - {manifest.REVIEW_FILE, manifest.MEASUREMENT_FILE}):
+    for name in sorted(present - expected - {review.SIGNED.file, measurement.SIGNED.file}):
         is_part = any(part.file == name for part in promised.parts)
         yield _contradiction(name, ReleasePromise.FILES, UNFINISHED if is_part else "not of the release")
 
@@ -152,18 +152,15 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
     """
     found: list[BrokenPromise] = []
     beside: list[Any] = []
-    for read, typ, file, promise in (
-        (review.read, review.TYP, manifest.REVIEW_FILE, ReleasePromise.REVIEW),
-        (measurement.read, measurement.TYP, manifest.MEASUREMENT_FILE, ReleasePromise.MEASUREMENT),
-    ):
+    for kind, promise in ((review.SIGNED, ReleasePromise.REVIEW), (measurement.SIGNED, ReleasePromise.MEASUREMENT)):
         try:
-            stated = read(folder)
+            stated = kind.read(folder)
             if stated is not None:
-                jws.opened(stated.jws, key(), typ)
+                jws.opened(stated.jws, key(), kind.typ)
             beside.append(stated)
         except (LicetError, OSError) as error:
             found.append(
-                _contradiction(file, promise, error.message if isinstance(error, LicetError) else "cannot be read")
+                _contradiction(kind.file, promise, error.message if isinstance(error, LicetError) else "cannot be read")
             )
     if found:
         return found

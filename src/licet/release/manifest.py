@@ -28,8 +28,6 @@ from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
 
 FILE = "manifest.json"
-REVIEW_FILE = "review.json"  # what people found in a sample, beside the manifest and signed separately
-MEASUREMENT_FILE = "measurement.json"  # what curation costs the release as training data, likewise
 MANIFEST_BYTES_MAX = 64 * 2**20
 NAME_CHARS_MAX = 200
 ACCOUNTS_MIN = 10  # rows of so many accounts must have a value before `contents` names it

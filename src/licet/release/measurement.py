@@ -4,7 +4,7 @@ The same small model is trained on the rows as they were said and as they leave,
 beside them, each with the same steps; its loss is measured on what people said who are in none of these runs. The figures
 are stated, signed, beside the sealed manifest, as a review is (ADR 14):
 
-    measurement.json    {"measurement":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ `TYP`
+    measurement.json    as `signed_file` has it, typ `licet-measurement+jws`
     its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
                          "manifest_sha256":hex,"measured_at":time,"model":{"base":text,"batch_rows":n,"parameters":n,
                          "seeds":n,"steps":n,"tokens":n},"release":hex,"rows":n,"type":"licet-release-measurement","v":1}
@@ -22,24 +22,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, InputError
-from licet.ledger import jws, outbox
-from licet.ledger.canonical_json import Canonical, canonical
+from licet.errors import BrokenError
+from licet.ledger import outbox
+from licet.ledger.canonical_json import Canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.period import instant, written
-from licet.release import manifest
-from licet.release.manifest import MEASUREMENT_FILE
-from licet.release.part import replacing
+from licet.release.signed_file import SignedFile, Stated
 from licet.store.connect import Transaction
 
-TYP = "licet-measurement+jws"
-MEASUREMENT_BYTES_MAX = 256 * 2**10
 COSTS_MAX = 1_000
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 DEIDENTIFICATION = "deidentification"  # the others are reasons of `curation.LeftOut`
@@ -118,41 +113,6 @@ class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         return made
 
 
-class StatedMeasurement(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement and its signed form."""
-
-    statement: MeasurementStatement
-    jws: str
-
-    @property
-    def sha256(self) -> str:
-        return sha256(self.jws.encode()).hexdigest()
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    measurement: str
-    v: Literal[1]
-
-
-def encode(signed: str) -> bytes:
-    """The file of a signed statement."""
-    return canonical({"measurement": signed, "v": 1})
-
-
-def decode(data: bytes, *, file: str = MEASUREMENT_FILE) -> StatedMeasurement:
-    """The statement in ``data``, which must reconcile; its signature is not checked. InputError if it is not one."""
-    try:
-        signed = msgspec.json.decode(data, type=_File).measurement
-        payload = jws.payload_of(signed)
-        statement = msgspec.json.decode(payload, type=MeasurementStatement)
-        whole = encode(signed) == data and canonical(statement.payload()) == payload and _reconciles(statement)
-    except (msgspec.DecodeError, BrokenError, ValueError):
-        raise InputError("is not a measurement", "copy the file from the release again", file=file) from None
-    if not whole:
-        raise InputError("does not reconcile", "copy the file from the release again", file=file)
-    return StatedMeasurement(statement=statement, jws=signed)
-
-
 def _reconciles(said: MeasurementStatement) -> bool:
     instant(said.measured_at)
     words = [*([said.model.base] if said.model.base else []), *(w for c in said.costs for w in (c.of, c.value))]
@@ -188,24 +148,8 @@ def _is_within(cost: MeasuredCost, of: HeldOut) -> bool:
     )
 
 
-def read(folder: Path) -> StatedMeasurement | None:
-    """The statement beside a manifest, if there is one; InputError if it is invalid or of another manifest."""
-    path = folder / MEASUREMENT_FILE
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        data = file.read(MEASUREMENT_BYTES_MAX + 1)
-    stated = decode(data, file=str(path))
-    promised, manifest_sha256 = manifest.read(folder)
-    if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
-        raise InputError("is for another manifest", "copy the file from the release again", file=str(path))
-    return stated
-
-
-def write(folder: Path, signed: str) -> None:
-    """Writes a signed statement into ``folder``, durably and atomically."""
-    with replacing(folder / MEASUREMENT_FILE) as file:
-        file.write(encode(signed))
+StatedMeasurement: TypeAlias = Stated[MeasurementStatement]
+SIGNED = SignedFile("measurement", "licet-measurement+jws", MeasurementStatement, _reconciles, bytes_max=256 * 2**10)
 
 
 # On record
@@ -232,7 +176,7 @@ def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:
             ORDER BY measured_at DESC, measurement_id DESC LIMIT 1""",
         [release_id],
     ).fetchone()
-    return decode(encode(row[0])) if row is not None else None
+    return SIGNED.decode(SIGNED.encode(row[0])) if row is not None else None
 
 
 def is_stated(tx: Transaction, release_id: UUID, signed: str) -> bool:

@@ -11,7 +11,7 @@ nothing about the share.
 A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a convenient number. The
 findings are then stated, signed, beside the sealed manifest:
 
-    review.json    {"review":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
+    review.json    as `signed_file` has it, typ `licet-review+jws`
     its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n,"unread":n,"worst_ppm":n},
                     "chance":{"drawn":n,"findings":{kind:n},"out_of_reach":n,"read":n},"closed_at":time,
                     "drawn_at":time,"manifest_sha256":hex,"readers":n,"release":hex,"review":hex,
@@ -22,32 +22,24 @@ A statement has counts and closed words, and no name of a reader. A leaf of the 
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
-from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from licet.errors import InputError
-from licet.ledger.canonical_json import Canonical, canonical
+from licet.ledger.canonical_json import Canonical
 from licet.policy.period import instant, written
-from licet.release import manifest
-from licet.release.manifest import REVIEW_FILE
-from licet.release.part import replacing
 from licet.release.rows import MessageShape
+from licet.release.signed_file import SignedFile, Stated
 
-TYP = "licet-review+jws"
 CONFIDENCE_PERCENT: Literal[95] = 95
 MILLION = 1_000_000
-REVIEW_BYTES_MAX = 64 * 2**10
 SCANNED_CHARACTERS_MAX = 200_000
 
 
@@ -122,17 +114,6 @@ class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """The signed content of the statement."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
-
-
-class StatedReview(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement and its signed form."""
-
-    statement: ReviewStatement
-    jws: str
-
-    @property
-    def sha256(self) -> str:
-        return sha256(self.jws.encode()).hexdigest()
 
 
 # The sample
@@ -253,42 +234,6 @@ def _counted(findings: Sequence[ReviewFinding]) -> FindingCounts:
     )
 
 
-def encode(jws: str) -> bytes:
-    """The file of a signed statement."""
-    return canonical({"review": jws, "v": 1})
-
-
-def decode(data: bytes, *, file: str = REVIEW_FILE) -> StatedReview:
-    """The statement in ``data``, whose counts and bound must be consistent; its signature is not checked.
-
-    InputError if it is not one.
-    """
-    try:
-        jws = msgspec.json.decode(data, type=_File).review
-        payload = _payload(jws)
-        statement = msgspec.json.decode(payload, type=ReviewStatement)
-        whole = encode(jws) == data and canonical(statement.payload()) == payload and _follows(statement)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
-        raise InputError(
-            "is not the statement of a review", "copy the file from the release again", file=file
-        ) from None
-    if not whole:
-        raise InputError("does not reconcile", "copy the file from the release again", file=file)
-    return StatedReview(statement=statement, jws=jws)
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    review: str
-    v: Literal[1]
-
-
-def _payload(jws: str) -> bytes:
-    header, payload, _ = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in jws.split("."))
-    if msgspec.json.decode(header, type=dict[str, str]).get("typ") != TYP:
-        raise ValueError("another kind of JWS")
-    return payload
-
-
 def _follows(said: ReviewStatement) -> bool:
     kinds = {kind.value for kind in ReviewFinding} - {ReviewFinding.nothing.value, ReviewFinding.out_of_reach.value}
     for part in (said.chance, said.risk):
@@ -300,24 +245,8 @@ def _follows(said: ReviewStatement) -> bool:
     return in_order and said.bound == bound(said.chance.found, said.chance.read, said.chance.out_of_reach)
 
 
-def read(folder: Path) -> StatedReview | None:
-    """The statement beside a manifest, if there is one; InputError if it is invalid or of another manifest."""
-    path = folder / REVIEW_FILE
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        data = file.read(REVIEW_BYTES_MAX + 1)
-    stated = decode(data, file=str(path))
-    promised, manifest_sha256 = manifest.read(folder)
-    if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
-        raise InputError("is for another manifest", "copy the file from the release again", file=str(path))
-    return stated
-
-
-def write(folder: Path, jws: str) -> None:
-    """Writes a signed statement into ``folder``, durably and atomically."""
-    with replacing(folder / REVIEW_FILE) as file:
-        file.write(encode(jws))
+StatedReview: TypeAlias = Stated[ReviewStatement]
+SIGNED = SignedFile("review", "licet-review+jws", ReviewStatement, _follows, bytes_max=64 * 2**10)
 
 
 def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:

@@ -240,8 +240,8 @@ def close(here: Installation, name: str) -> ReleaseStanding:
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None or newest.stated is None:
             raise NotFoundError(f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one")
-        stated = review.decode(review.encode(newest.stated))
-        review.write(of.folder, stated.jws)
+        stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
+        review.SIGNED.write(of.folder, stated.jws)
         card.rewrite(of.folder)
     return standing(here, name)
 
@@ -256,7 +256,7 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
         release=of.manifest.release, manifest_sha256=drawn.manifest_sha256.hex(), review=drawn.review_id.hex,
         drawn_at=drawn.drawn_at, closed_at=at, rows=results, readers=readers,
     )  # fmt: skip
-    jws = signed(said.payload(), here.keyring.log_seed(tx), review.TYP)
+    jws = signed(said.payload(), here.keyring.log_seed(tx), review.SIGNED.typ)
     sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
 
 
@@ -357,7 +357,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         dead = set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone) if count_dead else None
         seen = _seen(tx, drawn) if drawn else None
         measured = measurement.newest(tx, of.known.release_id)
-    stated = review.decode(review.encode(newest.stated)) if newest and newest.stated else None
+    stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated)) if newest and newest.stated else None
     return ReleaseStanding(
         release=of.known.name, folder=of.folder, state=of.known.state, rows=of.manifest.rows,
         looked_for_names=of.manifest.looked_for_names,

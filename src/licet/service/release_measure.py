@@ -73,7 +73,7 @@ def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = l
         raise RefusedError(
             f"release `{known.name}` is for `{SAFETY}` alone, which has no answers to learn", because="purpose"
         )
-    recipe.check([row for row, _ in zip(open_release(here, name), range(1), strict=False)], order.base)
+    recipe.check_ready(order.base)
     with transaction(here.pool) as tx:
         position = account_journal.last_position(tx)
     promised, _ = manifest.read(folder)
@@ -94,10 +94,12 @@ def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = l
         held_out=made.held_out, costs=made.costs, code=_code(kept),
     )  # fmt: skip
     with transaction(here.pool) as tx:
-        jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.TYP)
+        jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
         measurement.add(tx, uuid7(at, here.keyring.random(10)), known.release_id, result, at)
-    measurement.write(folder, jws)  # after the commit, so that a file never states what the database does not have
+    measurement.SIGNED.write(
+        folder, jws
+    )  # after the commit, so that a file never states what the database does not have
     card.rewrite(folder)
     return result
 

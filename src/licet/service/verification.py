@@ -10,7 +10,7 @@ from licet import verifier
 from licet.errors import RefusedError, UsageError
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
-from licet.release import folder_check, manifest
+from licet.release import folder_check, manifest, measurement, review
 from licet.release.purge import LogKey
 from licet.verifier import Verdict
 
@@ -116,9 +116,7 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
     Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions are derived again.
     """
     report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
-    signed = [
-        name for name in ("purge-1.json", manifest.REVIEW_FILE, manifest.MEASUREMENT_FILE) if (path / name).exists()
-    ]
+    signed = [name for name in ("purge-1.json", review.SIGNED.file, measurement.SIGNED.file) if (path / name).exists()]
 
     def look() -> None:
         if key is None and signed:

@@ -147,11 +147,16 @@ def sft(
 
 def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
     """UsageError if a run on ``rows`` cannot begin."""
+    check_ready(base)
+    if not 1 <= len(rows) <= ROWS_MAX:
+        raise UsageError(f"a run trains on 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
+
+
+def check_ready(base: Path | None) -> None:
+    """UsageError if no run can begin here, or none from ``base``."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise NotInstalledError(missing[0], "train")
-    if not 1 <= len(rows) <= ROWS_MAX:
-        raise UsageError(f"a run trains on 1 to `{ROWS_MAX}` rows, not `{len(rows)}`")
     if base is not None and not (base / "config.json").is_file():
         raise UsageError(
             f"`{base}` is not the folder of a model", "name a folder with `config.json`; nothing is downloaded"

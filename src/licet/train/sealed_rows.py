@@ -13,10 +13,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -26,8 +26,8 @@ from licet.release.part import EPOCH, PartPromise, PartReader, RowGroup, moment
 from licet.release.purge import Chain
 from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
 from licet.release.row_keys import open_row
+from licet.train import streamed
 from licet.train.gate import TrainingGate
-from licet.train.streamed import Streamed
 
 _MICROSECOND = timedelta(microseconds=1)
 GROUPS_MAX = 24
@@ -58,7 +58,7 @@ class Opening:
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
             raise UsageError(f"the gate belongs to another release than `{self.manifest.name}`")
         self._folder, self._gate, self._leases, self._at = folder, gate, leases, at
-        self._streamed = Streamed.of(folder)
+        self._stored = streamed.parts_of(folder)
         self._chain = self._purged()
         self._firsts = [part.first_ordinal for part in self.manifest.parts]
         self.close()
@@ -93,8 +93,7 @@ class Opening:
         for part in self.manifest.parts:
             ordinals = self._promised(part)
             if len(ordinals) != part.rows:  # a purge has continued since the chain was read
-                if self._streamed is not None:
-                    self._streamed.renew(part.file)
+                self._stored.renew(part.file)
                 self._chain = self._purged()
                 ordinals = self._promised(part)
             if len(ordinals) != part.rows:
@@ -111,17 +110,13 @@ class Opening:
         """By what the unverified file states: every row is still verified before it is opened."""
         ordinals = set(self._chain.now(part).ordinals)
         try:
-            with self._stored(part.file) as file:
+            with self._stored.opened(part.file) as file:
                 reader = PartReader(file)
                 for number in range(reader.groups):
                     ordinals.update(reader.ordinals(number))
         except FileNotFoundError:
             pass  # all of it was purged, or the count will not match
         return ordinals
-
-    def _stored(self, file: str) -> AbstractContextManager[BinaryIO]:
-        """A part where it lies, unverified; FileNotFoundError if it is not there."""
-        return (self._folder / file).open("rb") if self._streamed is None else self._streamed.opened(file)
 
     def read(self, asked: Collection[int]) -> dict[int, LoadedRow]:
         """Those of the ``asked`` ordinals that may be used now, by ordinal."""
@@ -200,13 +195,11 @@ class Opening:
         """The part, verified and open; None if no row of it is left."""
         if (found := self._parts.get(part.file)) is None:
             closing = ExitStack()
-            if self._streamed is not None:
-                self._streamed.provide(part.file)
+            self._stored.provide(part.file)
             held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
             if held is None:  # a purge has continued since the chain was read
                 closing.close()
-                if self._streamed is not None:
-                    self._streamed.renew(part.file)
+                self._stored.renew(part.file)
                 self._chain = self._purged()
                 held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
             if held is None:

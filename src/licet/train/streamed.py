@@ -16,11 +16,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -74,20 +74,37 @@ def folder(url: str, cache: Path, bytes_max: int) -> Path:
     return place
 
 
+def parts_of(place: Path) -> LocalParts | Streamed:
+    """How the parts of the release in a folder are reached."""
+    file = place / FILE
+    if not file.is_file():
+        return LocalParts(place)
+    return Streamed(place, msgspec.json.decode(file.read_bytes(), type=_Stream))
+
+
+class LocalParts:
+    """The parts of a release that lies in its folder whole."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def provide(self, file: str) -> None:
+        """It is there, or nowhere."""
+
+    def opened(self, file: str) -> AbstractContextManager[BinaryIO]:
+        """A part, unverified; FileNotFoundError if it is not there."""
+        return (self._place / file).open("rb")
+
+    def renew(self, file: str) -> None:
+        """Whoever purges renews it."""
+
+
 class Streamed:
     """The parts of a release in an object store, as the folder of `folder` has them. It can be pickled."""
 
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._stream = place, stream
         self._store: ObjectStore | None = None
-
-    @classmethod
-    def of(cls, place: Path) -> Self | None:
-        """That of a folder; None for one that holds the release itself."""
-        file = place / FILE
-        if not file.is_file():
-            return None
-        return cls(place, msgspec.json.decode(file.read_bytes(), type=_Stream))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_store": None}
