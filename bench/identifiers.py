@@ -26,10 +26,20 @@ from licet.curate.names_labelled import LabelledText
 MEGABYTES = 6
 KEY = bytes(32)
 GOALS = {"card": 0.95, "phone": 0.95, "email": 1.0, "iban": 1.0, "ip": 1.0, "national_id": 0.95, "precision": 0.97}
-GOAL_MB = 20
+CHATS_MB, CODING_MB = 40, 20
 
 
-def texts() -> list[list[str]]:
+def coding() -> list[list[str]]:
+    """Sessions of coding agents, message by message."""
+    talks = []
+    for file in sorted((DATA / "swe-agent-traj").glob("*.gz")):
+        made = json.loads(gzip.decompress(file.read_bytes()))
+        said = [str(message.get("content") or "") for message in made.get("history") or made.get("trajectory") or ()]
+        talks.append([text for text in said if text])
+    return talks * max(1, MEGABYTES * 250_000 // max(1, sum(len(text) for talk in talks for text in talk)))
+
+
+def chats() -> list[list[str]]:
     """Conversations, turn by turn."""
     file = DATA / "hh-rlhf-harmless-test" / "data.jsonl.gz"
     rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
@@ -39,22 +49,18 @@ def texts() -> list[list[str]]:
 
 
 def speed() -> Iterator[Row]:
-    talks = texts()
-    whole = ["\n".join(turns).encode() for turns in talks]
-    size = sum(map(len, whole)) / 1e6
-    name, floor = scanned(whole)
-    started = time.process_time()
-    for turns in talks:
-        deidentify.detect(turns)
-    found = size / (time.process_time() - started)
-    started = time.process_time()
-    for turns in talks:
-        deidentify.deidentify(turns, KEY)
-    replaced = size / (time.process_time() - started)
-    for what, figure in (("find", found), ("find and replace", replaced)):
-        yield Row(
-            f"{what}, MB a second and core, of {size:.0f} MB", f"{figure:.1f}", f"{GOAL_MB}", f"{figure / GOAL_MB:.2f}"
-        )
+    for what, talks, goal in (("chats", chats(), CHATS_MB), ("coding sessions", coding(), CODING_MB)):
+        whole = ["\n".join(turns).encode() for turns in talks]
+        size = sum(map(len, whole)) / 1e6
+        for turns in talks:
+            deidentify.deidentify(turns, KEY)  # the automata are made as texts need them, once a process
+        name, floor = scanned(whole)
+        started = time.process_time()
+        for turns in talks:
+            deidentify.deidentify(turns, KEY)
+        figure = size / (time.process_time() - started)
+        what = f"{what}: found and replaced, MB a second and core, of {size:.1f} MB (goal: {goal})"
+        yield Row(what, f"{figure:.1f}", f"{goal}", f"{figure / goal:.2f}")
         yield Row(
             f"  beside one scan by {name}", f"{figure:.1f}", f"{size / floor:.0f}", f"{figure * floor / size:.3f}"
         )

@@ -29,7 +29,6 @@ as one character that matches nothing.
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +37,8 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
-import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate import made_up_names, rules, surrogates, views
+from licet.curate import folding, made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import sound, uncovered
 from licet.curate.repeated_names import repeated
@@ -115,6 +113,8 @@ def substitutions(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`", hint="pass the conversation's key"
         )
     found = _resolved(texts, rules.ours(), prefilter=True)
+    if not any(found) and not any(names or ()):
+        return [[] for _ in texts]
     spans = [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
@@ -133,6 +133,8 @@ def _substituted(text: str, spans: Sequence[DetectedSpan], substitutes: _Substit
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
     """The texts with what `substitutions` found put in its place."""
+    if not any(found):
+        return DeidentifiedTexts(tuple(texts), {})
     counts = Counter(each.span.kind for own in found for each in own)
     out = tuple(_replace(text, own) if own else text for text, own in zip(texts, found, strict=True))
     return DeidentifiedTexts(out, dict(sorted(counts.items())))
@@ -230,61 +232,73 @@ def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list
 
 def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
     """What the rules find in each text and in its other readings, with what belongs to nobody."""
-    out = _found(texts, book, prefilter=prefilter)
-    for number, span in _seen_through(list(map(sound, texts)), book, prefilter=prefilter):
+    if len(texts) > TEXTS_MAX:
+        raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
+    joined = "\n".join(texts)
+    if not joined.isascii():
+        texts = list(map(sound, texts))
+        joined = "\n".join(texts)
+    data = joined.encode()
+    out = _found(texts, data, book, prefilter=prefilter)
+    for number, span in _seen_through(texts, data, book, prefilter=prefilter):
         out[number].append(span)
     return [_resolve(spans) if spans else spans for spans in out]
 
 
 def _seen_through(
-    texts: Sequence[str], book: rules.Rules, *, prefilter: bool, layers: int = LAYERS_MAX
+    texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool, layers: int = LAYERS_MAX
 ) -> Iterator[tuple[int, DetectedSpan]]:  # fmt: skip
     """What stands in the texts encoded or broken apart, each with the number of its text; an encoded run in which
-    anything is found is found as a whole.
+    anything is found is found as a whole. Most conversations have none: they are scanned whole, as ``data``, first.
     """
-    for number, view in views.views(texts, again=layers < LAYERS_MAX):
-        for span in _seen(view.text, book, prefilter=prefilter, layers=layers):
-            if not view.kinds or span.kind in view.kinds:
-                start, end = view.written(span.start, span.end)
-                read = span.read or view.text[span.start : span.end]
-                yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
-    for number, run in views.encoded(texts):
-        if _identifying(run.text, _seen(run.text, book, prefilter=prefilter, layers=layers)):
-            kind = IdentifierKind.KEY_BLOCK if "\n" in texts[number][run.start : run.end] else IdentifierKind.SECRET
-            yield number, DetectedSpan(run.start, run.end, kind, ENCODED_SCORE, ENCODED)
+    if not (ways := views.hidden(data)):
+        return
+    for number, text in enumerate(texts):
+        own = ways if len(texts) == 1 else views.hidden(text.encode())
+        for view in views.views(text, own, again=layers < LAYERS_MAX):
+            for span in _seen(view.text, book, prefilter=prefilter, layers=layers):
+                if not view.kinds or span.kind in view.kinds:
+                    start, end = view.written(span.start, span.end)
+                    read = span.read or view.text[span.start : span.end]
+                    yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
+        for run in views.encoded(text, own):
+            if _identifying(run.text, _seen(run.text, book, prefilter=prefilter, layers=layers)):
+                kind = IdentifierKind.KEY_BLOCK if "\n" in text[run.start : run.end] else IdentifierKind.SECRET
+                yield number, DetectedSpan(run.start, run.end, kind, ENCODED_SCORE, ENCODED)
 
 
 def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
     """What is found in a reading of a text as it stands, and what is encoded in it once more."""
-    found = _found([text], book, prefilter=prefilter)[0]
+    texts = [sound(text)]
+    data = texts[0].encode()
+    found = _found(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
-        found += [span for _, span in _seen_through([text], book, prefilter=prefilter, layers=layers - 1)]
+        found += [span for _, span in _seen_through(texts, data, book, prefilter=prefilter, layers=layers - 1)]
     return found
 
 
-def _found(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
-    """What the rules find in each text as it is written, with what belongs to nobody and what overlaps."""
-    if len(texts) > TEXTS_MAX:
-        raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
-    joined = "\n".join(texts)
-    data = joined.encode("utf-8", "replace")
+def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
+    """What the rules find in each text as it is written, with what belongs to nobody and what overlaps. ``data``: the
+    texts in UTF-8, a line's end between each two.
+    """
     removed: list[list[int]] = []
     seen = texts
-    if len(data) != len(joined) and _ODD.search(data) is not None:
-        seen, removed = map(list, zip(*(_folded(text) for text in texts), strict=True))
+    if not data.isascii() and folding.is_odd(data):
+        seen, removed = map(list, zip(*map(folding.folded, texts), strict=True))
         data = "\n".join(seen).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
     if not suspects or not texts:
         return out
-    sizes = (len(t) if t.isascii() else len(t.encode("utf-8", "replace")) for t in seen)
+    sizes = (len(t) if t.isascii() else len(t.encode()) for t in seen)
     ends = list(accumulate(sizes, lambda end, size: end + 1 + size))
     for number, start, end, order in _characters(
         list(book.spans(data, ends, suspects, prefilter=prefilter)), data, ends
     ):
         rule = book.rules[order]
         if removed and removed[number]:
-            start, end = _original(removed[number], start), _original(removed[number], end - 1) + 1
+            start, last = (folding.original(removed[number], place) for place in (start, end - 1))
+            end = last + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
     return out
 
@@ -330,44 +344,4 @@ def _read(text: str, span: DetectedSpan) -> str:
 
 def _plain(value: str) -> str:
     """A value as the rules read it: folded, its escapes undone."""
-    return views.plain(_folded(sound(value))[0])
-
-
-# --- folding of look-alikes ------------------------------------------------------------------------
-
-_INVISIBLE_CLASS = (
-    r"\x{ad}\x{300}-\x{36f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{20d0}-\x{20ff}\x{fe00}-\x{fe0f}\x{feff}"
-    r"\x{e0000}-\x{e007f}"
-)
-_LOOKALIKES = {
-    **{chr(c): " " for c in (0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)},
-    **{chr(c): "-" for c in (0x2010, 0x2011, 0x2012, 0x2013, 0x2212, 0xFE58, 0xFE63)},
-    **{chr(c): chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)},
-    "\u2024": ".", "\u3002": ".", "\ufe52": ".", "\uff61": ".", "\ufe6b": "@", "\u2044": "/", "\u2215": "/",
-}  # fmt: skip
-_DIGITS = {
-    chr(c): str(unicodedata.decimal(chr(c))) for c in range(0x80, 0x1FC00) if unicodedata.category(chr(c)) == "Nd"
-}
-_STYLED = {  # letters of mathematics and in circles, by Unicode's compatibility forms
-    chr(c): plain
-    for c in (*range(0x1D400, 0x1D7CE), *range(0x2460, 0x2469), *range(0x24B6, 0x24EA))
-    if (plain := unicodedata.normalize("NFKC", chr(c))).isascii()
-}
-_FOLDED = str.maketrans(_DIGITS | _LOOKALIKES | _STYLED)
-_INVISIBLE = re2.compile(f"[{_INVISIBLE_CLASS}]")
-_ODD = re2.compile(f"[{_INVISIBLE_CLASS}{''.join(_LOOKALIKES)}{''.join(_DIGITS)}{''.join(_STYLED)}]".encode())
-
-
-def _folded(text: str) -> tuple[str, list[int]]:
-    """The text as the rules read it, and the places of the characters taken out, each less those before it."""
-    if text.isascii():
-        return text, []
-    clean = text.encode("utf-8", "replace").decode()
-    removed = [m.start() for m in _INVISIBLE.finditer(clean)]
-    if removed:
-        clean = _INVISIBLE.sub("", clean)
-    return clean.translate(_FOLDED), [place - before for before, place in enumerate(removed)]
-
-
-def _original(removed: Sequence[int], place: int) -> int:
-    return place + bisect_right(removed, place)
+    return views.plain(folding.folded(sound(value))[0])

@@ -110,15 +110,15 @@ def _is_rare(rule: DetectorRule) -> bool:
     return rule.kind is IdentifierKind.NATIONAL_ID or bool(is_token)
 
 
-def _set(rules: Sequence[DetectorRule]) -> re2.Set:
+def _set(patterns: Sequence[str]) -> re2.Set:
     made = re2.Set.SearchSet(_options(SET_MEMORY_BYTES_MAX))
-    for rule in rules:
-        made.Add(trigger(rule).encode())
+    for pattern in patterns:
+        made.Add(pattern.encode())
     made.Compile()
     return made
 
 
-def _gates(rules: Sequence[DetectorRule]) -> list[re2._Regexp]:
+def _gates(rules: Sequence[DetectorRule]) -> list[str]:
     """A pattern of all keywords, one of all triggers that are words and one of those that are shapes: as one they would
     be slower.
     """
@@ -126,11 +126,7 @@ def _gates(rules: Sequence[DetectorRule]) -> list[re2._Regexp]:
     triggers = [trigger(rule) for rule in rules if not rule.keywords]
     words = [one for one in triggers if one.startswith("(?m)(?i)")]
     shapes = [one for one in triggers if not one.startswith("(?m)(?i)")]
-    return [
-        re2.compile("|".join(f"(?:{one})" for one in several).encode(), _options(SET_MEMORY_BYTES_MAX))
-        for several in (keywords, words, shapes)
-        if several
-    ]
+    return ["|".join(f"(?:{one})" for one in several) for several in (keywords, words, shapes) if several]
 
 
 def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
@@ -166,17 +162,23 @@ class Rules:
                 compiled.check()
         self._asked = [order for order, rule in enumerate(self.rules) if _is_rare(rule)]
         self._always = [order for order, rule in enumerate(self.rules) if not _is_rare(rule)]
-        self._set, self._gated = (_set([self.rules[order] for order in own]) for own in (self._always, self._asked))
-        self._gates = _gates([self.rules[order] for order in self._asked])
+        always, asked = ([self.rules[order] for order in own] for own in (self._always, self._asked))
+        gates = _gates(asked)
+        self._set, self._gated = _set([*map(trigger, always), *gates]), _set(list(map(trigger, asked)))
+        self._gates = [re2.compile(gate.encode(), _options(SET_MEMORY_BYTES_MAX)) for gate in gates]
 
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
         A set tells which of its rules, and costs more the more they are: the rare ones are asked only of the lines in
-        which a pattern made of their triggers finds something.
+        which a pattern made of their triggers, itself of the first set, finds something.
         """
-        found = [self._always[number] for number in self._set.Match(data) or ()]
-        if lines := b"\n".join(line for gate in self._gates for line in _lines(gate, data)):
+        matched, always = self._set.Match(data), len(self._always)
+        if not matched:
+            return []
+        found = [self._always[number] for number in matched if number < always]
+        gates = [self._gates[number - always] for number in matched if number >= always]
+        if lines := b"\n".join(line for gate in gates for line in _lines(gate, data)):
             found += [self._asked[number] for number in self._gated.Match(lines) or ()]
         return sorted(found)
 
@@ -277,7 +279,12 @@ class _Compiled:
     def _value(self, match: re2._Match) -> tuple[int, int]:
         if self.skip and match.start(self.skip) >= 0:
             return -1, -1
-        return next((match.span(g) for g in self.values if match.start(g) >= 0), (-1, -1))
+        found: tuple[int, int] = (-1, -1)
+        for group in self.values:
+            found = match.span(group)
+            if found[0] >= 0:
+                break
+        return found
 
     def _shorter(self, data: bytes, start: int, end: int) -> int:
         """Where a value ends that a word or a number behind it made too long; 0 where it is none at any length."""

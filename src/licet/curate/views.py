@@ -13,7 +13,6 @@ import quopri
 import re
 from collections.abc import Callable, Iterator, Sequence
 from html import unescape
-from itertools import islice
 
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
@@ -94,19 +93,19 @@ _CONFUSABLES = str.maketrans(
 )  # fmt: skip
 
 
-def views(texts: Sequence[str], *, again: bool = False) -> Iterator[tuple[int, View]]:
-    """The readings of the texts of a conversation that differ from them, each with the number of its text.
+def hidden(data: bytes) -> frozenset[int]:
+    """What may be hidden in UTF-8 bytes, by one scan of them: numbers of ``_MAKERS`` and, behind them, of ``_DECODERS``."""
+    return frozenset(_HIDDEN.Match(data) or ())
 
-    What undoes something is asked of all texts at once first: most conversations have none of it. ``again``: of texts that
-    are readings themselves, only what undoes escapes and letters that look like others.
+
+def views(text: str, ways: frozenset[int], *, again: bool = False) -> Iterator[View]:
+    """The readings of a text that differ from it. ``ways``: what `hidden` says of it.
+
+    ``again``: of a text that is a reading itself, only what undoes escapes and letters that look like others.
     """
-    joined = "\n".join(texts).encode("utf-8", "replace")
-    for gate, pattern, made in islice(_MAKERS, ESCAPING if again else None):
-        if gate.search(joined) is not None:
-            for number, text in enumerate(texts):
-                if pattern.search(text) is not None:
-                    for view in made(text):
-                        yield number, view
+    for number in sorted(ways):
+        if number < (ESCAPING if again else len(_MAKERS)):
+            yield from _MAKERS[number][1](text)
 
 
 def plain(value: str) -> str:
@@ -233,17 +232,9 @@ def _window(text: str, at: int, stop: int, edits: Sequence[Edit]) -> View:
     return View("".join(chars), starts, ends)
 
 
-_Maker = tuple[re2._Regexp, re2._Regexp, Callable[[str], Iterator[View]]]
-
-
-def _maker(pattern: str, made: Callable[[str], Iterator[View]]) -> _Maker:
-    return re2.compile(pattern.encode()), re2.compile(pattern), made
-
-
-_MAKERS: tuple[_Maker, ...] = (
-    _maker(_ESCAPE, _unescaped), _maker(_QUOTED_PRINTABLE, _unquoted),
-    _maker(_MIXED, _confused), _maker(_TAGS, _untagged),
-    _maker(_SPACED, _spaced), _maker(_BROKEN, _broken), _maker(_MARKED, _unmarked),
+_MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
+    (_ESCAPE, _unescaped), (_QUOTED_PRINTABLE, _unquoted), (_MIXED, _confused), (_TAGS, _untagged),
+    (_SPACED, _spaced), (_BROKEN, _broken), (_MARKED, _unmarked),
 )  # fmt: skip
 ESCAPING = 4  # of them, the first
 
@@ -256,30 +247,41 @@ _POINTS = r"\b\d{2,3}(?:, ?\d{2,3}){7,}\b"
 _HEADER = r"=\?[\w\-]{2,20}\?[BbQq]\?[^\s?]{4,400}\?="
 _ANY_RUN = re2.compile(_RUN.encode())
 _PLAIN_RUN = re.compile(_RUN, re.ASCII)
+_SMALL = (
+    bytes(range(ord("a"), ord("z") + 1)) + b"_-/"
+)  # what most names in code and paths are made of, and nothing else
 
 
-def encoded(texts: Sequence[str]) -> Iterator[tuple[int, EncodedRun]]:
-    """The runs in the texts that decode to text, each with the number of its text."""
-    joined = "\n".join(texts).encode("utf-8", "replace")
-    if _ANY_RUN.search(joined) is not None:
-        for number, text in enumerate(texts):
-            for start, run in _runs(text):
-                for at, part in _parts(run):
-                    if found := _decoded(part):
-                        yield number, EncodedRun(start + at, start + at + len(part), found)
-    for gate, pattern, made in _DECODERS:
-        if gate.search(joined) is not None:
-            for number, text in enumerate(texts):
-                for match in pattern.finditer(text):
-                    if found := made(match.group()):
-                        yield number, EncodedRun(match.start(), match.end(), found)
+def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
+    """The runs in a text that decode to text. ``ways``: what `hidden` says of it."""
+    for number in sorted(ways):
+        if number >= len(_MAKERS):
+            yield from _DECODERS[number - len(_MAKERS)][1](text)
+
+
+def _plain_runs(text: str) -> Iterator[EncodedRun]:
+    for start, run in _runs(text):
+        for at, part in _parts(run):
+            if found := _decoded(part):
+                yield EncodedRun(start + at, start + at + len(part), found)
 
 
 def _runs(text: str) -> Iterator[tuple[int, str]]:
     """RE2 is faster where there are few, Python's engine where there are many."""
     if not text.isascii() or DENSE * text.count(" ") < len(text):
-        return ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
-    return ((match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode()))
+        found = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
+    else:
+        found = ((match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode()))
+    return ((at, run) for at, run in found if _may_hold(run))
+
+
+def _may_hold(run: str) -> bool:
+    """Whether a run may stand for a text with a value in it: not where it has small letters alone.
+
+    In base64 each `@` and each `=` gives a capital letter or a digit, and so do three digits in a row, wherever they stand
+    (a test tries all places); in hexadecimal and base32 all text has digits or capital letters.
+    """
+    return bool(run.encode().translate(None, _SMALL))
 
 
 def _parts(run: str) -> Iterator[tuple[int, str]]:
@@ -287,7 +289,7 @@ def _parts(run: str) -> Iterator[tuple[int, str]]:
     yield 0, run
     at = 0
     for part in run.split("/") if "/" in run else ():
-        if len(part) >= 15:
+        if len(part) >= 15 and _may_hold(part):
             yield at, part
         at += len(part) + 1
 
@@ -370,10 +372,35 @@ def _of_header(run: str) -> str:
     return _text(quopri.decodestring(content, header=True), 6)
 
 
-_Decoder = tuple[re2._Regexp, re2._Regexp, Callable[[str], str]]
-_DECODERS: tuple[_Decoder, ...] = tuple(
-    (re2.compile(pattern.encode()), re2.compile(pattern), made)
-    for pattern, made in (
-        (_WRAPPED, _of_wrapped), (_PAIRS, _of_pairs), (_POINTS, _of_points), (_HEADER, _of_header),
-    )
+def _matching(pattern: str, made: Callable[[str], str]) -> Callable[[str], Iterator[EncodedRun]]:
+    compiled = re2.compile(pattern)
+
+    def runs(text: str) -> Iterator[EncodedRun]:
+        for match in compiled.finditer(text):
+            if found := made(match.group()):
+                yield EncodedRun(match.start(), match.end(), found)
+
+    return runs
+
+
+_DECODERS: tuple[tuple[str, Callable[[str], Iterator[EncodedRun]]], ...] = (
+    (_RUN, _plain_runs),
+    *(
+        (pattern, _matching(pattern, made))
+        for pattern, made in (
+            (_WRAPPED, _of_wrapped), (_PAIRS, _of_pairs), (_POINTS, _of_points), (_HEADER, _of_header),
+        )
+    ),
 )  # fmt: skip
+
+
+def _scan() -> re2.Set:
+    """One automaton for all that may be hidden: as many scans of their own take ten times as long."""
+    made = re2.Set.SearchSet()
+    for pattern, _ in (*_MAKERS, *_DECODERS):
+        made.Add(pattern.encode())
+    made.Compile()
+    return made
+
+
+_HIDDEN = _scan()
