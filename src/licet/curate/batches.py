@@ -10,6 +10,7 @@ others give back what they were given. Nothing here is nullable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -71,8 +72,18 @@ def _unicode(text: str) -> str:
 
 
 def column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """The values of a column."""
-    return batch.column(name).to_pylist()
+    """The values of a column. By way of numpy: `to_pylist` makes an object of Arrow's for each of them."""
+    array = batch.column(name)
+    if not isinstance(array, pa.LargeListArray):
+        return _values(array)
+    ends: list[int] = array.offsets.to_numpy().tolist()
+    values = _values(array.values)
+    return [values[start:end] for start, end in pairwise(ends)]
+
+
+def _values(array: Any) -> list[Any]:  # noqa: ANN401 of any type
+    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    return values
 
 
 def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any]]) -> pa.RecordBatch:

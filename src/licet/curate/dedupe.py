@@ -20,6 +20,7 @@ for the answer. Hashes and signatures are keyed with a key that exists only in m
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 
 from licet.curate import spilled
 from licet.curate.similarity import Roots, clusters, roots, unite
-from licet.curate.sketches import PERMUTATIONS, SIGNATURE_BYTES, Signatures
+from licet.curate.sketches import PLACES, SIGNATURE_BYTES, Signatures
 from licet.curate.spilled import Numbers, SpilledArray
 
 REPEATED_MIN = 0.9
@@ -95,21 +96,19 @@ class Election:
         """A document, number `len` before it; a unit that came with a signature lately does not bring it again."""
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
-        self._first_units.append(len(self._hashes))
-        self._unit(sketch.whole, 0, sketch.whole_signature)
-        for turn, weight, signature in zip(sketch.turns, sketch.weights, sketch.turn_signatures, strict=True):
-            self._unit(turn, min(weight, WEIGHT_MAX), signature)
-
-    def _unit(self, unit: bytes, weight: int, signature: bytes) -> None:
-        number = int.from_bytes(unit, "little")
-        if signature and self._lately[number % REMEMBERED] != number:
-            assert len(signature) == SIGNATURE_BYTES
-            self._file.write(signature)
-            self._signed.append(len(self._hashes))
-            self._signatures += 1
-            self._lately[number % REMEMBERED] = number
-        self._hashes.append(number)
-        self._weights.append(weight)
+        first = len(self._hashes)
+        self._first_units.append(first)
+        units = struct.unpack(f"<{1 + len(sketch.turns)}Q", b"".join((sketch.whole, *sketch.turns)))
+        signatures = (sketch.whole_signature, *sketch.turn_signatures)
+        for unit, (number, signature) in enumerate(zip(units, signatures, strict=True), first):
+            if signature and self._lately[number % REMEMBERED] != number:
+                assert len(signature) == SIGNATURE_BYTES
+                self._file.write(signature)
+                self._signed.append(unit)
+                self._signatures += 1
+                self._lately[number % REMEMBERED] = number
+        self._hashes.extend(units)
+        self._weights.extend((0, *(min(weight, WEIGHT_MAX) for weight in sketch.weights)))
 
     def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
         """Elects among all that were entered so far; ``without`` those documents, which neither lose nor hold."""
@@ -133,7 +132,7 @@ class Election:
         if not self._signatures:
             return units
         self._file.flush()
-        signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=(self._signatures, PERMUTATIONS))
+        signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=(self._signatures, PLACES))
         signed, likes = self._signed.view(), clusters(signatures, folder)
         parents = spilled.counting(len(hashes), np.int32, folder)
         for at in spilled.slices(len(likes)):

@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from licet.curate import folding, made_up_names, rules, surrogates, views
+from licet.curate import look_alikes, made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import sound, uncovered
 from licet.curate.repeated_names import repeated
@@ -283,8 +283,8 @@ def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: b
     """
     removed: list[list[int]] = []
     seen = texts
-    if not data.isascii() and folding.is_odd(data):
-        seen, removed = map(list, zip(*map(folding.folded, texts), strict=True))
+    if not data.isascii() and look_alikes.is_odd(data):
+        seen, removed = map(list, zip(*map(look_alikes.folded, texts), strict=True))
         data = "\n".join(seen).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
@@ -297,7 +297,7 @@ def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: b
     ):
         rule = book.rules[order]
         if removed and removed[number]:
-            start, last = (folding.original(removed[number], place) for place in (start, end - 1))
+            start, last = (look_alikes.original(removed[number], place) for place in (start, end - 1))
             end = last + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
     return out
@@ -344,4 +344,4 @@ def _read(text: str, span: DetectedSpan) -> str:
 
 def _plain(value: str) -> str:
     """A value as the rules read it: folded, its escapes undone."""
-    return views.plain(folding.folded(sound(value))[0])
+    return views.plain(look_alikes.folded(sound(value))[0])

@@ -69,7 +69,7 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def declared(self) -> Mapping[str, object]:
-        return {"step": "sketch", "shingle_words": 5, "permutations": sketches.PERMUTATIONS}
+        return {"step": "sketch", "shingle_words": 5, "places": sketches.PLACES, "sketches": 2}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         said = _spoken(batch, SAID)
@@ -208,7 +208,7 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
         }
         return adding(
             batch,
-            language=(STRING, [labels.language(texts) for texts in prose]),
+            language=(STRING, labels.languages(prose)),
             topic=(STRING, [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)]),
             **numbers,
             **scores,

@@ -13,18 +13,25 @@ Invariant: a label depends on the document's texts alone; no text is ever in a l
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import cache
 from itertools import islice
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
+from licet.curate.characters import LETTERS, SCRIPTS, coded, letters, scripts
+from licet.curate.compiled import loops
 from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000
 WORDS_READ_MAX = 400
+CHARS_A_WORD = 40  # of a turn as many are read for each of its words
 UNDETERMINED = "und"
 WORD_COUNTS_MAX = 5  # how often one word may count: a text of nothing but `y` is not Spanish
 SHARE_MIN = 0.08  # of the words read; running text has 0.2 and more
@@ -66,38 +73,25 @@ _COMMON = {
     "ar": "في من على أن إلى هذا عن ما لا هل التي كان مع هو هي كيف أو ذلك بعد كل",
     "fa": "و در به از که این را با است برای آن یک من می تا چه هم شود یا اگر",
 }
-_WEIGHTS: dict[str, dict[str, float]] = {}
-for _language, _words in _COMMON.items():
-    for _word in set(_words.split()):
-        _WEIGHTS.setdefault(_word, {})[_language] = 1.0
-for _shared in _WEIGHTS.values():
-    _shared.update(dict.fromkeys(_shared, 1 / len(_shared)))
-
-# Scripts of one common language each. Japanese comes before Chinese, since it writes both.
-_SCRIPTS = [
-    ("ja", re2.compile(r"[\p{Hiragana}\p{Katakana}]")),
-    ("ko", re2.compile(r"\p{Hangul}")),
-    ("zh", re2.compile(r"\p{Han}")),
-    ("th", re2.compile(r"\p{Thai}")),
-    ("hi", re2.compile(r"\p{Devanagari}")),
-    ("el", re2.compile(r"\p{Greek}")),
-    ("he", re2.compile(r"\p{Hebrew}")),
-    ("ka", re2.compile(r"\p{Georgian}")),
-    ("hy", re2.compile(r"\p{Armenian}")),
-    ("bn", re2.compile(r"\p{Bengali}")),
-    ("ta", re2.compile(r"\p{Tamil}")),
-]
+_SPOKEN = {language: number for number, language in enumerate(_COMMON)}
+_WHOLE = 27_720  # the weight of a word of one language; of those that share it each has an equal part, without a rest
+_SHARED = {
+    word: [language for language in _COMMON if word in _COMMON[language].split()]
+    for word in dict.fromkeys(" ".join(_COMMON.values()).split())
+}
+_WEIGHTS = {
+    word: [_WHOLE // len(shared) * (language in shared) for language in _COMMON] for word, shared in _SHARED.items()
+}
+_LATIN = bytes(range(0xCD)) + b"\xe2"  # bytes of UTF-8 that are in no character of SCRIPTS, but for punctuation
 _SCRIPT_MIN = 0.15  # of the letters; Japanese prose has about half of its letters in kana
-_LETTER = re.compile(r"[^\W\d_]")
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(LETTERS)
 # Each byte of ASCII as it is if it is a letter in lower case, and a blank if not.
 _LETTERS_APART = bytes(byte if chr(byte).isalpha() and byte < 128 else 32 for byte in range(256))
-_CODE_LINE = re.compile(
-    r"""^(?:\s*(?:def|class|import|from|return|if|for|while|elif|else|try|except|with|function|const|let|var|public
-        |private|static|fn|impl|struct|enum|use|package|func|SELECT|INSERT|UPDATE|CREATE|\#include|\$\s|sudo|git|pip
-        |npm|docker|cargo)\b.*[:;{(=]?|.*[;{}]|\s*[)\]}]+[,;]?|\s*</?\w+[^>]*>)\s*$""",
-    re.VERBOSE,
+_OPENS_CODE = re.compile(
+    r"(?:def|class|import|from|return|if|for|while|elif|else|try|except|with|function|const|let|var|public|private|static|fn"
+    r"|impl|struct|enum|use|package|func|SELECT|INSERT|UPDATE|CREATE|\#include|\$\s|sudo|git|pip|npm|docker|cargo)\b"
 )
+_CLOSES = re.compile(r"[)\]}]+[,;]?|</?\w+[^>]*>")
 _MARK = re2.compile(
     r"(?i)\b(?:therefore|hence|thus|because|prove|proof|implies|assume|suppose|step by step|equation|solve|theorem"
     r"|contradiction|probability|deduce|conclude|it follows)\b|[=≤≥≠√∑∫⇒∴]|\b\d+\s*[-+*/^×÷]\s*\d+"
@@ -106,29 +100,71 @@ _MARK = re2.compile(
 
 def language(texts: Sequence[str]) -> str:
     """The ISO 639-1 code of the language that most of ``texts`` is in, or ``und``."""
-    text = _read(texts)
-    if not text.isascii() and (told := _by_script(text)):
-        return told
-    scores: dict[str, float] = defaultdict(float)
-    each = max(WORDS_READ_MAX // max(len(texts), 1), 1)
-    found = [word for turn in texts[:WORDS_READ_MAX] for word in _first_words(turn[:READ_CHARS_MAX].lower(), each)]
+    return languages([texts])[0]
+
+
+def languages(documents: Sequence[Sequence[str]]) -> list[str]:
+    """The `language` of each document."""
+    out = [_by_script(texts) for texts in documents]
+    rest = [number for number, told in enumerate(out) if not told]
+    for number, scores in zip(rest, _scores([documents[number] for number in rest]), strict=True):
+        out[number] = _best(scores)
+    return out
+
+
+def _best(scores: Sequence[int]) -> str:
+    *by_language, read = scores
+    first, second, *_ = sorted(by_language, reverse=True)
+    if first < SHARE_MIN * read * _WHOLE or first < _WHOLE or first < LEAD_MIN * second:
+        return UNDETERMINED
+    return next(code for code, number in _SPOKEN.items() if by_language[number] == first)
+
+
+def _scores(documents: Sequence[Sequence[str]]) -> Iterator[Sequence[int]]:
+    """How much each document has of each language, and behind that how many words of it were read."""
+    each = [max(WORDS_READ_MAX // max(len(texts), 1), 1) for texts in documents]
+    lowered = [
+        [turn[: min(READ_CHARS_MAX, CHARS_A_WORD * count)].lower() for turn in texts[:WORDS_READ_MAX]]
+        for texts, count in zip(documents, each, strict=True)
+    ]
+    turns = [turn for texts in lowered for turn in texts]
+    if (made := loops(sum(map(len, turns)))) is None:
+        return map(plain_scores, lowered, each)
+    ends, texts = (np.cumsum(list(map(len, items)), dtype=np.int64) for items in (turns, lowered))
+    words = _known(made)
+    found = made.languages(coded("".join(turns)), ends, texts, np.array(each), letters(), *words, WORD_COUNTS_MAX)
+    scores: Iterator[Sequence[int]] = iter(found.tolist())
+    return scores
+
+
+def plain_scores(lowered: Sequence[str], each: int) -> list[int]:
+    """The scores of a document whose texts are in lower case, by plain Python."""
+    found = [word for turn in lowered for word in _first_words(turn, each)]
+    scores = [0] * len(_SPOKEN)
     for word, count in Counter(filter(_WEIGHTS.__contains__, found)).items():
-        for code, weight in _WEIGHTS[word].items():
-            scores[code] += weight * min(count, WORD_COUNTS_MAX)
-    best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:2]
-    if not best or best[0][1] < SHARE_MIN * len(found) or best[0][1] < 1:
-        return UNDETERMINED
-    if len(best) > 1 and best[0][1] < LEAD_MIN * best[1][1]:
-        return UNDETERMINED
-    return best[0][0]
+        for number, weight in enumerate(_WEIGHTS[word]):
+            scores[number] += weight * min(count, WORD_COUNTS_MAX)
+    return [*scores, len(found)]
+
+
+@cache
+def _known(made: ModuleType) -> tuple[Any, ...]:
+    """The common words as `loops.languages` takes them."""
+    coded_words = [coded(word) for word in _WEIGHTS]
+    table = np.full(1 << (4 * len(coded_words)).bit_length(), -1, np.int64)
+    for number, word in enumerate(coded_words):
+        place = int(made.hashed(word)) % len(table)
+        while table[place] >= 0:
+            place = (place + 1) % len(table)
+        table[place] = number
+    ends = np.cumsum([len(word) for word in coded_words], dtype=np.int64)
+    return table, np.concatenate(coded_words), ends, np.array(list(_WEIGHTS.values()), np.int64)
 
 
 def _first_words(text: str, count: int) -> list[str]:
     """The first ``count`` runs of letters of a text in lower case."""
     if text.isascii():  # a tenth of the time of the expression, which is the same there
         return text.encode().translate(_LETTERS_APART).decode().split(None, count)[:count]
-    if len(text) <= 16 * count:
-        return _WORD.findall(text)[:count]
     return [match[0] for match in islice(_WORD.finditer(text), count)]
 
 
@@ -161,7 +197,12 @@ def _code(lines: Sequence[str]) -> list[str]:
 
 def code_line(line: str) -> bool:
     """Whether ``line`` looks like code and like nothing else."""
-    return _CODE_LINE.match(line[:400]) is not None
+    bare = line[:400].strip()
+    if not bare:
+        return False
+    if bare[-1] in ";{}" or _OPENS_CODE.match(bare):
+        return True
+    return bare[0] in ")]}<" and _CLOSES.fullmatch(bare) is not None
 
 
 def _read(texts: Sequence[str]) -> str:
@@ -170,9 +211,13 @@ def _read(texts: Sequence[str]) -> str:
     return "\n".join(text[:each] for text in texts)[:READ_CHARS_MAX]
 
 
-def _by_script(text: str) -> str:
-    letters = len(_LETTER.findall(text))
-    for code, script in _SCRIPTS:
-        if len(script.findall(text)) > _SCRIPT_MIN * letters:
-            return code
-    return ""
+def _by_script(texts: Sequence[str]) -> str:
+    """The language that the script of what is read tells, if any does."""
+    if all(map(str.isascii, texts)):
+        return ""
+    text = _read(texts)
+    if not text.encode("utf-8", "replace").translate(None, _LATIN):
+        return ""
+    letters_of, *counts = np.bincount(scripts()[coded(text)], minlength=len(SCRIPTS) + 2).tolist()[1:]
+    least = _SCRIPT_MIN * (letters_of + sum(counts))
+    return next((language for language, count in zip(SCRIPTS, counts, strict=True) if count > least), "")

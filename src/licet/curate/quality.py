@@ -15,21 +15,25 @@ Invariant: a signal depends on the document's own texts. A turn is read to ``wor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import filterfalse
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate.characters import BULLETS, classes, coded
+from licet.curate.compiled import loops
 from licet.curate.sketches import CHUNK_BYTES
 from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, unspaced
-from licet.curate.words import CHUNK_BYTES_MAX, SHINGLE_WORDS, Hashes, joined, shingles, words
+from licet.curate.words import CHUNK_BYTES_MAX, SHINGLE_WORDS, Hashes, Offsets, joined, shingles, words
 from licet.release.rows import Quality
 
 LINES_READ_MAX = 10_000
 _KEY = b"licet quality 1"
-_BULLETS, _ELLIPSES = frozenset("-*•‣▪"), ("...", "…")
+_ELLIPSES = ("...", "…")
+_Text = TypeVar("_Text", str, bytes)
 
 
 def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
@@ -37,40 +41,68 @@ def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
     turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
     scripts = {number: found for number, turn in enumerate(turns) if not turn.isascii() and (found := unspaced(turn))}
     repeats, fives = _repetition(turns, scripts)
+    counted = [one for chunk in _chunks(turns) for one in _signals(chunk)]
     out, first = [], 0
     for document in documents:
         last = first + len(document)
         own = [scripts[number] for number in range(first, last) if number in scripts] if scripts else []
-        out.append(_quality(turns[first:last], own, sum(repeats[first:last]), sum(fives[first:last])))
+        counts = list(map(sum, zip(*counted[first:last], strict=True))) or [0] * len(TurnSignals._fields)
+        out.append(_quality(TurnSignals(*counts), own, sum(repeats[first:last]), sum(fives[first:last])))
         first = last
     return out
 
 
-def _quality(turns: Sequence[str], scripts: Sequence[Unspaced], repeats: int, fives: int) -> Quality:
-    lines = again = bullets = ellipses = symbols = letters = spaced = alphabetic = 0
-    for turn in turns:
-        own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
-        lines += len(own)
-        again += len(own) - len(set(own))
-        for line in own:
-            bullets += line[0] in _BULLETS
-            ellipses += line.endswith(_ELLIPSES)
-        symbols += turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……")
-        whole = turn.split()
-        spaced += len(whole)
-        letters += len("".join(whole))
-        mixed = list(filterfalse(str.isalpha, whole))
-        alphabetic += len(whole) - len(mixed)
-        alphabetic += sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed)
-    count = spaced + round(sum(script.words for script in scripts))
+class TurnSignals(NamedTuple):
+    """What is counted in a turn; words are those between blanks."""
+
+    lines: int
+    repeated: int
+    bullets: int
+    ellipses: int
+    symbols: int
+    words: int
+    letters: int
+    alphabetic: int
+
+
+def _signals(turns: Sequence[str]) -> Iterator[Sequence[int]]:
+    if (made := loops(sum(map(len, turns)))) is None:
+        return map(plain_signals, turns)
+    ends = np.cumsum([len(turn) for turn in turns], dtype=np.int64)
+    counted: Iterator[Sequence[int]] = iter(
+        made.signals(coded("".join(turns)), ends, classes(), LINES_READ_MAX).tolist()
+    )
+    return counted
+
+
+def plain_signals(turn: str) -> TurnSignals:
+    """The signals of a turn, by plain Python."""
+    own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
+    whole = turn.split()
+    mixed = list(filterfalse(str.isalpha, whole))
+    return TurnSignals(
+        lines=len(own),
+        repeated=len(own) - len(set(own)),
+        bullets=sum(line[0] in BULLETS for line in own),
+        ellipses=sum(line.endswith(_ELLIPSES) for line in own),
+        symbols=turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……"),
+        words=len(whole),
+        letters=len("".join(whole)),
+        alphabetic=len(whole) - len(mixed) + sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed),
+    )
+
+
+def _quality(said: TurnSignals, scripts: Sequence[Unspaced], repeats: int, fives: int) -> Quality:
+    count = said.words + round(sum(script.words for script in scripts))
+    saying = round(said.letters / LETTERS_A_WORD + sum(script.saying for script in scripts))
     return Quality(
         words=count,
-        word_letters=_share(letters, count),
-        symbols=_share(symbols, max(count, round(letters / LETTERS_A_WORD + sum(script.saying for script in scripts)))),
-        alphabetic=_share(alphabetic, spaced) if spaced else 1.0,
-        bullets=_share(bullets, lines),
-        ellipses=_share(ellipses, lines),
-        repeated_lines=_share(again, lines),
+        word_letters=_share(said.letters, count),
+        symbols=_share(said.symbols, max(count, saying)),
+        alphabetic=_share(said.alphabetic, said.words) if said.words else 1.0,
+        bullets=_share(said.bullets, said.lines),
+        ellipses=_share(said.ellipses, said.lines),
+        repeated_lines=_share(said.repeated, said.lines),
         repeated_fives=_share(repeats, fives),
     )
 
@@ -95,35 +127,35 @@ def _repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[
 
 
 def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
-    repeats: list[int] = []
+    counts: list[int] = []
     totals: list[int] = []
     for chunk in _chunks(turns):
         hashes, ends = shingles(words(*joined(chunk), _KEY), size)
-        sizes = np.diff(ends, prepend=0)
-        owner = np.repeat(np.arange(len(chunk)), sizes)
-        repeats += _counted_again(hashes, owner, len(chunk))
-        totals += sizes.tolist()
-    return repeats, totals
+        made = loops(0)
+        counts += (made.again if made is not None else repeats)(hashes, ends).tolist()
+        totals += np.diff(ends, prepend=0).tolist()
+    return counts, totals
 
 
-def _counted_again(hashes: Hashes, owner: NDArray[np.int64], turns: int) -> list[int]:
+def repeats(hashes: Hashes, ends: Offsets) -> NDArray[np.int64]:
     """How many hashes of each turn stand in it before. Most stand nowhere else, and one plain sort of the hashes finds
     those that do: the sort by turn and hash, which takes ten times as long, is of these alone.
     """
+    owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     ordered = np.sort(hashes)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(twice):
-        return [0] * turns
+        return np.zeros(len(ends), np.int64)
     place = np.minimum(np.searchsorted(twice, hashes), len(twice) - 1)
     some = np.flatnonzero(twice[place] == hashes)
     hashes, owner = hashes[some], owner[some]
     order = np.lexsort((hashes, owner))
     again = (np.diff(hashes[order]) == 0) & (np.diff(owner[order]) == 0)
-    return [int(count) for count in np.bincount(owner[order][1:][again], minlength=turns)]
+    return np.bincount(owner[order][1:][again], minlength=len(ends))
 
 
-def _chunks(turns: Sequence[bytes]) -> list[list[bytes]]:
-    out: list[list[bytes]] = []
+def _chunks(turns: Sequence[_Text]) -> list[list[_Text]]:
+    out: list[list[_Text]] = []
     size = CHUNK_BYTES
     for turn in turns:
         if size + len(turn) > CHUNK_BYTES or not out:

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate import spilled
-from licet.curate.sketches import PERMUTATIONS, Signatures
+from licet.curate.sketches import PLACES, Signatures
 
 JACCARD_MIN = 0.7
 BAND_ROWS = 5
-BANDS = PERMUTATIONS // BAND_ROWS
+BANDS = PLACES // BAND_ROWS
 ROUNDS_MAX = 16
 PAIRS_AT_ONCE_MAX = 1 << 16
 Roots = NDArray[np.int64]
@@ -112,7 +112,7 @@ def _alike(signatures: Signatures, left: NDArray[np.int64], right: NDArray[np.in
     out = np.zeros(len(left), bool)
     for at in _slices(len(left)):
         equal = (signatures[left[at]] == signatures[right[at]]).sum(axis=1)
-        out[at] = equal >= JACCARD_MIN * PERMUTATIONS
+        out[at] = equal >= JACCARD_MIN * PLACES
     return out
 
 

@@ -1,8 +1,11 @@
 """Sketches: small hashes of a text by which duplicates are recognised.
 
 ``exact`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as one), so equal hashes are
-equal texts. ``signatures`` are MinHash signatures over five-word shingles (Broder 1997), of texts with
-``NEAR_WORDS_MIN`` words or more: in a shorter text one changed word changes too much for similarity to mean anything.
+equal texts. ``signatures`` are signatures over five-word shingles, of texts with ``NEAR_WORDS_MIN`` words or more: in a
+shorter text one changed word changes too much for similarity to mean anything. Two signatures agree in each of their
+places with a probability that is the Jaccard similarity of the shingles, as those of MinHash (Broder 1997) do; they are made
+as Dahlgaard, Knudsen and Thorup do ("Fast Similarity Sketching", FOCS 2017), some seven hundred hashes for a text of whatever
+length, where MinHash takes one for each shingle and place.
 
 Both are keyed, with a key that exists for one build. So a sketch that is left on a disk does not allow anybody to test
 afterwards whether a sentence was in the text.
@@ -16,28 +19,28 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
-import rensa  # type: ignore[import-untyped]  # ships no stubs
 from numpy.typing import NDArray
 
-from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
+from licet.curate.compiled import loops
+from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
 
-PERMUTATIONS = 128
-SIGNATURE_BYTES = 4 * PERMUTATIONS
+PLACES = 128  # of a signature
+SIGNATURE_BYTES = 4 * PLACES
 NEAR_WORDS_MIN = 20
 CHUNK_BYTES = 2**18  # measured: the arrays of a chunk then stay in a core's cache
-_SEED = 1  # the key is in the hashes
+_EMPTY = 2**32 - 1  # in no signature
+_TURN = 0x9E3779B97F4A7C15
 
 Signatures = NDArray[np.uint32]
 
 
 def normalised(text: str) -> bytes:
     """The text as exact duplicates share it."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(text.casefold().split()).encode("utf-8", "replace")
+    if text.isascii():
+        return b" ".join(text.lower().encode().split())
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).encode("utf-8", "replace")
 
 
 def exact(texts: Sequence[str], key: bytes) -> bytes:
@@ -46,20 +49,10 @@ def exact(texts: Sequence[str], key: bytes) -> bytes:
 
 
 def exact_each(texts: Sequence[str], key: bytes) -> tuple[bytes, list[bytes]]:
-    """`exact` of ``texts``, and of each of them by itself."""
-    whole, each = _digest(key), []
-    for text in texts:
-        own = normalised(text)
-        part = len(own).to_bytes(8, "little") + own
-        whole.update(part)
-        digest = _digest(key)
-        digest.update(part)
-        each.append(digest.digest())
-    return whole.digest(), each
-
-
-def _digest(key: bytes) -> blake2b:
-    return blake2b(key=key, digest_size=8, person=b"licet exact 1")
+    """`exact` of ``texts``, and a hash of each of them by itself."""
+    each = [blake2b(normalised(text), key=key, digest_size=16, person=b"licet exact 2").digest() for text in texts]
+    whole = blake2b(b"".join(each), key=key, digest_size=8, person=b"licet exact 2 s").digest()
+    return whole, [one[:8] for one in each]
 
 
 def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
@@ -79,18 +72,43 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
     return out
 
 
-def _signed(hashes: NDArray[np.uint64], ends: NDArray[np.int64]) -> Signatures:
-    offsets = np.zeros(len(ends) + 1, np.uint64)
-    offsets[1:] = ends
-    matrix: Any = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
-    return np.array(matrix.to_rows(), "<u4")
+def _signed(hashes: Hashes, ends: Offsets) -> Signatures:
+    if (made := loops(0)) is not None:
+        signed: Signatures = made.signatures(hashes, ends, PLACES, np.uint32(_EMPTY))
+        return signed
+    return plain_signatures(hashes, ends)
+
+
+def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
+    """The signatures of texts with these shingles, by numpy alone; those of a text without any are empty throughout.
+
+    In each turn every shingle draws a place and a value; the least value that a place gets in the first turn in which it
+    gets one stays. After as many turns as there are places each takes all shingles in its own turn, so that it ends.
+    """
+    signed = np.full((len(ends), PLACES), _EMPTY, np.uint32)
+    counts = np.diff(ends, prepend=0)
+    left = np.flatnonzero(counts)
+    for turn in range(2 * PLACES):
+        if not len(left):
+            break
+        own = np.repeat(left, counts[left])
+        at = np.repeat(ends[left] - counts[left] - np.cumsum(counts[left]) + counts[left], counts[left])
+        drawn = hashes[at + np.arange(len(at))]
+        if turn:
+            drawn = mixed(drawn + np.uint64(turn * _TURN % 2**64))
+        place = (drawn & np.uint64(PLACES - 1)).astype(np.int64) if turn < PLACES else np.full(len(own), turn - PLACES)
+        value = np.minimum(drawn >> np.uint64(32), _EMPTY - 1).astype(np.uint32)
+        free = signed[own, place] == _EMPTY
+        np.minimum.at(signed.reshape(-1), own[free] * PLACES + place[free], value[free])
+        left = left[(signed[left] == _EMPTY).any(axis=1)]
+    return signed
 
 
 def _chunks(texts: Sequence[bytes]) -> Iterator[tuple[list[int], list[bytes]]]:
     numbers: list[int] = []
     size = 0
     for number, text in enumerate(texts):
-        if len(text) > CHUNK_BYTES_MAX:
+        if not text or len(text) > CHUNK_BYTES_MAX:
             continue
         if numbers and size + len(text) > CHUNK_BYTES:
             yield numbers, [texts[n] for n in numbers]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +39,11 @@ class SpilledArray:
 
     def append(self, number: int) -> None:
         self._tail.append(number)
+        if len(self._tail) >= (_BUFFERED if self._file is not None else IN_MEMORY_MAX):
+            self._flush()
+
+    def extend(self, numbers: Iterable[int]) -> None:
+        self._tail.extend(numbers)
         if len(self._tail) >= (_BUFFERED if self._file is not None else IN_MEMORY_MAX):
             self._flush()
 

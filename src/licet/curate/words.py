@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate.compiled import loops
 from licet.errors import UsageError
 
 SHINGLE_WORDS = 5
@@ -43,7 +44,8 @@ def _lower() -> NDArray[np.uint8]:
     return table
 
 
-_LOWER = _lower().tobytes()
+_LOWER_TABLE = _lower()
+_LOWER = _LOWER_TABLE.tobytes()
 
 
 class Words:
@@ -62,6 +64,13 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     """The words of the texts that lie in ``data`` one after the other, text ``i`` at ``ends[i-1]:ends[i]``."""
     if len(data) > CHUNK_BYTES_MAX:
         raise UsageError(f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`", "pass fewer texts at once")
+    if (made := loops(len(data))) is not None:
+        return Words(*made.words(data, ends, _LOWER_TABLE, _values(key)))
+    return plain_words(data, ends, key)
+
+
+def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
+    """`words` by numpy alone."""
     lowered = np.frombuffer(data.tobytes().translate(_LOWER), np.uint8)  # a third of the time of an index of arrays
     inside = lowered != 0
     starts = inside.copy()
@@ -75,11 +84,19 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     powers, inverses = _powers(_rounded(len(data)))
     # What lies between words counts nothing, so that a word may be summed up to the start of the next.
     sums = np.add.reduceat(_values(key)[lowered] * powers[: len(data)], places)
-    return Words(_mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
+    return Words(mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
 
 
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
     """The shingles of each text, repeats and all, with where those of each end; none for a text without a word."""
+    if (made := loops(len(found.hashes))) is not None:
+        hashes, ends = made.shingles(found.hashes, found.ends, _factors(size))
+        return hashes, ends
+    return plain_shingles(found, size)
+
+
+def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
+    """`shingles` by numpy alone."""
     hashes, ends = found.hashes, found.ends
     counts = np.diff(ends, prepend=0)
     total = len(hashes)
@@ -94,7 +111,7 @@ def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
         out[at] = sum((hashes[at + k] * factors[k] for k in range(count)), np.zeros(len(at), np.uint64))
         chosen[at] = True
     per_text = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
-    return _mixed(out[chosen]), np.cumsum(per_text)
+    return mixed(out[chosen]), np.cumsum(per_text)
 
 
 def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
@@ -102,7 +119,8 @@ def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
     return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([len(text) for text in texts], dtype=np.int64)
 
 
-def _mixed(hashes: Hashes) -> Hashes:
+def mixed(hashes: Hashes) -> Hashes:
+    """Each hash through the finaliser."""
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return hashes ^ (hashes >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Folding: a text as the rules of detection read it, with a map back to what was written.
+"""Look-alikes: a text folded as the rules of detection read it, with a map back to what was written.
 
 Full-width and other digits, look-alikes of @, hyphens, stops and blanks, and letters of mathematics and in circles are read
 as those of ASCII; zero-width characters, combining marks and tag characters are taken out. A character becomes one character
