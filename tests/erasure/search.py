@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from licet.keys.material import (
     unwrap_account_keys,
 )
 from licet.store.embedded import binaries
+from licet.vault.content import dictionary
 
 MEMORY_CHUNK_BYTES_MAX = 64 * 2**20
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
@@ -57,10 +59,9 @@ def unpacked(data: bytes) -> Iterator[bytes]:
     """The bytes, and what frames of zstd and gzip in them hold, wherever one begins."""
     yield data
     for found in re.finditer(re.escape(_ZSTD), data):
-        try:
-            yield zstandard.ZstdDecompressor().decompressobj().decompress(data[found.start() :])
-        except zstandard.ZstdError:
-            continue
+        for known in (zstandard.ZstdDecompressor(), zstandard.ZstdDecompressor(dict_data=dictionary())):
+            with suppress(zstandard.ZstdError):
+                yield known.decompressobj().decompress(data[found.start() :])
     if data.startswith(_GZIP):
         yield gzip.decompress(data)
 

@@ -4,12 +4,17 @@ Bytes: one version byte, then one zstd frame over MessagePack of `Content`. A fr
 compression across authors, the length of one text would reveal something about the other (CRIME, Rizzo and Duong 2012).
 A version byte is never reused; an unknown one is an error, so old content is never decoded as something else.
 
+From version 2 on a frame is compressed with the dictionary of its version, which was made of public text
+(`tools/turn_dictionary.py`): turns are short, and most of what repeats in them was said elsewhere before.
+
 Types with content or a key are `Masked`: a traceback or a log line that prints one reveals nothing of it.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import cache
+from importlib.resources import files
 
 import msgspec
 import zstandard
@@ -17,7 +22,7 @@ import zstandard
 from licet.errors import BrokenError, UsageError
 from licet.masked import Masked
 
-ENVELOPE_V1 = b"\x01"
+ENVELOPE_V1, ENVELOPE_V2 = b"\x01", b"\x02"
 TURN_BYTES_MAX = 64 * 2**20
 _LEVEL = 3
 
@@ -48,12 +53,24 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     branch: str = ""
 
 
+@cache
+def dictionary() -> zstandard.ZstdCompressionDict:
+    """The dictionary of version 2."""
+    made = zstandard.ZstdCompressionDict(files("licet.vault").joinpath("dictionaries/turns-2.zdict").read_bytes())
+    made.precompute_compress(level=_LEVEL)
+    return made
+
+
 class _Contexts(threading.local):
     """zstd contexts: each serves one thread at a time, and creating one costs more than a turn."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor()
+        # The version says which dictionary: its number in each frame would be four bytes more.
+        self.compressor = zstandard.ZstdCompressor(dict_data=dictionary(), level=_LEVEL, write_dict_id=False)
+        self.decompressors = {
+            ENVELOPE_V1: zstandard.ZstdDecompressor(),
+            ENVELOPE_V2: zstandard.ZstdDecompressor(dict_data=dictionary()),
+        }
 
 
 _contexts = _Contexts()
@@ -68,7 +85,7 @@ def encode(content: Content) -> bytes:
     except UnicodeEncodeError:
         # Not chained: the original error contains the text.
         raise UsageError("the text contains half a surrogate pair, which is not a character") from None
-    return ENVELOPE_V1 + _contexts.compressor.compress(packed)
+    return ENVELOPE_V2 + _contexts.compressor.compress(packed)
 
 
 def packed_bytes(envelope: bytes) -> int:
@@ -81,10 +98,11 @@ def packed_bytes(envelope: bytes) -> int:
 
 def decode(envelope: bytes) -> Content:
     """The content of an envelope; BrokenError for an unknown version or bytes that are not one."""
-    if envelope[:1] != ENVELOPE_V1:
+    decompressor = _contexts.decompressors.get(envelope[:1])
+    if decompressor is None:
         raise BrokenError(f"unknown content envelope `{envelope[:1].hex()}`")
     try:
-        packed = _contexts.decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
+        packed = decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
         return _decoder.decode(packed)
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise BrokenError("content envelope cannot be decoded") from error
