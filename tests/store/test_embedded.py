@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import psycopg
 import pytest
 
 from licet.errors import BrokenError, UsageError
-from licet.store import embedded
+from licet.store import embedded, machine
 from licet.store.connect import DatabaseConfig, database, transaction
 
 from ..waiting import wait_until
@@ -309,3 +310,32 @@ def test_a_lock_file_that_says_too_little_is_of_no_running_server(tmp_path: Path
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "postmaster.pid").write_text("\n".join([str(os.getpid()), *["x"] * 6, "ready"][:lines]))
     assert not embedded.status(folder).running
+
+
+GIGABYTE = 2**30
+
+
+@pytest.mark.parametrize(
+    ("memory", "free", "buffers", "log"),
+    [(GIGABYTE // 2, GIGABYTE, 128, 1024), (8 * GIGABYTE, 40 * GIGABYTE, 512, 4096), (2**40, 2**43, 1024, 8192)],
+)
+def test_settings_are_shares_of_the_machine_within_bounds(memory: int, free: int, buffers: int, log: int) -> None:
+    said = dict(line.split(" = ") for line in machine.settings(memory, free).splitlines())
+    assert said["shared_buffers"] == f"{buffers}MB"
+    assert said["max_wal_size"] == f"{log}MB"
+    assert not {"fsync", "full_page_writes", "synchronous_commit"} & said.keys()
+
+
+def test_a_server_that_is_told_of_the_machine_is_as_durable_as_postgresql_by_default(folder: Path) -> None:
+    with embedded.running(folder) as dsn, psycopg.connect(dsn) as conn:
+        on = {
+            name: conn.execute(f"SHOW {name}").fetchone()
+            for name in ("fsync", "full_page_writes", "synchronous_commit")
+        }
+        assert set(on.values()) == {("on",)}
+        free = shutil.disk_usage(folder).free
+        said = dict(line.split(" = ") for line in machine.settings(machine.memory_bytes(), free).splitlines())
+        row = conn.execute(
+            "SELECT setting::bigint * 8192 / 1048576 FROM pg_settings WHERE name = 'shared_buffers'"
+        ).fetchone()
+        assert row is not None and f"{row[0]}MB" == said["shared_buffers"]

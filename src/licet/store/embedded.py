@@ -42,6 +42,7 @@ import msgspec
 import psycopg
 
 from licet.errors import BrokenError, BusyError, UsageError
+from licet.store import machine
 from licet.store.files import sync
 
 VERSION_MIN = 15
@@ -386,7 +387,13 @@ class Cluster:
 
     def configure(self, more: str = "") -> None:
         settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
-        self.write(self.data / "licet.conf", settings + ("" if self.options.durable else _UNDURABLE) + more)
+        self.write(self.data / "licet.conf", settings + self._of_the_machine() + more)
+
+    def _of_the_machine(self) -> str:
+        """Its size, but for a cluster that is gone after a crash: that one starts quickly, and is small."""
+        if not self.options.durable:
+            return _UNDURABLE
+        return machine.settings(machine.memory_bytes(), shutil.disk_usage(self.folder).free)
 
     def _lock_lines(self) -> list[str]:
         try:
