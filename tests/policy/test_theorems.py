@@ -16,7 +16,7 @@ import pytest
 
 from licet.policy import events as ev
 from licet.policy import fold
-from licet.policy.decide import Decision, DecisionReason, decide
+from licet.policy.decide import Decision, DecisionReason, decide, decide_each
 from licet.policy.file import Policies, Reach, preset
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind, Segment, TurnRole
 from licet.policy.world import Owned, World
@@ -713,6 +713,21 @@ def test_deciding_is_pure() -> None:
         assert before.accounts == world.accounts
         assert before.conversations == world.conversations
         assert (before.turns, before.feedback) == (world.turns, world.feedback)
+
+
+def test_turns_decided_together_are_decided_as_each_by_itself() -> None:
+    for drawn in histories(100):
+        world, at = at_the_end(drawn)
+        by_chat: dict[str, list[str]] = {}
+        for turn, (chat, _) in world.turns.items():
+            by_chat.setdefault(chat, []).append(turn)
+        for chat, turns in by_chat.items():
+            owned = world.conversations[chat]
+            stated = [world.turns[turn][1] for turn in turns]
+            for purpose in PURPOSES:
+                account = world.accounts[owned.account]
+                together = decide_each(account, owned.conversation, stated, world.policies, purpose, at)
+                assert together == [world.decide(turn, purpose, at) for turn in turns], f"seed {drawn.seed}"
 
 
 # One person

@@ -19,6 +19,7 @@ copy-on-write or snapshotted media; whoever can read the folder can read everyth
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -148,7 +149,20 @@ def unseal_each(wanted: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]
 
 def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
     """The associated data of a turn's sealed content. The version byte is never reused."""
-    return b"t1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big") + turn.to_bytes(4, "big")
+    return turns_place(account, conversation) + turn_in_place(segment, turn)
+
+
+def turns_place(account: UUID, conversation: UUID) -> bytes:
+    """What the places of all turns of a conversation begin with."""
+    return b"t1" + account.bytes + conversation.bytes
+
+
+def turn_in_place(segment: int, turn: int) -> bytes:
+    """What comes behind it."""
+    return _TURN.pack(segment, turn)
+
+
+_TURN = struct.Struct(">II")
 
 
 def slot_place(account: UUID, slot: int) -> bytes:

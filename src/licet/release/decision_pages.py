@@ -69,8 +69,8 @@ class DecisionPage:
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
         for _, conversation in places:
             here, mine = self.seen[conversation], []
-            for turn in self.candidates.get(conversation, ()):
-                decision = here.decide(turn, policies, purpose)
+            turns = self.candidates.get(conversation, ())
+            for turn, decision in zip(turns, here.decide_each(turns, policies, purpose), strict=True):
                 if decision.until is None:
                     self.drop(conversation, decision.because.value)
                     continue

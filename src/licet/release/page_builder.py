@@ -253,7 +253,7 @@ def _written(
             page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
             continue
         messages = row_messages(thread.said, made.texts)
-        said = sum(map(_text_bytes, messages))
+        said = sum(len(text) if text.isascii() else len(text.encode()) for text in made.texts)
         if said + sum(map(_ids_bytes, messages)) > ROW_BYTES_MAX:
             page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
             continue
@@ -263,19 +263,21 @@ def _written(
 def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
     labels, (row, said, *_) = written.made.labels, written.thread
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("origins", "surfaces", "plans", "models")}
-    for opened, turn, _ in said:
-        stamp = row.state.segments[turn.segment].stamp
-        counts["origins"][turn.origin] += 1
-        counts["surfaces"][stamp.surface] += 1
-        counts["plans"][stamp.plan] += 1
-        if turn.role is TurnRole.assistant:
-            counts["models"][contents.model_named(opened.content.model)] += 1
-    by_row = {"kinds": {row.state.kind.value: 1}} | ({"languages": {labels.language: 1}} if labels else {})
-    months = [contents.month(turn.occurred_at) for _, turn, _ in said]
+    stamps = [row.state.segments[turn.segment].stamp for _, turn, _ in said]
+    models = [opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant]
+    counts: dict[str, Mapping[str, int]] = {
+        "kinds": {row.state.kind.value: 1},
+        "origins": Counter([turn.origin for _, turn, _ in said]),
+        "surfaces": Counter([stamp.surface for stamp in stamps]),
+        "plans": Counter([stamp.plan for stamp in stamps]),
+        "models": Counter(map(contents.model_named, models)),
+    }
+    if labels:
+        counts["languages"] = {labels.language: 1}
+    times = [turn.occurred_at for _, turn, _ in said]
     return RowFigures(
-        contents.account_mark(row.account_id), min(months), max(months), written.text_bytes,
-        contents.profile_of({**by_row, **counts}), bool(written.thread.gaps),
+        contents.account_mark(row.account_id), contents.month(min(times)), contents.month(max(times)),
+        written.text_bytes, contents.profile_of(counts), bool(written.thread.gaps),
     )  # fmt: skip
 
 
@@ -294,17 +296,7 @@ def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRo
 
 def _ids_bytes(message: RowMessage) -> int:
     """A lower bound of the bytes of the message in a row, beside what was said."""
+    if not message.tool_calls and not message.tool_call_id:
+        return MESSAGE_BYTES
     ids = sum(len(call.id.encode()) for call in message.tool_calls) + len(message.tool_call_id.encode())
     return ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
-
-
-def _text_bytes(message: RowMessage) -> int:
-    """The bytes of what was said: the text, and the names and arguments of tools."""
-    said = _utf8_bytes(message.content) + _utf8_bytes(message.name)
-    for call in message.tool_calls:
-        said += _utf8_bytes(call.name) + _utf8_bytes(call.arguments)
-    return said
-
-
-def _utf8_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())

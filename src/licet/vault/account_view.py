@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.policy import fold
-from licet.policy.decide import Decision, Gate, decide, gate, unanswered
+from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
 from licet.store.connect import Transaction
@@ -44,6 +44,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
     def decide(self, turn: TurnState | None, policies: Policies, purpose: str) -> Decision:
         return decide(self.state, self.turns, turn, policies, purpose, self.at)
+
+    def decide_each(self, turns: Sequence[TurnState], policies: Policies, purpose: str) -> list[Decision]:
+        return decide_each(self.state, self.turns, turns, policies, purpose, self.at)
 
 
 def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.AccountChange:

@@ -18,6 +18,8 @@ from licet.vault import cold_tier
 PAGE_CONVERSATIONS_MAX = 256
 TURN_BYTES = 512  # the memory of a turn without its content
 
+_ROLES = {role.value: role for role in TurnRole}
+
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
 
@@ -70,6 +72,6 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
     ):
         result.setdefault(conversation, []).append(
-            StoredTurn(number=number, segment=segment, role=TurnRole(role), origin=origin, occurred_at=occurred_at)
+            StoredTurn(number=number, segment=segment, role=_ROLES[role], origin=origin, occurred_at=occurred_at)
         )
     return result

@@ -19,7 +19,8 @@ from licet.keys.material import (
     WRAPPED_BYTES,
     AccountKeys,
     KeyMaterial,
-    turn_place,
+    turn_in_place,
+    turns_place,
     unseal_each,
     unwrap_account_keys,
     unwrap_slot,
@@ -163,15 +164,20 @@ def _unsealed(
         if there:
             found |= _found(tx, keyring, there, where)
     mine = [found[number] for number in range(len(permits))]
-    opened = unseal_each((key, sealed, _place(permit)) for permit, (key, sealed) in zip(permits, mine, strict=True))
+    opened = unseal_each((key, sealed, place) for (key, sealed), place in zip(mine, _places(permits), strict=True))
     for permit, (key, _), envelope in zip(permits, mine, opened, strict=True):
         yield permit, key, envelope
 
 
-def _place(permit: Permit) -> bytes:
-    """The associated data of what the permit opens."""
-    place = turn_place(permit.account.account_id, permit.conversation, permit.segment, permit.turn)
-    return b"y" + place if permit.place is CopyPlace.safety else place
+def _places(permits: Sequence[Permit]) -> Iterator[bytes]:
+    """The associated data of what each permit opens; turns of one conversation mostly follow each other."""
+    conversation, begins = None, b""
+    for permit in permits:
+        if permit.conversation is not conversation:
+            conversation = permit.conversation
+            begins = turns_place(permit.account.account_id, conversation)
+        place = begins + turn_in_place(permit.segment, permit.turn)
+        yield b"y" + place if permit.place is CopyPlace.safety else place
 
 
 # Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a
