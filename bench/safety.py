@@ -10,7 +10,7 @@ of the texts; the second sample had no part in it. Alarms on ordinary prompts th
 operating points that are set from unlabelled texts: other ordinary requests, and one half of these prompts for the other
 half. The data are read from TESTS_DATA, and never leave it.
 
-    python -m bench safety [MESSAGES]        at most so many messages of each set
+    python -m bench safety [MESSAGES]        at most so many messages of each set, a quarter of them misuse
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ def split(
     for text, misuse, kind in labelled:
         key = sha256(normalised(text)).digest()
         seen.setdefault(key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind))
-    examples = sorted(seen.values(), key=lambda one: one.id[1:])[:limit]
+    ordered = sorted(seen.values(), key=lambda one: one.id[1:])
+    kinds = [[one for one in ordered if one.misuse is misuse] for misuse in (True, False)]
+    examples = kinds[0][: limit // 4] + kinds[1][: limit - limit // 4]
     signed = signatures([one.text for one in examples], b"bench" * 7)
     long = [i for i, signature in enumerate(signed) if len(signature) == SIGNATURE_BYTES]
     matrix = np.frombuffer(b"".join(signed[i] for i in long), np.uint32).reshape(len(long), -1)
