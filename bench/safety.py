@@ -31,9 +31,9 @@ import numpy as np
 from bench import Row
 from licet.curate.similarity import clusters
 from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
-from licet.misuse import operating
+from licet.misuse import operating_points
 from licet.misuse.classifier import LabelledExample, Model, figures, train
-from licet.misuse.domains import LeftOut
+from licet.misuse.domains import DomainLeftOut
 from licet.misuse.encoder import Encoder
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
 
@@ -80,7 +80,7 @@ def across_domains(encoder: Encoder) -> list[Row]:
         (f"{half} others of them", scores["hard"][::2], scores["hard"][1::2]),
         (f"{half} others of them, swapped", scores["hard"][1::2], scores["hard"][::2]),
     ):
-        point = operating.choose("unseen", set_from, ALARMS, datetime(2026, 1, 1, tzinfo=UTC))
+        point = operating_points.choose("unseen", set_from, ALARMS, datetime(2026, 1, 1, tzinfo=UTC))
         assert point is not None
         at = max(point.threshold, model.floor("unseen", ALARMS))
         rows.append(
@@ -96,7 +96,7 @@ def across_domains(encoder: Encoder) -> list[Row]:
     ]
 
 
-def of_left_out(one: LeftOut, sample: str) -> list[Row]:
+def of_left_out(one: DomainLeftOut, sample: str) -> list[Row]:
     what = f"{sample}domain left out, {one.domain} ({one.misuse} of {one.examples} misuse)"
     abstained = f"{one.abstained_harmless:.3f}; {one.abstained_misuse:.3f}"
     return [

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from licet.errors import BrokenError, UsageError
-from licet.misuse import abstention, domains, operating
+from licet.misuse import abstention, domains, operating_points
 from licet.misuse.classifier import MODEL_FILE, WEIGHTS_FILE, LabelledExample, Model, figures, load, train
 from licet.misuse.encoder import Encoder
 
@@ -275,22 +275,22 @@ def test_the_limit_of_abstention_is_a_conformal_one() -> None:
 
 @pytest.mark.parametrize(("above", "of", "upper"), [(0, 59, 0.0495), (1, 93, 0.0500), (0, 299, 0.00997), (5, 5, 1.0)])
 def test_the_bound_of_a_point_is_that_of_clopper_and_pearson(above: int, of: int, upper: float) -> None:
-    assert operating.bound(above, of) == pytest.approx(upper, abs=1e-4)
+    assert operating_points.bound(above, of) == pytest.approx(upper, abs=1e-4)
 
 
 def test_a_point_holds_its_share_among_further_conversations() -> None:
     """Of 400 points from as many samples, at most one in twenty lets more alarms through than stated, plus chance."""
     random_ = np.random.default_rng(3)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    points = [operating.choose("d", random_.random(200), 0.05, at) for _ in range(400)]
+    points = [operating_points.choose("d", random_.random(200), 0.05, at) for _ in range(400)]
     assert sum(one is not None and 1.0 - one.threshold > 0.05 for one in points) <= 35
-    assert operating.choose("d", random_.random(58), 0.05, at) is None
-    assert (operating.conversations_min(0.05), operating.conversations_min(0.01)) == (59, 299)
-    abstaining = operating.choose("d", np.full(200, np.nan), 0.05, at)
+    assert operating_points.choose("d", random_.random(58), 0.05, at) is None
+    assert (operating_points.conversations_min(0.05), operating_points.conversations_min(0.01)) == (59, 299)
+    abstaining = operating_points.choose("d", np.full(200, np.nan), 0.05, at)
     assert abstaining is not None and abstaining.threshold == 0.0
 
 
 def test_damaged_points_are_named(tmp_path: Path) -> None:
-    operating.file_of(tmp_path / "m").write_text("{")
+    operating_points.file_of(tmp_path / "m").write_text("{")
     with pytest.raises(BrokenError, match="contains no operating points"):
-        operating.read(tmp_path / "m", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))
+        operating_points.read(tmp_path / "m", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))

@@ -21,7 +21,7 @@ from licet.cli.command import main
 from licet.curate import release_build, splits
 from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
-from licet.misuse import classifier, models, operating, suggestions
+from licet.misuse import classifier, models, operating_points, suggestions
 from licet.misuse.encoder import Encoder
 from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
@@ -189,6 +189,7 @@ def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> N
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
     assert "| en other |" in card
+    assert f"Conversations by domain: `app` {PEOPLE} ({PEOPLE // 2} flagged). Fewer than two have enough" in card
     assert "| 1.0% |" in card
 
 
@@ -233,12 +234,12 @@ def unset(saved: Path, tmp_path: Path) -> Path:
 def model(unset: Path, town: Town) -> Path:
     """A model with a point for the surface of the town."""
     card = classifier.card_in(unset)
-    operating.write(unset, card.weights, [point(town, card.points[3].threshold)])
+    operating_points.write(unset, card.weights, [point(town, card.points[3].threshold)])
     return unset
 
 
-def point(town: Town, threshold: float, domain: str = "app") -> operating.OperatingPoint:
-    return operating.OperatingPoint(
+def point(town: Town, threshold: float, domain: str = "app") -> operating_points.OperatingPoint:
+    return operating_points.OperatingPoint(
         domain=domain, alarms=0.05, threshold=threshold, conversations=100, above=0, bound=0.03, confidence=0.95,
         set_at=town.now,
     )  # fmt: skip
@@ -335,29 +336,29 @@ def test_a_domain_with_too_little_traffic_is_not_even_read(town: Town, typed: An
     assert (screened["read"], screened["suggested"], screened["more"]) == (0, [], False)
     assert town.query("SELECT count(*) FROM staff_reads")[0][0] == 0
     assert "too few within --limit to set an operating point: none is suggested" in typed(*words).stdout
-    assert not operating.file_of(unset).exists()
+    assert not operating_points.file_of(unset).exists()
 
 
 def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: Town, unset: Path) -> None:
     town.open("eve", allow=False)
-    for n in range(operating.conversations_min(0.05)):
+    for n in range(operating_points.conversations_min(0.05)):
         town.talk("eve", f"chat{n}", (SCAM if n % 10 == 0 else CHAT).format(WORDS[n % len(WORDS)], n))
     weights = classifier.card_in(unset).weights
     (short,) = suggested(town, unset, limit=20).domains
     assert (short.read, short.point) == (0, None), "a limit below the fewest sets no point"
     (first,) = suggested(town, unset).domains
     assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
-    assert operating.bound(first.point.above, first.read) == first.point.bound <= 0.05
+    assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
     assert first.suggested <= first.point.above
-    assert operating.read(unset, weights, 0.05, town.now) == {"app": first.point}
-    assert operating.read(unset, weights, 0.01, town.now) == {}
-    assert operating.read(unset, "another model", 0.05, town.now) == {}
+    assert operating_points.read(unset, weights, 0.05, town.now) == {"app": first.point}
+    assert operating_points.read(unset, weights, 0.01, town.now) == {}
+    assert operating_points.read(unset, "another model", 0.05, town.now) == {}
     town.passes(1)
     town.talk("eve", "one more", CHAT.format("tea", 1))
     (again,) = suggested(town, unset).domains
     assert (again.read, again.point) == (1, first.point)
-    later = first.point.set_at + timedelta(days=operating.DAYS)
-    assert operating.read(unset, weights, 0.05, later) == {}, "what is written changes: it is set anew"
+    later = first.point.set_at + timedelta(days=operating_points.DAYS)
+    assert operating_points.read(unset, weights, 0.05, later) == {}, "what is written changes: it is set anew"
 
 
 def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(town: Town, typed: Any, model: Path) -> None:
@@ -373,10 +374,10 @@ def test_retraining_deletes_the_operating_points_of_the_old_model(town: Town, tm
     release_build.build_release(town.here, name="r", purpose=SAFETY)
     out = tmp_path / "m"
     models.train(town.here, ["r"], out, fast_only=True)
-    operating.write(out, classifier.card_in(out).weights, [point(town, 0.5)])
+    operating_points.write(out, classifier.card_in(out).weights, [point(town, 0.5)])
     town.choose("p4", False)
     models.train(town.here, [], out, again=True)
-    assert not operating.file_of(out).exists()
+    assert not operating_points.file_of(out).exists()
 
 
 def test_each_surface_is_a_domain_and_is_left_out_in_turn(town: Town, typed: Any, tmp_path: Path) -> None:
@@ -398,6 +399,8 @@ def test_each_surface_is_a_domain_and_is_left_out_in_turn(town: Town, typed: Any
         assert one["gain"]["value"] == pytest.approx(one["auprc"]["value"] - one["tfidf"]["value"])
     assert made["ordinary"]["prompts"] >= 100
     card = (tmp_path / "m" / "README.md").read_text()
+    assert f"Of {made['ordinary']['prompts']} such prompts, none of which was trained on" in card
+    assert "more unknown n-grams than all but 5% of what it learnt" in card
     assert "| domain left out |" in card and "| cli | 24 | 12 |" in card
 
 

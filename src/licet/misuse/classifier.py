@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from licet.errors import BrokenError, UsageError
 from licet.misuse import abstention, domains, ngrams
-from licet.misuse.domains import DomainData, LeftOut, VoteWeights
+from licet.misuse.domains import DomainData, DomainLeftOut, VoteWeights
 from licet.misuse.ngrams import BUCKETS, Array, Rows, cut
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
 
@@ -144,7 +144,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     vote: LinearModel | None
     vote_points: tuple[Point, ...]
     limits: dict[str, float]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[DomainLeftOut, ...]
     ordinary: OrdinaryFigures
     weights: str
 
@@ -336,7 +336,7 @@ class _Abroad(msgspec.Struct, frozen=True, kw_only=True):
     weights: VoteWeights = VoteWeights()
     line: LinearModel | None = None
     points: tuple[Point, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[DomainLeftOut, ...] = ()
 
 
 def _vote(data: DomainData, learnt: Sequence[DomainLearnt], counts: list[Any], folds: Rows) -> _Abroad:

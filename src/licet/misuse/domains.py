@@ -38,7 +38,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+class DomainLeftOut(msgspec.Struct, frozen=True, kw_only=True):
     """How a model that never saw a domain does on it: the area under its precision-recall curve, that of TF-IDF with
     logistic regression, the difference, and the shares of the examples on which it abstains.
     """
@@ -151,7 +151,7 @@ def left_out(
 
 def measured(
     data: DomainData, names: Sequence[str], scores: Sequence[Array], abstains: Sequence[NDArray[np.bool_]]
-) -> tuple[LeftOut, ...]:
+) -> tuple[DomainLeftOut, ...]:
     """The figures of each domain that is left out, beside those of TF-IDF with logistic regression."""
     found = []
     for name, score, abstained in zip(names, scores, abstains, strict=True):
@@ -160,7 +160,7 @@ def measured(
         plain = _tfidf(data, data.rows(*(one for one in names if one != name)), mine)
         ours, theirs, gain = _areas(truth, score, plain)
         found.append(
-            LeftOut(
+            DomainLeftOut(
                 domain=name, examples=len(mine), misuse=int(truth.sum()), auprc=ours, tfidf=theirs, gain=gain,
                 abstained_harmless=float(abstained[~truth].mean()), abstained_misuse=float(abstained[truth].mean()),
             )
@@ -204,7 +204,8 @@ def _areas(truth: NDArray[np.bool_], ours: Array, theirs: Array) -> tuple[Interv
         if 0 < truth[rows].sum() < len(rows):
             drawn.append(areas(rows))
     low, high = np.quantile(np.array(drawn), [0.025, 0.975], axis=0)
-    return tuple(
+    one, other, gain = (
         Interval(value=value, low=float(low[i]), high=float(high[i]))
         for i, value in enumerate(areas(np.arange(len(truth))))
-    )  # type: ignore[return-value]
+    )
+    return one, other, gain

@@ -25,10 +25,10 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import RefusedError, UsageError
-from licet.misuse import classifier, operating
+from licet.misuse import classifier, operating_points
 from licet.misuse.card import ARCHITECTURE, TASK, card_of
 from licet.misuse.classifier import Figures, LabelledExample, Model
-from licet.misuse.domains import LeftOut
+from licet.misuse.domains import DomainLeftOut
 from licet.misuse.encoder import Encoder
 from licet.policy.decide import SAFETY
 from licet.release import manifest, registry
@@ -65,7 +65,7 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[Figures, ...]
     held_out: tuple[Figures, ...]
     domains: tuple[classifier.DomainLearnt, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[DomainLeftOut, ...]
     ordinary: classifier.OrdinaryFigures
     retired: tuple[str, ...] = ()
 
@@ -349,7 +349,7 @@ def _replace(made: Path, out: Path) -> None:
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
-    operating.file_of(out).unlink(missing_ok=True)
+    operating_points.file_of(out).unlink(missing_ok=True)
     if out.exists():
         out.rename(gone)
     made.rename(out)

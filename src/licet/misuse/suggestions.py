@@ -4,7 +4,7 @@ To score a conversation is to read it. It is therefore read under the rules for 
 privacy officer, with a ticket, each conversation recorded before it is opened and visible to its person. Only what the
 person wrote is opened. A conversation is not read if it is incognito, deleted, expired, of a closed account, or flagged
 completely; nor if it was read under the same ticket and has no newer turn. Its domain is the surface on which it
-began. A domain is read only if it has an operating point, or enough conversations to set one (`misuse.operating`).
+began. A domain is read only if it has an operating point, or enough conversations to set one (`misuse.operating_points`).
 
 A stored suggestion is a score without text; it is deleted with the first segment of its conversation that is erased.
 Nothing is stored of a conversation that is not suggested.
@@ -23,9 +23,9 @@ import numpy as np
 
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
-from licet.misuse import operating
+from licet.misuse import operating_points
 from licet.misuse.ngrams import Array
-from licet.misuse.operating import OperatingPoint
+from licet.misuse.operating_points import OperatingPoint
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
@@ -107,7 +107,10 @@ def suggest(
     """
     _check(by, ticket, limit, alarms)
     weights, at = bytes.fromhex(model.card.weights), here.clock()
-    points, least = operating.read(folder, model.card.weights, alarms, at), operating.conversations_min(alarms)
+    points, least = (
+        operating_points.read(folder, model.card.weights, alarms, at),
+        operating_points.conversations_min(alarms),
+    )
     with transaction(here.pool) as tx:
         counted = _waiting_by_domain(tx, at, ticket, weights)
         readable = [name for name, waiting in counted.items() if name in points or waiting >= least]
@@ -118,8 +121,8 @@ def suggest(
         point, scored = points.get(domain), list[_Scored]()
         if point is not None or len(mine) >= least:
             scored = _scored(here, model, domain, mine, by, ticket)
-            if point is None and (point := operating.choose(domain, _scores(scored), alarms, at)) is not None:
-                operating.write(folder, model.card.weights, [point])
+            if point is None and (point := operating_points.choose(domain, _scores(scored), alarms, at)) is not None:
+                operating_points.write(folder, model.card.weights, [point])
         threshold = max(point.threshold, model.floor(domain, alarms)) if point is not None else None
         over = [one for one in scored if threshold is not None and one.score > threshold]
         for one in over:
