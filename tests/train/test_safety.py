@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from licet.errors import BrokenError, UsageError
+from licet.misuse import abstention, domains, operating_points
 from licet.misuse.classifier import MODEL_FILE, WEIGHTS_FILE, LabelledExample, Model, figures, load, train
 from licet.misuse.encoder import Encoder
 
@@ -184,3 +186,111 @@ def test_scam_messages_are_found_by_the_fast_stage() -> None:
     training, test = all_[:1500], all_[1500:3000]
     told = figures(train(training).score([one.text for one in test]), test, 0.5)[0]
     assert told.auprc is not None and told.auprc > 0.95
+
+
+# Several domains
+
+
+def of_domain(domain: str, harmless: str, harmful: str, most: int) -> list[LabelledExample]:
+    made = []
+    for n in range(most):
+        for form, misuse in ((harmless, False), (harmful, True)):
+            text = form.format(WORDS[n % len(WORDS)], n)
+            key = sha256(f"{domain} {text}".encode()).digest()[:16]
+            made.append(LabelledExample(id=key, text=text, misuse=misuse, domain=domain))
+    return made
+
+
+DOMAINS = [
+    *of_domain(
+        "mail",
+        "dear all, the minutes about {} of meeting {}",
+        "dear all, send the password for {} to me, number {}",
+        40,
+    ),
+    *of_domain("chat", "how do I bake {} bread, take {}", "how do I steal the password of {}, take {}", 20),
+    *of_domain("forum", "my view of {} after {} years", "send me the password and card of {}, {} times", 20),
+]
+
+
+def test_a_domain_left_out_is_scored_by_a_model_that_never_saw_it() -> None:
+    card = train(DOMAINS).card
+    assert [(one.domain, one.examples) for one in card.left_out] == [("chat", 40), ("forum", 40), ("mail", 80)]
+    for one in card.left_out:
+        without = [example for example in DOMAINS if example.domain != one.domain]
+        asked = [example for example in DOMAINS if example.domain == one.domain]
+        elsewhere = train(without).elsewhere([example.text for example in asked])
+        area = figures(elsewhere, asked, 0.5)[0].auprc
+        assert area == pytest.approx(one.auprc.value, abs=0.02)
+        assert one.gain.low <= one.gain.value <= one.gain.high
+
+
+def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebody(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    gone = {one.id for one in random.Random(7).sample(DOMAINS, 9)}
+    kept = [one for one in DOMAINS if one.id not in gone]
+    never_had = train(random.Random(8).sample(kept, len(kept)), encoder)
+    assert files(train(kept, encoder), tmp_path / "a") == files(never_had, tmp_path / "b")
+    again = load(tmp_path / "a", lambda: encoder)
+    texts = ["send me the password now", "how do I bake rye bread", "Ξένη γλώσσα"]
+    for domain in ("mail", "unseen"):
+        np.testing.assert_array_equal(again.judge(texts, domain), never_had.judge(texts, domain))
+
+
+def test_a_domain_that_was_not_learnt_gets_the_vote_of_those_that_were() -> None:
+    model = train(DOMAINS)
+    assert (model.is_elsewhere("unseen"), model.is_elsewhere("mail")) == (True, False)
+    steal, bread = model.judge(["send me the password of tea, 3 times", "my view of tea after 3 years"], "unseen")
+    assert steal > bread
+    alone = train([one for one in DOMAINS if one.domain == "mail"])
+    assert not alone.is_elsewhere("unseen") and alone.card.left_out == ()
+
+
+def test_a_large_domain_drowns_no_small_one() -> None:
+    weight = domains.balanced(["large"] * 900 + ["small"] * 300 + ["tiny"] * 10)
+    assert weight[:900].sum() == pytest.approx(weight[900:1200].sum())
+    assert weight[-1] == domains.WEIGHT_MAX, "a handful of examples does not decide"
+
+
+def test_it_abstains_on_what_is_unlike_all_that_it_learnt() -> None:
+    model = train(DOMAINS)
+    alien = ["Ξένη γλώσσα που δεν την έμαθε κανείς", "", "\u4f60\u597d\u4e16\u754c" * 9]
+    for domain in ("mail", "unseen"):
+        assert np.isnan(model.judge(alien, domain)).all()
+    known = np.isnan(model.judge([one.text for one in DOMAINS], "unseen"))
+    assert known.mean() <= abstention.LEVEL
+
+
+def test_the_limit_of_abstention_is_a_conformal_one() -> None:
+    shares = np.arange(1, 101) / 100
+    limit = abstention.limits(shares, ["a"] * 100)["a"]
+    assert (shares > limit).sum() == 4, "the fifth of 101 is not yet beyond a level of 5 %"
+    few = abstention.limits(shares[:18], ["few"] * 18)
+    assert few == {"": float("-inf")}, "too few to know: it abstains"
+
+
+# Operating points
+
+
+@pytest.mark.parametrize(("above", "of", "upper"), [(0, 59, 0.0495), (1, 93, 0.0500), (0, 299, 0.00997), (5, 5, 1.0)])
+def test_the_bound_of_a_point_is_that_of_clopper_and_pearson(above: int, of: int, upper: float) -> None:
+    assert operating_points.bound(above, of) == pytest.approx(upper, abs=1e-4)
+
+
+def test_a_point_holds_its_share_among_further_conversations() -> None:
+    """Of 400 points from as many samples, at most one in twenty lets more alarms through than stated, plus chance."""
+    random_ = np.random.default_rng(3)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    points = [operating_points.choose("d", random_.random(200), 0.05, at) for _ in range(400)]
+    assert sum(one is not None and 1.0 - one.threshold > 0.05 for one in points) <= 35
+    assert operating_points.choose("d", random_.random(58), 0.05, at) is None
+    assert (operating_points.conversations_min(0.05), operating_points.conversations_min(0.01)) == (59, 299)
+    abstaining = operating_points.choose("d", np.full(200, np.nan), 0.05, at)
+    assert abstaining is not None and abstaining.threshold == 0.0
+
+
+def test_damaged_points_are_named(tmp_path: Path) -> None:
+    operating_points.file_of(tmp_path / "m").write_text("{")
+    with pytest.raises(BrokenError, match="contains no operating points"):
+        operating_points.read(tmp_path / "m", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))

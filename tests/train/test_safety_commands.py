@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from licet.cli.command import main
 from licet.curate import release_build, splits
 from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
-from licet.misuse import classifier, models, suggestions
+from licet.misuse import classifier, models, operating_points, suggestions
 from licet.misuse.encoder import Encoder
 from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
@@ -31,7 +33,7 @@ from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown, uuid7
 
-from .test_safety import EXAMPLES, WORDS
+from .test_safety import EXAMPLES, WORDS, example
 
 PEOPLE = 24
 SCAM = "click here to win {} number {}, send your card and the code to claim it before midnight"
@@ -187,6 +189,7 @@ def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> N
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
     assert "| en other |" in card
+    assert f"Conversations by domain: `app` {PEOPLE} ({PEOPLE // 2} flagged). Fewer than two have enough" in card
     assert "| 1.0% |" in card
 
 
@@ -213,16 +216,39 @@ def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: 
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    classifier.train(EXAMPLES).save(folder)
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    like_the_town = [example(SCAM.format(word, n), True) for n, word in enumerate(WORDS)]
+    like_the_town += [example(CHAT.format(word, n), False) for n, word in enumerate(WORDS)]
+    classifier.train([*EXAMPLES, *like_the_town]).save(folder)
     return folder
+
+
+@pytest.fixture
+def unset(saved: Path, tmp_path: Path) -> Path:
+    """A model without operating points."""
+    return shutil.copytree(saved, tmp_path / "misuse")
+
+
+@pytest.fixture
+def model(unset: Path, town: Town) -> Path:
+    """A model with a point for the surface of the town."""
+    card = classifier.card_in(unset)
+    operating_points.write(unset, card.weights, [point(town, card.points[3].threshold)])
+    return unset
+
+
+def point(town: Town, threshold: float, domain: str = "app") -> operating_points.OperatingPoint:
+    return operating_points.OperatingPoint(
+        domain=domain, alarms=0.05, threshold=threshold, conversations=100, above=0, bound=0.03, confidence=0.95,
+        set_at=town.now,
+    )  # fmt: skip
 
 
 def suggested(
     town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any
 ) -> suggestions.ScreeningResult:
-    return suggestions.suggest(town.here, models.opened(model), town.member(by), ticket, **more)
+    return suggestions.suggest(town.here, models.opened(model), model, town.member(by), ticket, **more)
 
 
 def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town, typed: Any, model: Path) -> None:
@@ -291,15 +317,91 @@ def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, mode
 
 def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(town: Town, model: Path) -> None:
     town.open("eve", allow=False)
-    town.talk("eve", "scam", SCAM.format("heliotropes", 1))
+    town.talk("eve", "scam", SCAM.format("grandmother", 1))
     town.talk("eve", "other", SCAM.format("a bank", 2))
     assert len(suggested(town, model).suggested) == 2
-    assert not [row for row in town.dump()["suggestions"] if "heliotropes" in row]
+    assert not [row for row in town.dump()["suggestions"] if "grandmother" in row]
     town.about(do.Delete, "eve", "scam")
     assert [one.conversation for one in suggestions.waiting(town.here)] == [town.named("other")]
     town.passes(31)
     sweeper.sweep(town.here)
     assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
+
+
+def test_a_domain_with_too_little_traffic_is_not_even_read(town: Town, typed: Any, unset: Path) -> None:
+    words = ["flag", "--suggest", unset, "--by", "dana@example.org", "--ticket", "SAFE-1"]
+    screened = json.loads(typed(*words, "--json").stdout)
+    (domain,) = screened["domains"]
+    assert (domain["domain"], domain["waiting"], domain["read"], domain["point"]) == ("app", PEOPLE // 2, 0, None)
+    assert (screened["read"], screened["suggested"], screened["more"]) == (0, [], False)
+    assert town.query("SELECT count(*) FROM staff_reads")[0][0] == 0
+    assert "too few within --limit to set an operating point: none is suggested" in typed(*words).stdout
+    assert not operating_points.file_of(unset).exists()
+
+
+def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: Town, unset: Path) -> None:
+    town.open("eve", allow=False)
+    for n in range(operating_points.conversations_min(0.05)):
+        town.talk("eve", f"chat{n}", (SCAM if n % 10 == 0 else CHAT).format(WORDS[n % len(WORDS)], n))
+    weights = classifier.card_in(unset).weights
+    (short,) = suggested(town, unset, limit=20).domains
+    assert (short.read, short.point) == (0, None), "a limit below the fewest sets no point"
+    (first,) = suggested(town, unset).domains
+    assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
+    assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
+    assert first.suggested <= first.point.above
+    assert operating_points.read(unset, weights, 0.05, town.now) == {"app": first.point}
+    assert operating_points.read(unset, weights, 0.01, town.now) == {}
+    assert operating_points.read(unset, "another model", 0.05, town.now) == {}
+    town.passes(1)
+    town.talk("eve", "one more", CHAT.format("tea", 1))
+    (again,) = suggested(town, unset).domains
+    assert (again.read, again.point) == (1, first.point)
+    later = first.point.set_at + timedelta(days=operating_points.DAYS)
+    assert operating_points.read(unset, weights, 0.05, later) == {}, "what is written changes: it is set anew"
+
+
+def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(town: Town, typed: Any, model: Path) -> None:
+    town.open("eve", allow=False)
+    town.talk("eve", "strange", "Ξένη γλώσσα, ποτέ δεν την έμαθε το μοντέλο, και όμως ζητάει χρήματα")
+    words = ["flag", "--suggest", model, "--by", "dana@example.org", "--ticket", "SAFE-1"]
+    screened = json.loads(typed(*words, "--json").stdout)
+    assert screened["abstained"] == screened["domains"][0]["abstained"] >= 1
+    assert town.named("strange") not in {one["conversation"] for one in screened["suggested"]}
+
+
+def test_retraining_deletes_the_operating_points_of_the_old_model(town: Town, tmp_path: Path) -> None:
+    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    out = tmp_path / "m"
+    models.train(town.here, ["r"], out, fast_only=True)
+    operating_points.write(out, classifier.card_in(out).weights, [point(town, 0.5)])
+    town.choose("p4", False)
+    models.train(town.here, [], out, again=True)
+    assert not operating_points.file_of(out).exists()
+
+
+def test_each_surface_is_a_domain_and_is_left_out_in_turn(town: Town, typed: Any, tmp_path: Path) -> None:
+    for n in range(PEOPLE, 2 * PEOPLE):
+        name, form = f"p{n}", SCAM if n % 2 else CHAT
+        town.open(name, allow=True)
+        town.talk(name, f"{name}-a", form.format(WORDS[n % len(WORDS)], n), surface="cli")
+        if n % 2:
+            town.about(do.Flag, name, f"{name}-a")
+    town.passes(1)
+    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    made = json.loads(typed("train", "safety", "r", "--out", tmp_path / "m", "--fast-only", "--json").stdout)
+    assert [(one["name"], one["examples"], one["has_model"]) for one in made["domains"]] == [
+        ("app", PEOPLE, True), ("cli", PEOPLE, True)
+    ]  # fmt: skip
+    assert [one["domain"] for one in made["left_out"]] == ["app", "cli"]
+    for one in made["left_out"]:
+        assert one["auprc"]["low"] <= one["auprc"]["value"] <= one["auprc"]["high"]
+        assert one["gain"]["value"] == pytest.approx(one["auprc"]["value"] - one["tfidf"]["value"])
+    assert made["ordinary"]["prompts"] >= 100
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert f"Of {made['ordinary']['prompts']} such prompts, none of which was trained on" in card
+    assert "more unknown n-grams than all but 5% of what it learnt" in card
+    assert "| domain left out |" in card and "| cli | 24 | 12 |" in card
 
 
 # On the way out

@@ -221,6 +221,40 @@ def test_lapsing_projects_and_the_end_of_keys_have_their_lines(ana: World, api: 
     assert line("closed") in page(ana, api, "/timeline")
 
 
+def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(ana: World, api: Any) -> None:
+    chat = UUID(hex=ana.say("ana", "Ways to fool a bank")[5:])
+    account, at = ana.accounts["ana"], ana.clock.now
+    with transaction(ana.here.pool) as tx:
+        tx.execute(
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'o@example.org', '{}', %s)",
+            [UUID(int=8), at],
+        )  # fmt: skip
+        tx.execute(
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
+               VALUES (%s, %s, %s, 0.9, 1, %s, %s)""",
+            [account, chat, bytes(32), at, UUID(int=8)],
+        )  # fmt: skip
+
+    def becomes(decision: str) -> str:
+        with transaction(ana.here.pool) as tx:
+            tx.execute(
+                "UPDATE suggestions SET decision = %s, decided_at = %s, decided_by = suggested_by", [decision, at]
+            )
+        return page(ana, api, "/timeline?about=safety")
+
+    waiting = page(ana, api, "/timeline?about=safety")
+    title = next(one.title for one in mine(ana) if one.conversation == chat)
+    assert line("suggested_open", title) in waiting
+    assert line("suggested_open", title) in page(ana, api, "/timeline")
+    dismissed = becomes("dismissed")
+    assert line("suggested", title) in dismissed and line("dismissed", title) in dismissed
+    assert line("suggested_open", title) not in dismissed and "o@example.org" not in dismissed
+    ana.flag("ana", f"conv_{chat.hex}")
+    flagged = becomes("flagged")
+    assert line("suggested", title) in flagged and line("dismissed", title) not in flagged
+    assert line("flagged", title) in flagged
+
+
 def test_terms_that_shorten_have_their_line(ana: World, api: Any) -> None:
     with transaction(ana.here.pool) as tx:
         account_journal.append_endings(tx, "shortened", ana.clock.now, [(ana.accounts["ana"], None)])

@@ -15,7 +15,7 @@ from licet.policy.period import written
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
     from licet.misuse.models import RetrainingForecast, TrainedClassifier
-    from licet.misuse.suggestions import Suggestion
+    from licet.misuse.suggestions import ScreeningResult, Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
 encoder_option = click.option(
@@ -79,6 +79,15 @@ def _learnt(made: TrainedClassifier) -> str:
     for one in made.slices:
         area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
         lines.append(f"slice      {one.slice}: {one.examples:,} conversations, {one.misuse:,} flagged, {area}")
+    for left in made.left_out:
+        lines.append(
+            f"left out   {left.domain}: AUPRC {left.auprc}, TF-IDF {left.tfidf}, difference {left.gain}; abstains on "
+            f"{left.abstained_harmless:.1%} of the harmless and {left.abstained_misuse:.1%} of the flagged"
+        )
+    lines.append(
+        f"ordinary   {made.ordinary.prompts} prompts that look dangerous: {made.ordinary.alarms:.1%} accused, "
+        f"abstains on {made.ordinary.abstained:.1%}"
+    )
     lines += [f"retired    {model}, and its files deleted" for model in made.retired]
     return "\n".join(lines)
 
@@ -94,21 +103,22 @@ def _learnt(made: TrainedClassifier) -> str:
     "--limit", type=int, default=500, show_default=True, help="With --suggest: the most conversations to read."
 )
 @click.option(
-    "--false-alarms", type=click.Choice(POINTS), default="0.01", show_default=True,
-    help="With --suggest: the accepted share of false alarms.",
+    "--alarms", type=click.Choice(POINTS), default="0.05", show_default=True,
+    help="With --suggest: at most this share of a domain's conversations is suggested.",
 )  # fmt: skip
 @click.option("--dismiss", is_flag=True, help="Decide that a suggestion is no misuse.")
 @click.option("--overturn", is_flag=True, help="Take a flag back.")
 @encoder_option
 @answer_options
 def flag(
-    conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, false_alarms: str,
+    conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, alarms: str,
     dismiss: bool, overturn: bool, encoder: Path | None, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Flags a conversation as misuse, or lists open suggestions.
 
     With --suggest a model reads conversations for a privacy officer. Each reading is recorded, and its person sees it.
-    Conversations with a high score are listed for a person to decide; a model flags nothing itself.
+    Conversations with a high score are listed for a person to decide; a model flags nothing itself. The threshold is set
+    for each surface from the conversations that are read; a surface with too few of them is not read.
 
     \b
     Example:  licet flag --suggest models/misuse --by dana@example.org --ticket SAFE-12
@@ -131,12 +141,10 @@ def flag(
             from licet.misuse import models as misuse_models
 
             found = suggestions.suggest(
-                here, misuse_models.opened(model, encoder), signatures.member(here, by), ticket, limit=limit,
-                false_alarms=float(false_alarms),
+                here, misuse_models.opened(model, encoder), model, signatures.member(here, by), ticket, limit=limit,
+                alarms=float(alarms),
             )  # fmt: skip
-            more = "; others wait: the same command goes on" if found.more else ""
-            lines = [f"{found.read:,} conversations read, {len(found.suggested):,} suggested{more}"]
-            show(found, as_json, lambda: "\n".join([*lines, *map(_line, found.suggested)]))
+            show(found, as_json, lambda: _screened(found))
         elif conversation is not None and by is not None:
             done = suggestions.decide(
                 here, conversation, signatures.member(here, by), dismiss=dismiss, overturn=overturn
@@ -145,6 +153,26 @@ def flag(
         else:
             waiting = suggestions.waiting(here)
             show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
+
+
+def _screened(found: ScreeningResult) -> str:
+    more = "; others wait: the same command goes on" if found.more else ""
+    lines = [
+        f"{found.read:,} conversations read, {len(found.suggested):,} suggested, abstained on {found.abstained:,}{more}"
+    ]
+    for one in found.domains:
+        if (point := one.point) is None:
+            lines.append(
+                f"{one.domain}: {one.waiting:,} conversations wait, too few within --limit to set an operating point: "
+                "none is suggested"
+            )
+        else:
+            lines.append(
+                f"{one.domain}: {one.read:,} read, {one.suggested:,} above {one.threshold:.4f}, abstained on "
+                f"{one.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from {point.conversations:,} "
+                f"conversations, {written(point.set_at)})"
+            )
+    return "\n".join([*lines, *map(_line, found.suggested)])
 
 
 def _line(one: Suggestion) -> str:

@@ -236,6 +236,34 @@ def holding_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) ->
     return found
 
 
+class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A suggestion of misuse, for its person: ``score`` and ``model``, the hash of its weights, are None where one of the
+    staff acted of their own accord; ``decision`` is None as long as nobody has decided.
+    """
+
+    conversation: UUID
+    suggested_at: datetime
+    score: float | None
+    model: bytes | None
+    decision: str | None
+    decided_at: datetime | None
+
+
+def suggestions(tx: Transaction, account: UUID, most: int | None = None) -> list[SuggestionSeen]:
+    """What was suggested of the account, oldest first; of more than ``most`` the newest. Who decided is not told."""
+    rows = tx.execute(
+        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at FROM suggestions
+            WHERE account_id = %s ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
+        [account, most],
+    ).fetchall()
+    return [
+        SuggestionSeen(
+            conversation=conversation, suggested_at=at, score=score, model=model, decision=decision, decided_at=decided_at
+        )
+        for conversation, at, score, model, decision, decided_at in reversed(rows)
+    ]  # fmt: skip
+
+
 # What of the journal is its person's to see: a hold may be none, and a choice is told with its evidence.
 HAPPENED = frozenset({
     "account_opened", "plan_set", "ended_lapsed", "shortened", "narrowed", "widened", "project_kept_out",

@@ -206,17 +206,13 @@ def _within(projects: Sequence[OwnProject]) -> list[list[object]]:
 
 def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
     """Each suggestion: its score is of the person, though nobody has decided on it; which of the staff did is not."""
-    rows = tx.execute(
-        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at FROM suggestions
-            WHERE account_id = %s ORDER BY suggested_at, conversation_id""",
-        [account],
-    )
     return [
         [
-            shown(Prefix.conversation, conversation), written(at), "" if score is None else f"{score:.4f}",
-            "" if model is None else model.hex(), decision or "", written(decided_at) if decided_at else "",
+            shown(Prefix.conversation, one.conversation), written(one.suggested_at),
+            "" if one.score is None else f"{one.score:.4f}", "" if one.model is None else one.model.hex(),
+            one.decision or "", written(one.decided_at) if one.decided_at else "",
         ]
-        for conversation, at, score, model, decision, decided_at in rows
+        for one in history.suggestions(tx, account)
     ]  # fmt: skip
 
 

@@ -5,6 +5,10 @@ second stage adds the embedding of a small frozen encoder, and a linear model on
 it is fitted on predictions for examples that each model had not seen, so that a score is a calibrated probability. A
 cascade runs the second stage only if the first is in doubt.
 
+Examples carry their domain, and each domain weighs the same. A text of a domain that was not learnt is scored by the
+vote of the domains that were (`misuse.domains`), and a text unlike all that was learnt gets no suggestion
+(`misuse.abstention`).
+
 It forgets exactly, because training is a function of the examples alone. They are taken in the order of their ids; the
 fold follows from each id; an embedding is computed from one text; all solvers are deterministic and run on one thread.
 The model retrained without some rows is therefore, byte for byte, the model that never had them. N-grams are hashed, so
@@ -16,7 +20,6 @@ Sources: Joulin et al., Bag of Tricks (2016) for hashed n-grams; Wolpert, Stacke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -28,33 +31,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.errors import BrokenError, UsageError
+from licet.misuse import abstention, domains, ngrams
+from licet.misuse.domains import DomainData, DomainLeftOut, VoteWeights
+from licet.misuse.ngrams import BUCKETS, Array, Rows, cut
+from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
 
-FORMAT = "licet-misuse-1"
+FORMAT = "licet-misuse-2"
 MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.bin"
 FOLDS = 5
 EXAMPLES_EACH_MIN = 10  # of each kind: fewer do not allow calibration
-TEXT_CHARS_MAX = 20_000
-_BUCKETS = 2**20
 _FAST_C, _EMBEDDED_C = 20.0, 30.0
 _DOUBT_SHARE = 0.1
+_SLOPE_MIN = 0.01  # a vote that misleads on other domains still orders texts as the domains do
 FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
 TOLD_AT = 2  # index of the operating point used: a false positive rate of at most 1 %
-_DIGIT = re.compile(r"\d")
-_WORD = r"(?u)\b\w+\b|[^\w\s]"
 
-Array = NDArray[np.float64]
-_Stage = TypeVar("_Stage", bound=Callable[[NDArray[np.int64]], NDArray[np.float64]])
+_Stage = TypeVar("_Stage", bound=Callable[[Rows], NDArray[np.float64]])
 
 
 class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation's text. ``id`` orders the examples and determines the fold; ``slice`` is what the figures are
-    grouped by.
+    grouped by; ``domain`` is where it is from, such as a surface of the assistant.
     """
 
     id: bytes
     text: str
     misuse: bool
     slice: str = ""
+    domain: str = ""
 
     def __repr__(self) -> str:
         return f"Example({self.id.hex()}, sealed, {len(self.text)} characters)"
@@ -101,10 +105,30 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     false_alarms: float | None
 
 
+class DomainLearnt(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain that was learnt. ``has_model``: it has enough examples of both kinds for a model of its own."""
+
+    name: str
+    examples: int
+    misuse: int
+    has_model: bool
+
+
+class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of ordinary prompts that look dangerous on which the model abstains, and of alarms at `TOLD_AT`."""
+
+    prompts: int
+    abstained: float
+    alarms: float
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """The model's description. Counts are of examples; ``doubt`` is the range of the fast stage's logits in which a
     cascade runs the second stage; ``slices`` are figures on examples not trained on, at the point `TOLD_AT`;
     ``weights`` is the hash of the file beside it, ``encoder`` that of the encoder.
+
+    ``vote`` and ``vote_points`` are for texts of other domains, None and empty if fewer than two domains have a model;
+    ``limits`` is the share of unknown n-grams above which the model abstains, by domain, and under ``""`` for others.
     """
 
     format: str = FORMAT
@@ -116,6 +140,12 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     doubt: tuple[float, float]
     points: tuple[Point, ...]
     slices: tuple[Figures, ...]
+    domains: tuple[DomainLearnt, ...]
+    vote: LinearModel | None
+    vote_points: tuple[Point, ...]
+    limits: dict[str, float]
+    left_out: tuple[DomainLeftOut, ...]
+    ordinary: OrdinaryFigures
     weights: str
 
 
@@ -129,6 +159,7 @@ class _Weights(msgspec.Struct, frozen=True, kw_only=True):
     bias: float
     embedded: NDArray[np.float32] = np.zeros(0, np.float32)
     embedded_bias: float = 0.0
+    vote: VoteWeights = VoteWeights()
 
 
 class Model:
@@ -139,25 +170,54 @@ class Model:
             raise UsageError("the model was trained with another encoder", "use the encoder that its card names")
         self.card, self._weights, self._embed = card, weights, embed
         self._dense = _dense(weights)
+        self._known = [_mask(one) for one in weights.buckets]
 
     def fast(self, texts: Sequence[str]) -> Array:
         """The probability of misuse, by the first stage alone."""
-        return _logistic(self.card.fast.logit(self._raw(texts)))
+        return _logistic(self.card.fast.logit(self._raw(ngrams.counted(texts))))
 
     def score(self, texts: Sequence[str]) -> Array:
         """The probability of misuse, by both stages if the model has both."""
-        raw = self._raw(texts)
-        return self._full(texts, raw) if self.card.stacked else _logistic(self.card.fast.logit(raw))
+        raw = self._raw(ngrams.counted(texts))
+        return self._full(self._encoded(texts), raw) if self.card.stacked else _logistic(self.card.fast.logit(raw))
 
     def cascade(self, texts: Sequence[str]) -> Array:
         """As `score`, but the second stage runs only if the first is in doubt."""
-        raw = self._raw(texts)
+        return self._cascade(texts, ngrams.counted(texts))
+
+    def elsewhere(self, texts: Sequence[str]) -> Array:
+        """The probability of misuse of texts from a domain that was not learnt, by the vote of the domains."""
+        if self.card.vote is None:
+            return self.score(texts)
+        vectors = self._encoded(texts) if self.card.encoder else None
+        with _one_thread():
+            found = domains.voted(self._weights.vote, ngrams.plain_words(texts), vectors)
+        return _logistic(self.card.vote.logit(*found))
+
+    def judge(self, texts: Sequence[str], domain: str) -> Array:
+        """The probability of misuse of texts of ``domain``; NaN where the model abstains."""
+        counts = ngrams.counted(texts)
+        scores = self.elsewhere(texts) if self.is_elsewhere(domain) else self._cascade(texts, counts)
+        limit = self.card.limits.get(domain, self.card.limits[""])
+        return np.where(ngrams.unknown_share(counts, self._known) > limit, np.nan, scores)
+
+    def is_elsewhere(self, domain: str) -> bool:
+        """Whether texts of ``domain`` are scored by the vote of the domains that were learnt."""
+        return self.card.vote is not None and not any(one.has_model for one in self.card.domains if one.name == domain)
+
+    def floor(self, domain: str, share: float) -> float:
+        """The threshold above which at most ``share`` of the harmless examples lie, one of `FALSE_ALARMS`."""
+        points = self.card.vote_points if self.is_elsewhere(domain) else self.card.points
+        return points[FALSE_ALARMS.index(share)].threshold
+
+    def _cascade(self, texts: Sequence[str], counts: list[Any]) -> Array:
+        raw = self._raw(counts)
         logits = self.card.fast.logit(raw)
         scores = _logistic(logits)
         low, high = self.card.doubt
         doubted = np.flatnonzero((logits >= low) & (logits <= high))
         if self.card.stacked and len(doubted):
-            scores[doubted] = self._full([texts[int(i)] for i in doubted], raw[doubted])
+            scores[doubted] = self._full(self._encoded([texts[int(i)] for i in doubted]), raw[doubted])
         return scores
 
     def save(self, folder: Path) -> None:
@@ -166,17 +226,20 @@ class Model:
         (folder / WEIGHTS_FILE).write_bytes(_packed(self._weights))
         (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.card), indent=2))
 
-    def _raw(self, texts: Sequence[str]) -> Array:
-        total = np.full(len(texts), self._weights.bias)
+    def _raw(self, counts: list[Any]) -> Array:
+        total = np.full(counts[0].shape[0], self._weights.bias)
         with _one_thread():
-            for counted, (idf, coefficients) in zip(_counted(texts), self._dense, strict=True):
-                total += _weighted(counted, idf) @ coefficients
+            for one, (idf, coefficients) in zip(counts, self._dense, strict=True):
+                total += ngrams.weighted(one, idf) @ coefficients
         return total
 
-    def _full(self, texts: Sequence[str], raw: Array) -> Array:
-        assert self._embed is not None and self.card.stacked is not None
+    def _encoded(self, texts: Sequence[str]) -> Array:
+        assert self._embed is not None
+        return self._embed.encode([cut(text) for text in texts]).astype(np.float64)
+
+    def _full(self, vectors: Array, raw: Array) -> Array:
+        assert self.card.stacked is not None
         with _one_thread():
-            vectors = self._embed.encode([_cut(text) for text in texts]).astype(np.float64)
             # Summed row by row: the order of additions in a matrix product depends on the number of rows.
             embedded = (vectors * self._weights.embedded).sum(axis=1) + self._weights.embedded_bias
         return _logistic(self.card.stacked.logit(raw, embedded))
@@ -218,29 +281,82 @@ def train(
             f"a classifier needs at least {EXAMPLES_EACH_MIN} of each",
         )
     folds = np.array([int.from_bytes(sha256(one.id).digest()[:4]) % FOLDS for one in taken])
-    texts = [one.text for one in taken]
+    texts, places = [one.text for one in taken], [one.domain for one in taken]
+    weight = domains.balanced(places)
     with _one_thread():
-        counted = _counted(texts)
-        raw, first = _out_of_fold(lambda rows: _Fast(counted, rows, truth), folds, truth)
-        weights = first.weights()
-        fast, stacked, by_fast = _line([raw], truth), None, raw
+        counts = ngrams.counted(texts)
+        raw, first = _out_of_fold(lambda rows: _Fast(counts, rows, truth, weight), folds, truth)
+        weights, vectors = first.weights(), None
+        fast, stacked = _line([raw], truth), None
         best = fast.logit(raw)
         if embed is not None:
-            vectors = embeddings[order] if embeddings is not None else embed.encode([_cut(text) for text in texts])
-            embedded, second = _out_of_fold(lambda rows: _Embedded(vectors, rows, truth), folds, truth)
+            encoded = embeddings[order] if embeddings is not None else embed.encode([cut(text) for text in texts])
+            vectors = encoded.astype(np.float64)
+            embedded, second = _out_of_fold(lambda rows: _Embedded(encoded, rows, truth, weight), folds, truth)
             weights = msgspec.structs.replace(
                 weights, embedded=second.slope.astype(np.float32), embedded_bias=second.bias
             )
             stacked = _line([raw, embedded], truth)
             best = stacked.logit(raw, embedded)
+        abroad = _vote(DomainData(texts, truth, places, vectors), _learnt(taken), counts, folds)
+        weights = msgspec.structs.replace(weights, vote=abroad.weights)
+        limits = abstention.limits(abstention.held_out(counts, folds, np.arange(len(taken))), places)
     points = _points(_logistic(best), truth)
     card = Card(
         examples=len(taken), misuse=int(truth.sum()), encoder=embed.sha256 if embed else "",
-        fast=fast, stacked=stacked, doubt=_doubt(fast.logit(by_fast)), points=points,
-        slices=tuple(figures(_logistic(best), taken, points[TOLD_AT].threshold)),
-        weights=sha256(_packed(weights)).hexdigest(),
+        fast=fast, stacked=stacked, doubt=_doubt(fast.logit(raw)), points=points,
+        slices=tuple(figures(_logistic(best), taken, points[TOLD_AT].threshold)), domains=_learnt(taken),
+        vote=abroad.line, vote_points=abroad.points, limits=limits, left_out=abroad.left_out,
+        ordinary=OrdinaryFigures(prompts=0, abstained=0.0, alarms=0.0), weights=sha256(_packed(weights)).hexdigest(),
     )  # fmt: skip
-    return Model(card, weights, embed)
+    return Model(msgspec.structs.replace(card, ordinary=_ordinary(Model(card, weights, embed))), weights, embed)
+
+
+def _learnt(examples: Sequence[LabelledExample]) -> tuple[DomainLearnt, ...]:
+    found = []
+    for name in sorted({one.domain for one in examples}):
+        mine = [one.misuse for one in examples if one.domain == name]
+        enough = min(sum(mine), len(mine) - sum(mine)) >= EXAMPLES_EACH_MIN
+        found.append(DomainLearnt(name=name, examples=len(mine), misuse=sum(mine), has_model=enough))
+    return tuple(found)
+
+
+def _ordinary(model: Model) -> OrdinaryFigures:
+    """How the model does on ordinary prompts that look dangerous, none of which it learnt."""
+    scores = model.judge(ORDINARY_PROMPTS, "")
+    return OrdinaryFigures(
+        prompts=len(ORDINARY_PROMPTS), abstained=float(np.isnan(scores).mean()),
+        alarms=float((scores > model.floor("", FALSE_ALARMS[TOLD_AT])).mean()),
+    )  # fmt: skip
+
+
+class _Abroad(msgspec.Struct, frozen=True, kw_only=True):
+    """What serves texts of other domains; nothing if fewer than two domains have a model."""
+
+    weights: VoteWeights = VoteWeights()
+    line: LinearModel | None = None
+    points: tuple[Point, ...] = ()
+    left_out: tuple[DomainLeftOut, ...] = ()
+
+
+def _vote(data: DomainData, learnt: Sequence[DomainLearnt], counts: list[Any], folds: Rows) -> _Abroad:
+    """The vote of the domains, calibrated and measured on each domain by a vote of the others."""
+    names = [one.name for one in learnt if one.has_model]
+    if len(names) < 2:
+        return _Abroad()
+    scores, abstains = domains.left_out(data, names, counts, folds)
+    truth = np.concatenate([data.truth[data.rows(name)] for name in names])
+    # Words and embeddings count alike: each score is divided by its spread within a domain.
+    spread = [float(np.mean([one[kind].std() for one in scores])) or 1.0 for kind in range(len(scores[0]))]
+    summed = [np.sum([score / wide for score, wide in zip(one, spread, strict=True)], axis=0) for one in scores]
+    line = _line([np.concatenate(summed)], truth)
+    slope = max(line.weights[0], _SLOPE_MIN)
+    said = _logistic(slope * np.concatenate(summed) + line.bias)
+    return _Abroad(
+        weights=domains.vote(data, names), points=_points(said, truth),
+        line=LinearModel(weights=tuple(slope / wide for wide in spread), bias=line.bias),
+        left_out=domains.measured(data, names, summed, abstains),
+    )  # fmt: skip
 
 
 def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float) -> list[Figures]:
@@ -270,51 +386,27 @@ def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float
 # The first stage
 
 
-def _counted(texts: Sequence[str]) -> list[Any]:
-    """Counts of hashed n-grams: words in lower case, and characters unchanged; every digit becomes a zero."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    folded = [_DIGIT.sub("0", _cut(text)) for text in texts]
-    shared = {"n_features": _BUCKETS, "alternate_sign": False, "norm": None}
-    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, **shared)
-    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), lowercase=False, **shared)
-    return [words.transform(folded), characters.transform(folded)]
-
-
-def _weighted(counted: Any, idf: Array) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
-    """Sublinear tf-idf, each row of length 1."""
-    from sklearn.preprocessing import normalize
-
-    weighted = counted.astype(np.float64)
-    weighted.data = (1.0 + np.log(weighted.data)) * idf[weighted.indices]
-    return normalize(weighted, copy=False)
-
-
 class _Fast:
     """The first stage, fitted on ``rows``."""
 
-    def __init__(self, counted: list[Any], rows: NDArray[np.int64], truth: NDArray[np.bool_]) -> None:
+    def __init__(self, counted: list[Any], rows: Rows, truth: NDArray[np.bool_], weight: Array) -> None:
         from scipy.sparse import hstack
 
         self._counted = counted
         self.unseen = float(np.log(1.0 + len(rows)) + 1.0)
-        self._idf = [self._idf_of(one[rows]) for one in counted]
+        self._idf = [ngrams.idf_of(one[rows]) for one in counted]
         # Only buckets with n-grams are solved for: the others' coefficients are zero.
         self._seen = [np.flatnonzero(idf < self.unseen) for idf in self._idf]
         parts = zip(counted, self._idf, self._seen, strict=True)
-        features = hstack([_weighted(one[rows], idf)[:, seen] for one, idf, seen in parts]).tocsr()
-        solver = _solver(_FAST_C, "liblinear").fit(features, truth[rows])
+        features = hstack([ngrams.weighted(one[rows], idf)[:, seen] for one, idf, seen in parts]).tocsr()
+        solver = _solver(_FAST_C, "liblinear").fit(features, truth[rows], weight[rows])
         self._slopes = np.split(solver.coef_[0], np.cumsum([len(seen) for seen in self._seen])[:-1])
         self.bias = float(solver.intercept_[0])
 
-    def _idf_of(self, counted: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here
-        seen = np.bincount(counted.indices, minlength=_BUCKETS)
-        return np.asarray(np.log((1.0 + counted.shape[0]) / (1.0 + seen)) + 1.0)
-
-    def __call__(self, rows: NDArray[np.int64]) -> Array:
+    def __call__(self, rows: Rows) -> Array:
         total = np.full(len(rows), self.bias)
         for one, idf, seen, slope in zip(self._counted, self._idf, self._seen, self._slopes, strict=True):
-            total += _weighted(one[rows], idf)[:, seen] @ slope
+            total += ngrams.weighted(one[rows], idf)[:, seen] @ slope
         return total
 
     def weights(self) -> _Weights:
@@ -330,18 +422,16 @@ class _Fast:
 class _Embedded:
     """The linear model on embeddings, fitted on ``rows``."""
 
-    def __init__(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], truth: NDArray[np.bool_]) -> None:
+    def __init__(self, vectors: NDArray[np.float32], rows: Rows, truth: NDArray[np.bool_], weight: Array) -> None:
         self._vectors = vectors.astype(np.float64)
-        solver = _solver(_EMBEDDED_C, "liblinear").fit(self._vectors[rows], truth[rows])
+        solver = _solver(_EMBEDDED_C, "liblinear").fit(self._vectors[rows], truth[rows], weight[rows])
         self.slope, self.bias = solver.coef_[0], float(solver.intercept_[0])
 
-    def __call__(self, rows: NDArray[np.int64]) -> Array:
+    def __call__(self, rows: Rows) -> Array:
         return np.asarray(self._vectors[rows] @ self.slope + self.bias)
 
 
-def _out_of_fold(
-    fit: Callable[[NDArray[np.int64]], _Stage], folds: NDArray[np.int64], truth: NDArray[np.bool_]
-) -> tuple[Array, _Stage]:
+def _out_of_fold(fit: Callable[[Rows], _Stage], folds: Rows, truth: NDArray[np.bool_]) -> tuple[Array, _Stage]:
     """Predictions for each example by a model that had not seen it, and the model fitted on all examples."""
     said = np.zeros(len(folds))
     for fold in range(FOLDS):
@@ -396,6 +486,14 @@ def _packed(weights: _Weights) -> bytes:
             "bias": weights.bias,
             "embedded": weights.embedded.astype("<f4").tobytes(),
             "embedded_bias": weights.embedded_bias,
+            "vote": {
+                "buckets": weights.vote.buckets.astype("<u4").tobytes(),
+                "idf": weights.vote.idf.astype("<f4").tobytes(),
+                "coefficients": weights.vote.coefficients.astype("<f4").tobytes(),
+                "bias": weights.vote.bias,
+                "embedded": weights.vote.embedded.astype("<f4").tobytes(),
+                "embedded_bias": weights.vote.embedded_bias,
+            },
         }
     )
 
@@ -410,20 +508,30 @@ def _unpacked(packed: bytes) -> _Weights:
         bias=read["bias"],
         embedded=np.frombuffer(read["embedded"], "<f4"),
         embedded_bias=read["embedded_bias"],
+        vote=VoteWeights(
+            buckets=np.frombuffer(read["vote"]["buckets"], "<u4"),
+            idf=np.frombuffer(read["vote"]["idf"], "<f4"),
+            coefficients=np.frombuffer(read["vote"]["coefficients"], "<f4"),
+            bias=read["vote"]["bias"],
+            embedded=np.frombuffer(read["vote"]["embedded"], "<f4"),
+            embedded_bias=read["vote"]["embedded_bias"],
+        ),
     )
 
 
 def _dense(weights: _Weights) -> list[tuple[Array, Array]]:
     dense = []
     for buckets, idf, coefficients in zip(weights.buckets, weights.idf, weights.coefficients, strict=True):
-        all_idf, slope = np.full(_BUCKETS, weights.unseen), np.zeros(_BUCKETS)
+        all_idf, slope = np.full(BUCKETS, weights.unseen), np.zeros(BUCKETS)
         all_idf[buckets], slope[buckets] = idf, coefficients
         dense.append((all_idf, slope))
     return dense
 
 
-def _cut(text: str) -> str:
-    return text[:TEXT_CHARS_MAX]
+def _mask(buckets: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    mask = np.zeros(BUCKETS, np.bool_)
+    mask[buckets] = True
+    return mask
 
 
 def _logistic(logits: Array) -> Array:

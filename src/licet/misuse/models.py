@@ -25,9 +25,10 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import RefusedError, UsageError
-from licet.misuse import classifier
+from licet.misuse import classifier, operating_points
 from licet.misuse.card import ARCHITECTURE, TASK, card_of
 from licet.misuse.classifier import Figures, LabelledExample, Model
+from licet.misuse.domains import DomainLeftOut
 from licet.misuse.encoder import Encoder
 from licet.policy.decide import SAFETY
 from licet.release import manifest, registry
@@ -37,6 +38,7 @@ from licet.store.connect import transaction
 from licet.train import cards, consumption, lineage, local_runs, model_registry, statement
 from licet.train.gate import HandOff
 from licet.train.statement import RunStatement, StatementSource
+from licet.vault import account_view
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, shown, uuid7
 from licet.vault.installation import Installation
@@ -49,7 +51,8 @@ _FROM = "from-"  # prefix of a folder per release, if a model was trained on sev
 
 class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on examples that were
-    not trained on, ``held_out`` those on people who are never trained on; ``retired`` is what it replaces.
+    not trained on, ``held_out`` those on people who are never trained on, ``left_out`` those on each domain by a model
+    that never saw it, ``ordinary`` those on ordinary prompts that look dangerous; ``retired`` is what it replaces.
     """
 
     models: tuple[str, ...]
@@ -61,6 +64,9 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[classifier.Point, ...]
     slices: tuple[Figures, ...]
     held_out: tuple[Figures, ...]
+    domains: tuple[classifier.DomainLearnt, ...]
+    left_out: tuple[DomainLeftOut, ...]
+    ordinary: classifier.OrdinaryFigures
     retired: tuple[str, ...] = ()
 
 
@@ -136,7 +142,8 @@ def train(
     return TrainedClassifier(
         models=tuple(ids), name=name, folder=out, releases=tuple(source.name for source in sources),
         examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,
-        held_out=held_out, retired=tuple(model_id for model_id, _, _ in old),
+        held_out=held_out, domains=model.card.domains, left_out=model.card.left_out, ordinary=model.card.ordinary,
+        retired=tuple(model_id for model_id, _, _ in old),
     )  # fmt: skip
 
 
@@ -175,9 +182,9 @@ def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Sou
         record = gates / f"{release.hex}.consumed"
         learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
         gone = _handed(
-            here, folder, release, gates, record, [row["ordinal"] for rows in learnt.values() for row, _ in rows]
+            here, folder, release, gates, record, [one.row["ordinal"] for rows in learnt.values() for one in rows]
         )
-        left = {key: [row for row in rows if row[0]["ordinal"] not in gone] for key, rows in learnt.items()}
+        left = {key: [one for one in rows if one.row["ordinal"] not in gone] for key, rows in learnt.items()}
         sources.append(
             _Source(
                 name=name, folder=folder, release=release, record=record,
@@ -188,11 +195,19 @@ def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Sou
     return sources
 
 
-_Rows = dict[UUID, list[tuple[LoadedRow, bool]]]
+class _Sourced(msgspec.Struct, frozen=True, kw_only=True):
+    """A row with whether a flag admitted it, and the surface of its conversation, which is its domain."""
+
+    row: LoadedRow
+    flagged: bool
+    domain: str
+
+
+_Rows = dict[UUID, list[_Sourced]]
 
 
 def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
-    """The rows of a release that may be used now, by conversation, each with whether a flag admitted it."""
+    """The rows of a release that may be used now, by conversation."""
     folder, known = find_release(here, named)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -207,15 +222,17 @@ def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
             one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
             for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
         }
+        surfaces = account_view.surfaces(tx, sorted({conversation for conversation, _ in origins.values()}))
     of: _Rows = {}
     for row in rows:
         conversation, flagged = origins[row["ordinal"]]
-        of.setdefault(conversation, []).append((row, flagged))
+        sourced = _Sourced(row=row, flagged=flagged, domain=surfaces[conversation])
+        of.setdefault(conversation, []).append(sourced)
     return folder, known.release_id, known.name, of
 
 
-def _is_learnt(rows: Sequence[tuple[LoadedRow, bool]]) -> bool:
-    return all("labels" not in row or row["labels"]["split"] == "train" for row, _ in rows)
+def _is_learnt(rows: Sequence[_Sourced]) -> bool:
+    return all("labels" not in one.row or one.row["labels"]["split"] == "train" for one in rows)
 
 
 def _handed(
@@ -234,14 +251,15 @@ def _handed(
 
 def _examples(of: _Rows) -> Iterator[LabelledExample]:
     for conversation, rows in of.items():
-        said = [m["content"] for row, _ in rows for m in row["messages"] if m["role"] == "user"]
+        said = [m["content"] for one in rows for m in one.row["messages"] if m["role"] == "user"]
         text = "\n".join(said).strip()
         if text:
-            labels = rows[0][0].get("labels")
+            labels = rows[0].row.get("labels")
             slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
             yield LabelledExample(
-                id=conversation.bytes, text=text, misuse=any(flagged for _, flagged in rows), slice=slice_
-            )
+                id=conversation.bytes, text=text, misuse=any(one.flagged for one in rows), slice=slice_,
+                domain=rows[0].domain,
+            )  # fmt: skip
 
 
 def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
@@ -326,11 +344,12 @@ def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
 
 
 def _replace(made: Path, out: Path) -> None:
-    """Puts a complete model in place of an earlier one, which is deleted: it is derived from content that must be
-    forgotten.
+    """Puts a complete model in place of an earlier one, which is deleted with its operating points: it is derived from
+    content that must be forgotten.
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
+    operating_points.file_of(out).unlink(missing_ok=True)
     if out.exists():
         out.rename(gone)
     made.rename(out)

@@ -3,7 +3,8 @@
 To score a conversation is to read it. It is therefore read under the rules for staff (`vault.staff_reads`): by a
 privacy officer, with a ticket, each conversation recorded before it is opened and visible to its person. Only what the
 person wrote is opened. A conversation is not read if it is incognito, deleted, expired, of a closed account, or flagged
-completely; nor if it was read under the same ticket and has no newer turn.
+completely; nor if it was read under the same ticket and has no newer turn. Its domain is the surface on which it
+began. A domain is read only if it has an operating point, or enough conversations to set one (`misuse.operating_points`).
 
 A stored suggestion is a score without text; it is deleted with the first segment of its conversation that is erased.
 Nothing is stored of a conversation that is not suggested.
@@ -13,13 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from licet.misuse import operating_points
+from licet.misuse.ngrams import Array
+from licet.misuse.operating_points import OperatingPoint
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
@@ -38,6 +44,7 @@ READERS = frozenset({"privacy_officer"})
 DECIDERS = frozenset({"privacy_officer", "reviewer"})
 CONVERSATIONS = 500
 CONVERSATIONS_MAX = 100_000
+ALARMS = 0.05
 TURNS_READ_MAX = 1_000
 LISTED_MAX = 1_000
 
@@ -55,57 +62,115 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None
 
 
+class ScreenedDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of a domain, on how many conversations the model abstained, and the point above which it suggests.
+
+    ``point`` is None if the domain has none: its ``waiting`` conversations are too few, and none of them is suggested.
+    """
+
+    domain: str
+    waiting: int
+    read: int
+    abstained: int
+    suggested: int
+    threshold: float | None
+    point: OperatingPoint | None
+
+
 class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
     """How many conversations were read, and those suggested; ``more``: there are further ones to read."""
 
     read: int
-    threshold: float
+    abstained: int
+    domains: tuple[ScreenedDomain, ...]
     suggested: tuple[Suggestion, ...]
     more: bool
 
 
+class _Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that was read; ``score`` is NaN if the model abstained."""
+
+    account: UUID
+    conversation: UUID
+    score: float
+    last_turn: int
+
+
 def suggest(
-    here: Installation, model: Model, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
-    false_alarms: float | None = None,
+    here: Installation, model: Model, folder: Path, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
+    alarms: float = ALARMS,
 ) -> ScreeningResult:  # fmt: skip
-    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above an operating point.
+    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above the operating point of
+    their domain. A domain without a point gets one from what is read of it, if that is enough.
 
-    ``false_alarms``: the false positive rate of the point, one of `classifier.FALSE_ALARMS`; that of `classifier.TOLD_AT` by
-    default.
+    ``folder`` is the model's; at most the share ``alarms`` of a domain is suggested, one of `classifier.FALSE_ALARMS`.
     """
-    from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT
+    _check(by, ticket, limit, alarms)
+    weights, at = bytes.fromhex(model.card.weights), here.clock()
+    points, least = (
+        operating_points.read(folder, model.card.weights, alarms, at),
+        operating_points.conversations_min(alarms),
+    )
+    with transaction(here.pool) as tx:
+        counted = _waiting_by_domain(tx, at, ticket, weights)
+        readable = [name for name, waiting in counted.items() if name in points or waiting >= least]
+        listed = _waiting(tx, at, ticket, weights, readable, limit + 1)
+    screened, found = list[ScreenedDomain](), set[UUID]()
+    for domain, waiting in counted.items():
+        mine = [(account, conversation) for account, conversation, of in listed[:limit] if of == domain]
+        point, scored = points.get(domain), list[_Scored]()
+        if point is not None or len(mine) >= least:
+            scored = _scored(here, model, domain, mine, by, ticket)
+            if point is None and (point := operating_points.choose(domain, _scores(scored), alarms, at)) is not None:
+                operating_points.write(folder, model.card.weights, [point])
+        threshold = max(point.threshold, model.floor(domain, alarms)) if point is not None else None
+        over = [one for one in scored if threshold is not None and one.score > threshold]
+        for one in over:
+            with transaction(here.pool) as tx:
+                _suggest(tx, one, weights, here.clock(), by)
+        found |= {one.conversation for one in over}
+        screened.append(
+            ScreenedDomain(
+                domain=domain, waiting=waiting, read=len(scored), abstained=int(np.isnan(_scores(scored)).sum()),
+                suggested=len(over), threshold=threshold, point=point,
+            )
+        )  # fmt: skip
+    with transaction(here.pool) as tx:
+        suggested = [one for one in _listed(tx, here.clock()) if parse(Prefix.conversation, one.conversation) in found]
+    return ScreeningResult(
+        read=sum(one.read for one in screened), abstained=sum(one.abstained for one in screened),
+        domains=tuple(screened), suggested=tuple(suggested), more=len(listed) > limit,
+    )  # fmt: skip
 
-    false_alarms = FALSE_ALARMS[TOLD_AT] if false_alarms is None else false_alarms
+
+def _check(by: StaffMember, ticket: str, limit: int, alarms: float) -> None:
+    from licet.misuse.classifier import FALSE_ALARMS
+
     if not by.roles & READERS:
         raise DeniedError(
             f"`{by.email}` may not read conversations", "a privacy officer may: `licet staff add` gives the role"
         )
     if staff_reads.TICKET.fullmatch(ticket) is None:
         raise UsageError(f"`--ticket` must match {staff_reads.TICKET.pattern}")
-    if not 1 <= limit <= CONVERSATIONS_MAX or false_alarms not in FALSE_ALARMS:
-        raise UsageError(
-            f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a false positive rate out of {FALSE_ALARMS}"
-        )
-    threshold = model.card.points[FALSE_ALARMS.index(false_alarms)].threshold
-    weights = bytes.fromhex(model.card.weights)
-    with transaction(here.pool) as tx:
-        waiting = _waiting(tx, here.clock(), ticket, weights, limit + 1)
-    read, found = 0, list[UUID]()
-    for account, conversation in waiting[:limit]:
+    if not 1 <= limit <= CONVERSATIONS_MAX or alarms not in FALSE_ALARMS:
+        raise UsageError(f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a share of alarms out of {FALSE_ALARMS}")
+
+
+def _scored(
+    here: Installation, model: Model, domain: str, asked: Sequence[tuple[UUID, UUID]], by: StaffMember, ticket: str
+) -> list[_Scored]:
+    """The scores of those conversations that may be opened; each reading is recorded before."""
+    scored = []
+    for account, conversation in asked:
         text, last_turn = _read(here, account, conversation, by, ticket)
-        if text is None:
-            continue
-        read += 1
-        score = float(model.cascade([text])[0])
-        if score > threshold:
-            with transaction(here.pool) as tx:
-                _suggest(tx, account, conversation, weights, score, last_turn, here.clock(), by)
-            found.append(conversation)
-    with transaction(here.pool) as tx:
-        suggested = [
-            one for one in _listed(tx, here.clock()) if parse(Prefix.conversation, one.conversation) in set(found)
-        ]
-    return ScreeningResult(read=read, threshold=threshold, suggested=tuple(suggested), more=len(waiting) > limit)
+        if text is not None:
+            score = float(model.judge([text], domain)[0])
+            scored.append(_Scored(account=account, conversation=conversation, score=score, last_turn=last_turn))
+    return scored
+
+
+def _scores(scored: Sequence[_Scored]) -> Array:
+    return np.array([one.score for one in scored])
 
 
 def waiting(here: Installation) -> list[Suggestion]:
@@ -181,22 +246,42 @@ def refuse_decided(found: Suggestion) -> None:
 # Reading
 
 
-def _waiting(tx: Transaction, at: datetime, ticket: str, weights: bytes, limit: int) -> list[tuple[UUID, UUID]]:
+_WAITING = """SELECT c.account_id, c.conversation_id, max(s.last_at) AS last_at,
+         (array_agg(s.surface ORDER BY s.segment))[1] AS domain
+     FROM conversations c
+     JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
+    WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
+      AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
+    GROUP BY 1, 2
+   HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s AND s.last_turn <= s.flagged_turn)
+      AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
+                         AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
+                         AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
+      AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
+                         AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
+                         AND g.last_turn >= max(s.last_turn))"""
+
+
+def _waiting_by_domain(tx: Transaction, at: datetime, ticket: str, weights: bytes) -> dict[str, int]:
+    """How many conversations may be read, by domain."""
+    asked = {"at": at, "reason": ReadReason.misuse_review.value, "ticket": ticket, "weights": weights}
+    return dict(
+        tx.execute(f"SELECT domain, count(*) FROM ({_WAITING}) w GROUP BY domain ORDER BY domain", asked).fetchall()
+    )
+
+
+def _waiting(
+    tx: Transaction, at: datetime, ticket: str, weights: bytes, domains: Sequence[str], limit: int
+) -> list[tuple[UUID, UUID, str]]:
+    """The newest conversations of ``domains`` that may be read, each with its domain."""
+    asked = {
+        "at": at, "reason": ReadReason.misuse_review.value, "ticket": ticket, "weights": weights,
+        "domains": list(domains), "limit": limit,
+    }  # fmt: skip
     return tx.execute(
-        """SELECT c.account_id, c.conversation_id FROM conversations c
-             JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
-            WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
-              AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
-            GROUP BY 1, 2
-           HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s AND s.last_turn <= s.flagged_turn)
-              AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
-                                 AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
-                                 AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
-              AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
-                                 AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
-                                 AND g.last_turn >= max(s.last_turn))
-            ORDER BY max(s.last_at) DESC, c.conversation_id LIMIT %(limit)s""",
-        {"at": at, "reason": ReadReason.misuse_review.value, "ticket": ticket, "weights": weights, "limit": limit},
+        f"""SELECT account_id, conversation_id, domain FROM ({_WAITING}) w WHERE domain = ANY(%(domains)s)
+            ORDER BY last_at DESC, conversation_id LIMIT %(limit)s""",
+        asked,
     ).fetchall()
 
 
@@ -224,13 +309,10 @@ def _read(
 # What is kept
 
 
-def _suggest(
-    tx: Transaction, account: UUID, conversation: UUID, weights: bytes, score: float, last_turn: int, at: datetime,
-    by: StaffMember,
-) -> None:  # fmt: skip
+def _suggest(tx: Transaction, one: _Scored, weights: bytes, at: datetime, by: StaffMember) -> None:
     """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its row."""
-    tables.lock_accounts(tx, [account])
-    (row,) = tables.load_conversations(tx, [(account, conversation)])
+    tables.lock_accounts(tx, [one.account])
+    (row,) = tables.load_conversations(tx, [(one.account, one.conversation)])
     if any(keys.erased for keys in row.keys):
         return
     tx.execute(
@@ -241,8 +323,8 @@ def _suggest(
                 = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
                    EXCLUDED.suggested_by, NULL, NULL, NULL)""",
         {
-            "account": account, "conversation": conversation, "weights": weights, "score": score, "turn": last_turn,
-            "at": at, "by": by.staff_id,
+            "account": one.account, "conversation": one.conversation, "weights": weights, "score": one.score,
+            "turn": one.last_turn, "at": at, "by": by.staff_id,
         },
     )  # fmt: skip
 

@@ -282,6 +282,17 @@ def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID,
     return {conversation: (turn, size) for conversation, turn, size in rows}
 
 
+def surfaces(tx: Transaction, conversations: Sequence[UUID]) -> dict[UUID, str]:
+    """The surface on which each conversation began."""
+    rows = tx.execute(
+        """SELECT DISTINCT ON (c.conversation_id) c.conversation_id, s.surface
+             FROM conversations c JOIN segments s USING (account_id, conversation_id)
+            WHERE c.conversation_id = ANY(%s) ORDER BY c.conversation_id, s.segment""",
+        [list(conversations)],
+    )
+    return dict(rows.fetchall())
+
+
 def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tuple[TurnState, datetime | None]]:
     """The turns with content, and the time of each; turn 0 is the title."""
     rows = tx.execute(

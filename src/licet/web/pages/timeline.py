@@ -19,7 +19,7 @@ from litestar import Response, get
 from licet.access import inbox_register
 from licet.consent import history, own_conversations, request_register
 from licet.consent.catalogue import Catalogue
-from licet.consent.history import ChoiceHistory
+from licet.consent.history import ChoiceHistory, SuggestionSeen
 from licet.consent.request_register import RequestRow
 from licet.consent.showings import ShownOn
 from licet.erasure import certificates
@@ -160,6 +160,7 @@ def _told(
                 at=flagged.get(conversation, view.conversation.begun_at), topic=TimelineTopic.safety, key=f"s{conversation.hex}",
                 kind="copy", conversation=conversation, values={"day": who.words.day(view.turns.safety_until)},
             )  # fmt: skip
+    yield from _suggested(history.suggestions(tx, who.account, SOURCE_LINES_MAX))
     for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
         values = {"role": who.words.say(f"role.{read.role}"), "reason": who.words.say(f"read.{read.reason}")}
         yield TimelineEvent(
@@ -176,6 +177,21 @@ def _told(
     on_record = history.recorded(tx, here.keyring, who.account)
     yield from _consented(who, on_record)
     yield from _trained(who.words, on_record)
+
+
+def _suggested(found: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
+    """What a classifier suggested, and what was dismissed of it; a flag and its overturning are in the journal."""
+    for one in found:
+        lines = list[tuple[str, datetime]]()
+        if one.model is not None:
+            lines.append(("suggested" if one.decided_at is not None else "suggested_open", one.suggested_at))
+        if one.decided_at is not None and one.decision == "dismissed":
+            lines.append(("dismissed", one.decided_at))
+        for kind, at in lines:
+            yield TimelineEvent(
+                at=at, topic=TimelineTopic.safety, key=f"g{one.conversation.hex}{kind}", kind=kind,
+                conversation=one.conversation,
+            )  # fmt: skip
 
 
 def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[TimelineEvent]:

@@ -1,0 +1,80 @@
+"""Hashed n-grams: what the linear models of the classifier read of a text.
+
+Every digit becomes a zero, and a text is cut at `TEXT_CHARS_MAX` characters. N-grams are hashed to buckets, so that no
+word is stored. Three kinds are counted: words with punctuation, characters, and plain words. Plain words leave out
+punctuation, single letters and case, which say more about where a text was written than about what it is for.
+
+Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (ICML 2009).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEXT_CHARS_MAX = 20_000
+BUCKETS = 2**20
+_DIGIT = re.compile(r"\d")
+_WORD = r"(?u)\b\w+\b|[^\w\s]"
+_PLAIN = r"(?u)\b\w\w+\b"
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+
+def cut(text: str) -> str:
+    return text[:TEXT_CHARS_MAX]
+
+
+def counted(texts: Sequence[str]) -> list[Any]:
+    """Counts of words in lower case, with punctuation, and of characters unchanged: two sparse matrices."""
+    return [_counts(texts, token_pattern=_WORD, ngram_range=(1, 2)),
+            _counts(texts, analyzer="char_wb", ngram_range=(2, 5), lowercase=False)]  # fmt: skip
+
+
+def plain_words(texts: Sequence[str]) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+    """Counts of words of at least two letters, in lower case, and of their pairs."""
+    return _counts(texts, token_pattern=_PLAIN, ngram_range=(1, 2))
+
+
+def _counts(texts: Sequence[str], **how: Any) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    folded = [_DIGIT.sub("0", cut(text)) for text in texts]
+    return HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, **how).transform(folded)
+
+
+def idf_of(counts: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here
+    """The weight of each bucket, higher for rarer n-grams; that of a bucket without any is the highest."""
+    return np.asarray(np.log((1.0 + counts.shape[0]) / (1.0 + in_texts(counts))) + 1.0)
+
+
+def in_texts(counts: Any) -> Rows:  # noqa: ANN401 a sparse matrix, which has no type here
+    """In how many texts each bucket occurs."""
+    return np.bincount(counts.indices, minlength=BUCKETS)
+
+
+def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+    """Sublinear tf-idf, each row of length 1."""
+    from sklearn.preprocessing import normalize
+
+    made = counts.astype(np.float64)
+    made.data = (1.0 + np.log(made.data)) * idf[made.indices]
+    return normalize(made, copy=False)
+
+
+def unknown_share(counts: Sequence[Any], known: Sequence[Mask]) -> Array:
+    """For each text the share of its different n-grams that are not among the ``known`` buckets; 1 without any."""
+    from scipy.sparse import csr_matrix
+
+    unknown, there = np.zeros(counts[0].shape[0]), np.zeros(counts[0].shape[0])
+    for kind, mask in zip(counts, known, strict=True):
+        is_unknown = csr_matrix(((~mask[kind.indices]).astype(np.float64), kind.indices, kind.indptr), shape=kind.shape)
+        unknown += np.asarray(is_unknown.sum(axis=1)).ravel()
+        there += np.diff(kind.indptr)
+    return np.where(there > 0, unknown / np.maximum(there, 1.0), 1.0)

@@ -1,0 +1,113 @@
+"""Operating points of a domain, set from unlabelled conversations: at most a stated share of them raises an alarm.
+
+The threshold is the lowest score above which so few of the conversations lie that the share of alarms among further ones
+is at most the stated share, at a confidence of `CONFIDENCE` (the upper limit of Clopper and Pearson). Fewer than
+`conversations_min` of them cannot show this: the domain then has no point, and nothing of it is suggested. A point
+holds for `DAYS`, as what is written changes.
+
+Points stand in a file beside the folder of the model, whose own files are signed. They name the model by its weights, so
+that a retrained model has none. A threshold is a score: the file holds no conversation and no text.
+
+Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (Biometrika 1934).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from licet.errors import BrokenError
+from licet.misuse.ngrams import Array
+
+FORMAT = "licet-misuse-points-1"
+CONFIDENCE = 0.95
+DAYS = 90
+
+
+class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Above ``threshold`` lay ``above`` of ``conversations`` of ``domain``: of further ones at most ``bound``, which is
+    at most the stated share ``alarms``.
+    """
+
+    domain: str
+    alarms: float
+    threshold: float
+    conversations: int
+    above: int
+    bound: float
+    confidence: float
+    set_at: datetime
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    format: str
+    weights: str
+    points: tuple[OperatingPoint, ...]
+
+
+def bound(above: int, conversations: int) -> float:
+    """The highest share of alarms that ``above`` of ``conversations`` agree with, at `CONFIDENCE`."""
+    from scipy.stats import beta
+
+    return 1.0 if above >= conversations else float(beta.ppf(CONFIDENCE, above + 1, conversations - above))
+
+
+def conversations_min(alarms: float) -> int:
+    """The fewest conversations that show that at most the share ``alarms`` raises an alarm: none of them does."""
+    return int(np.ceil(np.log(1.0 - CONFIDENCE) / np.log(1.0 - alarms)))
+
+
+def choose(domain: str, scores: Array, alarms: float, at: datetime) -> OperatingPoint | None:
+    """The point for ``alarms`` from the scores of a domain's conversations, NaN where the model abstains; None if they
+    are too few.
+    """
+    ranked = np.sort(np.nan_to_num(scores, nan=0.0))[::-1]
+    if len(ranked) < conversations_min(alarms):
+        return None
+    most = 0
+    while bound(most + 1, len(ranked)) <= alarms:
+        most += 1
+    threshold = float(ranked[most])
+    above = int((ranked > threshold).sum())
+    return OperatingPoint(
+        domain=domain, alarms=alarms, threshold=threshold, conversations=len(ranked), above=above,
+        bound=bound(above, len(ranked)), confidence=CONFIDENCE, set_at=at,
+    )  # fmt: skip
+
+
+def read(folder: Path, weights: str, alarms: float, at: datetime) -> dict[str, OperatingPoint]:
+    """The points of the model in ``folder`` for ``alarms`` that still hold, by domain."""
+    return {
+        one.domain: one
+        for one in _all(folder, weights)
+        if one.alarms == alarms and one.set_at <= at < one.set_at + timedelta(days=DAYS)
+    }
+
+
+def write(folder: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
+    """Adds points to those of the model in ``folder``, in the place of older ones for the same domain and share."""
+    new = {(one.domain, one.alarms): one for one in (*_all(folder, weights), *points)}
+    content = _File(format=FORMAT, weights=weights, points=tuple(new[key] for key in sorted(new)))
+    path = file_of(folder)
+    written = path.with_name(path.name + ".new")
+    written.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2))
+    written.replace(path)
+
+
+def file_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".points.json")
+
+
+def _all(folder: Path, weights: str) -> tuple[OperatingPoint, ...]:
+    path = file_of(folder)
+    if not path.exists():
+        return ()
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=_File)
+    except msgspec.MsgspecError as error:
+        raise BrokenError(f"`{path}` contains no operating points: delete it, and they are set anew") from error
+    return found.points if found.format == FORMAT and found.weights == weights else ()
