@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -179,18 +180,31 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+@dataclass(slots=True)
+class _AccountTold:
+    """What was told of an account. ``at``: the newest time of its own clock; ``is_quiet``: nothing was told of it since it
+    was carried over, or the installation restored."""
+
+    at: str = ""
+    grants: GrantStory | None = None
+    is_carried: bool = False
+    is_quiet: bool = False
+
+    def passed(self, at: str, place: str) -> None:
+        """Its clock goes on."""
+        if at < self.at:
+            raise ContradictionError(place, "the time of an account never goes back")
+        self.at = at
+
+
 class Story:
     """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
 
     def __init__(self, year: int) -> None:
         self.year, self.of_year, self.logged = year, f"{year:04}-", ""
         self.seen: set[str] = set()
-        self.own: dict[str, str] = {}  # by pseudonym: the newest time of the account's own clock
         self.policy: tuple[int, str] | None = None
-        self.grants: dict[str, GrantStory] = {}  # by pseudonym
-        self.spoken: set[str] = set()
-        self.carried: set[str] = set()
-        self.quiet: set[str] = set()  # pseudonyms of which nothing was told since they were carried over or restored
+        self.accounts: dict[str, _AccountTold] = {}  # by pseudonym
         self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
         self.of: dict[str, str] = {}  # by handle, or pseudonym of a project: the pseudonym whose it is
@@ -212,11 +226,11 @@ class Story:
                 self._restored()
             if "who" in entry:
                 self._account(entry, place)
-            once = entry.get("commit") or _told_of_release(entry)
-            if once in self.seen:
-                raise ContradictionError(place, "what it tells is told once")
-            if once:
+            if once := entry.get("commit") or _told_of_release(entry):
+                known = len(self.seen)
                 self.seen.add(once)
+                if len(self.seen) == known:
+                    raise ContradictionError(place, "what it tells is told once")
             if kind in _OF_TEXTS:
                 self.texts.add(entry["facts"]["sha256"])
             if self.permissions is not None:
@@ -236,11 +250,6 @@ class Story:
         if at > logged or not logged.startswith(self.of_year):
             raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
         self.logged = logged
-        who = entry.get("who")
-        if who and entry["t"] in OWN_TIME:
-            if at < self.own.get(who, at):
-                raise ContradictionError(place, "the time of an account never goes back")
-            self.own[who] = at
 
     def _policies(self, entry: dict[str, Any], place: str) -> None:
         facts, last = entry["facts"], self.policy
@@ -259,46 +268,45 @@ class Story:
             raise ContradictionError(place, "a choice is made under a policy that was applied before")
 
     def _restored(self) -> None:
-        self.quiet |= self.spoken
         self.restored = True
-        for story in self.grants.values():
-            story.restored()
+        for told in self.accounts.values():
+            told.is_quiet = True
+            if told.grants is not None:
+                told.grants.restored()
 
     def _account(self, entry: dict[str, Any], place: str) -> None:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]
-        is_new, handle, project = who not in self.spoken, facts.get("handle"), facts.get("project")
+        told, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
+        is_new = told is None
+        if told is None:
+            told = _AccountTold()
         if handle is not None and self.of.setdefault(handle, who) != who:
             raise ContradictionError(place, "a conversation has one account")
         if project is not None and self.of.setdefault(project, who) != who:
             raise ContradictionError(place, "a project has one account")
         if is_new and self.of.setdefault(who, who) != who:
             raise ContradictionError(place, "an account has a pseudonym of its own")
+        if kind in OWN_TIME:
+            told.passed(time_text(entry["at"]), place)
         if kind == "carried":
             if not is_new or facts["from"] >= self.year:
                 raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
-            self.carried.add(who)
-            self.quiet.add(who)
+            told.is_carried = told.is_quiet = True
         elif kind in OF_GRANTS:
-            self._story_of(who).take(kind, facts, self.out, place)
+            if told.grants is None:
+                is_quiet = told.is_quiet
+                told.grants = GrantStory(told.is_carried, is_quiet, is_quiet, self.restored and is_quiet)
+            told.grants.take(kind, facts, self.out, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):
-            self.out.add(facts.get("handle") or facts["project"])
+            self.out.add(handle or facts["project"])
         elif kind in ("widened", "project_let_in"):
-            self.out.discard(facts.get("handle") or facts["project"])
+            self.out.discard(handle or facts["project"])
         if is_new:
-            self.spoken.add(who)
+            self.accounts[who] = told
         if kind != "carried":
-            self.quiet.discard(who)
-            story = self.grants.get(who)
-            if story is not None:
-                story.passed(kind)
-
-    def _story_of(self, who: str) -> GrantStory:
-        story = self.grants.get(who)
-        if story is None:
-            is_quiet = who in self.quiet
-            story = GrantStory(who in self.carried, is_quiet, is_quiet, self.restored and is_quiet)
-            self.grants[who] = story
-        return story
+            told.is_quiet = False
+            if told.grants is not None:
+                told.grants.passed(kind)
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:
