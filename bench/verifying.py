@@ -133,7 +133,8 @@ def release(folder: Path, count: int) -> bytes:
         "built_at": written(BUILT), "policy": {"name": POLICY.policy, "version": POLICY.version, "sha256": POLICY.sha256().hex()},
         "journal": 1, "rows": count, "root": root.hex(), "parts": [part], "licet": "bench",
         "counts": {"candidates": 7 * count, "included": 6 * count, "dropped": {"origin": count}},
-        "deidentification": {"rules": "none", "sha256": "0" * 64, "counts": {}}, "proof": proof,
+        "deidentification": {"rules": "none", "sha256": "0" * 64, "counts": {}, "names": {"kinds": ["person"]}},
+        "proof": proof,
     }  # fmt: skip
     data = msgspec.json.encode(manifest, order="sorted")
     (folder / "manifest.json").write_bytes(data)

@@ -93,7 +93,11 @@ def work(tx: Transaction, new: Policy) -> dict[str, float]:
     known = Policies([FIRST])
     found = {}
     change = plan_counts.PlannedChange(known=known, after=Policies([FIRST, new]), new=new, at=new.effective, since=0)
-    for name, asked in plan_counts.statements(change, [new.effective]).items():
+    given = plan_counts.given_origins(tx)
+    whole = plan_counts.statements(change, [new.effective], given)
+    apart = plan_counts.statements(change, [new.effective], [*given, (0, "typed,said_by_nobody")])
+    assert (len(whole), len(apart)) == (1, 2)
+    for name, asked in [("flags looked up", whole["segments"]), *apart.items()]:
         row = tx.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}", asked.values).fetchone()
         assert row is not None
         found[name] = rows_of(row[0][0]["Plan"])

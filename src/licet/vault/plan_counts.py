@@ -5,7 +5,8 @@ ends. So the tables are joined once, each segment is decided once for each side 
 and what the plan shows are sums over that. A statement for each count took five times as long.
 
 A segment counts by all of its turns where their origins are all listed, or none is. Where some are, or a flag covers some,
-its turns are read: that is the second statement, of those segments alone.
+its turns are read. Flags are on few segments, whose turns are looked up one by one; where a version lists some origins of
+its segments, nearly every segment has such, and a second statement reads all turns once.
 """
 
 from __future__ import annotations
@@ -105,21 +106,31 @@ class _Ending(NamedTuple):
     under: _Side
 
 
+Given = Sequence[tuple[int, str]]  # of segments: the version under which it was taken, and its origins between commas
+
+
+def given_origins(tx: Transaction) -> Given:
+    """Each version with each list of origins that its segments have; they are few."""
+    return tx.execute("SELECT DISTINCT version, origins FROM segments").fetchall()
+
+
 def count(tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]) -> PlannedCounts:
-    """Both statements; the caller plans them for many rows (`population.for_many`)."""
-    asked = statements(change, [at for _, at in horizons])
+    """The statements one after the other; the caller plans them for many rows (`population.for_many`)."""
+    asked = statements(change, [at for _, at in horizons], given_origins(tx))
     whole = asked["segments"]
     row = tx.execute(whole.sql, whole.values).fetchone()
     assert row is not None
     nearer, shortened, split, *sums = (int(value or 0) for value in row)
     purposes = _rows_of(change.purposes, sums)
-    if split:
+    kept, looked_up = sums[3 * len(purposes) :][: 2 * len(horizons)], sums[3 * len(purposes) + 2 * len(horizons) :]
+    if split and "turns" in asked:
         part = asked["turns"]
         turns = tx.execute(part.sql, part.values).fetchone()
         assert turns is not None
-        more = _rows_of(change.purposes, [int(value) for value in turns])
+        looked_up = [int(value) for value in turns]
+    if looked_up:
+        more = _rows_of(change.purposes, looked_up)
         purposes = {purpose: rows + more[purpose] for purpose, rows in purposes.items()}
-    kept = sums[3 * len(purposes) :]
     names = [name for name, _ in horizons]
     return PlannedCounts(
         purposes=purposes, nearer=nearer, shortened=shortened,
@@ -136,8 +147,11 @@ def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedR
     }
 
 
-def statements(change: PlannedChange, horizons: Sequence[datetime]) -> dict[str, SqlStatement]:
-    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row."""
+def statements(change: PlannedChange, horizons: Sequence[datetime], given: Given) -> dict[str, SqlStatement]:
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row.
+
+    `turns` is asked only if a version lists some of the origins of a segment; `segments` looks up flagged turns otherwise.
+    """
     before = _Side("b", change.known, change.at, change.purposes)
     after = _Side("n", change.after, change.at, change.purposes)
     endings = {side.name: _endings(side, change.since) for side in (before, after)}
@@ -145,10 +159,19 @@ def statements(change: PlannedChange, horizons: Sequence[datetime]) -> dict[str,
     sides += [each.under for several in endings.values() for each in several if each.under not in sides]
     values = _values(sides) | _ended_values(before, endings[before.name]) | _ended_values(after, endings[after.name])
     values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(change.new)
-    return {
-        "segments": SqlStatement(_segments(change, before, after, sides, endings, len(horizons)), values),
-        "turns": SqlStatement(_turns(change, before, after, sides), values),
-    }
+    values |= {"given_versions": [version for version, _ in given], "given_origins": [origins for _, origins in given]}
+    is_split = any(_lists_some(side, *one) for side in (before, after) for one in given)
+    segments = _segments(change, before, after, sides, endings, len(horizons), is_split=is_split)
+    found = {"segments": SqlStatement(segments, values)}
+    return found | ({"turns": SqlStatement(_turns(change, before, after, sides), values)} if is_split else {})
+
+
+def _lists_some(side: _Side, version: int, origins: str) -> bool:
+    """Whether a version lists some of the origins, and not all of them: as `_SPLIT` has it."""
+    number = side.policies.number(side.at)
+    listed_ones = side.policies.terms(min(version, number), number).origins
+    several = set(origins.split(","))
+    return bool(several & listed_ones) and not several <= listed_ones
 
 
 # The population, each segment decided for each side and purpose
@@ -160,6 +183,9 @@ def _of(sql: str, name: str, side: str) -> str:
     return named.replace("%(", f"%({name}_")
 
 
+# What `given_origins` found.
+_GIVEN = """given AS MATERIALIZED (
+        SELECT * FROM unnest(%(given_versions)s::smallint[], %(given_origins)s::text[]) AS g(version, origins))"""
 # Each version with the origins that its segments have, and how many of them are listed.
 _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
         string_to_array(g.origins, ',') && string_to_array(v.origins, ',') AS some_listed,
@@ -319,9 +345,11 @@ _HELD = "(SELECT account_id, conversation_id, array_agg(placed_at) AS placed FRO
 
 
 def _segments(
-    change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int
+    change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int,
+    *, is_split: bool,
 ) -> str:  # fmt: skip
-    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by horizon, before and after.
+    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by horizon, before and after;
+    and, unless turns are asked for apart, the rows by purpose of flagged segments.
 
     What is used in several sums is worked out once: `OFFSET 0` keeps PostgreSQL from writing it out in each.
     """
@@ -338,13 +366,16 @@ def _segments(
     )
     joins = "".join(_ended_joins(side, endings[side.name]) for side in (before, after))
     reached = "".join(_reached(side, endings[side.name]) for side in (before, after))
+    looked_up = "" if is_split else f", {_looked_up(change, before, after)} AS looked_up"
+    summed = "".join(f", sum(looked_up[{place + 1}])" for place in range(0 if is_split else 3 * len(change.purposes)))
     return f"""
-    WITH {ended}given AS MATERIALIZED (SELECT DISTINCT version, origins FROM segments)
+    WITH {ended}{_GIVEN}
     SELECT count(*) FILTER (WHERE is_here AND until_n < until_b), count(*) FILTER (WHERE is_shortened),
-           count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}
-      FROM (SELECT d.*, {_of_segment(change, before, after, endings)}
+           count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}{summed}
+      FROM (SELECT d.*, {_of_segment(change, before, after, endings)}{looked_up}
               FROM (SELECT s.account_id, s.conversation_id, s.segment, s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
-                           s.last_turn - s.first_turn + 1 AS turns, c.incognito, {_SPLIT} AS is_split,
+                           s.first_turn, s.last_turn, s.last_turn - s.first_turn + 1 AS turns, s.version, s.flagged_turn,
+                           c.incognito, {_SPLIT} AS is_split,
                            coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged, h.placed{_ranks(sides)}{reached}
                       FROM {_joined(sides, is_split=False)}{joins}
                       LEFT JOIN {_HELD} h ON h.account_id = s.account_id AND h.conversation_id = s.conversation_id
@@ -384,11 +415,22 @@ def _segment_sums(place: int, purpose: str) -> str:
     )
 
 
+def _looked_up(change: PlannedChange, before: _Side, after: _Side) -> str:
+    """The sums of `_turns` over the turns of one flagged segment of `d`, found by their primary key."""
+    sums = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
+    for side in (before, after):
+        sums = sums.replace(f"origins_{side.name})", f"(%({side.name}0_origins)s::text[])[version + 1])")
+    return f"""CASE WHEN is_flagged THEN
+                   (SELECT ARRAY[{sums}] FROM turns t
+                     WHERE t.account_id = d.account_id AND t.conversation_id = d.conversation_id
+                       AND t.turn BETWEEN first_turn AND last_turn AND t.segment = d.segment) END"""
+
+
 def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side]) -> str:
     """Rows by purpose, of the segments whose turns differ."""
     rows = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
     return f"""
-    WITH given AS MATERIALIZED (SELECT DISTINCT version, origins FROM segments)
+    WITH {_GIVEN}
     SELECT {rows}
       FROM (SELECT s.account_id, s.conversation_id, s.segment, s.flagged_turn, s.safety_until, {_SPLIT} AS is_split,
                    coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged,

@@ -83,10 +83,9 @@ def _accounts(scopes: str) -> str:
       LEFT JOIN standings t ON t.account_id = a.account_id AND t.question = %(question)s
       {scopes}
       LEFT JOIN LATERAL (
-           SELECT e.number FROM {_ENDINGS}
+           SELECT min(e.number) AS number FROM {_ENDINGS}
             WHERE a.in_force > 0 AND a.seen < %(now)s AND e.number > a.seen AND e.number <= %(now)s
-              AND ({ENDS_ALL} OR NOT e.asks)
-            ORDER BY e.number LIMIT 1) l ON true"""
+              AND ({ENDS_ALL} OR NOT e.asks)) l ON true"""
 
 
 ACCOUNTS = _accounts(_SCOPES_OF_ALL)

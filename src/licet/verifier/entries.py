@@ -8,11 +8,13 @@ An entry about a conversation or a project names it by its pseudonym of the year
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierFinding
-from licet.verifier.forms import fits_kind, read_json, read_time
+from licet.verifier.forms import TIME, fits_kind, is_real_day, read_json, read_time, time_text
 from licet.verifier.grants import GrantStory
 from licet.verifier.permissions import Permissions
 
@@ -44,9 +46,9 @@ KINDS = {
 }  # fmt: skip
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
-OF_NOBODY = ("certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
-             "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged",
-             "work_acted")  # fmt: skip
+OF_NOBODY = frozenset({
+    "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
+    "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted"})  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
@@ -54,15 +56,70 @@ ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_measured
         "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
 # Kinds whose `at` is the account's own clock, which never goes back.
-OWN_TIME = ("plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
-            "project_kept_out", "project_let_in")  # fmt: skip
+OWN_TIME = frozenset({
+    "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
+    "project_kept_out", "project_let_in"})  # fmt: skip
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
-OF_GRANTS = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended")
+OF_GRANTS = frozenset({"choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended"})
+_OF_POLICIES = frozenset({"policy_applied", "policy_stands", "choice"})
+_OF_TEXTS = frozenset({"policy_applied", "policy_stands", "notice_published"})
+
+
+# An entry in its canonical spelling, and a hash in it. Strings that need an escape, and facts of facts, are not of it.
+_ENTRY = re.compile(
+    rf'\{{"at":"({TIME})"(?:,"commit":"([0-9a-f]{{64}})")?,"facts":(\{{[^{{}}\\]{{0,512}}+\}}),"logged":"({TIME})",'
+    r'"t":"([a-z_]++)","v":1(?:,"who":"([0-9a-f]{64})")?\}',
+    re.ASCII,
+)
+_HASH = re.compile(r'"([0-9a-f]{64})"')
+_ANY_TIME = "2026-03-01T10:15:31Z"
+_FORMS_MAX = 1 << 14
 
 
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
-    """One entry of version 1, of a known kind, with the facts of that kind."""
+    """One entry of version 1, of a known kind, with the facts of that kind.
+
+    Entries are of few forms, and differ in hashes and times: each form is checked once (`_form`), and its entries are
+    taken apart by one expression. What is not of a form that fits is read whole, which says what is wrong with it.
+    """
+    match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
+    if match is None:
+        return read_whole_entry(raw, place)
+    at, commit, told, logged, kind, who = match.groups()
+    pieces = _HASH.split(told)
+    form = _form(kind, commit is not None, who is not None, *pieces[::2])
+    if form is None or not (is_real_day(at[:10]) and is_real_day(logged[:10])):
+        return read_whole_entry(raw, place)
+    facts, hashes = {**form[0]}, form[1]
+    if hashes:
+        facts |= zip(hashes, pieces[1::2], strict=True)
+    entry = {"at": at, "facts": facts, "logged": logged, "t": kind, "v": 1}
+    if commit is not None:
+        entry["commit"] = commit
+    if who is not None:
+        entry["who"] = who
+    return entry
+
+
+@lru_cache(maxsize=_FORMS_MAX)
+def _form(kind: str, has_commit: bool, has_who: bool, *pieces: str) -> tuple[dict[str, Any], tuple[str, ...]] | None:
+    """The facts whose text is these pieces with a hash between each two, and which of them are those hashes.
+
+    None where no entry may have them. It does not depend on the hashes: to read an entry whole compares none with
+    anything, and each is of a type that takes every hash, or none.
+    """
+    own, facts = f'"{"0" * 64}"', f'"{"0" * 64}"'.join(pieces)
+    commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
+    raw = f'{{"at":"{_ANY_TIME}"{commit},"facts":{facts},"logged":"{_ANY_TIME}","t":"{kind}","v":1{who}}}'
+    try:
+        found: dict[str, Any] = read_whole_entry(raw.encode(), "")["facts"]
+    except ContradictionError:
+        return None
+    return found, tuple(name for name, value in found.items() if value == "0" * 64)
+
+
+def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
     entry = read_json(raw, place)
     kind = entry.get("t")
     if not fits_kind(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
@@ -76,6 +133,8 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     for key in own:
         if not fits_kind(entry[key], "hash"):
             raise ContradictionError(place, "its pseudonym and its commitment are 32 bytes in hex")
+    for key in ("at", "logged"):
+        read_time(entry[key], place, key)
     facts = entry["facts"]
     wanted = SHAPES[kind]
     told = facts if isinstance(facts, dict) else {"?": None}
@@ -121,18 +180,31 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+@dataclass(slots=True)
+class _AccountTold:
+    """What was told of an account. ``at``: the newest time of its own clock; ``is_quiet``: nothing was told of it since it
+    was carried over, or the installation restored."""
+
+    at: str = ""
+    grants: GrantStory | None = None
+    is_carried: bool = False
+    is_quiet: bool = False
+
+    def passed(self, at: str, place: str) -> None:
+        """Its clock goes on."""
+        if at < self.at:
+            raise ContradictionError(place, "the time of an account never goes back")
+        self.at = at
+
+
 class Story:
     """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
 
     def __init__(self, year: int) -> None:
-        self.year, self.logged = year, datetime.min.replace(tzinfo=UTC)
+        self.year, self.of_year, self.logged = year, f"{year:04}-", ""
         self.seen: set[str] = set()
-        self.own: dict[str, datetime] = {}
         self.policy: tuple[int, str] | None = None
-        self.grants: dict[str, GrantStory] = {}  # by pseudonym
-        self.spoken: set[str] = set()
-        self.carried: set[str] = set()
-        self.quiet: set[str] = set()  # pseudonyms of which nothing was told since they were carried over or restored
+        self.accounts: dict[str, _AccountTold] = {}  # by pseudonym
         self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
         self.of: dict[str, str] = {}  # by handle, or pseudonym of a project: the pseudonym whose it is
@@ -146,18 +218,20 @@ class Story:
         place = f"entry {index}"
         try:
             entry = read_entry(raw, place)
+            kind = entry["t"]
             self._times(entry, place)
-            self._policies(entry, place)
-            if entry["t"] == "restored":  # a grant entry that was owed before may be missing after a restore
+            if kind in _OF_POLICIES:
+                self._policies(entry, place)
+            if kind == "restored":  # a grant entry that was owed before may be missing after a restore
                 self._restored()
             if "who" in entry:
                 self._account(entry, place)
-            once = entry.get("commit") or _told_of_release(entry)
-            if once in self.seen:
-                raise ContradictionError(place, "what it tells is told once")
-            if once:
+            if once := entry.get("commit") or _told_of_release(entry):
+                known = len(self.seen)
                 self.seen.add(once)
-            if entry["t"] in ("policy_applied", "policy_stands", "notice_published"):
+                if len(self.seen) == known:
+                    raise ContradictionError(place, "what it tells is told once")
+            if kind in _OF_TEXTS:
                 self.texts.add(entry["facts"]["sha256"])
             if self.permissions is not None:
                 self.permissions.take(entry)
@@ -170,17 +244,12 @@ class Story:
         """What somebody who reads along makes of an entry that contradicts nothing."""
 
     def _times(self, entry: dict[str, Any], place: str) -> None:
-        at, logged = read_time(entry["at"], place, "at"), read_time(entry["logged"], place, "logged")
+        at, logged = time_text(entry["at"]), time_text(entry["logged"])
         if logged < self.logged:
             raise ContradictionError(place, "the time of the log never goes back")
-        if at > logged or logged.year != self.year:
+        if at > logged or not logged.startswith(self.of_year):
             raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
         self.logged = logged
-        who = entry.get("who")
-        if who and entry["t"] in OWN_TIME:
-            if at < self.own.get(who, at):
-                raise ContradictionError(place, "the time of an account never goes back")
-            self.own[who] = at
 
     def _policies(self, entry: dict[str, Any], place: str) -> None:
         facts, last = entry["facts"], self.policy
@@ -199,39 +268,45 @@ class Story:
             raise ContradictionError(place, "a choice is made under a policy that was applied before")
 
     def _restored(self) -> None:
-        self.quiet |= self.spoken
         self.restored = True
-        for story in self.grants.values():
-            story.restored()
+        for told in self.accounts.values():
+            told.is_quiet = True
+            if told.grants is not None:
+                told.grants.restored()
 
     def _account(self, entry: dict[str, Any], place: str) -> None:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]
-        if self.of.setdefault(facts.get("handle", who), who) != who:
+        told, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
+        is_new = told is None
+        if told is None:
+            told = _AccountTold()
+        if handle is not None and self.of.setdefault(handle, who) != who:
             raise ContradictionError(place, "a conversation has one account")
-        if self.of.setdefault(facts.get("project", who), who) != who:
+        if project is not None and self.of.setdefault(project, who) != who:
             raise ContradictionError(place, "a project has one account")
+        if is_new and self.of.setdefault(who, who) != who:
+            raise ContradictionError(place, "an account has a pseudonym of its own")
+        if kind in OWN_TIME:
+            told.passed(time_text(entry["at"]), place)
         if kind == "carried":
-            if who in self.spoken or facts["from"] >= self.year:
+            if not is_new or facts["from"] >= self.year:
                 raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
-            self.carried.add(who)
-            self.quiet.add(who)
+            told.is_carried = told.is_quiet = True
         elif kind in OF_GRANTS:
-            self._story_of(who).take(kind, facts, self.out, place)
+            if told.grants is None:
+                is_quiet = told.is_quiet
+                told.grants = GrantStory(told.is_carried, is_quiet, is_quiet, self.restored and is_quiet)
+            told.grants.take(kind, facts, self.out, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):
-            self.out.add(facts.get("handle") or facts["project"])
+            self.out.add(handle or facts["project"])
         elif kind in ("widened", "project_let_in"):
-            self.out.discard(facts.get("handle") or facts["project"])
-        self.spoken.add(who)
+            self.out.discard(handle or facts["project"])
+        if is_new:
+            self.accounts[who] = told
         if kind != "carried":
-            self.quiet.discard(who)
-            if who in self.grants:
-                self.grants[who].passed(kind)
-
-    def _story_of(self, who: str) -> GrantStory:
-        if who not in self.grants:
-            is_quiet = who in self.quiet
-            self.grants[who] = GrantStory(who in self.carried, is_quiet, is_quiet, self.restored and is_quiet)
-        return self.grants[who]
+            told.is_quiet = False
+            if told.grants is not None:
+                told.grants.passed(kind)
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:

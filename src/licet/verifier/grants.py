@@ -12,6 +12,7 @@ it ended; without them, the one there was is told after it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from licet.verifier.answer import ContradictionError
@@ -32,9 +33,17 @@ class ToldScope(NamedTuple):
 
 def scope_of(facts: dict[str, Any]) -> ToldScope:
     """What an entry is about. The question is empty in a choice that was about none, and so had no effect."""
-    if "scope" not in facts:
-        return ToldScope(TRAINING, ACCOUNT)
-    return ToldScope(facts.get("question", ""), facts["scope"], facts.get("handle", facts.get("project", "")))
+    scope = facts.get("scope")
+    if scope is None:
+        return _about_account(TRAINING)
+    if scope == ACCOUNT:
+        return _about_account(facts.get("question", ""))
+    return ToldScope(facts.get("question", ""), scope, facts.get("handle", facts.get("project", "")))
+
+
+@lru_cache(maxsize=1 << 10)
+def _about_account(question: str) -> ToldScope:
+    return ToldScope(question, ACCOUNT)
 
 
 @dataclass(slots=True)
@@ -69,13 +78,14 @@ class GrantStory:
 
     def passed(self, kind: str) -> None:
         """An entry of the account was told."""
-        self.fresh = False
-        self.unsure = self.unsure and kind in OF_CHOICES
+        if self.fresh or self.unsure:
+            self.fresh, self.unsure = False, self.unsure and kind in OF_CHOICES
 
     def take(self, kind: str, facts: dict[str, Any], out: set[str], place: str) -> None:
         """The next entry about choices and grants. ``out`` are the projects and conversations that are kept out or gone."""
         about, asked = scope_of(facts), "scope" in facts
-        self.asked |= asked
+        if asked:
+            self.asked = True
         if kind == "grant_ended":
             self._ended(facts, place)
             return
@@ -112,10 +122,12 @@ class GrantStory:
             if about.place in out:
                 raise ContradictionError(place, "no grant begins for what is kept out or deleted")
             self.owed[about] = OWED[effect]
-            self.noes -= {question}
+            if question in self.noes:
+                self.noes -= {question}
         else:
             self._no(question, effect, place)
-        self.settled |= {question}
+        if question not in self.settled:
+            self.settled |= {question}
 
     def _no(self, question: str, effect: str, place: str) -> None:
         """What it did not end is kept, and affirmed by an entry of its own; the account's own grant cannot be kept."""
@@ -139,9 +151,12 @@ class GrantStory:
 
     def _follows(self, about: ToldScope, kind: str, asked: bool, place: str) -> None:
         """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
+        if self.owed.get(about) == kind:
+            del self.owed[about]
+            return
         is_kept = kind == "grant_affirmed" and about.kind != ACCOUNT and about.question in self.noes
         is_rest = self._is_open(about.question) if asked else self.fresh
-        if self.owed.get(about) != kind and not is_rest and not (is_kept and about not in self.known):
+        if not is_rest and not (is_kept and about not in self.known):
             raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
         self.owed.pop(about, None)
 
@@ -156,7 +171,8 @@ class GrantStory:
                 follows = follows and (not self.begun or grant > self.begun[-1])
                 follows = follows and (grant not in self.numbers or (self.again and self._is_over(grant)))
             self.begun = (*self.begun[:1], grant)
-            self.lost -= {about}
+            if about in self.lost:
+                self.lost -= {about}
         elif is_new:
             follows = self._is_of_before(grant) if asked else None not in self.numbers.values()
         else:

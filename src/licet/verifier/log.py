@@ -152,9 +152,10 @@ def _check_bundle(
         if differing is not None:
             report.found(piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`")
     report.entry_bytes += sum(map(len, entries))
-    for place, entry in enumerate(entries if story else (), index * TILE):
-        if story is not None:
-            story.findings += story.take(place, entry)[: FINDINGS_MAX - len(story.findings)]
+    if story is not None:
+        for place, entry in enumerate(entries, index * TILE):
+            if contradicted := story.take(place, entry):
+                story.findings += contradicted[: FINDINGS_MAX - len(story.findings)]
     return [leaf(entry) for entry in entries]
 
 
@@ -162,12 +163,11 @@ def _entries(files: Files, piece: Piece, report: VerifierReport) -> list[bytes]:
     entries: list[bytes] = []
     data, at = read_listed(files, piece.path, report), 0
     while at < len(data):
-        length = int.from_bytes(data[at : at + 2], "big")
-        entry = data[at + 2 : at + 2 + length]
-        if at + 2 > len(data) or len(entry) != length:
+        start = at + 2
+        at = start + int.from_bytes(data[at:start], "big")
+        if at > len(data):
             raise ContradictionError(piece.path, f"its entry number {len(entries)} is whole")
-        entries.append(entry)
-        at += 2 + length
+        entries.append(data[start:at])
     if len(entries) != piece.width:
         raise ContradictionError(piece.path, f"it holds {piece.width} entries")
     return entries
