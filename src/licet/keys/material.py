@@ -151,6 +151,11 @@ def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> by
     return b"t1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big") + turn.to_bytes(4, "big")
 
 
+def found_names_place(account: UUID, conversation: UUID, segment: int) -> bytes:
+    """The associated data of where names stand in a segment's turns. The version byte is never reused."""
+    return b"n1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big")
+
+
 def slot_place(account: UUID, slot: int) -> bytes:
     return b"s1" + account.bytes + slot.to_bytes(4, "big")
 

@@ -42,7 +42,10 @@ class LeftOut(StrEnum):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates."""
+    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates.
+
+    ``known``: what the same finder found in each text before, as `Curated.found` has it; empty if nothing is known of any.
+    """
 
     account: bytes
     name: bytes
@@ -50,6 +53,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     voices: tuple[Voice, ...]
     texts: tuple[str, ...]
+    known: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Document({self.kind}, sealed, {len(self.texts)} texts)"
@@ -57,7 +61,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
     """A curated document: its texts, one each; how many of each kind were replaced in them; why it is rejected, or
-    None; and its sketch for duplicates, which only curation reads.
+    None; its sketch for duplicates, and what was found in each text by who looks for names, which only curation reads.
     """
 
     texts: Sequence[str]
@@ -65,6 +69,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
     dropped: LeftOut | None = None
     labels: Labels | None = None
     sketch: object = None
+    found: Sequence[bytes] = ()
 
     def __repr__(self) -> str:
         return f"Curated(sealed, {len(self.texts)} texts, {self.dropped or 'kept'})"
@@ -94,6 +99,10 @@ class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
 
 class PageCuration(Protocol):
     """What curates the documents of pages, in any process."""
+
+    @property
+    def finder(self) -> str:
+        """The hash of all that `Curated.found` depends on beside the text; empty if nobody looks for names."""
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         """Each document curated, in order. The same documents give the same result, in any grouping and process."""
@@ -167,7 +176,7 @@ class SurveyQuestion(Protocol):
 class Plain:
     """Only de-identifies."""
 
-    plan = ""
+    plan = finder = ""
     found_by = FoundBy()
     duplicates = None
 
