@@ -27,7 +27,7 @@ from licet.curate.detect import DetectedSpan, Detector, Doubt
 from licet.curate.quality import Select, qualities
 from licet.curate.splits import Shares, split
 from licet.policy.state import ConversationKind
-from licet.release.curation import Cleaner, LeftOut, Voice
+from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
 
 NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
@@ -161,14 +161,14 @@ def looked_at(text: str, voice: str) -> bool:
 class NamesCleaner(Cleaner, Protocol):
     """A cleaner that takes what others found."""
 
-    def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
-    ) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean_named(self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]) -> CleanedTexts:
         """As ``clean``, with ``names`` replaced too: a list for each text."""
 
 
 class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went."""
+    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went. ``doubtful`` is
+    true of those, too, in which something can be neither read nor cut safely.
+    """
 
     cleaner: Cleaner | NamesCleaner
 
@@ -184,11 +184,13 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
             cleaned = [cleaner.clean_named(*each) for each in zip(texts, keys, found, strict=True)]
         else:
             cleaned = [self.cleaner.clean(*each) for each in zip(texts, keys, strict=True)]
+        before = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
         return adding(
             batch,
-            texts=(STRINGS, [list(texts) for texts, _ in cleaned]),
-            replaced_kinds=(STRINGS, [list(replaced) for _, replaced in cleaned]),
-            replaced_counts=(NUMBERS, [list(replaced.values()) for _, replaced in cleaned]),
+            texts=(STRINGS, [list(one.texts) for one in cleaned]),
+            replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
+            replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
+            doubtful=(pa.bool_(), [was or one.doubtful for was, one in zip(before, cleaned, strict=True)]),
         )
 
 
@@ -260,7 +262,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
 
     select: Select = Select()
-    _columns: ClassVar[tuple[str, ...]] = ("topic", "benchmark", *SIGNALS)
+    _columns: ClassVar[tuple[str, ...]] = ("doubtful", "topic", "benchmark", *SIGNALS)
 
     @property
     def declared(self) -> Mapping[str, object]:
@@ -268,8 +270,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         columns = [column(batch, name) for name in self._columns]
-        doubts = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
-        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(doubts, *columns, strict=True)]))
+        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(*columns, strict=True)]))
 
     def _reason(self, doubtful: bool, topic: str, benchmark: bool, *signals: float) -> str:
         if benchmark:

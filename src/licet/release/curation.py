@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -75,6 +75,16 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
         return f"Curated(sealed, {len(self.texts)} texts, {self.dropped or 'kept'})"
 
 
+class CleanedTexts(NamedTuple):
+    """The texts, one each, with identifiers replaced, and how many of each kind were. ``doubtful``: what could not be read, or
+    cut safely, is in them; the conversation is left out.
+    """
+
+    texts: Sequence[str]
+    replaced: Mapping[str, int]
+    doubtful: bool = False
+
+
 class Cleaner(Protocol):
     """De-identifies the texts of one conversation."""
 
@@ -86,8 +96,8 @@ class Cleaner(Protocol):
     def sha256(self) -> str:
         """The hash of the rules' file, in hexadecimal."""
 
-    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        """The texts, one each, with identifiers replaced under ``key``, and how many of each kind were."""
+    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
+        """The texts with identifiers replaced under ``key``."""
 
 
 class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +195,10 @@ class Plain:
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         cleaned = (self._cleaner.clean(document.texts, document.key) for document in documents)
-        return [Curated(texts=texts, replaced=replaced) for texts, replaced in cleaned]
+        return [
+            Curated(texts=one.texts, replaced=one.replaced, dropped=LeftOut.doubtful if one.doubtful else None)
+            for one in cleaned
+        ]
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
         return ()
