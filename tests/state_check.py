@@ -133,6 +133,9 @@ INVARIANTS = {
     "a body is of a turn of its segment": """
         SELECT b.conversation_id || ' ' || b.turn FROM bodies b WHERE b.turn > 0 AND NOT EXISTS (SELECT FROM turns t
          WHERE (t.account_id, t.conversation_id, t.turn, t.segment) = (b.account_id, b.conversation_id, b.turn, b.segment))""",
+    "where names were found is kept with its segment": """
+        SELECT f.conversation_id || ' ' || f.segment FROM found_names f
+          LEFT JOIN segments s USING (account_id, conversation_id, segment) WHERE s.key_slot IS NULL""",
     "a safety copy has its key": """
         SELECT b.conversation_id || ' ' || b.turn FROM safety_bodies b
           LEFT JOIN segments s USING (account_id, conversation_id, segment) WHERE s.safety_slot IS NULL""",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from random import Random
 
-from licet.curate import deidentify
+from licet.curate import deidentify, release_build
 from licet.curate.detect import DetectedSpan, merged
 from licet.curate.rules import NAMED
 from licet.curate.rules import IdentifierKind as Kind_
 from licet.policy.state import ConversationKind
-from licet.release.curation import Document, Voice
+from licet.release.curation import CleanedTexts, Document, Voice
 
 KEY = bytes(range(32))
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -26,14 +26,13 @@ class Cleaner:
     rules = "licet-rules"
     sha256 = "a" * 64
 
-    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
         return self.clean_named(texts, key, None)
 
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
-    ) -> tuple[Sequence[str], Mapping[str, int]]:
-        cleaned = deidentify.deidentify(texts, key, names=names)
-        return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+    ) -> CleanedTexts:
+        return release_build.counted(deidentify.deidentify(texts, key, names=names))
 
 
 class Words:

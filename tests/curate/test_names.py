@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.curate import made_up_names, runners
+from licet.curate import made_up_names, name_spans, runners
 from licet.curate.batches import batches
 from licet.curate.code_strings import readable
 from licet.curate.deidentify import deidentify
@@ -275,6 +276,57 @@ def test_equal_texts_of_many_conversations_are_read_once_and_the_names_of_tools_
     made = curated(*documents, names=NameKernel(detector=counted))
     assert sorted(counted.asked) == ["hello Maria", "{}"]
     assert all(one.texts[1] == "Maria" for one in made)
+
+
+def test_what_is_known_of_a_text_is_not_read_again_and_the_result_is_the_same() -> None:
+    document = said(
+        "a", (Voice.user, "hello Maria Rossi"), (Voice.name, "Maria"), (Voice.assistant, "hm"), (Voice.tool, "")
+    )
+    counted = Words(("Maria Rossi", IdentifierKind.PERSON, 0.9))
+    (first,) = curated(document, names=NameKernel(detector=counted))
+    assert [bool(found) for found in first.found] == [True, False, True, False]
+    counted.asked.clear()
+    known = msgspec.structs.replace(document, known=tuple(first.found))
+    assert curated(known, names=NameKernel(detector=counted)) == [first]
+    assert counted.asked == []
+    (partly,) = curated(
+        msgspec.structs.replace(document, known=(*first.found[:1], b"", b"", b"")), names=NameKernel(detector=counted)
+    )
+    assert partly == first and counted.asked == ["hm"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"x", b"\x90\x90", msgspec.msgpack.encode([[0, 5]]), msgspec.msgpack.encode([[0, 5, "person", "much", "words"]]),
+        msgspec.msgpack.encode([[0, 5, "nobody", 0.9, "words"]]), msgspec.msgpack.encode([[3, 99, "person", 0.9, "words"]]),
+        msgspec.msgpack.encode([[-1, 3, "person", 0.9, "words"]]), msgspec.msgpack.encode([[3, 3, "person", 0.9, "words"]]),
+        msgspec.msgpack.encode([[0, 5, "person", 0.9, "words"], [4, 6, "person", 0.9, "words"]]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_the_names_of_a_text_is_as_unknown(wrong: bytes) -> None:
+    counted = Words(("Maria Rossi", IdentifierKind.PERSON, 0.9))
+    names, document = NameKernel(detector=counted), chat("a", "hello Maria Rossi")
+    assert curated(msgspec.structs.replace(document, known=(wrong,)), names=names) == curated(document, names=names)
+    assert counted.asked == ["hello Maria Rossi"] * 2
+
+
+def test_what_is_found_travels_in_these_bytes() -> None:
+    spans = [DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "words")]
+    packed = name_spans.pack(spans)
+    assert packed.hex() == "91950005a6706572736f6ecb3feccccccccccccda5776f726473"
+    assert name_spans.unpack(packed) == spans and name_spans.pack([]) == b"\x90"
+
+
+def test_a_finder_is_another_by_all_that_what_is_found_depends_on() -> None:
+    other = Words(("x", IdentifierKind.PLACE, 1.0))
+    finders = [
+        NameKernel(**{"detector": PEOPLE, **how}).finder
+        for how in ({}, {"detector": other}, {"kinds": (IdentifierKind.PERSON,)}, {"score_min": 0.2})
+    ]  # fmt: skip
+    assert len(set(finders)) == len(finders)
+    assert {NameKernel(detector=PEOPLE, **how).finder for how in ({"sure": 0.6}, {"doubt": Doubt.mask})} == {finders[0]}
+    assert plan(Cleaner(), KEY).finder == ""
 
 
 def test_whatever_company_a_document_is_in_it_becomes_the_same() -> None:

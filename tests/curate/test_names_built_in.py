@@ -19,13 +19,15 @@ from licet.config import Configuration, Curate
 from licet.curate import engine_settings, names_measure, release_build, rules
 from licet.curate import names_built_in as served
 from licet.curate.kernels import NameKernel
-from licet.curate.names_built_in import BuiltIn
+from licet.curate.names_built_in import BuiltIn, PassageBounds
+from licet.curate.names_cascade import CascadeDetector
 from licet.curate.rules import IdentifierKind
 from licet.policy import file
 from licet.store.connect import Pool
 
 from ..installed import House
 from ..terms import preset
+from .documents import Words
 
 ROOT = Path(__file__).parents[2]
 FOLDER = files("licet.curate") / served.FOLDER
@@ -89,7 +91,8 @@ def test_it_needs_numpy_alone() -> None:
 import sys
 for name in ("torch", "onnxruntime", "spacy", "tokenizers", "transformers", "faker"):
     sys.modules[name] = None
-from licet.curate.names_built_in import BuiltIn
+from licet.curate.names_built_in import BuiltIn, PassageBounds
+from licet.curate.names_cascade import CascadeDetector
 from licet.curate.rules import IdentifierKind
 ((span,),) = BuiltIn.read().detect(["My name is Peter Miller."], [IdentifierKind.PERSON])
 print("My name is Peter Miller."[span.start : span.end])
@@ -211,3 +214,32 @@ def test_a_policy_that_lets_names_in_has_them_in(pool: Pool, tmp_path: Path) -> 
 
 def test_a_span_is_cut_as_a_word_and_a_possessive_stays() -> None:
     assert ("Maria", IdentifierKind.PERSON) in found("Is this Maria's bag? Maria said so.")
+
+
+@pytest.mark.parametrize(
+    ("post", "name"),
+    [
+        ("messi watching this game tv .", "messi"), ("That bagdanovich part I rewind 3 times . LMFAO", "bagdanovich"),
+        ("This would have been a lot better if Bee was n't so annoying", "Bee"), ("Jon is hilarious !", "Jon"),
+        ("There was intent to cross check . It was just the fact that Crosby went down", "Crosby"),
+    ],
+)  # fmt: skip
+def test_a_cascade_rules_out_only_what_is_surely_no_name(post: str, name: str) -> None:
+    other = Words((name, IdentifierKind.PERSON, 0.9))
+    cascade = CascadeDetector(BuiltIn.read(), (other,))
+    (spans,) = cascade.detect([post], (IdentifierKind.PERSON,))
+    assert name in {post[span.start : span.end] for span in spans}
+    assert cascade.detect([post, post], (IdentifierKind.PERSON,)) == [spans, spans]
+
+
+def test_a_cascade_reads_near_passages_as_one_and_a_short_text_as_a_whole() -> None:
+    words = "the cat sat on the mat and so did the dog " * 40
+    text = f"{words}I am Jonathan Miller, {words[:80]} says Katharina Schmidt. {words}"
+    bounds = PassageBounds(written=0.2, other=0.2, around=2, apart=40, whole=60)
+    ((spans, passages),) = BuiltIn.read().read_with_passages([text], (IdentifierKind.PERSON,), bounds)
+    assert len(spans) == 2 and len(passages) == 1
+    ((_, apart),) = BuiltIn.read().read_with_passages([text], (IdentifierKind.PERSON,), bounds._replace(apart=0))
+    assert len(apart) == 2 and all(passages[0][0] <= start < end <= passages[0][1] for start, end in apart)
+    short = "I am Jonathan Miller, and the rest of it is about the ferry"
+    ((_, whole),) = BuiltIn.read().read_with_passages([short], (IdentifierKind.PERSON,), bounds)
+    assert whole == [(0, len(short))]

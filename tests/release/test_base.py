@@ -214,6 +214,9 @@ def test_a_series_keeps_its_splits(house: House) -> None:
     def splits(release: str) -> dict[str, set[str]]:
         return {n: {row["labels"]["split"] for row in house_rows(house, release, n)} for n in house.accounts}
 
+    for name, split in (("p4", "test"), ("p5", "validation")):  # which split the others are in is drawn
+        house.open(name, allow=True, split=split)
+        house.talk(name, f"{name}own", f"what only {name} asks", "an answer to it")
     build(house, "autumn")
     for n in range(4):
         house.talk(f"p{n}", f"p{n}later", f"later {n} words of their own", "yes")

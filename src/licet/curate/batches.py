@@ -33,6 +33,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("key", BINARY),
     ("voices", STRINGS),
     ("texts", STRINGS),
+    ("known", BINARIES),
 ]
 DOCUMENTS: pa.Schema = pa.schema(_FIELDS)
 
@@ -61,6 +62,7 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
         [d.key for d in documents],
         [[v.value for v in d.voices] for d in documents],
         [[_unicode(text) for text in d.texts] for d in documents],
+        [d.known or (b"",) * len(d.texts) for d in documents],
     ]
     arrays = [pa.array(c, field.type) for c, field in zip(columns, DOCUMENTS, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)

@@ -9,7 +9,9 @@ Promises:
   replaced in all (repeated_names.py). A text in which nothing is found is returned as it is.
 - What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end of a line, with letters of
   another script, in base64, base32 or hexadecimal is found as if it stood there in plain (views.py), and cut as it is
-  written; also where it is encoded up to ``LAYERS_MAX`` times.
+  written; also where it is encoded up to ``LAYERS_MAX`` times, or compressed (packed_text.py).
+- What is encoded more often, and what is compressed and cannot be read, is cut and ``doubtful``: a release leaves the
+  conversation out. So is JSON that would not be JSON any more.
 - It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
   belongs to nobody, and such values (a reader's own alice@example.com too) are left alone.
 - The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
@@ -17,7 +19,7 @@ Promises:
 
 What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
 where they are; a second pass over what they left may find more), national telephone numbers without separators or
-words around them, what is compressed or encrypted, a number that a line's end cuts where it has no group's end.
+words around them, what is encrypted, a number that a line's end cuts where it has no group's end.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
 part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
@@ -47,6 +49,7 @@ from licet.errors import UsageError
 
 NAMED_USER = "named_user"  # how the names of rules begin that find a user's id made of a name
 ENCODED, ENCODED_SCORE = "encoded", 0.9
+UNREAD = "unread"  # what may hold anything
 LAYERS_MAX = 3  # of encoding around a value
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
@@ -65,10 +68,13 @@ class Substitution(NamedTuple):
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
-    """The texts with every span replaced, and how many spans of each kind there were."""
+    """The texts with every span replaced, and how many spans of each kind there were. ``doubtful``: they may still hold what
+    identifies, or are broken.
+    """
 
     texts: tuple[str, ...]
     counts: Mapping[IdentifierKind, int]
+    doubtful: bool = False
 
     def __repr__(self) -> str:
         return f"Deidentified(<{len(self.texts)} texts>, {dict(self.counts)!r})"
@@ -137,7 +143,22 @@ def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -
         return DeidentifiedTexts(tuple(texts), {})
     counts = Counter(each.span.kind for own in found for each in own)
     out = tuple(_replace(text, own) if own else text for text, own in zip(texts, found, strict=True))
-    return DeidentifiedTexts(out, dict(sorted(counts.items())))
+    doubtful = any(each.span.rule == UNREAD for own in found for each in own)
+    broken = any(_is_broken(text, made) for text, made, own in zip(texts, out, found, strict=True) if own)
+    return DeidentifiedTexts(out, dict(sorted(counts.items())), doubtful or broken)
+
+
+def _is_broken(text: str, made: str) -> bool:
+    """Whether JSON is no JSON any more."""
+    return text.lstrip()[:1] in ("{", "[") and _is_json(text) and not _is_json(made)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _joined(
@@ -253,6 +274,7 @@ def _seen_through(
     """
     if not (ways := views.hidden(data)):
         return
+    left = views.UNPACKED_MAX
     for number, text in enumerate(texts):
         own = ways if len(texts) == 1 else views.hidden(text.encode())
         for view in views.views(text, own, again=layers < LAYERS_MAX):
@@ -262,19 +284,31 @@ def _seen_through(
                     read = span.read or view.text[span.start : span.end]
                     yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
         for run in views.encoded(text, own):
-            if _identifying(run.text, _seen(run.text, book, prefilter=prefilter, layers=layers)):
-                kind = IdentifierKind.KEY_BLOCK if "\n" in text[run.start : run.end] else IdentifierKind.SECRET
-                yield number, DetectedSpan(run.start, run.end, kind, ENCODED_SCORE, ENCODED)
+            left -= run.unpacked
+            found = [] if run.text is None or left < 0 else _seen(run.text, book, prefilter=prefilter, layers=layers)
+            unread = run.text is None or left < 0 or any(span.rule == UNREAD for span in found)
+            if unread or _identifying(run.text or "", found):
+                yield number, _whole_run(text, run.start, run.end, UNREAD if unread else ENCODED)
+
+
+def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
+    kind = IdentifierKind.KEY_BLOCK if "\n" in text[start:end] else IdentifierKind.SECRET
+    return DetectedSpan(start, end, kind, ENCODED_SCORE, rule)
 
 
 def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
-    """What is found in a reading of a text as it stands, and what is encoded in it once more."""
+    """What is found in a reading of a text as it stands, and what is encoded in it once more; after the last layer, that
+    something is.
+    """
     texts = [sound(text)]
     data = texts[0].encode()
     found = _found(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
-        found += [span for _, span in _seen_through(texts, data, book, prefilter=prefilter, layers=layers - 1)]
-    return found
+        seen = _seen_through(texts, data, book, prefilter=prefilter, layers=layers - 1)
+        return [*found, *(span for _, span in seen)]
+    runs = views.encoded(text, views.hidden(data))
+    places = [*views.escapes(text), *((run.start, run.end) for run in runs)]
+    return [*found, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
 
 
 def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:

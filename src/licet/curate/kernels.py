@@ -11,12 +11,14 @@ Scores are attributes: only `SelectKernel` says what is left out, and it reads c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.metadata import version as installed_version
 from typing import ClassVar, Protocol, cast
 
 import msgspec
 import pyarrow as pa
 
-from licet.curate import labels, rules, sketches
+from licet.curate import labels, name_spans, rules, sketches
 from licet.curate.batches import BINARIES, BINARY, NUMBERS, PROSE, SAID, STRING, STRINGS, adding, column, parted
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.code_strings import readable
@@ -25,7 +27,7 @@ from licet.curate.detect import DetectedSpan, Detector, Doubt
 from licet.curate.quality import Select, qualities
 from licet.curate.splits import Shares, split
 from licet.policy.state import ConversationKind
-from licet.release.curation import Cleaner, LeftOut, Voice
+from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
 
 NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
@@ -92,7 +94,8 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``names``, where names stand in each text, and ``doubtful``: whether a span scored below ``sure``, or a text
-    is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those of others.
+    is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those of others. What is
+    ``known`` of a text, because the same finder read it for another build, is not read again.
 
     What scores below ``score_min`` is nothing; from ``sure`` on it is a name. The names of tools are not looked at.
     """
@@ -109,6 +112,13 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         found_by = {"detector": self.detector.name, "sha256": self.detector.sha256, "kinds": sorted(self.kinds)}
         return {"step": "names", "doubt": self.doubt, **found_by, **bounds}
 
+    @property
+    def finder(self) -> str:
+        """The hash of all that is found depends on beside a text. What doubts, and from which score on, is no part of it."""
+        declared = {name: value for name, value in self.declared.items() if name not in ("sure", "doubt")}
+        made_by = {"format": name_spans.FORMAT, "licet": installed_version("licet")}
+        return sha256(msgspec.json.encode(declared | made_by, order="sorted")).hexdigest()
+
     def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
         """Where in each text names of these kinds may stand, code outside its strings and comments passed over."""
         found = self.detector.detect(texts, self.kinds)
@@ -122,20 +132,25 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         return self.doubt is Doubt.drop and any(span.score < self.sure for span in spans)
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        spoken = list(zip(column(batch, "texts"), column(batch, "voices"), strict=True))
-        unique = dict.fromkeys(
-            t for texts, voices in spoken for t, v in zip(texts, voices, strict=True) if looked_at(t, v)
-        )
-        known: Mapping[str, list[DetectedSpan]] = dict(zip(unique, self.found(list(unique)), strict=True))
+        spoken = list(zip(column(batch, "texts"), column(batch, "voices"), column(batch, "known"), strict=True))
+        found: dict[str, list[DetectedSpan] | None] = {}
+        for texts, voices, known in spoken:
+            for t, v, k in zip(texts, voices, known, strict=True):
+                if looked_at(t, v) and found.get(t) is None:
+                    found[t] = name_spans.known(k, t)
+        anew = [text for text, spans in found.items() if spans is None]
+        every = {text: spans for text, spans in found.items() if spans is not None}
+        every |= zip(anew, self.found(anew), strict=True)
+        packed = {text: name_spans.pack(spans) for text, spans in every.items()}
         names, doubtful = [], []
-        for texts, voices in spoken:
+        for texts, voices, _ in spoken:
             # A tool's name may be a word that somebody else says.
-            own = [known[t] if looked_at(t, v) else [] for t, v in zip(texts, voices, strict=True)]
+            read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
-            unsure = any(map(self.doubts, own))
-            names.append(msgspec.msgpack.encode(own))
+            unsure = any(self.doubts(every[t]) for t in read if t is not None)
+            names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
             doubtful.append(long or unsure)
-        return adding(batch, names=(BINARY, names), doubtful=(pa.bool_(), doubtful))
+        return adding(batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful))
 
 
 def looked_at(text: str, voice: str) -> bool:
@@ -143,20 +158,17 @@ def looked_at(text: str, voice: str) -> bool:
     return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
 
 
-_spans = msgspec.msgpack.Decoder(list[list[DetectedSpan]]).decode
-
-
 class NamesCleaner(Cleaner, Protocol):
     """A cleaner that takes what others found."""
 
-    def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
-    ) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean_named(self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]) -> CleanedTexts:
         """As ``clean``, with ``names`` replaced too: a list for each text."""
 
 
 class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went."""
+    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went. ``doubtful`` is
+    true of those, too, in which something can be neither read nor cut safely.
+    """
 
     cleaner: Cleaner | NamesCleaner
 
@@ -168,15 +180,17 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         texts, keys = column(batch, "texts"), column(batch, "key")
         if "names" in batch.schema.names:
             cleaner = cast("NamesCleaner", self.cleaner)  # the plan sees to it
-            found = (_spans(own) for own in column(batch, "names"))
+            found = ([name_spans.unpack(packed) for packed in own] for own in column(batch, "names"))
             cleaned = [cleaner.clean_named(*each) for each in zip(texts, keys, found, strict=True)]
         else:
             cleaned = [self.cleaner.clean(*each) for each in zip(texts, keys, strict=True)]
+        before = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
         return adding(
             batch,
-            texts=(STRINGS, [list(texts) for texts, _ in cleaned]),
-            replaced_kinds=(STRINGS, [list(replaced) for _, replaced in cleaned]),
-            replaced_counts=(NUMBERS, [list(replaced.values()) for _, replaced in cleaned]),
+            texts=(STRINGS, [list(one.texts) for one in cleaned]),
+            replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
+            replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
+            doubtful=(pa.bool_(), [was or one.doubtful for was, one in zip(before, cleaned, strict=True)]),
         )
 
 
@@ -248,7 +262,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
 
     select: Select = Select()
-    _columns: ClassVar[tuple[str, ...]] = ("topic", "benchmark", *SIGNALS)
+    _columns: ClassVar[tuple[str, ...]] = ("doubtful", "topic", "benchmark", *SIGNALS)
 
     @property
     def declared(self) -> Mapping[str, object]:
@@ -256,8 +270,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         columns = [column(batch, name) for name in self._columns]
-        doubts = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
-        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(doubts, *columns, strict=True)]))
+        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(*columns, strict=True)]))
 
     def _reason(self, doubtful: bool, topic: str, benchmark: bool, *signals: float) -> str:
         if benchmark:

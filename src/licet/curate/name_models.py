@@ -33,7 +33,7 @@ def tried(config: Configuration, text: str) -> NameTrial:
     names = engine_settings.named(config.curate, config.data)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
-    doubtful = names is not None and names.doubts(found[0] if found else [])
+    doubtful = made.doubtful or (names is not None and names.doubts(found[0] if found else []))
     return NameTrial(text=made.texts[0], replaced={k.value: n for k, n in made.counts.items()}, doubtful=doubtful)
 
 

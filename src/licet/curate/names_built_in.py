@@ -165,6 +165,21 @@ class Weights(NamedTuple):
             return cls(held["vectors"], wide["scales"], wide["apart"], layers, wide["head"], wide["bias"])
 
 
+class PassageBounds(NamedTuple):
+    """What is not ruled out: a token that is of any kind of name with a likelihood of ``written``, if it is written as names
+    are, and of ``other`` if it is a word in small letters, a number or a sign.
+
+    A passage reaches ``around`` tokens to either side, passages with fewer than ``apart`` tokens between them are one, and a
+    text of up to ``whole`` tokens is one too.
+    """
+
+    written: float
+    other: float
+    around: int
+    apart: int
+    whole: int
+
+
 class ReadText(NamedTuple):
     """What was found in a text, and the passages of it, in characters, in which a name is not ruled out."""
 
@@ -187,14 +202,12 @@ class BuiltIn(msgspec.Struct, frozen=True):
         return [one.spans for one in self.read_with_passages(texts, kinds)]
 
     def read_with_passages(
-        self, texts: Sequence[str], kinds: Sequence[IdentifierKind], possible: float = 1.0, around: int = 0
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind], bounds: PassageBounds | None = None
     ) -> list[ReadText]:
-        """Of each text the spans, and the passages, ``around`` tokens to either side of those that are of any kind of
-        name with a likelihood of ``possible``.
-        """
+        """Of each text the spans, and the passages that ``bounds`` do not rule out; none without bounds."""
         model = _loaded(self.sha256)
         columns = [number for number, label in enumerate(LABELS) if label in kinds]
-        return [model.read(text, columns, self.name, possible, around) for text in texts]
+        return [model.read(text, columns, self.name, bounds) for text in texts]
 
 
 def _content() -> bytes:
@@ -218,10 +231,10 @@ class NameNetwork:
         self._lock = threading.Lock()
         self._known = np.zeros((ROWS_MAX, weights.scales.size), dtype=np.float32)
 
-    def read(self, text: str, columns: Sequence[int], rule: str, possible: float = 1.0, around: int = 0) -> ReadText:
+    def read(self, text: str, columns: Sequence[int], rule: str, bounds: PassageBounds | None = None) -> ReadText:
         found = tokens(sound(text))
         every = self.likelihoods(found)
-        passages = _passages(found, np.flatnonzero(1 - every[:, 0] >= possible).tolist(), around)
+        passages = _passages(found, 1 - every[:, 0], bounds) if bounds is not None else []
         return ReadText(_spans(text, found, every[:, columns], columns, rule), passages)
 
     def likelihoods(self, found: Sequence[NameToken]) -> Floats:
@@ -293,15 +306,23 @@ def _score(likely: float) -> float:
     return odds / (odds + (1 - likely) * LIKELY_MIN)
 
 
-def _passages(found: Sequence[NameToken], places: Sequence[int], around: int) -> list[tuple[int, int]]:
-    out: list[tuple[int, int]] = []
+def _passages(found: Sequence[NameToken], likely: Floats, bounds: PassageBounds) -> list[tuple[int, int]]:
+    possible = np.flatnonzero(likely >= min(bounds.written, bounds.other)).tolist()
+    places = [n for n in possible if likely[n] >= (bounds.written if _as_a_name(found[n].key) else bounds.other)]
+    around = bounds.around if len(found) > bounds.whole else len(found)
+    out: list[tuple[int, int]] = []  # the first and the last token of each
     for place in places:
-        start, end = found[max(0, place - around)].start, found[min(len(found) - 1, place + around)].end
-        if out and start <= out[-1][1]:
-            out[-1] = (out[-1][0], end)
+        first, last = max(0, place - around), min(len(found) - 1, place + around)
+        if out and first <= out[-1][1] + bounds.apart:
+            out[-1] = (out[-1][0], last)
         else:
-            out.append((start, end))
-    return out
+            out.append((first, last))
+    return [(found[first].start, found[last].end) for first, last in out]
+
+
+def _as_a_name(key: str) -> bool:
+    """Whether a token is written as names are: with a capital, or in a script that has none."""
+    return _shape(key[2] if key[0] == "\0" else key) not in ("small", "number", "sign")
 
 
 def _convolved(state: Floats, matrix: Floats, apart: int) -> Floats:

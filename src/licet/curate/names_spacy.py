@@ -80,7 +80,8 @@ def _loaded(package: str, expected: str) -> Any:  # noqa: ANN401 -- spaCy is opt
 
     if _hash(package) != expected:
         raise InputError("the pipeline's files changed while they were in use", file=package)
-    unused = ["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
+    # `tok2vec` serves these: the entity recogniser has vectors of its own.
+    unused = ["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
     return importlib.import_module(package).load(exclude=unused)
 
 

@@ -33,6 +33,10 @@ class PlanCuration:
     def __init__(self, plan: CurationPlan, runner: Runner) -> None:
         self._plan, self._runner = plan, runner
 
+    @property
+    def finder(self) -> str:
+        return self._plan.finder
+
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
         if len(made) != len(documents):
@@ -115,7 +119,8 @@ def curated(batch: pa.RecordBatch) -> list[Curated]:
     """What the plan made of the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
     names = ["texts", "replaced_kinds", "replaced_counts", "dropped", "split", "language", "topic"]
-    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores)}
+    found = ["names"] if "names" in batch.schema.names else []
+    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores, *found)}
     rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
     return [_one(row, scores, sketch) for row, sketch in zip(rows, _sketches(batch), strict=True)]
 
@@ -134,4 +139,5 @@ def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curat
         dropped=LeftOut(row["dropped"]) if row["dropped"] else None,
         labels=labels,
         sketch=sketch,
+        found=row.get("names", ()),
     )

@@ -52,6 +52,11 @@ class CurationPlan(msgspec.Struct, frozen=True):
         """Whether somebody looks for names: that costs more than all other steps together."""
         return any(isinstance(step, NameKernel) for step in self.steps)
 
+    @property
+    def finder(self) -> str:
+        """The hash of who looks for names, and how; empty if nobody does."""
+        return next((step.finder for step in self.steps if isinstance(step, NameKernel)), "")
+
     def sha256(self) -> str:
         """The hash of the declaration, in hexadecimal."""
         return sha256(msgspec.json.encode([step.declared for step in self.steps], order="sorted")).hexdigest()

@@ -8,7 +8,7 @@ keyed hash of it (`detect.CachedDetector`), so that a long conversation can be r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from licet.curate.pipeline import curated
 from licet.curate.plan import plan
 from licet.curate.release_build import RuleCleaner, counted
 from licet.policy.state import ConversationKind
-from licet.release.curation import Curated, Document, Voice
+from licet.release.curation import CleanedTexts, Curated, Document, Voice
 
 REMEMBERED_TEXTS_MAX = 20_000
 TEXT_WEIGHT = 100  # what asking a detector costs beside the characters, in characters of prose
@@ -118,14 +118,12 @@ class _NotingCleaner(RuleCleaner):
     def __init__(self) -> None:
         self.noted: list[list[list[Substitution]]] = []
 
-    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
         return self._noted(texts, deidentify.substitutions(texts, key))
 
-    def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
-    ) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean_named(self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]) -> CleanedTexts:
         return self._noted(texts, deidentify.substitutions(texts, key, names=names))
 
-    def _noted(self, texts: Sequence[str], found: list[list[Substitution]]) -> tuple[Sequence[str], Mapping[str, int]]:
+    def _noted(self, texts: Sequence[str], found: list[list[Substitution]]) -> CleanedTexts:
         self.noted.append(found)
         return counted(deidentify.substituted(texts, found))

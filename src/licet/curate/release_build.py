@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from licet.errors import UsageError
 from licet.release import catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.build_workers import WorkerSettings
+from licet.release.curation import CleanedTexts
 from licet.store import statistics
 from licet.vault.installation import Installation, policies
 
@@ -31,18 +32,19 @@ class RuleCleaner:
     def sha256(self) -> str:
         return rules.ours().sha256
 
-    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
         return counted(deidentify.deidentify(texts, key))
 
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]]
-    ) -> tuple[Sequence[str], Mapping[str, int]]:
+    ) -> CleanedTexts:
         return counted(deidentify.deidentify(texts, key, names=names))
 
 
-def counted(cleaned: deidentify.DeidentifiedTexts) -> tuple[Sequence[str], Mapping[str, int]]:
+def counted(cleaned: deidentify.DeidentifiedTexts) -> CleanedTexts:
     """The texts, and how many spans of each kind were replaced, as a release has them."""
-    return cleaned.texts, {kind.value: count for kind, count in cleaned.counts.items()}
+    replaced = {kind.value: count for kind, count in cleaned.counts.items()}
+    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful)
 
 
 def build_release(

@@ -17,8 +17,10 @@ from html import unescape
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
+from licet.curate.packed_text import is_packed, unpacked
 from licet.curate.rules import IdentifierKind
 
+UNPACKED_MAX = 8 * 2**20  # characters of what is packed in the texts of a conversation
 ENCODED_BYTES_MIN = 11
 PROBED_CHARACTERS = 64  # of a run: where these are no text, the rest is not decoded
 PRINTABLE_MIN = 0.95
@@ -47,11 +49,16 @@ class View(msgspec.Struct, frozen=True):
 
 
 class EncodedRun(msgspec.Struct, frozen=True):
-    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded."""
+    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded; None is what cannot be read."""
 
     start: int
     end: int
-    text: str
+    text: str | None
+
+    @property
+    def unpacked(self) -> int:
+        """How many characters were packed in it: no run decodes to more than it is."""
+        return len(self.text) if self.text is not None and len(self.text) > self.end - self.start else 0
 
 
 _ESCAPE = (
@@ -132,6 +139,14 @@ def _undone(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]
     edits = [(*match.span(), pieces) for match in pattern.finditer(text) if (pieces := _meanings(match))]
     if any(_tells(out, text, end) for _, end, pieces in edits for out, _ in pieces):
         yield from _edited(text, edits)
+
+
+def escapes(text: str) -> Iterator[tuple[int, int]]:
+    """Where escapes stand for what an identifier is made of; those of Markdown, of which regular expressions have many, pass."""
+    for match in _ESCAPE_RE.finditer(text):
+        start, end = match.span()
+        if match.group("mark") is None and any(_tells(out, text, end) for out, _ in _meanings(match)):
+            yield start, end
 
 
 def _tells(out: str, text: str, end: int) -> bool:
@@ -253,7 +268,7 @@ _SMALL = (
 
 
 def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
-    """The runs in a text that decode to text. ``ways``: what `hidden` says of it."""
+    """The runs in a text that decode to text, or to what cannot be read. ``ways``: what `hidden` says of it."""
     for number in sorted(ways):
         if number >= len(_MAKERS):
             yield from _DECODERS[number - len(_MAKERS)][1](text)
@@ -262,7 +277,7 @@ def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
 def _plain_runs(text: str) -> Iterator[EncodedRun]:
     for start, run in _runs(text):
         for at, part in _parts(run):
-            if found := _decoded(part):
+            if (found := _decoded(part)) != "":
                 yield EncodedRun(start + at, start + at + len(part), found)
 
 
@@ -294,20 +309,21 @@ def _parts(run: str) -> Iterator[tuple[int, str]]:
         at += len(part) + 1
 
 
-def _decoded(run: str) -> str:
-    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none."""
+def _decoded(run: str) -> str | None:
+    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none, None for what cannot be read."""
     bare = run.rstrip("=").removeprefix("0x")
     if bare.isalnum():
         try:
-            return _text(bytes.fromhex(bare))
+            return _content(bytes.fromhex(bare))
         except ValueError:
             pass
         if bare.isupper() and not set(bare) & set("0189"):
             return _of_base32(bare)
     bare = bare.replace("-", "+").replace("_", "/")
-    if len(bare) % 4 == 1 or not _begins(_of_base64(bare[:PROBED_CHARACTERS])):
+    if len(bare) % 4 == 1:
         return ""
-    return _text(_of_base64(bare))
+    probed = _of_base64(bare[:PROBED_CHARACTERS])
+    return _content(_of_base64(bare)) if _begins(probed) or is_packed(probed) else ""
 
 
 def _of_base64(bare: str) -> bytes:
@@ -317,9 +333,9 @@ def _of_base64(bare: str) -> bytes:
         return b""
 
 
-def _of_base32(bare: str) -> str:
+def _of_base32(bare: str) -> str | None:
     try:
-        return _text(base64.b32decode(bare + "=" * (-len(bare) % 8)))
+        return _content(base64.b32decode(bare + "=" * (-len(bare) % 8)))
     except binascii.Error:
         return ""
 
@@ -346,38 +362,57 @@ def _text(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str:
     return out if sum(c.isprintable() or c in "\r\n\t" for c in out) >= PRINTABLE_MIN * len(out) else ""
 
 
+def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
+    """The text that bytes are or that is packed in them; None where something else is, which cannot be read."""
+    if not is_packed(data):
+        return _text(data, bytes_min)
+    inner = unpacked(data)
+    if inner is None or inner == b"":
+        return None if inner is None else ""
+    return _text(_whole(inner), 1) or None
+
+
+def _whole(data: bytes) -> bytes:
+    """Without the half of a character at the end of what was cut off."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return data[: error.start] if error.reason == "unexpected end of data" else data
+    return data
+
+
 _NOT_BASE64 = re.compile(r"\\{1,2}[rn]|[^A-Za-z0-9+/]")
 _NOT_HEX = re.compile(r"0x|[^0-9A-Fa-f]")
 
 
-def _of_wrapped(run: str) -> str:
+def _of_wrapped(run: str) -> str | None:
     return _decoded(_NOT_BASE64.sub("", run))
 
 
-def _of_pairs(run: str) -> str:
+def _of_pairs(run: str) -> str | None:
     pairs = _NOT_HEX.sub("", run)
-    return _text(bytes.fromhex(pairs[: len(pairs) // 2 * 2]), 6)
+    return _content(bytes.fromhex(pairs[: len(pairs) // 2 * 2]), 6)
 
 
-def _of_points(run: str) -> str:
+def _of_points(run: str) -> str | None:
     points = [int(point) for point in run.split(",")]
-    return _text(bytes(points), 6) if max(points) < 256 else ""
+    return _content(bytes(points), 6) if max(points) < 256 else ""
 
 
-def _of_header(run: str) -> str:
+def _of_header(run: str) -> str | None:
     """RFC 2047, 4.1 and 4.2."""
     how, content = run.split("?")[2:4]
     if how in "Bb":
-        return _text(_of_base64(content.rstrip("=")), 6)
+        return _content(_of_base64(content.rstrip("=")), 6)
     return _text(quopri.decodestring(content, header=True), 6)
 
 
-def _matching(pattern: str, made: Callable[[str], str]) -> Callable[[str], Iterator[EncodedRun]]:
+def _matching(pattern: str, made: Callable[[str], str | None]) -> Callable[[str], Iterator[EncodedRun]]:
     compiled = re2.compile(pattern)
 
     def runs(text: str) -> Iterator[EncodedRun]:
         for match in compiled.finditer(text):
-            if found := made(match.group()):
+            if (found := made(match.group())) != "":
                 yield EncodedRun(match.start(), match.end(), found)
 
     return runs

@@ -165,6 +165,11 @@ def turn_in_place(segment: int, turn: int) -> bytes:
 _TURN = struct.Struct(">II")
 
 
+def found_names_place(account: UUID, conversation: UUID, segment: int) -> bytes:
+    """The associated data of where names stand in a segment's turns. The version byte is never reused."""
+    return b"n1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big")
+
+
 def slot_place(account: UUID, slot: int) -> bytes:
     return b"s1" + account.bytes + slot.to_bytes(4, "big")
 

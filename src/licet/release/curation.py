@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -42,7 +42,10 @@ class LeftOut(StrEnum):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates."""
+    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates.
+
+    ``known``: what the same finder found in each text before, as `Curated.found` has it; empty if nothing is known of any.
+    """
 
     account: bytes
     name: bytes
@@ -50,6 +53,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     voices: tuple[Voice, ...]
     texts: tuple[str, ...]
+    known: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Document({self.kind}, sealed, {len(self.texts)} texts)"
@@ -57,7 +61,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
     """A curated document: its texts, one each; how many of each kind were replaced in them; why it is rejected, or
-    None; and its sketch for duplicates, which only curation reads.
+    None; its sketch for duplicates, and what was found in each text by who looks for names, which only curation reads.
     """
 
     texts: Sequence[str]
@@ -65,9 +69,20 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
     dropped: LeftOut | None = None
     labels: Labels | None = None
     sketch: object = None
+    found: Sequence[bytes] = ()
 
     def __repr__(self) -> str:
         return f"Curated(sealed, {len(self.texts)} texts, {self.dropped or 'kept'})"
+
+
+class CleanedTexts(NamedTuple):
+    """The texts, one each, with identifiers replaced, and how many of each kind were. ``doubtful``: what could not be read, or
+    cut safely, is in them; the conversation is left out.
+    """
+
+    texts: Sequence[str]
+    replaced: Mapping[str, int]
+    doubtful: bool = False
 
 
 class Cleaner(Protocol):
@@ -81,8 +96,8 @@ class Cleaner(Protocol):
     def sha256(self) -> str:
         """The hash of the rules' file, in hexadecimal."""
 
-    def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
-        """The texts, one each, with identifiers replaced under ``key``, and how many of each kind were."""
+    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
+        """The texts with identifiers replaced under ``key``."""
 
 
 class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +109,10 @@ class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
 
 class PageCuration(Protocol):
     """What curates the documents of pages, in any process."""
+
+    @property
+    def finder(self) -> str:
+        """The hash of all that `Curated.found` depends on beside the text; empty if nobody looks for names."""
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         """Each document curated, in order. The same documents give the same result, in any grouping and process."""
@@ -167,7 +186,7 @@ class SurveyQuestion(Protocol):
 class Plain:
     """Only de-identifies."""
 
-    plan = ""
+    plan = finder = ""
     found_by = FoundBy()
     duplicates = None
 
@@ -176,7 +195,10 @@ class Plain:
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         cleaned = (self._cleaner.clean(document.texts, document.key) for document in documents)
-        return [Curated(texts=texts, replaced=replaced) for texts, replaced in cleaned]
+        return [
+            Curated(texts=one.texts, replaced=one.replaced, dropped=LeftOut.doubtful if one.doubtful else None)
+            for one in cleaned
+        ]
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
         return ()

@@ -31,6 +31,7 @@ from licet.release.contents import RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
 from licet.release.draft import Draft, End, KeptPage
+from licet.release.known_names import KnownNames
 from licet.release.proofs import PageProofs, ProofLine, salts_of
 from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release, RowSources
@@ -126,6 +127,7 @@ class PageBuilder:
 
     def build(self, number: int, after: Place, turn: PageTurn) -> BuiltPage | None:
         """Makes and commits the page ``number``, of the conversations behind ``after``; None if there are none."""
+        names = KnownNames(self._curation.finder)
         with transaction(self._pool) as tx:
             tx.execute(READ_AT_ONE_MOMENT)
             tx.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [PAGES_LOCK, self._release.name])
@@ -134,17 +136,20 @@ class PageBuilder:
                 return None
             at = turn.begins(places[-1])
             page = DecisionPage(tx, places, self._policies, self._release.purpose, at)
-            built = self._built(tx, page, number, at, turn)
+            built = self._built(tx, page, number, at, turn, names)
             self._kept.keep_page(tx, built.end, built.kept)
             turn.commits()
+        names.keep(self._pool)
         return built
 
-    def _built(self, tx: Transaction, page: DecisionPage, number: int, at: datetime, turn: PageTurn) -> BuiltPage:
+    def _built(
+        self, tx: Transaction, page: DecisionPage, number: int, at: datetime, turn: PageTurn, names: KnownNames
+    ) -> BuiltPage:  # fmt: skip
         threads = page.threads(tx, self._keyring)
         if self._looks_ahead:
             threads = list(_not_lost(page, threads, turn))
         carried = self._base.carried(tx, threads) if self._base is not None else {}
-        curated = self._curated(threads, carried)
+        curated = self._curated(tx, threads, carried, names)
         page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
         written = dict(_written(page, threads, curated))
         first, row_ids = turn.rows(page.turns, len(written))
@@ -176,9 +181,14 @@ class PageBuilder:
             candidates=proofs.candidates, rows=proofs.rows,
         )  # fmt: skip
 
-    def _curated(self, threads: Sequence[Thread], carried: Mapping[int, Curated]) -> list[Curated]:
+    def _curated(
+        self, tx: Transaction, threads: Sequence[Thread], carried: Mapping[int, Curated], names: KnownNames
+    ) -> list[Curated]:  # fmt: skip
         """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
-        anew = iter(self._curation.curate([one.document for n, one in enumerate(threads) if n not in carried]))
+        fresh = names.documents(tx, [one for n, one in enumerate(threads) if n not in carried])
+        made = self._curation.curate(fresh)
+        names.found(made)
+        anew = iter(made)
         if not carried:
             return list(anew)
         sketches = iter(self._curation.sketch([one.document for n, one in enumerate(threads) if n in carried]))

@@ -17,6 +17,7 @@ from licet.release import registry
 from licet.release.base import BaseRelease
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
+from licet.release.known_names import KnownNames
 from licet.release.registry import RowSources
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault.conversation_pages import START, Place, page_after
@@ -33,10 +34,10 @@ class Passes:
         self._clock, self._page_bytes_max = clock, page_bytes_max
 
     def documents(
-        self, after: Place, wanted: Callable[[UUID], bool], base: BaseRelease | None = None
+        self, after: Place, wanted: Callable[[UUID], bool], base: BaseRelease | None = None, finder: str = ""
     ) -> Iterator[list[tuple[Document, bool]]]:
-        """The usable documents of the conversations after ``after``, of the requested ones, each with whether ``base`` has
-        it as a row.
+        """The usable documents of the conversations after ``after``, of the requested ones, each with what ``finder`` found
+        in it before and whether ``base`` has it as a row.
         """
         while True:
             with transaction(self._pool) as tx:
@@ -46,7 +47,8 @@ class Passes:
                     return
                 found = self._threads(tx, [place for place in places if wanted(place[1])])
                 carried = base.carried(tx, found) if base is not None else {}
-            yield [(one.document, number in carried) for number, one in enumerate(found)]
+                documents = KnownNames(finder).documents(tx, found)
+            yield [(one, number in carried) for number, one in enumerate(documents)]
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
@@ -120,7 +122,7 @@ def look_ahead(
         for one, sketch in zip(entered, curation.sketch(entered), strict=True):
             survey.enter(one, sketch)
     while (asked := survey.asked()) is not None:
-        for page in passes.documents(after, asked.some_of, base):
+        for page in passes.documents(after, asked.some_of, base, curation.finder):
             for one, is_carried in page:
                 if is_carried and one in asked:
                     survey.judge(one, stays=True)

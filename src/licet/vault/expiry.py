@@ -259,7 +259,8 @@ _ERASE = f"""
          erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM k WHERE {_SAME_SEGMENT}),
          ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
          unsaid AS (DELETE FROM suggestions s USING k
-                     WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id)
+                     WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id),
+         unfound AS (DELETE FROM found_names s USING k WHERE {_SAME_SEGMENT})
     DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT}"""
 
 

@@ -18,10 +18,12 @@ def bodies_without_segment(tx: Transaction) -> int:
 
 
 def bodies_without_key(tx: Transaction) -> int:
-    """Sealed turns whose key is destroyed."""
+    """Sealed turns, and records of where names stand in them, whose key is destroyed."""
     return _count(
         tx,
-        """SELECT count(*) FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
+        """SELECT count(*) FROM (SELECT account_id, conversation_id, segment FROM bodies UNION ALL
+                                  SELECT account_id, conversation_id, segment FROM found_names) b
+             JOIN segments s USING (account_id, conversation_id, segment)
             WHERE s.key_slot IS NULL OR s.erased_at IS NOT NULL""",
     )
 

@@ -1,0 +1,143 @@
+"""Where a detector found names in the turns of a segment, kept with the segment: the next release reads new turns only.
+
+Promises:
+- A record holds no text: of each text that was read a keyed hash, and what the finder says of it.
+- It is sealed under a key that is derived from the segment's key, and bound to its place. Erasing the segment destroys
+  the key and removes the row (`vault.expiry`).
+- It belongs to the finder that made it. A record of another finder, of another place, or a damaged one counts as none,
+  and the next one replaces it.
+
+A record is not written in the transaction of the page whose texts were read. That transaction sees the database as it was
+when the page began: it would not see an erasure that ended since then, and its row would outlive the segment. It is
+written right after it, under the lock of the account that an erasure takes too, and only while the segment has its key.
+An account that somebody else has locked is passed over: a build does not wait for people, nor they for it. What is not
+kept, there or because the process dies in between, is found again by the next build.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
+from licet.masked import Masked
+from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
+
+RECORD_BYTES_MAX = 2**20  # of what is found in one segment; the texts beyond it are read by each build
+MARK_BYTES = 16
+_SEALS, _MARKS = b"licet found names 1", b"licet marks of texts 1"
+
+
+class NamedSegment(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A segment whose turns were opened, with the slot of its key and the key."""
+
+    account: UUID
+    conversation: UUID
+    segment: int
+    slot: int
+    key: KeyMaterial
+
+    def mark(self, text: str) -> bytes:
+        """A keyed hash that stands for ``text`` in the records of this segment, and nowhere else."""
+        key = hmac.digest(self.key, _MARKS, "sha256")
+        return blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=MARK_BYTES).digest()
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True):
+    finder: str
+    found: dict[bytes, bytes]
+
+
+_records = msgspec.msgpack.Decoder(_Record)
+_KEYS = {"account_id": "uuid", "conversation_id": "uuid", "segment": "int2"}
+_COLUMNS = {**_KEYS, "slot": "int4", "sealed": "bytea"}
+
+
+def seal_record(of: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom) -> bytes:
+    """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record may hold, in order."""
+    kept: dict[bytes, bytes] = {}
+    size = 0
+    for mark, packed in found.items():
+        size += MARK_BYTES + len(packed) + 8
+        if size > RECORD_BYTES_MAX:
+            break
+        kept[mark] = packed
+    return seal(_seal_key(of), msgspec.msgpack.encode(_Record(finder, kept)), _place(of), random)
+
+
+def open_record(of: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, bytes]:
+    """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or is none."""
+    try:
+        record = _records.decode(unseal(_seal_key(of), sealed, _place(of)))
+    except (BrokenError, msgspec.MsgspecError):
+        return {}
+    return record.found if record.finder == finder else {}
+
+
+def load(tx: Transaction, segments: Sequence[NamedSegment], finder: str) -> list[dict[bytes, bytes]]:
+    """What ``finder`` found in each of ``segments`` before, by the marks of its texts."""
+    rows = tx.execute(
+        f"""SELECT f.account_id, f.conversation_id, f.segment, f.sealed
+              FROM (SELECT * FROM {unnested(_KEYS)} AS k({", ".join(_KEYS)}) LIMIT %(segments)s) k
+              JOIN found_names f USING (account_id, conversation_id, segment)""",
+        arrays(_KEYS, _places(segments)) | {"segments": len(segments)},
+    ).fetchall()
+    sealed = {tuple(row[:3]): row[3] for row in rows}
+    there = (sealed.get((one.account, one.conversation, one.segment)) for one in segments)
+    return [
+        open_record(one, finder, record) if record is not None else {}
+        for one, record in zip(segments, there, strict=True)
+    ]
+
+
+def keep(tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, bytes]]], finder: str) -> int:
+    """Keeps what ``finder`` found in place of what was kept; returns of how many segments. The others were erased
+    meanwhile, or somebody else has locked their account.
+    """
+    segments = [segment for segment, _ in records]
+    accounts = sorted({segment.account for segment in segments})
+    free = tx.execute(
+        """SELECT account_id FROM accounts WHERE account_id = ANY(%s)
+            ORDER BY account_id FOR NO KEY UPDATE SKIP LOCKED""",
+        [accounts],
+    ).fetchall()  # fmt: skip
+    locked = {account for (account,) in free}
+    mine = [(segment, found) for segment, found in records if segment.account in locked]
+    if not mine:
+        return 0
+    values = _places([segment for segment, _ in mine]) | {
+        "slot": [segment.slot for segment, _ in mine],
+        "sealed": [seal_record(segment, finder, found) for segment, found in mine],
+    }
+    return tx.execute(
+        f"""INSERT INTO found_names (account_id, conversation_id, segment, sealed)
+            SELECT s.account_id, s.conversation_id, s.segment, k.sealed
+              FROM {unnested(_COLUMNS)} AS k({", ".join(_COLUMNS)})
+              JOIN segments s USING (account_id, conversation_id, segment)
+             WHERE s.key_slot = k.slot AND s.erased_at IS NULL
+            ON CONFLICT (account_id, conversation_id, segment) DO UPDATE SET sealed = excluded.sealed""",
+        arrays(_COLUMNS, values),
+    ).rowcount
+
+
+def _places(segments: Sequence[NamedSegment]) -> dict[str, list[object]]:
+    return {
+        "account_id": [one.account for one in segments],
+        "conversation_id": [one.conversation for one in segments],
+        "segment": [one.segment for one in segments],
+    }
+
+
+def _seal_key(of: NamedSegment) -> KeyMaterial:
+    return KeyMaterial(hmac.digest(of.key, _SEALS, "sha256"))
+
+
+def _place(of: NamedSegment) -> bytes:
+    return found_names_place(of.account, of.conversation, of.segment)
