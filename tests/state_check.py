@@ -18,6 +18,7 @@ from licet.ledger.publication import PublishedLog
 from licet.proof import documents
 from licet.release import catalog
 from licet.store.connect import Transaction, transaction
+from licet.vault import counts
 from licet.vault.installation import Installation
 
 LEAVES_MAX = 4_096  # of a log whose root is worked out
@@ -55,6 +56,7 @@ def bound(*periods: str, since: str = SAID) -> str:
 
 # What must find no row: each invariant by its name, and a statement of one text column that finds what breaks it.
 INVARIANTS = {
+    "what is counted as it changes is what a recount says": counts.DIFFERENCES,
     "an item of the inbox has its steps": """
         SELECT i.item FROM inbox_items i LEFT JOIN inbox_steps s USING (item) GROUP BY i.item
         HAVING count(s.step_no) <> i.steps OR max(s.step_no) <> i.steps - 1""",

@@ -222,6 +222,20 @@ def test_a_command_loads_no_more_than_it_stands_on(command: str) -> None:
     assert "licet" in loaded <= STANDS_ON[command], loaded - STANDS_ON[command]
 
 
+def test_the_status_loads_nothing_of_consent_and_of_what_builds_or_trains() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_LOADS, "status", "--help"], capture_output=True, text=True, check=True
+    )
+    rooms = {name.split(".")[1] for name in done.stderr.split()}
+    assert rooms <= {"cli", "config", "errors", "keys", "ledger", "masked", "policy", "release", "service", "store", "traces",
+                     "train", "vault", "clock"}, rooms  # fmt: skip
+    loaded = set(done.stderr.split())
+    assert {name for name in loaded if name.startswith(("licet.release.", "licet.train."))} == {
+        "licet.release.registry", "licet.train.model_registry",
+    }  # fmt: skip
+    assert "licet.vault.apply" not in loaded
+
+
 def test_the_shell_completes_a_word_without_loading_a_command() -> None:
     asked = {"_LICET_COMPLETE": "bash_complete", "COMP_WORDS": "licet sta", "COMP_CWORD": "1"}
     done = subprocess.run(

@@ -24,11 +24,11 @@ from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
 from licet.policy.period import written
 from licet.release import catalog
-from licet.service import alerts, answers, installation_figures
+from licet.service import alerts, installation_figures, population_status
 from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import account_view, expiry, holds, installation, integrity
+from licet.vault import account_view, counts, expiry, holds, installation, integrity
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
@@ -75,6 +75,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _bodies_without_key,
             _keys_without_body,
             _register,
+            _counts,
             _forgetting,
             _others,
         ):
@@ -340,7 +341,7 @@ def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[Docto
 
 
 def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    for due in answers.retraining_due(here):
+    for due in population_status.retraining_due(here):
         yield _warning(
             "classifier",
             f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were withdrawn or erased since",
@@ -393,3 +394,14 @@ _keys_without_body = _counted("keys of turns", integrity.keys_without_body, "key
 _register = _counted(
     "register", integrity.segments_unregistered, "kept segments that are not in the register of copies"
 )
+
+
+def _counts(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """The counts of accounts and content that `licet status` shows, against all accounts and all sealed content."""
+    found = counts.differences(tx)
+    if found:
+        yield _warning(
+            "counts", f"{len(found):,} differ from a recount, the first {found[0]}", "run `licet db recount`"
+        )
+    else:
+        yield _well("counts", "what is counted of accounts and content is what a recount says")

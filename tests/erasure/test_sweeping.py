@@ -15,7 +15,7 @@ from licet.config import Sweep
 from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
-from licet.service import answers, housekeeping
+from licet.service import housekeeping, population_status
 from licet.store.connect import ContentionError, Pool, transaction
 from licet.vault import apply
 from licet.vault import commands as do
@@ -206,8 +206,8 @@ def lived_in(pool: Pool, tmp_path: Path) -> House:
 def test_the_forecast_says_what_sweeps_leave(lived_in: House) -> None:
     """Held chats, copies of flagged ones and feedback are in it: each month is swept, and the bytes are counted."""
     house = lived_in
-    coming = answers.forecast(house.here)
-    assert coming.kept[0] == stored(house) == answers.status(house.here).bytes_kept
+    coming = population_status.forecast(house.here)
+    assert coming.kept[0] == stored(house) == population_status.status(house.here).bytes_kept
     seen = []
     for moment, kept in zip(coming.moments[1:], coming.kept[1:], strict=True):
         house.now = moment
@@ -225,13 +225,13 @@ def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House
     would = sweeper.sweep(house.here, dry_run=True)
     due = would.segments + would.feedback + would.reasons.get("safety", 0)
     assert due >= 3
-    assert answers.status(house.here).overdue == due, "a hold that came too late hides nothing"
-    assert answers.status(house.here).bytes_kept == stored(house), "what is due lies there still"
+    assert population_status.status(house.here).overdue == due, "a hold that came too late hides nothing"
+    assert population_status.status(house.here).bytes_kept == stored(house), "what is due lies there still"
     (said,) = [finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"]
     assert said.startswith(f"{due} segments, feedback and safety copies are overdue")
     sweeper.sweep(house.here)
-    assert answers.status(house.here).overdue == 0
-    assert answers.status(house.here).bytes_kept == stored(house) > 0
+    assert population_status.status(house.here).overdue == 0
+    assert population_status.status(house.here).bytes_kept == stored(house) > 0
 
 
 def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: Pool) -> None:

@@ -33,6 +33,15 @@ OPEN = {
     ("store/rows.py", True): set[str](),  # `insert` and `copy_in`, whose callers name the table
     ("vault/conversation_pages.py", False): {"bodies", "safety_bodies"},
     ("vault/permit.py", False): {"bodies", "safety_bodies"},
+    ("vault/counts.py", True): {"segments", "feedback"},
+    ("vault/counts.py", False): {
+        "account_counts",
+        "segments",
+        "feedback",
+        "bodies",
+        "safety_bodies",
+        "feedback_bodies",
+    },
 }
 
 

@@ -23,7 +23,7 @@ from licet.keys.cold_store import objects
 from licet.keys.objects import Objects, Stored
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share
-from licet.service import answers
+from licet.service import population_status
 from licet.store.connect import Pool, transaction
 from licet.vault import cold_storage as verbs
 from licet.vault import cold_tier, installation
@@ -138,11 +138,11 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
 
 
 def test_what_moved_reads_back_for_its_person_for_a_release_for_a_flag_and_for_feedback(house: House) -> None:
-    before, weight = said(house), answers.status(house.here).bytes_kept
+    before, weight = said(house), population_status.status(house.here).bytes_kept
     release_build.build_release(house.here, name="hot", purpose=IMPROVE)
     cool(house)
     assert said(house) == before
-    assert answers.status(house.here).bytes_kept == weight
+    assert population_status.status(house.here).bytes_kept == weight
     release_build.build_release(house.here, name="cold", purpose=IMPROVE)
     assert house.rows("cold") == house.rows("hot") != []
     house.about(do.Flag, "ana", "stone")

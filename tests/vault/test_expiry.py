@@ -10,7 +10,7 @@ import pytest
 
 from licet.erasure import sweep_batches
 from licet.policy.period import instant
-from licet.service import answers
+from licet.service import population_status
 from licet.store.connect import Pool, Transaction
 from licet.vault import commands as do
 
@@ -84,10 +84,10 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: House) -> None:
     house.open("ana", allow=True)
     house.say("ana", "pears", "When do I prune?")
-    ends = answers.status(house.here).expires
+    ends = population_status.status(house.here).expires
     assert sum(ends.values()) == 1
     about = {"account": house.accounts["ana"], "conversation": house.chats["pears"], "matter": "Smith v. Jones"}
     house.tell(do.Hold(at=house.now, **about))
-    assert answers.status(house.here).expires == {}
+    assert population_status.status(house.here).expires == {}
     house.tell(do.Unhold(at=house.now, **about))
-    assert answers.status(house.here).expires == ends
+    assert population_status.status(house.here).expires == ends

@@ -17,6 +17,7 @@ from licet.policy import events as ev
 from licet.policy.file import Policies, extend
 from licet.policy.state import Share, TurnRole
 from licet.store.connect import Transaction
+from licet.vault import counts
 
 from .model import Pair, destroyed, insert_versions, savepoints, sound
 
@@ -143,6 +144,10 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def both_answer_alike(self) -> None:
         assert self.pair.of_vault(self.at) == self.pair.of_world(self.at)
+
+    @invariant()
+    def the_counts_are_what_a_recount_says(self) -> None:
+        assert counts.differences(self.conn) == []
 
     @invariant()
     def a_destroyed_key_stays_destroyed(self) -> None:

@@ -19,7 +19,7 @@ from licet.curate import release_build
 from licet.demo import serve as town_serve
 from licet.policy.period import instant
 from licet.proof import documents
-from licet.service import answers, staff_tables
+from licet.service import answers, population_status, staff_tables
 from licet.store.connect import Pool, transaction
 from licet.store.keyset import TableView
 from licet.vault.commands import Delete, Hold
@@ -347,7 +347,7 @@ def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Live
 
 def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(api: Any, lived: Lived) -> None:
     said = api.get("/console", headers=lived.world.staff(StaffRole.curator)).text
-    status, coming = answers.status(lived.world.here), answers.forecast(lived.world.here)
+    status, coming = population_status.status(lived.world.here), population_status.forecast(lived.world.here)
     assert f"<b>{status.accounts}</b> Accounts" in said
     assert f"<b>{status.held}</b> Under legal hold" in said
     assert "<svg" in said

@@ -52,9 +52,12 @@ END $$;
 """
 # The entries that a table of contents may list, by PostgreSQL's names, and which of them are relations of ours.
 _RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
-_LISTED = (*_RELATIONS, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA")
-_ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\S+)( .*)?")
-_MADE = re.compile(r"^CREATE (?:TABLE|SEQUENCE)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_ROUTINES = ("FUNCTION", "TRIGGER")  # named here alone: those of the dump are never made
+_LISTED = (
+    *_RELATIONS, *_ROUTINES, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA",
+)  # fmt: skip
+_ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\w+)(?:\([^()]*\))?( .*)?")
+_MADE = re.compile(r"^CREATE (?:TABLE|SEQUENCE|FUNCTION|TRIGGER)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
 _COPY = re.compile(r"COPY public\.([a-z_][a-z0-9_]*) \(([a-z0-9_\", ]+)\) FROM stdin;")
 _SETVAL = re.compile(r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);")
 _SILENT = re.compile(
@@ -78,7 +81,7 @@ def check(source: Path) -> None:
         for raw in lines:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             entry = _ENTRY.fullmatch(line)
-            if line and not line.startswith(";") and (entry is None or not _is_known(entry[1], entry[2], known)):
+            if line and not line.startswith(";") and (entry is None or not _is_known(entry, known)):
                 raise _foreign(line.partition(";")[2])
     with _script(source) as lines:
         for raw in lines:
@@ -154,13 +157,17 @@ def _rows(lines: IO[bytes]) -> Iterator[bytes]:
 
 
 def _known() -> frozenset[str]:
-    """The tables and sequences that Licet's migrations create."""
+    """The tables, sequences, functions and triggers that Licet's migrations create."""
     text = "\n".join(step.sql.decode() for step in migrations())
     return frozenset(_MADE.findall(text)) | {"migrations"}
 
 
-def _is_known(kind: str, name: str, known: frozenset[str]) -> bool:
-    return kind not in _RELATIONS or name in known or (kind.startswith("SEQUENCE") and name.endswith("_seq"))
+def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
+    kind, name = entry[1], entry[2]
+    if kind == "TRIGGER":  # its table, then its own name
+        return name in known and (entry[3] or "").split()[:1] != [] and entry[3].split()[0] in known
+    is_own = kind.startswith("SEQUENCE") and name.endswith("_seq")
+    return kind not in (*_RELATIONS, *_ROUTINES) or name in known or is_own
 
 
 def _foreign(what: str) -> ContradictedError:
@@ -174,7 +181,9 @@ def _foreign(what: str) -> ContradictedError:
 
 
 def _bare(conn: Transaction) -> list[str]:
-    """Empties the new schema of rows, indexes and references; returns the statements that create the latter two again."""
+    """Empties the new schema of rows, indexes and references, and silences its triggers: they would count rows whose
+    counts are in the dump. Returns the statements that undo all but the first.
+    """
     indexes = conn.execute(
         """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
             WHERE c.relnamespace = 'public'::regnamespace
@@ -191,6 +200,13 @@ def _bare(conn: Transaction) -> list[str]:
         again.append(
             what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn) + f" {definition}"
         )
+    for (table,) in conn.execute(
+        """SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal"""
+    ).fetchall():
+        switch = sql.SQL("ALTER TABLE {} {} TRIGGER USER")
+        conn.execute(switch.format(sql.Identifier(table), sql.SQL("DISABLE")))
+        again.append(switch.format(sql.Identifier(table), sql.SQL("ENABLE")).as_string(conn))
     for _, name in indexes:
         conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, _columns(conn)))))

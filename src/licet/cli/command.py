@@ -15,7 +15,8 @@ from licet.cli.root import RootCommand
 
 # A module a subject. Only the one that holds what was asked for is loaded: a hook runs while somebody codes.
 COMMANDS = {
-    "explain": ("explain", "status"),
+    "explain": ("explain",),
+    "status": ("status",),
     "backup": ("backup", "restore"),
     "cold": ("vault",),
     "deidentify": ("deidentify",),

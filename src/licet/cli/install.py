@@ -22,8 +22,9 @@ from licet.policy.file import PRESETS, NamesTerm
 from licet.policy.period import written
 from licet.service import alerts, policy_changes
 from licet.store import embedded
+from licet.store.connect import transaction
 from licet.store.migrate import migrations
-from licet.vault import installation
+from licet.vault import counts, installation
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage", "joint_controllers": "joint"}
@@ -223,7 +224,7 @@ def upgrade(data: Path | None, as_json: bool) -> None:
 
 @click.group(cls=CommandGroup)
 def db() -> None:
-    """Starts and stops the embedded database."""
+    """Starts and stops the embedded database, and counts anew what the database counts."""
 
 
 def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
@@ -255,3 +256,21 @@ def _state(folder: Path) -> embedded.ServerStatus:
 
 for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
     _database(_name, _act)
+
+
+@db.command("recount")
+@data_option
+@json_option
+def recount(data: Path | None, as_json: bool) -> None:
+    """Counts accounts and content anew for `licet status` and the console. Nobody has to wait for it. `licet doctor` says
+    when it is needed.
+
+    \b
+    Example:  licet db recount
+    """
+    with opened(data) as here:
+        with transaction(here.pool) as tx:
+            found = counts.differences(tx)
+            counts.recount(tx)
+        told = {"differed": found}
+        show(told, as_json, lambda: "\n".join([f"{len(found):,} counts differed and are counted anew", *found]))

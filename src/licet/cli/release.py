@@ -13,7 +13,7 @@ from licet.cli.shell import answer_options, opened, progress, show
 from licet.policy.period import written
 from licet.release import catalog, signatures
 from licet.release.manifest import ReleaseManifest
-from licet.service import answers
+from licet.service import population_status
 
 
 @click.group(cls=CommandGroup)
@@ -58,7 +58,7 @@ def release_build(
     from licet.curate import release_build as builder  # here: a release is shown and signed without what curates
 
     with opened(data, at) as here, progress() as bar:
-        task = bar.add_task("deciding", total=answers.turns_kept(here))
+        task = bar.add_task("deciding", total=population_status.turns_kept(here))
         built = builder.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
             says=bar.console.print, afresh=afresh, scorers=safety.scorers(model), base=base,

@@ -15,7 +15,7 @@ from licet.consent import controller
 from licet.consent.controller import Controller
 from licet.errors import UsageError
 from licet.policy.period import written
-from licet.service import answers
+from licet.service.population_status import Forecast
 from licet.store import embedded
 from licet.vault import installation
 from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
@@ -102,7 +102,7 @@ PLOT_COLUMNS, PLOT_ROWS = 63, 8
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def plot(forecast: answers.Forecast) -> list[str]:
+def plot(forecast: Forecast) -> list[str]:
     """The forecast as a column plot: what is stored after each month, five years ahead.
 
     The dark part is erased within thirty days; the rest was permitted, for five years.
@@ -128,6 +128,6 @@ def _bar(height: float) -> str:
     return _BARS[max(0, min(8, round(height * 8)))]
 
 
-def _last(forecast: answers.Forecast) -> int:
+def _last(forecast: Forecast) -> int:
     kept = [n for n, size in enumerate(forecast.kept) if size > 0]
     return min((kept[-1] if kept else 0) + 1, len(forecast.moments) - 1)

@@ -36,8 +36,7 @@ from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.release.curation import LeftOut
-from licet.service import answers as service_answers
-from licet.service import policy_changes
+from licet.service import policy_changes, population_status
 from licet.store.connect import transaction
 from licet.train import recipients
 from licet.vault import commands, installation, verbs
@@ -78,7 +77,7 @@ def play_town(
         releases = list(play.story(population))
         play.sum_up()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
-        for line in plot(service_answers.forecast(here)):
+        for line in plot(population_status.forecast(here)):
             say(line)
         progress("checking the promises", DAYS_SHARE + 0.15)
         say("\npromises, checked on what is stored:")
@@ -185,7 +184,7 @@ class _Play:
 
     def asked(self, gate: str) -> str:
         """The number of accounts with that gate now."""
-        return f"{service_answers.status(self.here).gates.get(gate, 0):,} accounts"
+        return f"{population_status.status(self.here).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
         """One day of one person."""

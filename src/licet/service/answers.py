@@ -1,10 +1,10 @@
-"""Explanations and status: why a conversation may be used, how an account stands, what expires when."""
+"""Explanations: why a conversation may be used, and how an account stands."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,18 +18,15 @@ from licet.keys.keyring import Keyring
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
 from licet.policy.file import Policies
 from licet.policy.state import GrantScope, ScopeKind, TurnState
-from licet.release import registry
-from licet.release.registry import Release
 from licet.store.connect import Transaction, snapshot, transaction
-from licet.train import model_registry
-from licet.vault import account_choices, account_view, expiry, holds, policy_versions, tables
+from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation
 from licet.vault.projects import scope_of
 
 if TYPE_CHECKING:
-    from licet.train.lineage import Affected
+    pass
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,121 +283,3 @@ def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account:
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
         turns={purpose: dict(counter) for purpose, counter in reasons.items()},
     )
-
-
-class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts of the installation and what expires when. Each field counts accounts, conversations or turns, as
-    it is named; ``standings`` by question of the version in force.
-    """
-
-    at: datetime
-    policy: str
-    version: str
-    accounts: int
-    plans: dict[str, int]
-    gates: dict[str, int]
-    standings: dict[str, dict[str, int]]
-    conversations: int
-    turns_kept: int
-    bytes_kept: int
-    expires: dict[str, int]
-    overdue: int
-    held: int
-    flagged: int
-    releases: tuple[Release, ...]
-    retraining_due: tuple[Affected, ...]
-
-
-_HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
-
-
-def turns_kept(here: Installation) -> int:
-    """How many turns have content here."""
-    with transaction(here.pool) as tx:
-        return account_view.turns_kept(tx)
-
-
-def status(here: Installation) -> PopulationStatus:
-    """Accounts, gates, what expires when, the releases, and the classifiers that are due for retraining."""
-    due = retraining_due(here)
-    known, at = policies(here), here.clock()
-    plans: Counter[str] = Counter()
-    gates: Counter[str] = Counter()
-    standings: dict[str, Counter[str]] = {}
-    with transaction(here.pool) as tx:
-        for row in tables.every_account(tx):
-            account = account_view.brought(row, known, at).account
-            plans[account.plan] += 1
-            for question in known.in_force(at).asks:
-                word = "closed" if account.closed_at else account.standing(question).value
-                standings.setdefault(question, Counter())[word] += 1
-            gates[gate(account, known, at).value] += 1
-        return PopulationStatus(
-            at=at,
-            policy=known.in_force(at).policy,
-            version=known.in_force(at).version,
-            accounts=plans.total(),
-            plans=dict(plans.most_common()),
-            gates=dict(gates.most_common()),
-            standings={question: dict(counted.most_common()) for question, counted in standings.items()},
-            conversations=account_view.conversation_count(tx),
-            turns_kept=account_view.turns_kept(tx),
-            bytes_kept=sum(one.size for one in expiry.kept_bytes(tx)),
-            expires=_expires(tx, at),
-            overdue=expiry.due_count(tx, at, 2**31),
-            held=holds.counts(tx, at).conversations,
-            flagged=account_view.flagged_count(tx, at),
-            releases=tuple(registry.every(tx)),
-            retraining_due=due,
-        )
-
-
-def retraining_due(here: Installation) -> tuple[Affected, ...]:
-    """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
-    with transaction(here.pool) as tx:
-        if not model_registry.in_use(tx, model_registry.CLASSIFIER):
-            return ()
-    from licet.train import lineage  # here, so that no other command waits for what it imports
-
-    return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
-
-
-def _expires(tx: Transaction, at: datetime) -> dict[str, int]:
-    """The turns that expire within each horizon from ``at``, without those of the nearer horizons and what a hold keeps."""
-    result: dict[str, int] = {}
-    since: datetime | None = None
-    for name, days in _HORIZONS:
-        until = at + timedelta(days=min(days, 365 * 1000))
-        result[name] = expiry.turns_ending(tx, since, until)
-        since = until
-    return {name: count for name, count in result.items() if count}
-
-
-class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the first is the
-    present.
-
-    Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
-    """
-
-    moments: tuple[datetime, ...]
-    kept: tuple[int, ...]
-    short: tuple[int, ...]
-
-
-def forecast(here: Installation, *, months: int = 63) -> Forecast:
-    """How much of what is stored now will still be kept, month by month."""
-    at = here.clock()
-    moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
-    with transaction(here.pool) as tx:
-        found = expiry.kept_bytes(tx)
-
-    def after(place: int, *, only_short: bool) -> int:
-        return sum(
-            one.size for one in found
-            if not (only_short and one.is_long) and (place == 0 or one.until is None or one.until > moments[place])
-        )  # fmt: skip
-
-    kept = [after(place, only_short=False) for place in range(len(moments))]
-    short = [after(place, only_short=True) for place in range(len(moments))]
-    return Forecast(moments=tuple(moments), kept=tuple(kept), short=tuple(short))

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
+from licet.store.connect import transaction
+from licet.vault import counts
 from licet.vault.installation import Installation
 
 
@@ -53,9 +55,14 @@ def _withdraw(here: Installation) -> None:
     gate_files.bring_up_all(here)
 
 
+def _fold(here: Installation) -> None:
+    with transaction(here.pool) as tx:
+        counts.fold(tx)
+
+
 _WORK: dict[str, Callable[[Installation], object]] = {
     "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
-    "withdrawn": _withdraw,
+    "withdrawn": _withdraw, "counts": _fold,
 }  # fmt: skip
 
 

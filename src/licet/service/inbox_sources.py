@@ -32,7 +32,7 @@ from licet.ledger import sequence
 from licet.misuse import suggestions
 from licet.release import signatures
 from licet.release.sample import UnsignedRelease
-from licet.service import answers
+from licet.service import population_status
 from licet.store import keyset
 from licet.store.connect import Transaction, transaction
 from licet.store.keyset import Listing, Row, TableView
@@ -547,7 +547,7 @@ def _models(reading: InboxReading) -> list[InboxItem]:
             f"Classifier {one.name} learnt from {one.withdrawn:,} {'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
             " since", "Train it again, or retire it: licet train safety --again.", "/console/models",
         )
-        for one in answers.retraining_due(reading.here)
+        for one in population_status.retraining_due(reading.here)
     ]  # fmt: skip
 
 

@@ -11,7 +11,6 @@ on any version of the server; the texts of dumps would differ.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from importlib.resources import files
@@ -126,6 +125,8 @@ def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
 
 def drift(ours: Transaction, theirs: Transaction) -> str:
     """The differences between the schemas of two databases on one server, as a diff; empty if there are none."""
+    import difflib  # here, so that no command waits for it
+
     lines = difflib.unified_diff(
         dump_schema(ours).splitlines(), dump_schema(theirs).splitlines(), "ours", "theirs", n=0, lineterm=""
     )

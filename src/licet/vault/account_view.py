@@ -173,15 +173,6 @@ ACCOUNTS = Listing(
 )  # fmt: skip
 
 
-def conversation_count(tx: Transaction, account: UUID | None = None) -> int:
-    """The number of conversations, of an account or of all."""
-    row = tx.execute(
-        "SELECT count(*) FROM conversations WHERE %(account)s::uuid IS NULL OR account_id = %(account)s::uuid",
-        {"account": account},
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def segments_by_account(tx: Transaction) -> dict[UUID, int]:
     """The number of segments with content of each account."""
     rows = tx.execute("SELECT account_id, count(*) FROM segments WHERE erased_at IS NULL GROUP BY account_id")
@@ -197,18 +188,6 @@ def newest_at(tx: Transaction) -> datetime | None:
 def behind_count(tx: Transaction, number: int) -> int:
     """The number of accounts that have a grant and were not yet brought to the policy version with that number."""
     row = tx.execute("SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]).fetchone()
-    return int(row[0]) if row else 0
-
-
-def flagged_count(tx: Transaction, at: datetime) -> int:
-    """The number of conversations that are flagged at ``at``."""
-    row = tx.execute("SELECT count(*) FROM conversations WHERE safety_until > %s", [at]).fetchone()
-    return int(row[0]) if row else 0
-
-
-def turns_kept(tx: Transaction) -> int:
-    """The number of turns whose content is stored."""
-    row = tx.execute("SELECT count(*) FROM bodies WHERE turn > 0").fetchone()
     return int(row[0]) if row else 0
 
 

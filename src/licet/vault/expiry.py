@@ -12,11 +12,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from licet.store.connect import Transaction
 from licet.vault import account_keys
-from licet.vault.cold_tier import SIZE
 
 KEPT_COUNTED_MAX = 100_000
 
@@ -51,17 +48,6 @@ class DueFeedback(NamedTuple):
     feedback: UUID
     key_slot: int | None
     is_asked: bool
-
-
-class KeptBytes(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes with one end. ``until`` is when a sweep may erase them, None while a hold keeps them.
-
-    ``is_long``: they are kept for more than a year.
-    """
-
-    until: datetime | None
-    size: int
-    is_long: bool
 
 
 # What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the period keeps nothing
@@ -139,37 +125,6 @@ def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
         {"at": at},
     ).fetchone()
     return row[0] if row is not None else None
-
-
-def kept_bytes(tx: Transaction) -> list[KeptBytes]:
-    """All sealed bytes that are kept, copies and feedback included, by when a sweep may erase them."""
-    ends = f"CASE WHEN {_HELD} THEN NULL ELSE s.keep_until END"
-    rows = tx.execute(
-        f"""SELECT ends, sum(size), is_long FROM (
-               SELECT {ends} AS ends, {SIZE} AS size, s.keep_until > s.last_at + interval '1 year' AS is_long
-                 FROM bodies b JOIN segments s USING (account_id, conversation_id, segment)
-               UNION ALL
-               SELECT CASE WHEN {_COPY_HELD} THEN NULL ELSE s.safety_until END, octet_length(b.sealed), true
-                 FROM safety_bodies b JOIN segments s USING (account_id, conversation_id, segment)
-               UNION ALL
-               SELECT {ends}, octet_length(b.sealed), s.keep_until > s.given_at + interval '1 year'
-                 FROM feedback_bodies b JOIN feedback s USING (account_id, feedback_id)) k
-            GROUP BY ends, is_long"""
-    ).fetchall()
-    return [
-        KeptBytes(until=until, size=int(size), is_long=until is None or bool(is_long)) for until, size, is_long in rows
-    ]
-
-
-def turns_ending(tx: Transaction, since: datetime | None, until: datetime) -> int:
-    """The number of kept turns that end after ``since`` and not after ``until``; what a hold keeps has no end."""
-    return _total(
-        tx,
-        f"""SELECT coalesce(sum(last_turn - first_turn + 1), 0) FROM segments s
-             WHERE s.erased_at IS NULL AND s.keep_until <= %(until)s AND NOT {_HELD}
-               AND (%(since)s::timestamptz IS NULL OR s.keep_until > %(since)s)""",
-        {"since": since, "until": until},
-    )
 
 
 def kept_count(tx: Transaction) -> int:
@@ -256,7 +211,8 @@ _FEEDBACK_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uui
 # One statement, so that the keys of the rows are sent and sorted once.
 _ERASE = f"""
     WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
-         erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s FROM k WHERE {_SAME_SEGMENT}),
+         erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0
+                      FROM k WHERE {_SAME_SEGMENT}),
          ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
          unsaid AS (DELETE FROM suggestions s USING k
                      WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id),
@@ -273,7 +229,9 @@ def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], at: date
     """Erases the copies; returns the turns that were in them."""
     _destroy(tx, rows)
     key = _segment_keys(rows, at)
-    tx.execute(f"UPDATE segments s SET safety_slot = NULL FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key)
+    tx.execute(
+        f"UPDATE segments s SET safety_slot = NULL, safety_bytes = 0 FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key
+    )
     turns = tx.execute(f"DELETE FROM safety_bodies s USING {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key).rowcount
     tx.execute(
         f"UPDATE copies s SET ended_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT} AND s.place = 'safety'", key
@@ -285,7 +243,10 @@ def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -
     _destroy(tx, rows)
     key = {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at}
     same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
-    tx.execute(f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s FROM {_FEEDBACK_KEYS} WHERE {same}", key)
+    tx.execute(
+        f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0 FROM {_FEEDBACK_KEYS} WHERE {same}",
+        key,
+    )
     tx.execute(f"DELETE FROM feedback_bodies s USING {_FEEDBACK_KEYS} WHERE {same}", key)
     tx.execute(
         f"""UPDATE copies s SET ended_at = %(at)s FROM {_FEEDBACK_KEYS}

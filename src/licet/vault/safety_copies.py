@@ -132,7 +132,9 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
     for keys in row.keys:
         keys.safety_slot = None
     key = [row.account_id, row.conversation_id]
-    tx.execute("UPDATE segments SET safety_slot = NULL WHERE account_id = %s AND conversation_id = %s", key)
+    tx.execute(
+        "UPDATE segments SET safety_slot = NULL, safety_bytes = 0 WHERE account_id = %s AND conversation_id = %s", key
+    )
     tx.execute(
         """UPDATE flags SET overturned_at = %s
             WHERE account_id = %s AND conversation_id = %s AND overturned_at IS NULL""",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -479,21 +479,21 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     """Writes each account's standing in each question if it differs from the table."""
     said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
     fresh = [(row, standing) for row in said for standing in row.state.standings]
-    if fresh:
-        tx.execute(
-            f"""INSERT INTO standings ({", ".join(_STANDING_TYPES)}) SELECT * FROM {unnested(_STANDING_TYPES)}
-                ON CONFLICT (account_id, question) DO UPDATE
-                   SET (standing, answered, granted_before, grant_no)
-                     = (excluded.standing, excluded.answered, excluded.granted_before, excluded.grant_no)""",
-            arrays(_STANDING_TYPES, {
-                "account_id": [row.account_id for row, _ in fresh],
-                "question": [s.question for _, s in fresh],
-                "standing": [s.standing.value for _, s in fresh],
-                "answered": [s.answered for _, s in fresh],
-                "granted_before": [s.granted_before for _, s in fresh],
-                "grant_no": [row.state.grant(s.question) for row, s in fresh],
-            }),
-        )  # fmt: skip
+    # In two statements: each of a pair of triggers counts what its own statement did (`count_answers_between`).
+    for statement, is_new in ((_ADD_STANDINGS, True), (_CHANGE_STANDINGS, False)):
+        these = [(row, standing) for row, standing in fresh if (standing.question not in _asked(row.saved)) == is_new]
+        if these:
+            tx.execute(
+                statement,
+                arrays(_STANDING_TYPES, {
+                    "account_id": [row.account_id for row, _ in these],
+                    "question": [s.question for _, s in these],
+                    "standing": [s.standing.value for _, s in these],
+                    "answered": [s.answered for _, s in these],
+                    "granted_before": [s.granted_before for _, s in these],
+                    "grant_no": [row.state.grant(s.question) for row, s in these],
+                }),
+            )  # fmt: skip
     ended = [
         (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
     ]
@@ -529,6 +529,10 @@ def _said(state: AccountState) -> tuple[object, ...]:
     return state.standings, state.grants
 
 
+def _asked(state: AccountState | None) -> set[str]:
+    return set() if state is None else {standing.question for standing in state.standings}
+
+
 def _scoped(state: AccountState | None) -> list[Grant]:
     return [] if state is None else [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT]
 
@@ -547,6 +551,13 @@ _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
     "grant_no": "int4",
 }  # fmt: skip
+_ADD_STANDINGS = f"""INSERT INTO standings ({", ".join(_STANDING_TYPES)})
+    SELECT * FROM {unnested(_STANDING_TYPES)}"""
+_CHANGE_STANDINGS = f"""
+    UPDATE standings s SET (standing, answered, granted_before, grant_no)
+         = (n.standing, n.answered, n.granted_before, n.grant_no)
+      FROM {unnested(_STANDING_TYPES)} AS n({", ".join(_STANDING_TYPES)})
+     WHERE (s.account_id, s.question) = (n.account_id, n.question)"""
 _GRANT_TYPES = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
     "begun_at": "timestamptz",
@@ -567,13 +578,24 @@ _SEGMENT_TYPES = {
     "narrowing": "int4", "origins": "text", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz",
     "has_user": "bool",
     "keep_until": "timestamptz", "flagged_turn": "int4", "safety_until": "timestamptz", "key_slot": "int4",
-    "safety_slot": "int4",
+    "safety_slot": "int4", "stored_bytes": "int8", "safety_bytes": "int8",
 }  # fmt: skip
 
 
-def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None:
-    """Writes conversations and segments that differ from the tables."""
-    changed = [row for row in rows if row.state is not row.saved]
+class AddedBytes(NamedTuple):
+    """The sealed bytes that are about to be added under a segment: content, and safety copies."""
+
+    stored: int = 0
+    safety: int = 0
+
+
+AddedSizes = Mapping[tuple[UUID, int], AddedBytes]  # by conversation and segment
+
+
+def save_conversations(tx: Transaction, rows: Iterable[ConversationRow], added: AddedSizes) -> None:
+    """Writes conversations and segments that differ from the tables, and how many bytes are ``added`` under each."""
+    fuller = {conversation for conversation, _ in added}
+    changed = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
     if not changed:
         return
     decides = [row.state.segments[row.state.deciding].stamp for row in changed]
@@ -612,30 +634,36 @@ def save_conversations(tx: Transaction, rows: Iterable[ConversationRow]) -> None
             "project_id": [UUID(hex=r.state.project) if r.state.project else None for r in changed],
         }),
     )  # fmt: skip
-    _save_segments(tx, changed)
+    _save_segments(tx, changed, added)
     for row in changed:
         row.saved = row.state
 
 
-def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
-    fresh = [(row, n) for row in rows for n in range(len(row.state.segments)) if _differs(row, n)]
+def _save_segments(tx: Transaction, rows: Sequence[ConversationRow], added: AddedSizes) -> None:
+    fresh = [
+        (row, n) for row in rows for n in range(len(row.state.segments))
+        if (row.conversation_id, n) in added or _differs(row, n)
+    ]  # fmt: skip
     if not fresh:
         return
     states = [row.state.segments[n] for row, n in fresh]
     keys = [row.keys[n] for row, n in fresh]
+    sizes = [added.get((row.conversation_id, n), AddedBytes()) for row, n in fresh]
     tx.execute(
         f"""
         INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
                               grants, narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until,
-                              flagged_turn, safety_until, key_slot, safety_slot)
+                              flagged_turn, safety_until, key_slot, safety_slot, stored_bytes, safety_bytes)
         SELECT account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants::int[],
                narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until,
-               key_slot, safety_slot
+               key_slot, safety_slot, stored_bytes, safety_bytes
           FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})
         ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
-           SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot, safety_slot)
+           SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot, safety_slot,
+                stored_bytes, safety_bytes)
              = (excluded.last_turn, excluded.last_at, excluded.has_user, excluded.origins, excluded.keep_until,
-                excluded.flagged_turn, excluded.safety_until, excluded.key_slot, excluded.safety_slot)
+                excluded.flagged_turn, excluded.safety_until, excluded.key_slot, excluded.safety_slot,
+                segments.stored_bytes + excluded.stored_bytes, segments.safety_bytes + excluded.safety_bytes)
         """,
         arrays(_SEGMENT_TYPES, {
             "account_id": [row.account_id for row, _ in fresh],
@@ -659,6 +687,8 @@ def _save_segments(tx: Transaction, rows: Sequence[ConversationRow]) -> None:
             "safety_until": [s.safety_until for s in states],
             "key_slot": [k.key_slot for k in keys],
             "safety_slot": [k.safety_slot for k in keys],
+            "stored_bytes": [size.stored for size in sizes],
+            "safety_bytes": [size.safety for size in sizes],
         }),
     )  # fmt: skip
 

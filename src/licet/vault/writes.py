@@ -5,9 +5,11 @@ Nothing here decides. `flush` writes in an order that satisfies every foreign ke
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from licet.errors import BrokenError
@@ -37,9 +39,11 @@ from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
-from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
+from licet.vault.tables import AccountRow, AddedBytes, ConversationRow, ProjectRow
 
 Page = tuple[UUID, int]
+_BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, segment, sealed
+_FeedbackBodyRow = tuple[UUID, UUID, int, bytes]  # account, feedback, turn, sealed
 
 _TURNS = {
     "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8",
@@ -55,6 +59,7 @@ _FEEDBACK = {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
     "share": "text", "turn": "int4", "given_at": "timestamptz", "version": "int2", "narrowed": "bool",
     "grant_no": "int4", "grant_narrowing": "int4", "keep_until": "timestamptz", "key_slot": "int4",
+    "stored_bytes": "int8",
 }  # fmt: skip
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
 _HOLDS = {
@@ -334,7 +339,7 @@ class Writes:
         tables.shorten_accounts(tx, self._endings)
         tables.shorten_feedback(tx, "conversation_id", self._nearer)
         tables.shorten_feedback(tx, "feedback_id", self._nearer_feedback)
-        tables.save_conversations(tx, self.conversations.values())
+        tables.save_conversations(tx, self.conversations.values(), self._added())
         if self._begun:  # after the projects and conversations that they are for
             tables.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
@@ -345,7 +350,7 @@ class Writes:
         insert(tx, "safety_bodies", _BODIES, self._rows.get("safety_bodies", []))
         insert(tx, "choices", _CHOICES, self._rows.get("choices", []))
         insert(tx, "holds", _HOLDS, self._rows.get("holds", []))
-        insert(tx, "feedback", _FEEDBACK, self._rows.get("feedback", []))
+        insert(tx, "feedback", _FEEDBACK, self._sized_feedback())
         insert(tx, "feedback_bodies", _FEEDBACK_BODIES, self._rows.get("feedback_bodies", []))
         for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
             tx.execute(
@@ -356,6 +361,22 @@ class Writes:
         self._write_journal()
         copies.register_each(tx, self._copies)
         outbox.append(tx, self.entries)
+
+    def _added(self) -> dict[tuple[UUID, int], AddedBytes]:
+        """How many sealed bytes the gathered rows add, by conversation and segment."""
+        stored, safety = Counter[tuple[UUID, int]](), Counter[tuple[UUID, int]]()
+        for table, sizes in (("bodies", stored), ("safety_bodies", safety)):
+            for _, conversation, _, segment, sealed in cast("list[_BodyRow]", self._rows.get(table, [])):
+                sizes[conversation, segment] += len(sealed)
+        return {place: AddedBytes(stored[place], safety[place]) for place in {*stored, *safety}}
+
+    def _sized_feedback(self) -> list[Sequence[object]]:
+        """The gathered feedback, each with the bytes of what it shares."""
+        sizes = Counter[UUID]()
+        for _, feedback, _, sealed in cast("list[_FeedbackBodyRow]", self._rows.get("feedback_bodies", [])):
+            sizes[feedback] += len(sealed)
+        given = cast("list[tuple[UUID, UUID]]", self._rows.get("feedback", []))
+        return [(*row, sizes[row[1]]) for row in given]
 
     def _write_journal(self) -> None:
         """Numbered only now: under the endings lock if one of them is an ending, and in this order."""

@@ -37,8 +37,9 @@ from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, Refu
 from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
-from licet.service import answers, oversight, staff_tables
-from licet.service.answers import AccountSeen, ConversationSeen, Forecast, PopulationStatus
+from licet.service import answers, oversight, population_status, staff_tables
+from licet.service.answers import AccountSeen, ConversationSeen
+from licet.service.population_status import Forecast, PopulationStatus
 from licet.store.connect import transaction
 from licet.store.keyset import TableView
 from licet.vault import account_view, staff_reads
@@ -91,7 +92,7 @@ REASONS = {
 def overview(request: AnyRequest) -> Response[Any]:
     """The accounts, the stored content, coming expiries, and what waits."""
     visit = shell.opened(request)
-    status, coming = answers.status(visit.here), answers.forecast(visit.here)
+    status, coming = population_status.status(visit.here), population_status.forecast(visit.here)
     values = {
         "status": status, "tables": _tables(status), "chart": chart.drawn(coming.moments, coming.kept, coming.short),
         "coming": _tabled(coming), "waiting": documents.status(visit.here),

@@ -1,0 +1,51 @@
+"""The command that shows an installation as a whole. It loads little else than the database's driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from licet.cli.shell import answer_options, opened, show
+from licet.service import population_status
+from licet.service.population_status import PopulationStatus
+
+
+@click.command()
+@answer_options
+def status(data: Path | None, at: str | None, as_json: bool) -> None:
+    """Shows the accounts, gates, coming expiries and releases.
+
+    \b
+    Example:  licet status --json
+    """
+    with opened(data, at) as here:
+        seen = population_status.status(here)
+        show(seen, as_json, lambda: status_text(seen))
+
+
+def status_text(seen: PopulationStatus) -> str:
+    """The status, in a few lines."""
+
+    def counts(of: Mapping[str, int]) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
+
+    lines = [
+        f"policy     {seen.policy} {seen.version}",
+        f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
+        *(f"choices    {question}: {counts(standings)}" for question, standings in seen.standings.items()),
+        f"gates      {counts(seen.gates)}",
+        f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
+        f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
+        f"overdue    {seen.overdue:,} segments, feedback and safety copies; `licet sweep` erases them",
+        f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
+    ]
+    for due in seen.retraining_due:
+        lines.append(
+            f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
+        )
+    for known in seen.releases:
+        size = f"{known.rows:,} rows" if known.rows is not None else "unfinished"
+        lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
+    return "\n".join(lines)

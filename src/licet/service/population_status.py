@@ -1,0 +1,149 @@
+"""The status of an installation: its accounts, its content, what expires when, and what will still be kept.
+
+From what is counted as it changes (`licet.vault.counts`): no account and no content is read, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from licet.release import registry
+from licet.release.registry import Release
+from licet.store.connect import transaction
+from licet.train import model_registry
+from licet.vault import counts, expiry
+from licet.vault.counts import CountedContent, CountedKind
+from licet.vault.installation import Installation, policies
+
+if TYPE_CHECKING:
+    from licet.train.lineage import Affected
+
+
+class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts of the installation and what expires when. Each field counts accounts, conversations or turns, as
+    it is named; ``standings`` by question of the version in force.
+    """
+
+    at: datetime
+    policy: str
+    version: str
+    accounts: int
+    plans: dict[str, int]
+    gates: dict[str, int]
+    standings: dict[str, dict[str, int]]
+    conversations: int
+    turns_kept: int
+    bytes_kept: int
+    expires: dict[str, int]
+    overdue: int
+    held: int
+    flagged: int
+    releases: tuple[Release, ...]
+    retraining_due: tuple[Affected, ...]
+
+
+_HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
+
+
+def turns_kept(here: Installation) -> int:
+    """How many turns have content here."""
+    with transaction(here.pool) as tx:
+        return sum(one.turns for one in counts.content(tx))
+
+
+def status(here: Installation) -> PopulationStatus:
+    """Accounts, gates, what expires when, the releases, and the classifiers that are due for retraining.
+
+    From what is counted as it changes: it reads no account and no content, however many there are.
+    """
+    due = retraining_due(here)
+    known, at = policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        counts.fold(tx)
+        people, kept = counts.accounts(tx, known, at), counts.content(tx)
+        return PopulationStatus(
+            at=at,
+            policy=known.in_force(at).policy,
+            version=known.in_force(at).version,
+            accounts=people.accounts,
+            plans=people.plans,
+            gates=people.gates,
+            standings=people.standings,
+            conversations=sum(one.items for one in kept if one.what is CountedKind.conversations),
+            turns_kept=sum(one.turns for one in kept),
+            bytes_kept=sum(one.bytes for one in kept),
+            expires=_expires(kept, counts.held(tx), at),
+            overdue=expiry.due_count(tx, at, 2**31),
+            held=counts.held_conversations(tx),
+            flagged=sum(
+                one.items for one in kept
+                if one.what is CountedKind.flagged and one.ends_on is not None and one.ends_on >= at.date()
+            ),
+            releases=tuple(registry.every(tx)),
+            retraining_due=due,
+        )  # fmt: skip
+
+
+def retraining_due(here: Installation) -> tuple[Affected, ...]:
+    """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
+    with transaction(here.pool) as tx:
+        if not model_registry.in_use(tx, model_registry.CLASSIFIER):
+            return ()
+    from licet.train import lineage  # here, so that no other command waits for what it imports
+
+    return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
+
+
+def _expires(kept: Sequence[CountedContent], held: Sequence[CountedContent], at: datetime) -> dict[str, int]:
+    """The turns that expire within each horizon from ``at``, without those of the nearer horizons and what a hold keeps.
+    Each horizon counts to the end of its last day.
+    """
+    result: dict[str, int] = {}
+    nearer = 0
+    for name, days in _HORIZONS:
+        until = (at + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
+        ending = [
+            sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until) for of in (kept, held)
+        ]
+        result[name], nearer = ending[0] - ending[1] - nearer, ending[0] - ending[1]
+    return {name: count for name, count in result.items() if count}
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the first is the
+    present. What ends on a day is kept until that day is over.
+
+    Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
+    """
+
+    moments: tuple[datetime, ...]
+    kept: tuple[int, ...]
+    short: tuple[int, ...]
+
+
+def forecast(here: Installation, *, months: int = 63) -> Forecast:
+    """How much of what is stored now will still be kept, month by month."""
+    at = here.clock()
+    moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
+    with transaction(here.pool) as tx:
+        counts.fold(tx)
+        found, held = counts.content(tx), counts.held(tx)
+    # What a hold keeps has no end, and is not kept for a short time, whatever its own day is.
+    ends = [(one.ends_on, one.is_long, one.bytes) for one in found]
+    ends += [(one.ends_on, one.is_long, -one.bytes) for one in held]
+    ends += [(None, True, one.bytes) for one in held]
+
+    def after(place: int, *, only_short: bool) -> int:
+        day = moments[place].date()
+        return sum(
+            size for ends_on, is_long, size in ends
+            if not (only_short and is_long) and (place == 0 or ends_on is None or ends_on >= day)
+        )  # fmt: skip
+
+    kept = [after(place, only_short=False) for place in range(len(moments))]
+    short = [after(place, only_short=True) for place in range(len(moments))]
+    return Forecast(moments=tuple(moments), kept=tuple(kept), short=tuple(short))
