@@ -13,6 +13,7 @@ from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
 from licet.keys import fence
 from licet.keys.cold_store import objects
+from licet.keys.journal_bucket import journal as journal_of
 from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
@@ -80,7 +81,7 @@ def installation(
 @contextmanager
 def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
     """An installation on an open database with the newest schema; refused as in `installation`."""
-    with closing(Journal(config.journal)) as journal:
+    with closing(journal_of(config)) as journal:
         keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
         if not behind_fence:
             _refuse_older(pool, journal, clock())
@@ -104,7 +105,7 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
             case JournalState.foreign:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put its journal's folder back, or set LICET_RESTRICTIONS to it", because="other_journal",
+                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
                 )  # fmt: skip
 
 

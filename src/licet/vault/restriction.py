@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.errors import BrokenError
+from licet.errors import BrokenError, BusyError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
@@ -84,16 +84,19 @@ def keep(
 
 
 def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
-    """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer."""
-    journal.check()
+    """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer.
+
+    BrokenError or BusyError if it takes none now: then ``tx`` changes nothing.
+    """
+    journal.accept()
 
     def write() -> None:
         try:
             journal.append(records)
-        except (OSError, BrokenError):
+        except (OSError, BrokenError, BusyError):
             raise OutcomeUnknownError(
                 "the restriction journal could not be written: the change is in force, but a restore could lose it",
-                "repair the disk of the restriction journal, and make the change again",
+                "see that the disk or the bucket of the restriction journal can be written, and make the change again",
             ) from None
 
     after_commit(tx, write)
