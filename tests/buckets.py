@@ -60,6 +60,9 @@ class HeldBucket(Bucket):
                 raise BusyError("not answered")
             return sorted(name.removeprefix(prefix) for name in self.held if name.startswith(prefix))
 
+    def names_after(self, prefix: str, after: str, most: int) -> list[str]:
+        return [name for name in self.names(prefix) if name > after][:most]
+
     def below(self, prefix: str) -> list[str]:
         return sorted({name.partition("/")[0] for name in self.names(prefix)})
 

@@ -93,6 +93,9 @@ def test_many_objects_are_read_in_order_and_a_missing_one_is_an_error(store: Buc
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(lambda name: store.create(name, name.encode()), names))
     assert [one.decode() for one in store.read_all(names)] == names
+    assert store.names_after("n/", "041", 5) == ["042", "043", "044", "045", "046"]
+    assert store.names_after("n/", "097", 5) == ["098", "099"]
+    assert store.names_after("n/", "099", 5) == store.names_after("none/", "1", 5) == []
     with pytest.raises(BrokenError, match="missing"):
         list(store.read_all([*names, "n/gone"]))
 

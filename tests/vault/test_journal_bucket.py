@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -20,9 +20,10 @@ from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.store.bucket import TaggedObject
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
 from licet.vault import commands as do
-from licet.vault import journal_state, restriction
+from licet.vault import idempotency, journal_state, restriction
 from licet.vault.installation import Installation
 from licet.vault.journal_state import JournalState
+from licet.vault.requests import Write, WriteBatch, WriteResult
 
 from ..buckets import HeldBucket
 from ..installed import House
@@ -182,6 +183,27 @@ def test_a_missing_a_damaged_and_a_foreign_object_are_errors() -> None:
     refused()
 
 
+@pytest.mark.parametrize("many", [0, 1, 3, 4, 5, 11, 12, 13, 40, 97])
+def test_the_end_of_a_long_journal_is_found_without_reading_all_of_it(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_bucket, "PAGE_NAMES", 4)
+    bucket = HeldBucket()
+    journal = journal_on(bucket)
+    for number in range(many):
+        journal.append([told(number, life=number // 3)])
+    seen = bucket.beside()
+    again = journal_on(seen)
+    assert seen.calls <= 6 + 4 * many.bit_length()
+    assert [record.seq for record in again.newest(5)] == list(range(many))[-5:]
+    with pytest.raises(RefusedError) if many > 3 else nullcontext():
+        again.append([told(1_000)])
+    for gone in range(1, many + 1):  # one that is missing is found now or by whoever reads all
+        fewer = HeldBucket({name: one for name, one in bucket.held.items() if name != f"journal/{gone:010}"})
+        with pytest.raises(BrokenError):
+            list(journal_on(fewer).records())
+
+
 def test_one_callers_records_are_in_one_object_and_many_callers_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_bucket, "OBJECT_BYTES_WANTED", 400)
     bucket = HeldBucket()
@@ -246,3 +268,29 @@ def test_while_the_bucket_does_not_answer_no_restriction_is_accepted_and_nobody_
     assert [record.kind.value for record in journal.records()] == ["refused", "deleted"]
     with transaction(house.here.pool) as tx:
         assert restriction.catch_up(tx, journal) == 0
+
+
+def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_first_process_was_killed(
+    house: House, bucket: HeldBucket
+) -> None:
+    """It was killed between the commit and the journal, and its host does not come back; another host answers."""
+    assert state(house, journal_on(bucket)) is JournalState.current
+    chat = house.chats["chat"]
+    asked = do.Delete(account=house.accounts["ana"], at=house.now, conversation=chat)
+    once = idempotency.once(b"secret", b"caller", "key", b"delete")
+    killed = Keyring(FileProvider(house.here.config.data / "keys"))
+    for keyring in (killed, house.here.keyring):
+        with transaction(house.here.pool) as tx:
+            (result,) = WriteBatch(keyring, house.clock).apply(tx, [Write(command=asked, once=once)])
+        assert isinstance(result, WriteResult)
+        assert result.answer.outcome is do.Outcome.done
+    assert result.replayed
+    (record,) = journal_on(bucket.beside()).records()
+    assert (record.kind, record.conversation, record.at) == (RestrictionKind.deleted, chat, house.now)
+    assert state(house, journal_on(bucket)) is JournalState.current
+    house.passes(1)
+    with transaction(house.here.pool) as tx:
+        saying = [Write(command=house.saying("ana", "other", "said"), once=idempotency.once(b"s", b"c", "k", b"say"))]
+        for _ in range(2):
+            WriteBatch(house.here.keyring, house.clock).apply(tx, saying)
+    assert len(list(journal_on(bucket.beside()).records())) == 1

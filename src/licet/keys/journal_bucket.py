@@ -38,6 +38,7 @@ from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 
 OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
+PAGE_NAMES = 1_000
 _MARK = 16
 _HEAD = len(MAGIC) + 16 + _MARK
 _PREFIX = "journal/"
@@ -62,15 +63,15 @@ class BucketObjects:
         """Opens the journal, or begins one. BusyError if the service does not answer."""
         self._bucket, self._random = bucket, random
         self._number = self._life = 0
-        numbers = self._numbers()
-        if not numbers:
+        last = self._last()
+        if not last:
             bucket.create(_PREFIX + _name(1), MAGIC + random(16) + random(_MARK))  # or another process has
         first = bucket.read(_PREFIX + _name(1))
         if first is None:
             raise damaged(_name(1), "it is missing")
         self.id = UUID(bytes=_checked(first.content, _name(1))[len(MAGIC) : len(MAGIC) + 16])
-        if numbers:
-            self._take_note(numbers[-1])
+        if last:
+            self._take_note(last)
         else:
             self._number = 1
 
@@ -93,8 +94,8 @@ class BucketObjects:
         return late
 
     def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
-        numbers = self._numbers()
-        names = list(map(_name, reversed(numbers) if newest_first else numbers))
+        numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
+        names = list(map(_name, numbers))
         contents = self._bucket.read_all([_PREFIX + name for name in names])
         for name, content in zip(names, contents, strict=True):
             yield [decoded(payload, name) for payload in self._payloads(content, name)]
@@ -120,11 +121,37 @@ class BucketObjects:
             raise damaged(name, "it belongs to another journal")
         return frames_in(content[_HEAD:], name, is_last=False)
 
-    def _numbers(self) -> list[int]:
-        found = sorted(int(name) for name in self._bucket.names(_PREFIX) if name.isdecimal())
-        if found and found != list(range(1, len(found) + 1)):
-            raise BrokenError("an object of the restriction journal is missing", "restore every object of `journal`")
-        return found
+    def _numbers(self) -> Sequence[int]:
+        """All numbers; for a restore, which reads every object."""
+        return _without_gap(self._bucket.names(_PREFIX), 0)
+
+    def _last(self) -> int:
+        """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.
+
+        The last list has whatever comes after the number below it, so that an object which is missing where it was
+        looked for is not taken for the end.
+        """
+        low = 0
+        while True:
+            page = _without_gap(self._bucket.names_after(_PREFIX, _name(low), PAGE_NAMES), low)
+            if len(page) < PAGE_NAMES:
+                return page[-1] if page else low
+            low, step = page[-1], PAGE_NAMES
+            while self._is_there(low + step):
+                low, step = low + step, step * 2
+            while step > PAGE_NAMES:
+                step //= 2
+                low = low + step if self._is_there(low + step) else low
+
+    def _is_there(self, number: int) -> bool:
+        return self._bucket.read(_PREFIX + _name(number)) is not None
+
+
+def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
+    found = sorted(int(name) for name in names if name.isdecimal())
+    if found != list(range(after + 1, after + 1 + len(found))):
+        raise BrokenError("an object of the restriction journal is missing", "restore every object of `journal`")
+    return found
 
 
 def _checked(content: bytes, name: str) -> bytes:

@@ -176,6 +176,14 @@ class Bucket:
             pages = obstore.list(self._store, prefix.rstrip("/"), chunk_size=1_000)
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
 
+    def names_after(self, prefix: str, after: str, most: int) -> list[str]:
+        """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one request."""
+        import obstore
+
+        with _translated("listed"):
+            pages = obstore.list(self._store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most)
+            return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
+
     def below(self, prefix: str) -> list[str]:
         """What a folder would contain: the first parts of the names below ``prefix``, sorted."""
         import obstore
