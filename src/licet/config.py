@@ -199,6 +199,28 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key_file: Path | None = None
 
 
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket for what several hosts must share: the restriction journal and the log. Every variable begins with
+    ``LICET_STORE__``. Every host of an installation needs the same.
+
+    ``url`` (`LICET_STORE__URL`, default none: folders in the data folder): a bucket and a folder in it, such as
+    ``s3://bucket/licet``, used by this installation only, of a service that honours `If-None-Match` and `If-Match`.
+    Whoever can write there can have content deleted after a restore, and stop the log; whoever can delete there can
+    stop the installation.
+
+    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than the default one.
+
+    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret. Whoever
+    can read the file can do all that.
+    """
+
+    url: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key_file: Path | None = None
+
+
 class Loader(msgspec.Struct, frozen=True, kw_only=True):
     """Where a training node keeps parts of releases that it reads from an object store. Every variable begins with
     ``LICET_LOADER__``.
@@ -304,6 +326,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cold`` (`LICET_COLD__..`): see `Cold`.
 
+    ``store`` (`LICET_STORE__..`): see `Store`.
+
     ``agent`` (`LICET_AGENT__..`): see `Agent`.
 
     ``loader`` (`LICET_LOADER__..`): see `Loader`.
@@ -322,6 +346,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     curate: Curate = Curate()
     key_chain: Keys = Keys()
     cold: Cold = Cold()
+    store: Store = Store()
     agent: Agent = Agent()
     loader: Loader = Loader()
     sweep: Sweep = Sweep()
@@ -371,7 +396,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "web": ("WEB", Web), "key_chain": ("KEYS", Keys), "curate": ("CURATE", Curate), "cold": ("COLD", Cold),
-    "agent": ("AGENT", Agent), "loader": ("LOADER", Loader), "sweep": ("SWEEP", Sweep), "webhooks": ("WEBHOOKS", Webhooks),
+    "store": ("STORE", Store), "agent": ("AGENT", Agent), "loader": ("LOADER", Loader), "sweep": ("SWEEP", Sweep),
+    "webhooks": ("WEBHOOKS", Webhooks),
 }  # fmt: skip
 
 

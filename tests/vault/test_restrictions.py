@@ -17,7 +17,7 @@ from licet.errors import BrokenError, RefusedError
 from licet.keys import restriction_journal
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.keys.restriction_journal import FolderSegments, Journal, Restriction, RestrictionKind
 from licet.policy.file import extend
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
 from licet.vault import apply, installation, journal_state, restriction
@@ -31,6 +31,14 @@ AT = datetime(2025, 9, 1, tzinfo=UTC)
 
 def told(number: int, kind: RestrictionKind = RestrictionKind.refused) -> Restriction:
     return Restriction(life=0, kind=kind, at=AT, account=UUID(int=number), seq=number)
+
+
+def stop_writing(journal: Journal) -> None:
+    """From here on the disk takes nothing more."""
+    segments = journal.storage
+    assert isinstance(segments, FolderSegments)
+    os.close(segments._file)
+    segments._file = os.open(segments.folder / "00000001.log", os.O_RDONLY)
 
 
 def kept(folder: Path) -> list[int]:
@@ -226,8 +234,7 @@ def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
 def test_after_a_write_that_failed_nothing_is_written_any_more(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append([told(1)])
-    os.close(journal._file)
-    journal._file = os.open(tmp_path / "00000001.log", os.O_RDONLY)
+    stop_writing(journal)
     for _ in range(2):
         with pytest.raises((OSError, BrokenError)):
             journal.append([told(2)])
@@ -281,7 +288,7 @@ def test_every_restriction_is_kept_and_nothing_that_permits(house: House) -> Non
 
 def test_the_journal_holds_no_words(house: House) -> None:
     take_back_everything(house)
-    held = b"".join(path.read_bytes() for path in journal_of(house).folder.glob("*.log"))
+    held = b"".join(path.read_bytes() for path in (house.here.config.journal).glob("*.log"))
     assert b"deleted" in held
     assert b"kettle" not in held
     assert b"ana" not in held
@@ -321,8 +328,7 @@ def test_what_is_rolled_back_is_not_kept(house: House) -> None:
 
 def test_nobody_is_answered_where_the_journal_cannot_be_written_and_then_nothing_is_taken(house: House) -> None:
     journal = journal_of(house)
-    os.close(journal._file)
-    journal._file = os.open(journal.folder / "00000001.log", os.O_RDONLY)
+    stop_writing(journal)
     with pytest.raises(OutcomeUnknownError):
         house.choose("ana", False)
     with pytest.raises(BrokenError, match="stopped"):

@@ -160,7 +160,7 @@ def _decided_again(here: installation.Installation, built: Sequence[BuildResult]
     rows, broken = 0, 0
     for one in built:
         year = one.manifest.built_at.year
-        log = verifier.FolderFiles(documents.place(here).folder / str(year))
+        log = verifier.FolderFiles(here.config.data / "log" / str(year))
         trusted = verifier.trust(documents.key(here, year).vkey)
         report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
         rows, broken = rows + report.size, broken + (0 if report.ok else max(1, len(report.findings)))

@@ -93,6 +93,10 @@ class FileProvider:
         _write_once(self._path(after + 1), self._random(KEY_BYTES))
         return self._epochs()[-1]
 
+    def has(self, epoch: int) -> bool:
+        """Whether the key of an epoch is in the folder."""
+        return self._path(epoch).is_file()
+
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
         return seal(self._key(epoch), key, b"epoch" + place, self._random)
 

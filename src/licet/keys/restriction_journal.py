@@ -1,6 +1,6 @@
 """The restriction journal: withdrawals, deletions and other restrictions, stored outside the database and its backups.
 
-Promise: every acknowledged restriction is in this journal, fsynced. Restrictions are a deletion, a refusal or
+Promise: every acknowledged restriction is in this journal, durable. Restrictions are a deletion, a refusal or
 withdrawal, keeping out, a closure, a plan, age or region that was set, the overturning of a flag, a hold or its end,
 taking feedback back, and the revocation of a key. A database that is restored from a backup stays behind the fence until
 they have been applied to it again.
@@ -13,6 +13,8 @@ is written: the content of the disk is unknown then, and a restriction that cann
 
 Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
 installation's. Never content.
+
+It is stored in a folder, by the class below, or in a bucket (`keys.journal_bucket`). In a folder:
 
     segment = "licet restrictions v1\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
     frame   = length (4) || CRC-32 of the length (4) || CRC-32 of the payload (4) || payload: JSON of `Restriction`
@@ -37,11 +39,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, RefusedError
+from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys.material import Random
 from licet.store.files import make_folder, sync
 
@@ -49,8 +52,8 @@ NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier openi
 SEGMENT_BYTES_MAX = 4 * 2**20
 FRAME_BYTES_MAX = 256 * 2**10
 TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a torn write
-_MAGIC = b"licet restrictions v1\n"
-_HEAD = len(_MAGIC) + 16
+MAGIC = b"licet restrictions v1\n"
+_HEAD = len(MAGIC) + 16
 _FRAME = struct.Struct(">III")
 
 
@@ -126,44 +129,70 @@ class _Lived(msgspec.Struct):
 _decode_life = msgspec.json.Decoder(_Lived).decode
 
 
+class WaitingFrames(NamedTuple):
+    """What one caller wants to have written: all of it, or, where the life is over, nothing."""
+
+    ticket: int
+    life: int
+    frames: bytes
+
+
+class JournalStorage(Protocol):
+    """Where a journal is stored."""
+
+    @property
+    def id(self) -> UUID:
+        """The journal's own id."""
+
+    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+        """Promise: on return all frames are durable at the end, in order, but for the tickets returned: a newer life had
+        begun before they were written. BusyError: they may be written or not, and may be written again.
+        """
+
+    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
+        """Promise: every record that was durable before the call, batch by batch; each batch oldest first."""
+
+    def close(self) -> None:
+        """Frees what is held open."""
+
+
 class Journal:
-    """One journal, in a folder of its own. Any thread and any process of the machine may append."""
+    """One journal, in a folder of its own or in a storage. Any thread and any process may append."""
 
     def __init__(
-        self, folder: Path, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
+        self, storage: Path | JournalStorage, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
     ) -> None:
-        """Opens the journal in ``folder``, or begins one; cuts off a torn end. BrokenError if it is damaged."""
-        self.folder, self._segment_bytes_max = folder, segment_bytes_max
+        """Opens the journal, or begins one; cuts off a torn end. BrokenError if it is damaged."""
+        self.storage = FolderSegments(storage, random, segment_bytes_max) if isinstance(storage, Path) else storage
         self._gate, self._turn = threading.Lock(), threading.Lock()
-        self._waiting: list[tuple[int, int, bytes]] = []  # ticket, life, frames
-        self._asked = self._done = 0
+        self._waiting: list[WaitingFrames] = []
+        self._asked = self._done = self._tried = 0
         self._late: set[int] = set()
         self._dead = ""
-        self._file = -1
-        self._number = self._size = self._life = 0
-        make_folder(folder, 0o700)
-        with self._locked():
-            if not _segments(folder):
-                self._begin(1, random(16))
-            self._settle()
-            self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
+
+    @property
+    def id(self) -> UUID:
+        return self.storage.id
 
     def append(self, records: Sequence[Restriction]) -> None:
         """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
         next one.
 
-        RefusedError if a restore has begun a newer life than theirs: it may have read the journal already.
+        RefusedError if a restore has begun a newer life than theirs: it may have read the journal already. BusyError if
+        the storage does not answer: they are written with the next ones.
         """
         if not records:
             return
         frames, life = b"".join(map(_framed, records)), max(record.life for record in records)
         with self._gate:
             ticket = self._asked
-            self._waiting.append((ticket, life, frames))
+            self._waiting.append(WaitingFrames(ticket, life, frames))
             self._asked += 1
         with self._turn:
             self.check()
             if self._done <= ticket:
+                if ticket < self._tried:  # whoever wrote for this caller too was not answered
+                    raise BusyError("the restriction journal does not answer", "make the change again")
                 self._write_waiting()
             if ticket in self._late:
                 self._late.remove(ticket)
@@ -176,11 +205,12 @@ class Journal:
         with self._gate:
             waiting, self._waiting, last = self._waiting, [], self._asked
         try:
-            with self._locked():
-                self._settle()
-                self._late.update(ticket for ticket, life, _ in waiting if life < self._life)
-                self._write([frames for ticket, _, frames in waiting if ticket not in self._late])
-                self._life = max([self._life, *(life for _, life, _ in waiting)])
+            self._late |= self.storage.write(waiting)
+        except BusyError:
+            with self._gate:
+                self._waiting[:0] = waiting
+            self._tried = last
+            raise
         except BaseException as error:
             self._dead = f"a write failed with `{type(error).__name__}`"
             raise
@@ -191,19 +221,58 @@ class Journal:
         if self._dead:
             raise BrokenError(f"the restriction journal is stopped: {self._dead}", "repair the disk and start again")
 
+    def accept(self) -> None:
+        """`check`, before a restriction is accepted; BusyError as long as what was accepted before cannot be written."""
+        self.check()
+        if self._done < self._tried:
+            with self._turn:
+                if self._done < self._tried:
+                    self._write_waiting()
+
     def records(self) -> Iterator[Restriction]:
         """Every record, oldest first."""
-        for number in _segments(self.folder):
-            yield from self._read(number)
+        for batch in self.storage.batches():
+            yield from batch
 
     def newest(self, count: int) -> list[Restriction]:
         """The last ``count`` records, oldest first."""
         found: deque[Restriction] = deque(maxlen=count)
-        for number in reversed(_segments(self.folder)):
-            found.extendleft(reversed(list(self._read(number))[-(count - len(found)) :]))
+        for batch in self.storage.batches(newest_first=True):
+            found.extendleft(reversed(batch[-(count - len(found)) :]))
             if len(found) == count:
                 break
         return list(found)
+
+    def close(self) -> None:
+        self.storage.close()
+
+
+class FolderSegments:
+    """A journal in a folder: segments that any process of the machine appends to."""
+
+    def __init__(self, folder: Path, random: Random, segment_bytes_max: int) -> None:
+        self.folder, self._segment_bytes_max = folder, segment_bytes_max
+        self._file = -1
+        self._number = self._size = self._life = 0
+        make_folder(folder, 0o700)
+        with self._locked():
+            if not _segments(folder):
+                self._begin(1, random(16))
+            self._settle()
+            self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
+
+    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+        with self._locked():
+            self._settle()
+            late = {one.ticket for one in waiting if one.life < self._life}
+            self._write([one.frames for one in waiting if one.ticket not in late])
+            self._life = max([self._life, *(one.life for one in waiting)])
+        return late
+
+    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
+        numbers = _segments(self.folder)
+        for number in reversed(numbers) if newest_first else numbers:
+            yield list(self._read(number))
 
     def close(self) -> None:
         if self._file >= 0:
@@ -223,7 +292,7 @@ class Journal:
         draft, target = self.folder / "draft", self.folder / _name(number)
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(file, _MAGIC + ident)
+            os.write(file, MAGIC + ident)
             os.fsync(file)
         finally:
             os.close(file)
@@ -246,9 +315,9 @@ class Journal:
             return
         self._read_head(self.folder / _name(number))
         data = os.pread(self._file, size - self._size, self._size)
-        payloads = list(_frames(data, _name(number), is_last=True))
+        payloads = list(frames_in(data, _name(number), is_last=True))
         self._size += sum(_FRAME.size + len(payload) for payload in payloads)
-        self._life = max([self._life, *(_life(payload, _name(number)) for payload in payloads)])
+        self._life = max([self._life, *(life_of(payload, _name(number)) for payload in payloads)])
         if self._size < size:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
@@ -268,28 +337,34 @@ class Journal:
         path = self.folder / _name(number)
         self._read_head(path)
         is_last = number == _segments(self.folder)[-1]
-        for payload in _frames(path.read_bytes()[_HEAD:], path.name, is_last=is_last):
-            try:
-                yield _decode(payload)
-            except msgspec.MsgspecError:
-                raise _damaged(path.name, _NO_KIND) from None
+        for payload in frames_in(path.read_bytes()[_HEAD:], path.name, is_last=is_last):
+            yield decoded(payload, path.name)
 
     def _read_head(self, path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if len(head) != _HEAD or not head.startswith(_MAGIC):
-            raise _damaged(path.name, "it does not begin with the header of a segment")
-        ident = head[len(_MAGIC) :]
+        if len(head) != _HEAD or not head.startswith(MAGIC):
+            raise damaged(path.name, "it does not begin with the header of a segment")
+        ident = head[len(MAGIC) :]
         if hasattr(self, "id") and ident != self.id.bytes:
-            raise _damaged(path.name, "it belongs to another journal")
+            raise damaged(path.name, "it belongs to another journal")
         return ident
 
 
-def _life(payload: bytes, name: str) -> int:
+def decoded(payload: bytes, name: str) -> Restriction:
+    """A record; BrokenError, which names the file, if it has an unknown kind."""
+    try:
+        return _decode(payload)
+    except msgspec.MsgspecError:
+        raise damaged(name, _NO_KIND) from None
+
+
+def life_of(payload: bytes, name: str) -> int:
+    """A record's life, which is all that a writer needs of it."""
     try:
         return _decode_life(payload).life
     except msgspec.MsgspecError:
-        raise _damaged(name, _NO_KIND) from None
+        raise damaged(name, _NO_KIND) from None
 
 
 def _framed(record: Restriction) -> bytes:
@@ -318,12 +393,12 @@ def _split(frames: bytes) -> Iterator[bytes]:
     if len(frames) <= TORN_BYTES_MAX:
         yield frames
         return
-    for payload in _frames(frames, "a batch", is_last=False):
+    for payload in frames_in(frames, "a batch", is_last=False):
         length = len(payload).to_bytes(4, "big")
         yield _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
 
 
-def _frames(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
+def frames_in(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
     """The payloads in ``data``; stops at a torn end, BrokenError for other damage."""
     place = 0
     while place < len(data):
@@ -331,7 +406,7 @@ def _frames(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
         if payload is None:
             rest = data[place:]
             if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
-                raise _damaged(name, f"a record at byte `{_HEAD + place}` cannot be read")
+                raise damaged(name, f"a record at byte `{_HEAD + place}` cannot be read")
             return
         yield payload
         place += _FRAME.size + len(payload)
@@ -365,7 +440,8 @@ def _name(number: int) -> str:
     return f"{number:08}.log"
 
 
-def _damaged(name: str, how: str) -> BrokenError:
+def damaged(name: str, how: str) -> BrokenError:
+    """The error for a file, or an object, that is not what was written."""
     return BrokenError(
         f"the restriction journal is damaged in `{name}`: {how}",
         "restore the file from a copy of the journal: only the journal has these withdrawals and deletions",

@@ -30,6 +30,7 @@ from licet.ledger.log import LogWriter
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, LogStanding, digest_of
+from licet.ledger.storage import names_in
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -56,7 +57,7 @@ class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
 def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
     """The entries of each log that the database lacks; BrokenError for a fork or a log that was rolled back."""
     known = {standing.year: standing for standing in sequence.standings(tx)}
-    years = sorted(int(p.name) for p in place.folder.iterdir() if p.name.isdecimal()) if place.folder.is_dir() else []
+    years = sorted(int(name) for name in names_in(place.folder) if name.isdecimal())
     if gone := known.keys() - set(years):
         lost = known[min(gone)]
         if lost.decided:

@@ -12,6 +12,10 @@ begins:
 A crash before 1 leaves nothing; after 1 `open` repeats the append from the head, with the same bytes. It does so even
 after 3, because what a killed process could see was not necessarily on the disk.
 
+Where both are in a bucket, the head is written over the version that this object has read or written, and so decides
+between two writers too: the one who opened the log last has written it, and the other's next append fails before it has
+an effect.
+
 The head is trusted, the folder is not. If the folder is ahead of the head, further behind than one append, or leads to
 another root, only a rollback or a fork explains it, and the log refuses to start (`BrokenError`). After any failed step
 the object is unusable; open it again.
@@ -22,7 +26,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
@@ -31,7 +34,7 @@ from licet.ledger import note, tiles, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import NoteRefusal, Signer, Verifier, refused
 from licet.ledger.proof import InclusionProof
-from licet.ledger.storage import Backend, Durable, Folder, Lock, Prunable
+from licet.ledger.storage import Backend, Durable, Lock, LogFiles, LogFolder, Prunable, files_of, is_there, locked
 from licet.ledger.tiles import ENTRY_BYTES_MAX, TileEdge, TileReader, decode_entries, encode_entries
 
 BATCH_ENTRIES_MAX = 65_536
@@ -79,7 +82,7 @@ class LogHead:
 class LogWriter:
     """One log, one writer. Any thread may call it; appends are done one after the other."""
 
-    def __init__(self, storage: Durable, state: Durable, signer: Signer, head: LogHead, edge: TileEdge) -> None:
+    def __init__(self, storage: LogFiles, state: LogFiles, signer: Signer, head: LogHead, edge: TileEdge) -> None:
         """Called by `create` and `open`, which ensure that folder, head and edge agree."""
         self._storage, self._state, self._signer = storage, state, signer
         self._edge = edge
@@ -92,43 +95,51 @@ class LogWriter:
         self._dead = ""
 
     @classmethod
-    def create(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
+    def create(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
         """Creates a new log. Opening never creates one: an empty folder would look like a fork."""
-        return cls._locked(state, lambda: cls.begin(Folder(folder), Folder(state), origin, signer))
+        return cls._locked(state, lambda: cls._begun(files_of(folder), files_of(state), origin, signer))
 
     @classmethod
-    def open(cls, folder: Path, state: Path, origin: str, signer: Signer) -> Self:
+    def open(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
         """Opens a log, and completes what a crash interrupted.
 
         Raises `NotFoundError` if none was created, `BusyError` if another process has it open, and `BrokenError` if the
-        folder contradicts the head.
+        folder contradicts the head. In a bucket a writer that had it open before gets a `BusyError` at its next append.
         """
-        if not state.is_dir():
+        if not is_there(state):
             raise NotFoundError(f"no log `{origin}` here", "create it first")
-        return cls._locked(state, lambda: cls.recover(Folder(folder), Folder(state), origin, signer))
+        return cls._locked(state, lambda: cls._recovered(files_of(folder), files_of(state), origin, signer))
 
     @classmethod
     def begin(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
         """`create` over any backends, without a lock."""
+        return cls._begun(Durable(storage), Durable(state), origin, signer)
+
+    @classmethod
+    def recover(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
+        """`open` over any backends, without a lock."""
+        return cls._recovered(Durable(storage), Durable(state), origin, signer)
+
+    @classmethod
+    def _begun(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
-        if state.read(HEAD) is not None or storage.read(CHECKPOINT) is not None:
+        if kept.read(HEAD) is not None or written.read(CHECKPOINT) is not None:
             raise RefusedError(f"the log `{origin}` already exists", "open it", because="exists")
         empty = Checkpoint(origin, 0, tree.EMPTY_ROOT)
         head = LogHead(0, note.sign(empty.text, signer), ())
-        kept, written = Durable(state), Durable(storage)
         kept.write({HEAD: head.encode()})
         written.write({CHECKPOINT: head.note})
         return cls(written, kept, signer, head, TileEdge())
 
     @classmethod
-    def recover(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
-        """`open` over any backends, without a lock."""
+    def _recovered(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
-        kept, written = Durable(state), Durable(storage)
-        head, edge, files = _explain(written, kept, signer.verifier)
+        data = kept.read(HEAD)
+        if data is not None:  # durable, and in a bucket taken from every other writer, before anything else is read
+            kept.write({HEAD: data})
+        head, edge, files = _explain(written, data, signer.verifier)
         published = written.read(CHECKPOINT)
         promised = note.parse(head.note).text
-        kept.write({HEAD: head.encode()})
         written.write(files)
         if published is None or note.parse(published).text != promised:
             published = head.note
@@ -244,12 +255,13 @@ class LogWriter:
             raise BrokenError(f"the tiles contradict the checkpoint: {error.message}") from error
 
     @classmethod
-    def _locked(cls, state: Path, begin: Callable[[], Self]) -> Self:
-        lock = Lock(Folder(state).root)
+    def _locked(cls, state: LogFolder, begin: Callable[[], Self]) -> Self:
+        lock = locked(state)
         try:
             log = begin()
         except BaseException:
-            lock.close()
+            if lock is not None:
+                lock.close()
             raise
         log._lock = lock
         return log
@@ -289,12 +301,12 @@ def _remove_all(folder: Prunable, path: str) -> int:
     return len(names)
 
 
-def _explain(storage: Durable, state: Durable, log: Verifier) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
-    """The head, the edge to which its entries lead, and the files that contain them.
+def _explain(storage: LogFiles, data: bytes | None, log: Verifier) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
+    """The head in ``data``, the edge to which its entries lead, and the files that contain them.
 
     Raises `BrokenError` if head and folder contradict each other and no interrupted append explains it.
     """
-    data, published = state.read(HEAD), storage.read(CHECKPOINT)
+    published = storage.read(CHECKPOINT)
     if data is None and published is None:
         raise NotFoundError(f"no log `{log.name}` here", "create it first")
     if data is None:

@@ -16,7 +16,7 @@ from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
 from licet.ledger.proof import InclusionProof
-from licet.ledger.storage import Folder
+from licet.ledger.storage import LogFolder, files_of
 from licet.ledger.tiles import TileReader, read_entries
 
 COSIGNED = "cosigned"
@@ -25,11 +25,11 @@ COSIGNED = "cosigned"
 class PublishedLog:
     """One published log at the checkpoint that its folder had when this object was created."""
 
-    def __init__(self, folder: Path, log: Verifier) -> None:
+    def __init__(self, folder: LogFolder, log: Verifier) -> None:
         """Raises `NotFoundError` if there is no log, `RefusedError` for a checkpoint that ``log`` did not sign."""
-        if not folder.is_dir():
+        if isinstance(folder, Path) and not folder.is_dir():  # a reader makes no folder
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
-        self._read = Folder(folder).read
+        self._read = files_of(folder).read
         found = self._read(CHECKPOINT)
         if found is None:
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")

@@ -20,7 +20,10 @@ A log that ends anywhere else is refused (`BrokenError`): if it is ahead of the 
 than the log (`RestoredError`); if it is behind, the log was rolled back; if it has another root, it is a fork.
 
 One sequencer runs at a time: it holds an advisory lock on one connection, which also gives out the places, and the
-log's own lock. ``clock`` provides the time; the log's time is never before that of an event or of an earlier entry.
+log's own lock. In a bucket there is no such lock: a sequencer that lost its connection and does not know it yet is
+refused by the head of the log, which whoever came after it wrote anew before anything else.
+
+``clock`` provides the time; the log's time is never before that of an event or of an earlier entry.
 """
 
 from __future__ import annotations
@@ -31,7 +34,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -46,6 +48,7 @@ from licet.ledger.log import LogWriter
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
+from licet.ledger.storage import LogFolder, names_in
 from licet.store.connect import Pool, Transaction, translated
 
 SEQUENCER_LOCK = 0x11CE7_0002
@@ -61,8 +64,8 @@ class RestoredError(BrokenError):
 class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> only for the writer."""
 
-    folder: Path
-    state: Path
+    folder: LogFolder
+    state: LogFolder
     name: str
 
     def origin(self, year: int) -> str:
@@ -202,7 +205,7 @@ class Sequencer:
             standings = _standings(self._conn)
         known = {standing.year for standing in standings}
         for folder in (self._place.folder, self._place.state):
-            for found in sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []:
+            for found in names_in(folder):
                 if found.isdecimal() and int(found) not in known:
                     raise _restored(found, "knows nothing of it")
         for standing in standings:
@@ -229,7 +232,7 @@ class Sequencer:
         origin = self._place.origin(year)
         found = _standings(self._conn, year)
         if not found:
-            if (self._place.state / str(year)).exists() or (self._place.folder / str(year)).exists():
+            if any(str(year) in names_in(folder) for folder in (self._place.state, self._place.folder)):
                 raise _restored(str(year), "knows nothing of it")
             self._conn.execute(
                 """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)

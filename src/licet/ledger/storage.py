@@ -12,15 +12,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from licet.errors import BusyError
+from licet.errors import BrokenError, BusyError
+from licet.store.bucket import Bucket
 from licet.store.files import make_folder, sync
 
 TMP = ".tmp"
 FILE_BYTES_MAX = 1 << 28
 FSYNC_THREADS_MAX = 16
+MARK_BYTES = 16
 
 _T = TypeVar("_T")
 
@@ -144,6 +147,126 @@ class Durable:
                 folder = _parent(folder)
                 folders.add(folder)
         return sorted(folders)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFolder:
+    """A folder of a log in a bucket: ``prefix`` ends with `/`. ``is_marked`` for the state, which no reader reads."""
+
+    bucket: Bucket
+    prefix: str
+    is_marked: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.prefix.rstrip("/").rpartition("/")[2]
+
+    def __truediv__(self, name: str) -> BucketFolder:
+        return BucketFolder(self.bucket, f"{self.prefix}{name}/", self.is_marked)
+
+
+LogFolder = Path | BucketFolder
+
+
+class LogFiles(Protocol):
+    """The files of a log."""
+
+    def read(self, path: str) -> bytes | None:
+        """Promise: the bytes that a reader sees now; None if there is no such file."""
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Promise: on return every file is durable; otherwise each has its former content or already the new one."""
+
+
+class BucketFiles:
+    """The files of a log in a bucket: `LogFiles`, and `Prunable`."""
+
+    def __init__(self, folder: BucketFolder) -> None:
+        self._folder = folder
+        self._tags: dict[str, str | None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        bucket, name = self._folder.bucket, self._folder.prefix + path
+        if _is_fixed(path):
+            return bucket.read_fixed(name)
+        found = bucket.read(name)
+        self._tags[path] = found.tag if found is not None else None
+        return found.content[self._mark_bytes :] if found is not None else None
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        fixed = [path for path in files if _is_fixed(path)]
+        with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
+            list(pool.map(lambda path: self._create(path, files[path]), fixed))
+        for path in files.keys() - set(fixed):
+            self._exchange(path, files[path])
+
+    def names(self, path: str) -> list[str]:
+        return self._folder.bucket.below(f"{self._folder.prefix}{path}/" if path else self._folder.prefix)
+
+    def remove(self, path: str) -> None:
+        self._folder.bucket.delete(self._folder.prefix + path)
+
+    @property
+    def _mark_bytes(self) -> int:
+        return MARK_BYTES if self._folder.is_marked else 0
+
+    def _create(self, path: str, data: bytes) -> None:
+        if self._folder.bucket.create(self._folder.prefix + path, data) is None:
+            raise BrokenError(f"`{path}` of the log `{self._folder.name}` is in the bucket with other bytes")
+
+    def _exchange(self, path: str, data: bytes) -> None:
+        if path not in self._tags:
+            self.read(path)
+        bucket, name, tag = self._folder.bucket, self._folder.prefix + path, self._tags[path]
+        content = os.urandom(self._mark_bytes) + data
+        done = bucket.create(name, content) if tag is None else bucket.replace(name, content, tag)
+        if done is None:
+            raise BusyError(
+                f"another writer has written `{path}` of the log `{self._folder.name}`", "open the log again"
+            )
+        self._tags[path] = done
+
+
+def _is_fixed(path: str) -> bool:
+    """Whether a file never changes a byte."""
+    return path.startswith("tile/")
+
+
+def files_of(folder: LogFolder) -> Durable | BucketFiles:
+    """The files of a folder of a log, which is made if it is one of a disk."""
+    return BucketFiles(folder) if isinstance(folder, BucketFolder) else Durable(Folder(folder))
+
+
+def prunable(folder: LogFolder) -> Prunable:
+    """The same, to remove files from."""
+    return BucketFiles(folder) if isinstance(folder, BucketFolder) else Folder(folder)
+
+
+def names_in(folder: LogFolder, path: str = "") -> list[str]:
+    """The names in a folder of a log, sorted; empty if it is missing, and it is not made."""
+    if isinstance(folder, BucketFolder):
+        return BucketFiles(folder).names(path)
+    return sorted(one.name for one in (folder / path).iterdir()) if (folder / path).is_dir() else []
+
+
+def every_name(folder: LogFolder, path: str) -> list[str]:
+    """The paths of all finished files below one, at any depth."""
+    if isinstance(folder, BucketFolder):
+        return [f"{path}/{name}" for name in folder.bucket.names(f"{folder.prefix}{path}/")]
+    return [
+        one.relative_to(folder).as_posix()
+        for one in (folder / path).glob("**/*") if one.is_file() and one.suffix != TMP
+    ]  # fmt: skip
+
+
+def is_there(folder: LogFolder) -> bool:
+    """Whether there is a folder of a log."""
+    return bool(names_in(folder)) if isinstance(folder, BucketFolder) else folder.is_dir()
+
+
+def locked(folder: LogFolder) -> Lock | None:
+    """The lock of a folder; a bucket has none, and needs none: see the promise of `BucketFiles`."""
+    return Lock(Folder(folder).root) if isinstance(folder, Path) else None
 
 
 class Lock:

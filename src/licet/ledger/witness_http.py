@@ -16,9 +16,8 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +27,7 @@ from licet.ledger import note
 from licet.ledger.note import NoteSignature, Verifier
 from licet.ledger.publication import COSIGNED, PublishedLog
 from licet.ledger.quorum import Quorum, QuorumMember
-from licet.ledger.storage import Durable, Folder, Lock
+from licet.ledger.storage import LogFolder, files_of, locked
 from licet.ledger.witness import REQUEST_BYTES_MAX, Request, Witness, WitnessReply
 
 GATHER_SECONDS_MAX = 10.0
@@ -115,13 +114,16 @@ class GatheredCosignatures:
 
 
 def gather(
-    folder: Path, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX
+    folder: LogFolder, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX
 ) -> GatheredCosignatures:
     """Asks every witness that has not yet cosigned the checkpoint in ``folder``, all at once.
 
     Ends within ``seconds_max``. Raises `BusyError` if another process is asking.
     """
-    with closing(Lock(folder)):
+    lock = locked(folder)
+    with closing(lock) if lock is not None else nullcontext():
+        files = files_of(folder)
+        files.read(COSIGNED)  # in a bucket, what another process writes meanwhile is not overwritten
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
         kept, sizes = _kept(shown, log, known)
@@ -132,7 +134,7 @@ def gather(
         merged = shown.note + lines.encode()
         # An older checkpoint that enough witnesses cosigned proves more than a newer one that too few did.
         if held.keys() - kept.keys() and (quorum.met(held) or not quorum.met(sizes)):
-            Durable(Folder(folder)).write({COSIGNED: merged})
+            files.write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
     return GatheredCosignatures(
         origin=log.name,

@@ -27,10 +27,11 @@ from licet.ledger.note import Verifier
 from licet.ledger.publication import PublishedLog
 from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import LogPlace, Sequencer
-from licet.ledger.storage import TMP, Durable, Folder
+from licet.ledger.storage import BucketFolder, Durable, Folder, LogFolder, every_name, files_of, names_in
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
 from licet.proof import legal_documents
 from licet.proof.receipt import Issuer, Receipt, page
+from licet.store import bucket as buckets
 from licet.store.connect import transaction
 from licet.vault import policy_versions
 from licet.vault.account_view import account_by_host
@@ -46,8 +47,11 @@ WITNESS_SECONDS = 10.0
 
 
 def place(here: Installation) -> LogPlace:
-    """The folders and the name of the logs."""
-    data = here.config.data
+    """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
+    data, bucket = here.config.data, buckets.opened(here.config.store)
+    if bucket is not None:
+        folder, state = BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
+        return LogPlace(folder=folder, state=state, name=here.config.log_name)
     return LogPlace(folder=data / "log", state=data / "log-state", name=here.config.log_name)
 
 
@@ -121,8 +125,7 @@ def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
 
 def years(here: Installation) -> list[str]:
     """The years that have a log, oldest first."""
-    folder = place(here).folder
-    return sorted(p.name for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
+    return [name for name in names_in(place(here).folder) if name.isdecimal()]
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,11 +294,14 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     files["verifier.py"] = bundle.source()
     own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
-    ended = place(here).folder / PRUNED
-    return files | {f"{PRUNED}/{p.name}": p.read_bytes() for p in ended.glob("[0-9]*[0-9]")}
+    folder = place(here).folder
+    ended = [f"{PRUNED}/{name}" for name in names_in(folder, PRUNED) if name.isdecimal()]
+    return files | {name: found for name in ended if (found := files_of(folder).read(name)) is not None}
 
 
-def _publish_year(source: Path, target: Path, log: Verifier, gathered: GatheredCosignatures | None) -> tuple[int, int]:
+def _publish_year(
+    source: LogFolder, target: Path, log: Verifier, gathered: GatheredCosignatures | None
+) -> tuple[int, int]:
     head = PublishedLog(source, log)
     shown, checkpoint = head.note, head.checkpoint
     if gathered is not None:
@@ -308,10 +314,11 @@ def _publish_year(source: Path, target: Path, log: Verifier, gathered: GatheredC
         raise RefusedError(
             f"`{target}` is ahead of the log", "publish to another folder, and find out why", because="ahead"
         )
-    found = [p for p in source.glob("tile/**/*") if p.is_file() and p.suffix != TMP]
-    new = [p for p in found if not (target / p.relative_to(source)).exists()]
+    read = files_of(source).read
+    new = [path for path in every_name(source, "tile") if not (target / path).exists()]
     for path in new:  # a published file never changes a byte, so those that are there need no second look
-        written.write({path.relative_to(source).as_posix(): path.read_bytes()})
+        if (data := read(path)) is not None:
+            written.write({path: data})
     written.write({CHECKPOINT: shown})
     return checkpoint.size, len(new)
 

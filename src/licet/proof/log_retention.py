@@ -15,6 +15,8 @@ A year is removed in four steps. After a crash between any two of them, the same
     3. the log and the rows in it are deleted from the database, in one transaction
     4. the renamed folders are deleted
 
+In a bucket, where nothing can be renamed, partial tiles are removed and years are not.
+
 This holds the sequencer's lock, because the sequencer must not run at the same time.
 """
 
@@ -34,7 +36,7 @@ from licet.ledger import outbox
 from licet.ledger.log import prune as prune_overtaken
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import SEQUENCER_LOCK
-from licet.ledger.storage import Durable, Folder
+from licet.ledger.storage import Durable, Folder, prunable
 from licet.policy.file import Policies
 from licet.policy.period import Period, parse_period
 from licet.proof.documents import PRUNED, RETENTION_FILE, key, place, years
@@ -93,14 +95,18 @@ def plan(here: Installation) -> tuple[YearSeen, ...]:
 def prune(here: Installation) -> PrunedLogs:
     """Removes every year that may be removed, and superseded partial tiles in the others; BusyError while a sequencer runs."""
     with _alone(here):
-        _finish(here)
+        at = place(here)
+        if isinstance(at.folder, Path) and isinstance(at.state, Path):
+            _finish(here, at.folder, at.state)
         going = [seen.year for seen in plan(here) if not seen.kept_because]
         for year in going:
-            _take_away(here, year)
+            if not (isinstance(at.folder, Path) and isinstance(at.state, Path)):
+                raise UsageError(f"the log of `{year}` is in a bucket", "years are removed from a log in folders only")
+            _take_away(here, year, at.folder, at.state)
         tiles = 0
         for kept in years(here):
-            folder = place(here).folder / kept
-            tiles += prune_overtaken(Folder(folder), PublishedLog(folder, key(here, int(kept))).checkpoint.size)
+            folder = at.folder / kept
+            tiles += prune_overtaken(prunable(folder), PublishedLog(folder, key(here, int(kept))).checkpoint.size)
     return PrunedLogs(years=tuple(going), tiles=tiles)
 
 
@@ -150,34 +156,32 @@ def _locked(conn: Connection[tuple[object, ...]]) -> bool:
     return found == (True,)
 
 
-def _take_away(here: Installation, year: int) -> None:
-    at = place(here)
-    shown = PublishedLog(at.folder / str(year), key(here, year))
+def _take_away(here: Installation, year: int, folder: Path, state: Path) -> None:
+    shown = PublishedLog(folder / str(year), key(here, year))
     last = shown.note
     if shown.cosigned is not None and shown.cosigned[1] == shown.checkpoint:
         last = shown.cosigned[0]
-    Durable(Folder(at.folder)).write({f"{PRUNED}/{year}": last})
-    for parent in (at.folder, at.state):
+    Durable(Folder(folder)).write({f"{PRUNED}/{year}": last})
+    for parent in (folder, state):
         _rename(parent / str(year), parent / f"{year}{_GONE}")
-    _forget(here, year)
+    _forget(here, year, folder, state)
 
 
-def _forget(here: Installation, year: int) -> None:
+def _forget(here: Installation, year: int, folder: Path, state: Path) -> None:
     with transaction(here.pool) as tx:
         outbox.forget_year(tx, year)
-    for parent in (place(here).folder, place(here).state):
+    for parent in (folder, state):
         shutil.rmtree(parent / f"{year}{_GONE}", ignore_errors=True)
 
 
-def _finish(here: Installation) -> None:
+def _finish(here: Installation, folder: Path, state: Path) -> None:
     """Continues an earlier call that crashed: the removal of a renamed folder was already decided."""
-    at = place(here)
-    for gone in sorted({path.stem for parent in (at.folder, at.state) for path in parent.glob(f"*{_GONE}")}):
-        if not (at.folder / PRUNED / gone).is_file():
+    for gone in sorted({path.stem for parent in (folder, state) for path in parent.glob(f"*{_GONE}")}):
+        if not (folder / PRUNED / gone).is_file():
             raise UsageError(f"`{gone}{_GONE}` was not made by Licet", "move it out of the folder of the logs")
-        for parent in (at.folder, at.state):
+        for parent in (folder, state):
             _rename(parent / gone, parent / f"{gone}{_GONE}")
-        _forget(here, int(gone))
+        _forget(here, int(gone), folder, state)
 
 
 def _rename(old: Path, new: Path) -> None:

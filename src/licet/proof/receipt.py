@@ -43,6 +43,7 @@ from licet.ledger.entries import LogKeySource
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, PlacedRow
+from licet.ledger.storage import is_there
 from licet.policy import purposes
 from licet.policy.file import TRAINING, Policies, Policy
 from licet.policy.fold import NoEffect
@@ -177,7 +178,7 @@ class Issuer:
         if year not in self._logs:
             folder = self._place.folder / str(year)
             signer = self._place.signer(self._seed, year)
-            self._logs[year] = PublishedLog(folder, signer.verifier) if folder.is_dir() else None
+            self._logs[year] = PublishedLog(folder, signer.verifier) if is_there(folder) else None
         return self._logs[year]
 
 

@@ -4,6 +4,9 @@ Promise: `transaction` commits all or nothing at READ COMMITTED with the session
 leaves it is one of Licet's and quotes no statement, no parameter and no value. psycopg's own messages quote all three
 (`Key (text)=(..) already exists`), so they are never chained.
 
+Both sides of a connection ask whether the other one is still there. A session's advisory lock is so a lease: of a host
+that was killed it is free at once, of one that vanished after `SILENT_SECONDS_MAX`.
+
     BusyError
     ├── UnreachableError        no connection, or it broke before the commit: nothing was changed
     ├── ContentionError         another transaction interfered: nothing was changed; `retrying` tries again
@@ -48,6 +51,19 @@ WAIT_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5
 RETRY_ATTEMPTS_MAX = 5
 _RETRY_SECONDS = 0.01
+SILENT_SECONDS_MAX = 25  # a host or a database that vanished is noticed by then, and its locks are free
+_IDLE, _INTERVAL, _COUNT = 10, 5, 3
+_KEEPALIVES = {
+    "keepalives": 1, "keepalives_idle": _IDLE, "keepalives_interval": _INTERVAL, "keepalives_count": _COUNT,
+    "tcp_user_timeout": SILENT_SECONDS_MAX * 1_000,
+}  # fmt: skip
+_CONFIGURE = f"""
+    SET timezone = 'UTC';
+    SET tcp_keepalives_idle = {_IDLE};
+    SET tcp_keepalives_interval = {_INTERVAL};
+    SET tcp_keepalives_count = {_COUNT};
+    SET tcp_user_timeout = {SILENT_SECONDS_MAX * 1_000};
+"""
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
 _HINT_FULL = "make room on the disk of the database, then run it again"
@@ -125,7 +141,7 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
         max_size=size_max,
         timeout=WAIT_SECONDS_MAX,
         reconnect_timeout=WAIT_SECONDS_MAX,
-        kwargs={"connect_timeout": CONNECT_SECONDS_MAX},
+        kwargs={"connect_timeout": CONNECT_SECONDS_MAX, **_KEEPALIVES},
         configure=_configure,
         check=_check,
         open=False,
@@ -227,7 +243,7 @@ def _prove(dsn: str) -> None:
 
 
 def _configure(conn: Transaction) -> None:
-    conn.execute("SET timezone = 'UTC'")
+    conn.execute(_CONFIGURE)
     conn.commit()
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 

@@ -11,9 +11,11 @@ import msgspec
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
-from licet.keys import fence
+from licet.keys import chain, fence
 from licet.keys.cold_store import objects
+from licet.keys.journal_bucket import journal as journal_of
 from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
@@ -80,8 +82,11 @@ def installation(
 @contextmanager
 def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
     """An installation on an open database with the newest schema; refused as in `installation`."""
-    with closing(Journal(config.journal)) as journal:
-        keyring = Keyring(provider(config), restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+    with closing(journal_of(config)) as journal:
+        keys = provider(config)
+        if config.store.url and isinstance(keys, FileProvider):
+            _refuse_without_key(pool, keys)
+        keyring = Keyring(keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config))
         if not behind_fence:
             _refuse_older(pool, journal, clock())
         yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
@@ -104,8 +109,21 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
             case JournalState.foreign:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put its journal's folder back, or set LICET_RESTRICTIONS to it", because="other_journal",
+                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
                 )  # fmt: skip
+
+
+def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
+    """RefusedError for a host that shares a bucket with others, and has not their key files."""
+    with transaction(pool) as tx:
+        epoch = chain.newest_epoch(tx)
+    if epoch is not None and not keys.has(epoch):
+        raise RefusedError(
+            f"the key of epoch `{epoch}` is not in the key folder of this host, and hosts that share a bucket need the same "
+            "keys",
+            "keep the keys in OpenBao or PKCS#11 (docs/keys.md), or give every host one key folder on a shared disk",
+            because="no_key",
+        )  # fmt: skip
 
 
 def policies(here: Installation) -> Policies:

@@ -23,7 +23,7 @@ from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import apply, idempotency, policy_versions
+from licet.vault import apply, idempotency, policy_versions, restriction
 from licet.vault.commands import Command, CommandResult, Outcome, check
 from licet.vault.idempotency import IdempotentCall
 
@@ -81,6 +81,8 @@ class WriteBatch:
         known, at = policy_versions.current(tx), self._clock()
         results: dict[int, WriteResult | LicetError] = {}
         doing = _not_known(tx, writes, results, at)
+        repeated = [one.answer for one in results.values() if isinstance(one, WriteResult)]
+        restriction.keep_repeated(tx, self._keyring, repeated)
         steps = _prepared(tx, known, writes, doing, results)
         commands = [(place, command) for place, step in steps.items() for command in step.commands]
         answers: dict[int, list[CommandResult]] = {place: [] for place in steps}

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
-from licet.errors import BrokenError
+from licet.errors import BrokenError, BusyError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
@@ -84,16 +85,19 @@ def keep(
 
 
 def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
-    """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer."""
-    journal.check()
+    """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer.
+
+    BrokenError or BusyError if it takes none now: then ``tx`` changes nothing.
+    """
+    journal.accept()
 
     def write() -> None:
         try:
             journal.append(records)
-        except (OSError, BrokenError):
+        except (OSError, BrokenError, BusyError):
             raise OutcomeUnknownError(
                 "the restriction journal could not be written: the change is in force, but a restore could lose it",
-                "repair the disk of the restriction journal, and make the change again",
+                "see that the disk or the bucket of the restriction journal can be written, and make the change again",
             ) from None
 
     after_commit(tx, write)
@@ -290,10 +294,54 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
         if record.account is not None and record.life == life:
             kept.add((record.account, record.seq))
     rows = tx.execute(
-        """
+        f"""
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
              since AS (SELECT greatest((SELECT min(position) FROM journal JOIN kept USING (account_id, seq)),
                                    %(begun)s + 1) AS position)
+        {_TOOK_BACK}
+           AND j.position >= (SELECT position FROM since)
+           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id
+                            AND (k.seq = j.seq OR k.seq > j.seq AND j.event = ANY(%(whole)s)))
+         ORDER BY j.position
+        """,
+        {
+            "account": [account for account, _ in kept],
+            "seq": [seq for _, seq in kept],
+            "whole": _WHOLE,
+            "events": list(_EVENTS),
+            "begun": begun,
+        },
+    ).fetchall()
+    journal.append(records := [_of_row(row, life) for row in rows])
+    return len(records)
+
+
+def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandResult]) -> None:
+    """Writes again what was taken back by commands whose answers are about to be given once more.
+
+    The process that did them may have been killed between its commit and the journal, on a host that is not opened
+    again soon: whoever repeats the answer acknowledges them.
+    """
+    if keyring.restrictions is None or not repeated:
+        return
+    rows = tx.execute(
+        f"""WITH told AS (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(at)b::timestamptz[]) AS t(account_id, at))
+            {_TOOK_BACK}
+               AND EXISTS (SELECT FROM told t WHERE t.account_id = j.account_id AND t.at = j.occurred_at)
+               AND j.account_id IN (SELECT account_id FROM told)
+             ORDER BY j.position""",
+        {
+            "account": [one.account for one in repeated],
+            "at": [one.at for one in repeated],
+            "events": list(_EVENTS),
+        },
+    ).fetchall()
+    if rows:
+        life = fence.life(tx)
+        keep_records(tx, keyring.restrictions, [_of_row(row, life) for row in rows])
+
+
+_TOOK_BACK = """
         SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age, a.region,
                coalesce(c.question, ''), p.project_id, coalesce(p.host_hmac, ''),
                ARRAY(SELECT CASE WHEN g.project_id IS NULL
@@ -307,28 +355,16 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
            AND p.kept_out_at = j.occurred_at
           LEFT JOIN feedback f ON j.event = 'feedback_taken_back' AND f.account_id = j.account_id
            AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
-         WHERE j.ends AND j.position >= (SELECT position FROM since) AND j.event = ANY(%(events)s)
-           AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)
-           AND NOT EXISTS (SELECT FROM kept k WHERE k.account_id = j.account_id
-                            AND (k.seq = j.seq OR k.seq > j.seq AND j.event = ANY(%(whole)s)))
-         ORDER BY j.position
-        """,
-        {
-            "account": [account for account, _ in kept],
-            "seq": [seq for _, seq in kept],
-            "whole": _WHOLE,
-            "events": list(_EVENTS),
-            "begun": begun,
-        },
-    ).fetchall()
-    records = [
-        Restriction(
-            life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
-            plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
-            region=region if event == "region_set" else None,
-            question=question, project=project, host=host, kept=tuple(kept),
-        )
-        for account, seq, at, event, conversation, feedback, plan, age, region, question, project, host, kept in rows
-    ]  # fmt: skip
-    journal.append(records)
-    return len(records)
+         WHERE j.ends AND j.event = ANY(%(events)s)
+           AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)"""
+
+
+def _of_row(row: Sequence[Any], life: int) -> Restriction:
+    """The record of a row of `_TOOK_BACK`."""
+    account, seq, at, event, conversation, feedback, plan, age, region, question, project, host, kept = row
+    return Restriction(
+        life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
+        plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
+        region=region if event == "region_set" else None,
+        question=question, project=project, host=host, kept=tuple(kept),
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""The restriction journal in a bucket, which the servers of several hosts share.
+
+Promise: as of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An object is one group commit
+of one process, under the next number; it is created only if the number is free, and never changed or deleted. So all
+writers together have one order without a gap, and whoever writes number N has read every object before it: a writer
+whose number was taken reads what took it before it tries the next one. That is how it learns of a newer life, and
+refuses what belongs to an older one.
+
+    object = "licet restrictions v1\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
+
+The mark is random and makes each object unique: a write whose answer was lost, and that was repeated, recognises its
+own. After a service did not answer it is unknown whether the object was written; the records are written again with the
+next ones, and a record that is there twice says the same twice.
+
+An object that is missing or damaged is an error (`BrokenError`): an object is never torn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from licet.config import Configuration
+from licet.errors import BrokenError, UsageError
+from licet.keys.material import Random
+from licet.keys.restriction_journal import (
+    MAGIC,
+    Journal,
+    Restriction,
+    WaitingFrames,
+    damaged,
+    decoded,
+    frames_in,
+    life_of,
+)
+from licet.store import bucket as buckets
+from licet.store.bucket import Bucket
+
+OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
+PAGE_NAMES = 1_000
+_MARK = 16
+_HEAD = len(MAGIC) + 16 + _MARK
+_PREFIX = "journal/"
+
+
+def journal(config: Configuration) -> Journal:
+    """The journal of an installation: in its bucket, or else in its folder. UsageError where both are named."""
+    bucket = buckets.opened(config.store)
+    if bucket is None:
+        return Journal(config.journal)
+    if config.restrictions is not None:
+        raise UsageError(
+            "`LICET_RESTRICTIONS` and `LICET_STORE__URL` both say where the restriction journal is", "set one of them"
+        )
+    return Journal(BucketObjects(bucket))
+
+
+class BucketObjects:
+    """A journal in the folder `journal` of a bucket. One thread at a time writes: `Journal` sees to it."""
+
+    def __init__(self, bucket: Bucket, random: Random = os.urandom) -> None:
+        """Opens the journal, or begins one. BusyError if the service does not answer."""
+        self._bucket, self._random = bucket, random
+        self._number = self._life = 0
+        last = self._last()
+        if not last:
+            bucket.create(_PREFIX + _name(1), MAGIC + random(16) + random(_MARK))  # or another process has
+        first = bucket.read(_PREFIX + _name(1))
+        if first is None:
+            raise damaged(_name(1), "it is missing")
+        self.id = UUID(bytes=_checked(first.content, _name(1))[len(MAGIC) : len(MAGIC) + 16])
+        if last:
+            self._take_note(last)
+        else:
+            self._number = 1
+
+    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+        """As `JournalStorage.write`: one object for as many callers as fit into one, before anybody else's."""
+        late: set[int] = set()
+        rest = list(waiting)
+        while rest:
+            self._drop_late(rest, late)
+            taken = _gathered(rest)
+            if not taken:
+                break
+            number = self._number + 1
+            content = MAGIC + self.id.bytes + self._random(_MARK) + b"".join(one.frames for one in taken)
+            if self._bucket.create(_PREFIX + _name(number), content) is None:
+                self._take_note(number)
+                continue
+            self._number, self._life = number, max([self._life, *(one.life for one in taken)])
+            del rest[: len(taken)]
+        return late
+
+    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
+        numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
+        names = list(map(_name, numbers))
+        contents = self._bucket.read_all([_PREFIX + name for name in names])
+        for name, content in zip(names, contents, strict=True):
+            yield [decoded(payload, name) for payload in self._payloads(content, name)]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _drop_late(self, rest: list[WaitingFrames], late: set[int]) -> None:
+        late.update(one.ticket for one in rest if one.life < self._life)
+        rest[:] = [one for one in rest if one.life >= self._life]
+
+    def _take_note(self, number: int) -> None:
+        """Learns of an object that another process wrote."""
+        name = _name(number)
+        found = self._bucket.read(_PREFIX + name)
+        if found is None:
+            raise damaged(name, "it is missing")
+        lives = [life_of(payload, name) for payload in self._payloads(found.content, name)]
+        self._number, self._life = number, max([self._life, *lives])
+
+    def _payloads(self, content: bytes, name: str) -> Iterator[bytes]:
+        if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.id.bytes:
+            raise damaged(name, "it belongs to another journal")
+        return frames_in(content[_HEAD:], name, is_last=False)
+
+    def _numbers(self) -> Sequence[int]:
+        """All numbers; for a restore, which reads every object."""
+        return _without_gap(self._bucket.names(_PREFIX), 0)
+
+    def _last(self) -> int:
+        """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.
+
+        The last list has whatever comes after the number below it, so that an object which is missing where it was
+        looked for is not taken for the end.
+        """
+        low = 0
+        while True:
+            page = _without_gap(self._bucket.names_after(_PREFIX, _name(low), PAGE_NAMES), low)
+            if len(page) < PAGE_NAMES:
+                return page[-1] if page else low
+            low, step = page[-1], PAGE_NAMES
+            while self._is_there(low + step):
+                low, step = low + step, step * 2
+            while step > PAGE_NAMES:
+                step //= 2
+                low = low + step if self._is_there(low + step) else low
+
+    def _is_there(self, number: int) -> bool:
+        return self._bucket.read(_PREFIX + _name(number)) is not None
+
+
+def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
+    found = sorted(int(name) for name in names if name.isdecimal())
+    if found != list(range(after + 1, after + 1 + len(found))):
+        raise BrokenError("an object of the restriction journal is missing", "restore every object of `journal`")
+    return found
+
+
+def _checked(content: bytes, name: str) -> bytes:
+    if len(content) < _HEAD or not content.startswith(MAGIC):
+        raise damaged(name, "it does not begin with the header of a journal")
+    return content
+
+
+def _gathered(rest: Sequence[WaitingFrames]) -> list[WaitingFrames]:
+    """The first callers that fit into one object, and at least one."""
+    taken: list[WaitingFrames] = []
+    size = 0
+    for one in rest:
+        size += len(one.frames)
+        if taken and size > OBJECT_BYTES_WANTED:
+            break
+        taken.append(one)
+    return taken
+
+
+def _name(number: int) -> str:
+    return f"{number:010}"

@@ -1,0 +1,222 @@
+"""A bucket of an S3 service: whole objects, written under a condition that the service decides.
+
+Promise: after `create` or `replace` returned a tag, the object has exactly those bytes, and no other writer's call for
+the same name under the same condition succeeded. None means that another writer was first; nothing was changed.
+BusyError means that the service did not answer: the object may have been written, and the caller must read before it
+goes on. What S3 calls strongly consistent is required: a read sees every write that was answered before it.
+
+A write whose answer was lost, and which the library repeats, meets its own object; so a refused condition is compared
+with what is there. Two writers that write the same bytes both succeed: who must know which of them it was puts
+something unique into the bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from licet.errors import BrokenError, BusyError, UsageError
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+    from obstore.store import ObjectStore
+
+SECRET_BYTES_MAX = 4_096
+CONNECT_SECONDS_MAX = 5
+REQUEST_SECONDS_MAX = 30
+RETRIES_MAX = 3
+OBJECT_BYTES_MAX = 1 << 28
+CACHE_BYTES_MAX = 16 * 2**20
+READS_AT_ONCE_MAX = 16
+_HINT = "check that the object store answers, and that its address, key and secret are correct"
+
+
+class BucketSettings(Protocol):
+    """The settings of a bucket, as a section of the configuration has them."""
+
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def endpoint(self) -> str | None: ...
+    @property
+    def region(self) -> str | None: ...
+    @property
+    def access_key_id(self) -> str | None: ...
+    @property
+    def secret_access_key_file(self) -> Path | None: ...
+
+
+def options(settings: BucketSettings, what: str) -> dict[str, Any]:
+    """What obstore is told; UsageError, which names the store by ``what``, if the file with the secret cannot be read."""
+    given = {
+        "endpoint": settings.endpoint, "region": settings.region, "access_key_id": settings.access_key_id,
+        "secret_access_key": _secret(settings.secret_access_key_file, what),
+    }  # fmt: skip
+    told: dict[str, Any] = {name: value for name, value in given.items() if value}
+    told["client_options"] = {"connect_timeout": f"{CONNECT_SECONDS_MAX}s", "timeout": f"{REQUEST_SECONDS_MAX}s"}
+    told["retry_config"] = {"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=REQUEST_SECONDS_MAX)}
+    if (settings.endpoint or "").startswith("http://"):
+        told["client_options"]["allow_http"] = True
+    return told
+
+
+def _secret(path: Path | None, what: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return file.read(SECRET_BYTES_MAX).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}`, the secret of the {what}, cannot be read: {type(error).__name__}") from None
+
+
+class TaggedObject(NamedTuple):
+    """An object's bytes, and the tag of this version of it."""
+
+    content: bytes
+    tag: str
+
+
+class Bucket:
+    """Objects below one address. Any thread may call it."""
+
+    def __init__(self, url: str, told: dict[str, Any]) -> None:
+        """``told`` is what `options` returned. The service is not contacted yet."""
+        self.url, self._options = url, told
+        self._fixed: OrderedDict[str, bytes] = OrderedDict()
+        self._fixed_bytes = 0
+        self._mutex = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.url})"
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from obstore.store import from_url
+
+        try:
+            return from_url(self.url, **self._options)
+        except Exception as error:
+            # the library's message may quote the secret
+            raise UsageError(f"the object store `{self.url}` cannot be opened: {type(error).__name__}") from None
+
+    def read(self, name: str) -> TaggedObject | None:
+        """An object as it is now; None if there is none."""
+        import obstore
+
+        with _translated("read"):
+            try:
+                found = obstore.get(self._store, name)
+                if found.meta["size"] > OBJECT_BYTES_MAX:
+                    raise BrokenError(f"object `{name}` has more than `{OBJECT_BYTES_MAX}` bytes")
+                return TaggedObject(bytes(found.bytes()), found.meta["e_tag"] or "")
+            except (obstore.exceptions.NotFoundError, FileNotFoundError):
+                return None
+
+    def read_fixed(self, name: str) -> bytes | None:
+        """An object whose bytes never change, perhaps from memory."""
+        with self._mutex:
+            if (known := self._fixed.get(name)) is not None:
+                self._fixed.move_to_end(name)
+                return known
+        found = self.read(name)
+        if found is None:
+            return None
+        with self._mutex:
+            if name not in self._fixed:
+                self._fixed[name] = found.content
+                self._fixed_bytes += len(found.content)
+            while self._fixed_bytes > CACHE_BYTES_MAX:
+                self._fixed_bytes -= len(self._fixed.popitem(last=False)[1])
+        return found.content
+
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Objects that exist, in this order, several requests at once; BrokenError where one is missing."""
+        with ThreadPoolExecutor(READS_AT_ONCE_MAX) as pool:
+            for start in range(0, len(names), READS_AT_ONCE_MAX * 4):
+                part = names[start : start + READS_AT_ONCE_MAX * 4]
+                for name, found in zip(part, pool.map(self.read, part), strict=True):
+                    if found is None:
+                        raise BrokenError(f"object `{name}` is missing", "restore it from a copy of the bucket")
+                    yield found.content
+
+    def create(self, name: str, content: bytes) -> str | None:
+        """Writes an object that does not exist; None if another one has the name."""
+        return self._write(name, content, "create")
+
+    def replace(self, name: str, content: bytes, tag: str) -> str | None:
+        """Writes over the version of an object that has ``tag``; None if it has another one by now."""
+        return self._write(name, content, {"e_tag": tag})
+
+    def _write(self, name: str, content: bytes, mode: PutMode) -> str | None:
+        import obstore
+
+        taken = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
+        missing = (obstore.exceptions.NotFoundError, FileNotFoundError)
+        with _translated("written"):
+            try:
+                return obstore.put(self._store, name, content, mode=mode, use_multipart=False)["e_tag"] or ""
+            except (*taken, *missing):  # what is replaced may be gone too
+                pass
+        found = self.read(name)
+        return found.tag if found is not None and found.content == content else None
+
+    def names(self, prefix: str) -> list[str]:
+        """The names below ``prefix``, which ends with `/`, without it, at any depth, sorted."""
+        import obstore
+
+        with _translated("listed"):
+            pages = obstore.list(self._store, prefix.rstrip("/"), chunk_size=1_000)
+            return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
+
+    def names_after(self, prefix: str, after: str, most: int) -> list[str]:
+        """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one request."""
+        import obstore
+
+        with _translated("listed"):
+            pages = obstore.list(self._store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most)
+            return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
+
+    def below(self, prefix: str) -> list[str]:
+        """What a folder would contain: the first parts of the names below ``prefix``, sorted."""
+        import obstore
+
+        with _translated("listed"):
+            found = obstore.list_with_delimiter(self._store, prefix.rstrip("/"))
+        parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
+        return sorted(parts | {one.removeprefix(prefix).rstrip("/") for one in found["common_prefixes"]})
+
+    def delete(self, name: str) -> None:
+        """Deletes an object; a missing one is no error."""
+        import obstore
+
+        with _translated("deleted"), contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError):
+            obstore.delete(self._store, name)
+        with self._mutex:
+            self._fixed_bytes -= len(self._fixed.pop(name, b""))
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """The library's message is not quoted, as it may have the secret."""
+    import obstore
+
+    try:
+        yield
+    except (obstore.exceptions.BaseError, OSError) as error:
+        raise BusyError(f"an object of the store could not be {what}: {type(error).__name__}", _HINT) from None
+
+
+@lru_cache(maxsize=8)
+def opened(settings: BucketSettings) -> Bucket | None:
+    """The bucket of ``settings``, the same object for the same settings; None where none is configured."""
+    if settings.url is None:
+        return None
+    return Bucket(settings.url.rstrip("/"), options(settings, "object store"))
