@@ -14,7 +14,7 @@ from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
 from licet.errors import NotFoundError
-from licet.release import catalog, registry, signatures
+from licet.release import catalog, measurement, registry, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.signatures import ReleaseStanding, StaffMember
@@ -57,10 +57,13 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
         known = _known(site, named)
         _folder(site, known)
         seen = release_view.view(site.here, known)
+        with transaction(site.here.pool) as tx:
+            measured = measurement.newest(tx, known.release_id)
         return schema.ReleaseWhole(
             release=_release(known), candidates=seen.candidates, included=seen.included, usable=seen.usable,
             funnel=tuple(schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left) for one in seen.funnel),
-            looked_for_names=seen.looked_for_names, models=seen.models, measurement=seen.measurement,
+            looked_for_names=seen.looked_for_names, models=seen.models,
+            measurement=measured.statement if measured else None,
             recipients=(
                 *(schema.ReleaseHolder(recipient=one.recipient, how="handout", since=one.handed_at) for one in seen.handouts),
                 *(schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at) for one in seen.exports),

@@ -28,7 +28,7 @@ from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
 from licet.service import release_view
 from licet.store.connect import transaction
 from licet.web.api import shared
@@ -83,18 +83,19 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     visit = shell.opened(request)
     known = _known(visit, release)
     is_here = known.state == "sealed" and (visit.here.config.releases / known.name).is_dir()
+    seen = signatures.standing(visit.here, _folder(visit, known)) if is_here else None
     values = {
-        "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
+        "release": known, "seen": seen,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
         "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
-        "names": FINDINGS, **_facts(visit, known, is_here),
+        "names": FINDINGS, **_facts(visit, known, seen),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
 
 
-def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
+def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
-    if not is_here:
+    if seen is None:
         return {"view": None, "bars": None, "others": [], "measured": None}
     view = release_view.view(visit.here, known)
     others = [
@@ -102,7 +103,7 @@ def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
     ]
     return {
         "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
-        "measured": _measured(view.measurement) if view.measurement else None,
+        "measured": _measured(seen.measurement) if seen.measurement else None,
     }  # fmt: skip
 
 
