@@ -29,7 +29,7 @@ from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
-from licet.service import release_view
+from licet.service import release_view, slice_sample
 from licet.store.connect import transaction
 from licet.web.api import shared
 from licet.web.api.office import member_of
@@ -77,6 +77,13 @@ class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
     second: str = ""
 
 
+class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows to read, by their labels, and how many."""
+
+    where: str = "language = 'en' and words > 20"
+    rows: str = str(slice_sample.SLICE_ROWS)
+
+
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
@@ -87,6 +94,7 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     values = {
         "release": known, "seen": seen,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+        "slice": SliceForm(),
         "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
         "names": FINDINGS, **_facts(visit, known, seen),
     }  # fmt: skip
@@ -156,6 +164,16 @@ def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFin
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
     return _next(visit, _known(visit, release), data.second == "yes")
+
+
+@post("/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False)
+def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]) -> Response[Any]:
+    """Opens rows drawn from those whose labels match. Each reading is recorded, and its person sees it."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    read = slice_sample.read(visit.here, _folder(visit, known), member_of(visit.staff), data.where, _count(data.rows))
+    values = {"release": known, "read": read, "wanted": data}
+    return shell.page("console_slice.html", visit, title=f"A slice of {known.name}", section=SECTION, values=values)
 
 
 @post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
@@ -241,4 +259,4 @@ def _count(text: str) -> int:
     return int(text)
 
 
-ROUTES = (one, against, draw, close, row, finding, sign)
+ROUTES = (one, against, draw, close, row, read_slice, finding, sign)
