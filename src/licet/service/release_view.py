@@ -46,7 +46,9 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with what most went for."""
+    """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with what most went for;
+    ``contents`` is what the rows held at the seal, None where it was not counted.
+    """
 
     candidates: int
     included: int
@@ -59,6 +61,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     leases: tuple[LeasesGiven, ...]
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
+    contents: manifest.ReleaseContents | None
 
 
 def view(here: Installation, known: Release) -> ReleaseView:
@@ -74,6 +77,7 @@ def view(here: Installation, known: Release) -> ReleaseView:
         looked_for_names=promised.looked_for_names, handouts=tuple(handouts), leases=tuple(leases),
         exports=tuple(export_files.exports(here, release=known.release_id)),
         models=tuple(one for one in models if one.release == known.name),
+        contents=promised.contents if promised.rows and promised.contents is not msgspec.UNSET else None,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import catalog, measurement, registry, signatures
+from licet.release import card, catalog, measurement, registry, signatures
 from licet.release.diff import GONE, NEW
 from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
@@ -104,12 +104,13 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if seen is None:
-        return {"view": None, "bars": None, "others": [], "measured": None}
+        return {"held": [], "view": None, "bars": None, "others": [], "measured": None}
     view = release_view.view(visit.here, known)
     others = [
         one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
     ]
     return {
+        "held": list(card.breakdowns(view.contents)) if view.contents else [],
         "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
     }  # fmt: skip
