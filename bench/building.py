@@ -14,6 +14,7 @@ from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,21 +38,22 @@ from licet.vault.ids import uuid7
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
 SAID = datetime(2025, 9, 10, tzinfo=UTC)
 TURNS_A_CONVERSATION = 10
+TURNS_AN_ACCOUNT = 20 * TURNS_A_CONVERSATION
 BATCH = 2_000
 
 
-def fill(here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100) -> None:
+def fill(here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100) -> list[UUID]:
     """Accounts that said yes, each with a few conversations of ten turns of some 600 characters, or as many words."""
     # every turn its own words: a build leaves out what repeats
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(5_000)]
     queue: list[commands.Command] = []
-    account = None
+    accounts: list[UUID] = []
     for number in range(turns):
-        if number % (TURNS_A_CONVERSATION * 20) == 0:
+        if number % TURNS_AN_ACCOUNT == 0:
             account = uuid7(SAID, os.urandom(10))
+            accounts.append(account)
             queue.append(commands.OpenAccount(account=account, at=SAID, host=os.urandom(16), plan="free", age=30))
             queue.append(commands.Choose(account=account, at=SAID, allow=True, via="notice"))
-        assert account is not None
         host = (number // TURNS_A_CONVERSATION).to_bytes(16, "big")
         role = (TurnRole.user, TurnRole.assistant)[number % 2]
         content = Content(text=" ".join(random.choices(words, k=words_a_turn)))
@@ -61,6 +63,7 @@ def fill(here: installation.Installation, turns: int, random: Random, words_a_tu
             queue = []
     if queue:
         verbs.tell(here, queue)
+    return accounts
 
 
 def moved_only(here: installation.Installation, folder: Path) -> None:

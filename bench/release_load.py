@@ -68,28 +68,7 @@ class Keys:
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
     count, words = (int(argument) for argument in arguments or ("50000", "150"))
-    rng = random.Random(1)
-    vocabulary = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
-    release_id = rng.randbytes(16)
-
-    def text(length: int) -> str:
-        return " ".join(rng.choices(vocabulary, k=length))
-
-    rows = [
-        ReleaseRow(
-            row_id=rng.randbytes(16),
-            ordinal=ordinal,
-            until=UNTIL,
-            messages=(
-                RowMessage(role=TurnRole.user, content=text(words // 4)),
-                RowMessage(role=TurnRole.assistant, content=text(words)),
-            ),
-            kind=ConversationKind.chat,
-            sources=1,
-        )
-        for ordinal in range(count)
-    ]
-    source = rng.randbytes(32)
+    source, rows, release_id = drawn(count, words)
     keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
     sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]
 
@@ -136,6 +115,41 @@ def main(arguments: list[str]) -> list[Figure]:
         if name not in FLOORS.values() or name == LOAD
         for median, low in ((statistics.median(seconds), floors[name.split(":")[0]]),)
     ]
+
+
+def drawn(count: int, words: int) -> tuple[bytes, list[ReleaseRow], bytes]:
+    """The key of a source, rows of two messages, and the id of their release."""
+    rng = random.Random(1)
+    vocabulary = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
+    release_id, source = rng.randbytes(16), rng.randbytes(32)
+
+    def text(length: int) -> str:
+        return " ".join(rng.choices(vocabulary, k=length))
+
+    rows = [
+        ReleaseRow(
+            row_id=rng.randbytes(16),
+            ordinal=ordinal,
+            until=UNTIL,
+            messages=(
+                RowMessage(role=TurnRole.user, content=text(words // 4)),
+                RowMessage(role=TurnRole.assistant, content=text(words)),
+            ),
+            kind=ConversationKind.chat,
+            sources=1,
+        )
+        for ordinal in range(count)
+    ]
+    return source, rows, release_id
+
+
+def made(folder: Path, count: int, words: int, rows_per_part: int) -> tuple[dict[int, bytes], bytes, str]:
+    """A release in ``folder``: the keys of its rows, its id, and the hash of its manifest."""
+    source, rows, release_id = drawn(count, words)
+    keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
+    sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]
+    parts = tuple(part.write_parts(folder, sealed, rows_per_part=rows_per_part))
+    return keys, release_id, write(folder, manifest_of(release_id, parts, sealed))
 
 
 def full_write(folder: Path, rows: list[ReleaseRow], source: bytes, release_id: bytes) -> None:

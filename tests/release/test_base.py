@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from licet import verifier
 from licet.curate import release_build
 from licet.curate.detect import DetectedSpan
 from licet.curate.kernels import NameKernel
@@ -178,6 +179,9 @@ def test_over_drawn_histories_a_series_has_the_bytes_of_whole_builds(house: Hous
         base = made.manifest.base
         assert base is not msgspec.UNSET
         carried += base.carried
+        folders = [verifier.FolderFiles(one) for one in (made.folder, made.folder.with_name(f"r{number - 1}"))]
+        assert verifier.check_release(folders[0], base=folders[1]).findings == []
+        assert next(each and each.root for each in map(verifier.base_beside, folders)) == folders[1].root.resolve()
     assert carried > 0
 
 

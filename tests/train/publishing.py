@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -138,3 +141,25 @@ class Listened(Office):
 
 def ordinals(rows: Any) -> list[int]:
     return [row["ordinal"] for row in rows]
+
+
+def run_ranks(
+    folder: Path, gates: Path, count: int, part: str, program: str = "rank_steps"
+) -> list[tuple[int, str, str]]:
+    """What each of ``count`` processes of `tests.train.PROGRAM` ended with and said: its code, stdout and stderr."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    apart = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} for rank in range(count)]
+    environment |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+    }  # Accelerate asks for them; the ranks meet by a file
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"tests.train.{program}", str(folder), str(gates), str(rank), str(count), part],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment | apart[rank], cwd=root, text=True,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    said = [one.communicate(timeout=600) for one in started]
+    return [(one.returncode, *words) for one, words in zip(started, said, strict=True)]

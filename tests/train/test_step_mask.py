@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,31 +17,12 @@ from licet.train.gate import WhenStale
 from licet.train.step_mask import MaskedSteps, OneRank
 
 from ..release.world import build
-from .publishing import ROWS, Office, World
+from .publishing import ROWS, Office, World, run_ranks
 
 BATCH, ACCUMULATE, POSITIONS = 2, 3, 168
 RANKS = 4
 STEP = BATCH * ACCUMULATE * RANKS  # positions of a step
 DIES_AT = 4
-
-
-def ranks(folder: Path, gates: Path, count: int, part: str, program: str = "rank_steps") -> list[tuple[int, str, str]]:
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    apart = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} for rank in range(count)]
-    environment |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "1",
-    }  # Accelerate asks for them; the ranks meet by a file
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", f"tests.train.{program}", str(folder), str(gates), str(rank), str(count), part],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment | apart[rank], cwd=root, text=True,
-        )
-        for rank in range(count)
-    ]  # fmt: skip
-    said = [one.communicate(timeout=600) for one in started]
-    return [(one.returncode, *words) for one, words in zip(started, said, strict=True)]
 
 
 def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_killed_rank_costs_no_row(
@@ -55,7 +33,7 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     world = World(folder, tmp_path, time.time)
-    *others, last = ranks(folder, tmp_path, RANKS, "first")
+    *others, last = run_ranks(folder, tmp_path, RANKS, "first")
     assert last[0] == -signal.SIGKILL, last[2][-2_000:]
     assert all(one[0] > 0 for one in others), "ranks that are left alone stop"
     kept = json.loads((tmp_path / "checkpoint.json").read_text())
@@ -72,7 +50,7 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
     gone, late = {1, 2, 2 * STEP, 2 * STEP + 3}, {4 * STEP + 2, POSITIONS - 1}
     world.office.ordinals, world.office.number = set(gone), 2
     world.office.withdraw(*late)
-    (alone,) = ranks(folder, tmp_path, 1, "again")
+    (alone,) = run_ranks(folder, tmp_path, 1, "again")
     assert alone[0] == 0, alone[2][-2_000:]
     again = json.loads(alone[1].splitlines()[-1])
     own = BATCH * ACCUMULATE
@@ -95,7 +73,7 @@ def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_ran
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     World(folder, tmp_path, time.time)
-    told = ranks(folder, tmp_path, 2, how, "rank_sharded")
+    told = run_ranks(folder, tmp_path, 2, how, "rank_sharded")
     assert [one[0] for one in told] == [0, 0], told[0][2][-2_000:] + told[1][2][-2_000:]
     first, other = (json.loads(one[1].splitlines()[-1]) for one in told)
     everybody = list(range(8))

@@ -4,7 +4,7 @@ read is blank, token by token where rows are packed, and the run ends after as m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from licet.errors import BrokenError, UsageError
+from licet.train import step_mask
 from licet.train.batch_mask import MaskedBatches, handed_off
 from licet.train.gate import HandOff
 from licet.train.trainers import Collator, GateMixin, gated, packed
@@ -273,6 +274,44 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
     shown = {tuple(t for t in row if t != PAD) for batch in watched.tokens for row in batch}
     assert not shown & refused
     assert len(used) == 2, "an evaluation is no step"
+
+
+class FirstOf:
+    """A group of ranks that share a sequence, in one process: what its first rank read is put in the place of each batch."""
+
+    def __init__(self, ordinals: Sequence[int], bitmap: int) -> None:
+        self.ordinals, self.bitmap = list(ordinals), bitmap
+        self.ranks = self
+
+    def shared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        tokens = torch.tensor([example(n)["input_ids"][:6] for n in self.ordinals])
+        return {**inputs, "input_ids": tokens, "labels": tokens.clone(), "ordinal": torch.tensor(self.ordinals),
+                "attention_mask": torch.ones_like(tokens)}  # fmt: skip
+
+    def highest(self, numbers: Sequence[int]) -> list[int]:
+        return [max(numbers[0], self.bitmap), *numbers[1:]] if numbers[0] >= 0 else list(numbers)
+
+
+def test_ranks_that_share_a_sequence_use_the_batch_of_the_first_masked_by_one_bitmap(
+    parts: Any, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+
+    made, tokenizer = parts
+    watched, used = Watched(made()), []
+    run = gated(Trainer)(
+        model=watched.model, train_dataset=data_set(4),
+        args=TrainingArguments(
+            output_dir=str(tmp_path), per_device_train_batch_size=4, report_to=[], disable_tqdm=True, use_cpu=True,
+            num_train_epochs=1, save_strategy="no", logging_strategy="no",
+        ),
+        data_collator=DataCollatorForSeq2Seq(tokenizer), gate=office.gate(), group=FirstOf([30, 31, 32, 33], bitmap=1),
+        used=lambda step, ordinals: used.append((step, list(ordinals))),
+    )  # fmt: skip
+    monkeypatch.setattr(step_mask.time, "sleep", lambda _: office.withdraw(31))  # the others have its bitmap already
+    run.train()
+    assert used == [(0, [30, 32, 33])]
+    assert [sum(row) > 0 for row in watched.tokens[0]] == [True, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from licet.proof import documents
 from licet.release import card, catalog, measurement, signatures
 from licet.release.measurement import ALL, DEIDENTIFICATION, CostSlice, StatedMeasurement
 from licet.service import release_measure
-from licet.service.release_measure import MeasuringOrder
+from licet.service.release_measure import MeasuringOrder, NamedDocuments
 from licet.store.connect import Pool, transaction
 from licet.train import usefulness
 from licet.train.recipe import TrainingSettings
@@ -214,3 +214,13 @@ def test_people_outside_training_are_held_out_and_others_only_where_these_are_to
 )
 def test_code_that_its_parser_takes_is_asked_again(said: str, leaves: str, counts: tuple[int, int]) -> None:
     assert code_kept.counted([said], [leaves]) == counts
+
+
+@given(st.lists(st.binary(max_size=30)), st.lists(st.binary(max_size=30)), st.binary(max_size=30))
+def test_documents_that_are_rows_are_known_by_their_names(rows: list[bytes], others: list[bytes], late: bytes) -> None:
+    known = NamedDocuments()
+    for name in rows:
+        known.add(name)
+    assert [name in known for name in (*rows, *others)] == [True] * len(rows) + [name in rows for name in others]
+    known.add(late)
+    assert all(name in known for name in (late, *rows))

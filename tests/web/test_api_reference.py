@@ -33,6 +33,7 @@ ELSEWHERE = {
     "make_document": "tests/web/test_papers_page.py",
     "draw_sample": "tests/web/test_staff_api.py",
     "open_row": "tests/web/test_staff_api.py",
+    "read_slice": "tests/web/test_console_review.py",
     "give_finding": "tests/web/test_staff_api.py",
     "undo_finding": "tests/web/test_staff_api.py",
     "sign_release": "tests/web/test_staff_api.py",

@@ -113,6 +113,7 @@ TABLE = {
     "release measure": MACHINE,
     "release purge": MACHINE,
     "release push": MACHINE,
+    "release read": f"POST {RELEASE}/slice",
     "release show": f"GET {RELEASE}",
     "release sign": f"POST {RELEASE}/sign",
     "release stats": f"GET {RELEASE}",

@@ -81,6 +81,17 @@ def test_the_funnel_ends_with_what_is_in_the_release_and_its_picture_and_table_s
     assert "style=" not in page
 
 
+def test_the_page_tells_what_is_in_a_release_as_its_manifest_has_it(api: Any, released: Released) -> None:
+    told = released.view().contents
+    assert told is not None and told.accounts is None
+    page = api.get(released.path(), headers=released.world.staff(StaffRole.auditor)).text
+    assert f"<dt>Tokens</dt><dd>{told.tokens:,}</dd>" in page
+    assert "<dt>Accounts</dt><dd>fewer than 10</dd>" in page
+    assert f"<dt>Months</dt><dd>{told.first_month} to {told.last_month}</dd>" in page
+    rows = re.findall(r'data-head="Counted">([^<]+)</td><td role="cell" data-head="Value">other</td>', page)
+    assert rows[:2] == ["rows, kind", "rows, language"]
+
+
 def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Released) -> None:
     world = released.world
     certificates.hand_out(world.here, "autumn", "lab-one")

@@ -103,6 +103,25 @@ def test_a_row_goes_on_record_once_for_each_time_that_it_is_opened(api: Any, bui
     assert built.world.rows("SELECT count(*) FROM staff_reads") == [(2,)]
 
 
+def test_rows_of_a_slice_are_read_by_whoever_may_on_record_and_by_the_api_alike(api: Any, built: Built) -> None:
+    reader = built.world.staff(StaffRole.reviewer)
+    assert "Read rows of a slice" in api.get(built.path, headers=reader).text
+    answer = post(api, f"{built.path}/slice", reader, where="words > 3", rows="2")
+    assert answer.status_code == 200
+    assert (answer.text.count(SECRET), "3 of 3 rows match" in answer.text) == (2, True)
+    assert built.world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(2,)]
+    path = built.path.replace("/console", "/v1")
+    told = api.post(f"{path}/slice", headers=reader, json={"where": "words > 3", "rows": 1})
+    assert (told.status_code, told.json()["matching"], len(told.json()["rows"])) == (200, 3, 1)
+    assert SECRET in told.json()["rows"][0]["messages"][0]["content"]
+    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
+    assert post(api, f"{built.path}/slice", reader, where="words >", rows="2").status_code == 400
+    curator = built.world.staff(StaffRole.curator)
+    assert "Read rows of a slice" not in api.get(built.path, headers=curator).text
+    assert post(api, f"{built.path}/slice", curator, where="words > 3").status_code == 403
+    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
+
+
 @pytest.mark.parametrize(
     ("fields", "status"), [({"chance": "all"}, 400), ({"chance": "0"}, 400), ({"risk": "-1"}, 400)]
 )
@@ -146,5 +165,8 @@ def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways
         page.get_by_label("Nothing that identifies anybody").check()
         press(page.get_by_role("button", name="Write it down, and stop"))
         press(page.get_by_role("button", name="State what was found"))
+        look(page)
+        page.get_by_label("Rows whose labels match").fill("words > 1")
+        press(page.get_by_role("button", name="Read them, and put that on record"))
         look(page)
     assert found == []

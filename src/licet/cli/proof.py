@@ -92,10 +92,16 @@ def receipt(
     type=click.Path(path_type=Path, exists=True),
     help="With a model: its release's folder. With a document: all releases'.",
 )
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With a release: the folder of the one that its rows were carried from. It is looked for beside it.",
+)
 @json_option
 def verify(
     what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
-    conversation: str | None, salt: str | None, proof: Path | None, release: Path | None, as_json: bool,
+    conversation: str | None, salt: str | None, proof: Path | None, release: Path | None,
+    base: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Verifies a receipt, certificate, document, log, release or model.
 
@@ -105,6 +111,7 @@ def verify(
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
               licet verify release FOLDER --log PUBLISHED --key VKEY
+              licet verify release FOLDER --base FOLDER --log PUBLISHED --key VKEY
               licet verify release FOLDER --conversation HANDLE --salt HEX --log PUBLISHED --key VKEY
               licet verify document ropa.json --log PUBLISHED --release licet-data/releases --key VKEY
               licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
@@ -115,7 +122,7 @@ def verify(
         sought = handles.seek(path, conversation, salt, proof, logs)
         show(sought, as_json, lambda: sought.text)
         return verifier.EXITS[sought.answer]
-    seen = verification.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release)
+    seen = verification.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release, base=base)
     show(seen, as_json, lambda: "\n".join(_told(seen)))
     return verifier.EXITS[seen.answer]
 

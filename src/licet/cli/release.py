@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 import msgspec
 
-from licet.cli import release_diff, release_measure, release_purge, release_push, release_sign, release_stats, safety
+from licet.cli import (
+    release_diff,
+    release_measure,
+    release_purge,
+    release_push,
+    release_read,
+    release_sign,
+    release_stats,
+    safety,
+)
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, opened, progress, show
 from licet.policy.period import written
@@ -150,7 +159,7 @@ def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) 
 
 
 for _command in (
-    release_diff.diff, release_stats.stats, release_measure.measure, release_purge.purge, release_push.push, release_sign.sign,
-    release_sign.status,
+    release_diff.diff, release_stats.stats, release_read.read, release_measure.measure, release_purge.purge,
+    release_push.push, release_sign.sign, release_sign.status,
 ):  # fmt: skip
     release.add_command(_command)

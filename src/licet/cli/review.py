@@ -12,6 +12,7 @@ from licet.cli.shell import answer_options, opened, show
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
+from licet.release.rows import MessageShape
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown, StaffMember
 from licet.vault.installation import Installation
 
@@ -105,13 +106,19 @@ def _read(here: Installation, release: str, reader: StaffMember) -> None:
 
 
 def row_text(read: RowShown) -> str:
-    """A row as text. Characters that would move the terminal's cursor are escaped."""
-    lines = [f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it", ""]
-    for message in read.messages:
+    """A row as text."""
+    head = f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it"
+    return "\n".join([head, "", *message_lines(read.messages)])
+
+
+def message_lines(messages: Sequence[MessageShape]) -> list[str]:
+    """The messages of a row as lines. Characters that would move the terminal's cursor are escaped."""
+    lines = []
+    for message in messages:
         lines += [f"[{message['role']}]", _plain(message["content"])]
         for call in message.get("tool_calls", ()):
             lines.append(f"  {_plain(call['function']['name'])}({_plain(call['function']['arguments'])})")
-    return "\n".join([*lines, ""])
+    return [*lines, ""]
 
 
 def _plain(text: str) -> str:

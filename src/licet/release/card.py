@@ -8,7 +8,7 @@ reason as in the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -18,7 +18,7 @@ import yaml
 
 from licet.release import manifest as manifests
 from licet.release import measurement, review
-from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseManifest
+from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseContents, ReleaseManifest
 from licet.release.measurement import DEIDENTIFICATION, CostSlice, StatedMeasurement, percent, sentences
 from licet.release.part import replacing
 from licet.release.review import StatedReview, sentence
@@ -179,17 +179,20 @@ _OF = {
 }  # fmt: skip
 
 
+def breakdowns(told: ReleaseContents) -> Iterator[tuple[str, str, int]]:
+    """What the rows contain by their values: of what, the value, and its count; the most frequent of each first."""
+    for name, of in _OF.items():
+        values = getattr(told, name)
+        for value, count in _by_count(values) if values is not msgspec.UNSET else ():
+            yield of, value, count
+
+
 def _contents(manifest: ReleaseManifest) -> str:
     """What the rows contain, as a table; empty for a manifest of before it was counted, and for one without rows."""
     told = manifest.contents
     if told is msgspec.UNSET or not manifest.rows:
         return ""
-    counts = {name: getattr(told, name) for name in _OF}
-    lines = [
-        f"| {_OF[name]} | `{value}` | {count:,} |"
-        for name, values in counts.items() if values is not msgspec.UNSET
-        for value, count in _by_count(values)
-    ]  # fmt: skip
+    lines = [f"| {of} | `{value}` | {count:,} |" for of, value, count in breakdowns(told)]
     if told.languages is msgspec.UNSET:
         lines.append("| rows, language | not looked for | |")
     if told.gapped is not msgspec.UNSET:

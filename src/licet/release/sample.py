@@ -158,8 +158,18 @@ def _by_risk(
     without: set[int], count: int,
 ) -> list[int]:  # fmt: skip
     """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
-    if not count:
-        return []
+    rows = scanned(tx, keyring, of, policies, at, random, without) if count else ()
+    scores = {ordinal: risk(payload.messages) for ordinal, payload in rows}
+    return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
+
+
+def scanned(
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random,
+    without: Collection[int] = (),
+) -> Iterator[tuple[int, Payload]]:  # fmt: skip
+    """At most `SCANNED_ROWS_MAX` rows of `SCANNED_PARTS_MAX` parts, of those that can be opened: for a program, which shows
+    nobody a text.
+    """
     parts = random.sample(of.manifest.parts, min(SCANNED_PARTS_MAX, len(of.manifest.parts)))
     wanted = [
         ordinal
@@ -167,12 +177,9 @@ def _by_risk(
         for ordinal in range(part.first_ordinal, part.first_ordinal + part.rows)
         if ordinal not in without
     ]
-    scanned = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))  # in order: a part is read a few times
-    scores: dict[int, float] = {}
-    for start in range(0, len(scanned), ASKED_MAX):
-        rows = leased(tx, keyring, of.known, scanned[start : start + ASKED_MAX], policies, at)
-        scores |= {ordinal: risk(payload.messages) for ordinal, payload in opened(of, rows)}
-    return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
+    drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))  # in order: a part is read a few times
+    for start in range(0, len(drawn), ASKED_MAX):
+        yield from opened(of, leased(tx, keyring, of.known, drawn[start : start + ASKED_MAX], policies, at))
 
 
 def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
@@ -294,15 +301,23 @@ def read_next(
         if not keys:
             tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": "out_of_reach", "staff": None})
             continue
-        (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
-        note = ReadNoted(
-            account=source.account, conversation=source.conversation, staff=staff, role=role, reason=RELEASE_REVIEW,
-            ticket=f"review-{review.review_id.hex}", turns=sum(each.count for each in source.sources), at=at,
-        )  # fmt: skip
-        staff_reads.record(tx, note, random)
+        note_reading(tx, of, ordinal, f"review-{review.review_id.hex}", at, staff=staff, role=role, random=random)
         tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
         ((_, payload),) = opened(of, keys)
         return RowRead(ordinal=ordinal, payload=payload)
+
+
+def note_reading(
+    tx: Transaction, of: ReleaseCopy, ordinal: int, ticket: str, at: datetime, *, staff: UUID, role: ReaderRole,
+    random: Callable[[int], bytes],
+) -> None:  # fmt: skip
+    """Records that a row is opened for a reader, in the transaction that opens it."""
+    (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
+    note = ReadNoted(
+        account=source.account, conversation=source.conversation, staff=staff, role=role, reason=RELEASE_REVIEW,
+        ticket=ticket, turns=sum(each.count for each in source.sources), at=at,
+    )  # fmt: skip
+    staff_reads.record(tx, note, random)
 
 
 _FOUND = {

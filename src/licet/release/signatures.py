@@ -163,7 +163,7 @@ def read_next(here: Installation, name: str, reader: StaffMember, *, second: boo
 
     ``second``: the next row that somebody else judged and nobody twice. What they found is not told.
     """
-    role = _reader(reader)
+    role = reader_role(reader)
     of, known = place(here, name), policies(here)
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
@@ -199,7 +199,7 @@ def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = F
 
     RefusedError where there is none to take back.
     """
-    _reader(reader)
+    reader_role(reader)
     of = place(here, name)
     with transaction(here.pool) as tx:
         row = sample.undo(tx, _open(tx, of), reader.staff_id, second=second)
@@ -212,7 +212,7 @@ def found(
     here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding, *, second: bool = False
 ) -> SampleSeen:  # fmt: skip
     """Records the finding of a row that the reader opened; RefusedError for one that they did not open."""
-    _reader(reader)
+    reader_role(reader)
     if finding is ReviewFinding.out_of_reach:
         raise UsageError("a reader cannot record the finding `out_of_reach`")
     of = place(here, name)
@@ -260,7 +260,8 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
     sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
 
 
-def _reader(reader: StaffMember) -> ReaderRole:
+def reader_role(reader: StaffMember) -> ReaderRole:
+    """As what somebody reads rows; DeniedError for one who may not."""
     if not reader.roles & READERS:
         raise DeniedError(
             f"`{reader.email}` may not read rows", f"readers have the role {' or '.join(sorted(READERS))}"

@@ -10,8 +10,7 @@ import msgspec
 from licet.erasure import certificates
 from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
 from licet.errors import LicetError, NotFoundError
-from licet.release import catalog, manifest, measurement, registry
-from licet.release.measurement import MeasurementStatement
+from licet.release import catalog, manifest, registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
 from licet.train import export_files, gate_files, model_registry
@@ -48,7 +47,7 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with what most went for;
-    ``measurement`` is the newest.
+    ``contents`` is what the rows held at the seal, None where it was not counted.
     """
 
     candidates: int
@@ -62,7 +61,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     leases: tuple[LeasesGiven, ...]
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
-    measurement: MeasurementStatement | None
+    contents: manifest.ReleaseContents | None
 
 
 def view(here: Installation, known: Release) -> ReleaseView:
@@ -71,7 +70,6 @@ def view(here: Installation, known: Release) -> ReleaseView:
     gone = export_files.gone_rows(here, known.release_id)
     with transaction(here.pool) as tx:
         handouts = certificates.handouts_of(tx, known.release_id, here.clock())
-        measured = measurement.newest(tx, known.release_id)
         leases, models = gate_files.leases_of(tx, known.release_id), model_registry.every(tx)
     return ReleaseView(
         candidates=promised.counts.candidates, included=promised.counts.included, funnel=tuple(_funnel(promised)),
@@ -79,7 +77,7 @@ def view(here: Installation, known: Release) -> ReleaseView:
         looked_for_names=promised.looked_for_names, handouts=tuple(handouts), leases=tuple(leases),
         exports=tuple(export_files.exports(here, release=known.release_id)),
         models=tuple(one for one in models if one.release == known.name),
-        measurement=measured.statement if measured else None,
+        contents=promised.contents if promised.rows and promised.contents is not msgspec.UNSET else None,
     )  # fmt: skip
 
 

@@ -44,16 +44,17 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify(
     path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
-    quorum: bytes | None = None, release: Path | None = None,
+    quorum: bytes | None = None, release: Path | None = None, base: Path | None = None,
 ) -> CheckResult:  # fmt: skip
     """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or a model.
 
     Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. The files of
     a release are checked against its manifest, and the manifest against the leaf of ``log``; without a log nothing of
-    it is proved. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
+    it is proved. ``base`` is the folder of the release that its rows were carried from. ``quorum`` is a
+    c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
-        return _verify_release(path, vkeys, log, quorum)
+        return _verify_release(path, vkeys, log, quorum, base)
     if path.is_dir() and (path / MODEL_STATEMENT).is_file():
         return _verify_model(path, vkeys, release)
     trusted = _trusted(vkeys, quorum)
@@ -110,7 +111,9 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
     return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
 
 
-def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None) -> CheckResult:
+def _verify_release(
+    path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, base: Path | None
+) -> CheckResult:
     """With a log, every row is decided again by what was logged before the release; without one, nothing is proved.
 
     Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions are derived again.
@@ -130,10 +133,12 @@ def _verify_release(path: Path, vkeys: tuple[str, ...], log: Path | None, quorum
     if report.findings:
         return _checked([report], tuple(checked))
     told = logs(log, vkeys, quorum) if log is not None else []
-    held = verifier.check_release_in(verifier.FolderFiles(path), told)
+    files = verifier.FolderFiles(path)
+    before = verifier.FolderFiles(base) if base is not None else verifier.base_beside(files)
+    held = verifier.check_release_in(files, told, before)
     held.parts += report.parts
     held.joined(report)
-    held.notes = []
+    held.notes = [note for note in held.notes if "--base" in note]  # the others are of files that were looked at here
     if held.purged:
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
     if held.origin:

@@ -107,6 +107,10 @@ def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # n
             return value
         if value.shape[0] % rows:
             raise BrokenError(f"`{key}` has `{value.shape[0]}` rows for `{rows}` ordinals")
+        if (
+            key.endswith("shift_labels") and refused.dim() > 1
+        ):  # the label of the token before is the first one of the row
+            refused = refused | torch.cat([refused[..., 1:], torch.zeros_like(refused[..., :1])], -1)
         places = refused.repeat(value.shape[0] // rows, *[1] * (refused.dim() - 1))
         if refused.dim() > 1 and value.shape[: refused.dim()] != places.shape:
             places = gone.flatten(1).all(1).repeat(value.shape[0] // rows)

@@ -11,8 +11,8 @@ order of its own (`dataset.shuffled`).
 Positions are stable, as those of `dataset.RowDataset`: which rows are in a mix, and their order, depend on its state alone,
 whatever is withdrawn later. The state is what the mix was asked for, the rows that the filter chose (a bitmap of ordinals a
 source), their tokens, a position, and the file of withdrawn rows that each gate last believed. A position counts rows over
-all ranks, so that a run goes on with another number of ranks where it was: no row again, none left out. The rows at the end
-that fill no batch of every rank are not read.
+all ranks, so that a run goes on with another number of ranks, or of ranks a sequence, where it was: no row again, none left
+out. The rows at the end that fill no batch of every rank are not read.
 
 An ordinal of a mix has that of the source above it: the source's place times 2**32. `MixGate.check` takes these.
 """
@@ -39,6 +39,7 @@ from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.label_filter import LabelFilter
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
+from licet.train.sequence_parallel import stream_of
 
 READ_ROWS = 1_024
 _WITHIN = (1 << SOURCE_BITS) - 1
@@ -171,25 +172,31 @@ class MixGate:
 
 
 class RankBatches:
-    """The positions of one rank's batches, a batch a time: a batch sampler of PyTorch's, as long on every rank."""
+    """The positions of one rank's batches, a batch a time: a batch sampler of PyTorch's, as long on every rank.
 
-    def __init__(self, first: int, count: int, batch_rows: int, rank: int, ranks: int) -> None:
-        if batch_rows < 1 or not 0 <= rank < ranks:
-            raise UsageError(f"rank `{rank}` of `{ranks}` with `{batch_rows}` rows a batch cannot be")
-        self._first, self._rows, self._rank, self._ranks = first, batch_rows, rank, ranks
-        self._steps = max(0, count - first) // (batch_rows * ranks)
+    Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same positions.
+    """
+
+    def __init__(
+        self, first: int, count: int, batch_rows: int, rank: int, ranks: int, sequence_parallel: int = 1
+    ) -> None:
+        if batch_rows < 1:
+            raise UsageError(f"a batch has at least one row, not `{batch_rows}`")
+        self._first, self._rows = first, batch_rows
+        self._stream, self._streams = stream_of(rank, ranks, sequence_parallel)
+        self._steps = max(0, count - first) // (batch_rows * self._streams)
 
     def __len__(self) -> int:
         return self._steps
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self._steps):
-            start = self.position(step) + self._rank * self._rows
+            start = self.position(step) + self._stream * self._rows
             yield list(range(start, start + self._rows))
 
     def position(self, steps: int) -> int:
         """The position of the mix after so many batches of every rank, for `ReleaseMix.state`."""
-        return self._first + steps * self._rows * self._ranks
+        return self._first + steps * self._rows * self._streams
 
 
 class ReleaseMix(Sequence[Any]):
@@ -238,9 +245,13 @@ class ReleaseMix(Sequence[Any]):
         counts = mix_plan.rows_of(self._state)
         return {source.name: count for source, count in zip(self._state.sources, counts, strict=True)}
 
-    def batches(self, batch_rows: int, *, rank: int = 0, ranks: int = 1) -> RankBatches:
-        """The batches of one of ``ranks``, from the position of the mix on."""
-        return RankBatches(self.position, len(self), batch_rows, rank, ranks)
+    def batches(self, batch_rows: int, *, rank: int = 0, ranks: int = 1, sequence_parallel: int = 1) -> RankBatches:
+        """The batches of one of ``ranks``, from the position of the mix on.
+
+        ``sequence_parallel``: so many consecutive ranks share each sequence and get the same positions; read them through
+        `sequence_parallel.SharedBatches`.
+        """
+        return RankBatches(self.position, len(self), batch_rows, rank, ranks, sequence_parallel)
 
     def state(self, position: int | None = None) -> bytes:
         """What to keep beside a checkpoint, at ``position``, which `RankBatches.position` says; the same on every rank

@@ -22,7 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from licet.errors import BusyError, UsageError
 from licet.train.batch_mask import handed_off
@@ -77,26 +77,45 @@ class MaskedSteps:
     ) -> None:  # fmt: skip
         if accumulate < 1:
             raise UsageError(f"a step has at least one batch, not `{accumulate}`")
-        self.loader, self.step, self._accumulate = loader, step, accumulate
-        self._gate, self.ranks, self.used = gate, ranks or OneRank(), used
-        self._pad, self._ordinal = pad, ordinal
+        self.loader, self.step, self._accumulate, self.used = loader, step, accumulate, used
+        self._mask = AgreedMask(gate, ranks or OneRank(), pad=pad, ordinal=ordinal)
 
     def __iter__(self) -> Iterator[MaskedStep]:
         batches = iter(self.loader)
         while len(found := list(islice(batches, self._accumulate))) == self._accumulate:
-            yield MaskedStep(found, self, self.step)
+            yield MaskedStep(found, self._mask, self.used, self.step)
             self.step += 1
 
-    def masked(self, batches: list[Any], step: int) -> tuple[list[Any], list[int], int]:
-        """The batches as every rank may use them now, the ordinals in them here, and how many rows this masked anywhere."""
+
+class MaskedTogether(NamedTuple):
+    """Batches as every rank may use them: the ordinals in them here, whether each has a row left here, and how many rows
+    this check masked on the rank that masked most.
+    """
+
+    batches: list[Any]
+    ordinals: list[int]
+    left: list[bool]
+    gone: int
+
+
+class AgreedMask:
+    """Masks batches by one bitmap, the same on all ``ranks``, each of which calls `masked` at the same place."""
+
+    def __init__(self, gate: RowGate, ranks: Ranks, *, pad: int = 0, ordinal: str = ORDINAL) -> None:
+        self._gate, self.ranks, self._pad, self._ordinal = gate, ranks, pad, ordinal
+
+    def masked(self, batches: Sequence[Any], step: int) -> MaskedTogether:
+        """The batches as every rank may use them now."""
         started, gone = time.monotonic(), 0
         while True:
             before = self._gate.numbers
             check = _Heard(self._gate)
-            batches = [handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal)[0] for one in batches]
+            found = [handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal) for one in batches]
+            batches = [one for one, _ in found]
             gone += check.gone
             if self._agreed(before, started):
-                return batches, sorted(check.heard), self.ranks.highest([gone])[0]
+                left = [is_left for _, is_left in found]
+                return MaskedTogether(batches, sorted(check.heard), left, self.ranks.highest([gone])[0])
 
     def _agreed(self, before: Sequence[int], started: float) -> bool:
         """Whether this call checked by one bitmap, the same on every rank; otherwise waits until this rank has the highest."""
@@ -119,20 +138,20 @@ class MaskedSteps:
 class MaskedStep:
     """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts those that were made."""
 
-    def __init__(self, batches: list[Any], steps: MaskedSteps, number: int) -> None:
-        self._batches, self._steps, self.number = batches, steps, number
+    def __init__(self, batches: list[Any], mask: AgreedMask, used: Used | None, number: int) -> None:
+        self._batches, self._mask, self._used, self.number = batches, mask, used, number
         self.attempts = 0
 
     def __iter__(self) -> Iterator[list[Any]]:
-        self._batches, heard, _ = self._steps.masked(self._batches, self.number)
+        now = self._mask.masked(self._batches, self.number)
         again = True
         while again:
             self.attempts += 1
-            if self._steps.used is not None:
-                self._steps.used(self.number, heard)
-            yield list(self._batches)
-            self._batches, heard, gone = self._steps.masked(self._batches, self.number)
-            again = gone > 0
+            if self._used is not None:
+                self._used(self.number, now.ordinals)
+            yield list(now.batches)
+            now = self._mask.masked(now.batches, self.number)
+            again = now.gone > 0
 
 
 class _Heard(HandOff):

@@ -8,7 +8,10 @@ masked (`batch_mask`): the loss counts none of it, and if nothing of a batch is 
 ranks stay in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips a row,
 because nothing is dropped.
 
-A trainer that generates its own completions (GRPO, RLOO) or shards a sequence over ranks is not covered.
+Where a sequence is sharded over ranks (context parallelism), give the trainer their ``group``
+(`sequence_parallel.SequenceGroup`): they then use the batch of the first of them, masked by one bitmap before it is cut.
+
+A trainer that generates its own completions (GRPO, RLOO) is not covered.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from licet.errors import UsageError
 from licet.train.batch_mask import NOBODYS, handed_off
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, RowGate, Used
+from licet.train.sequence_parallel import SequenceGroup
+from licet.train.step_mask import AgreedMask
 
 PACKING = "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
 
@@ -58,14 +63,19 @@ class Collator:
 
 
 class GateMixin:
-    """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate`` and calls ``used``."""
+    """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate`` and calls ``used``.
 
-    def __init__(self, *args: Any, gate: RowGate, used: Used | None = None, **more: Any) -> None:  # noqa: ANN401 a batch has no one type
+    ``group``: the ranks that share each sequence with this one.
+    """
+
+    def __init__(
+        self, *args: Any, gate: RowGate, used: Used | None = None, group: SequenceGroup | None = None, **more: Any,  # noqa: ANN401 a batch has no one type
+    ) -> None:  # fmt: skip
         for one in (*args, *more.values()):
             prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
             if getattr(one, "packing", False) is True and not prepared:
                 raise UsageError("a packed sequence has lost the ordinals of its rows", PACKING)
-        self._licet_hand_off, self._licet_watch = HandOff(gate, used), HandOff(gate)
+        self._licet_gate, self._licet_used, self._licet_group = gate, used, group
         self._licet_left = True
         super().__init__(*args, **more)
         self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # transformers has no types
@@ -78,14 +88,14 @@ class GateMixin:
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
-        handed = self._licet_handed(inputs, self._licet_hand_off, step)
+        handed = self._licet_handed(inputs, self._licet_used, step)
         try:
             return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
         finally:
             self._licet_left = True
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
-        handed = self._licet_handed(inputs, self._licet_watch, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
+        handed = self._licet_handed(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
         self._licet_left = True
         return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
 
@@ -98,10 +108,16 @@ class GateMixin:
         nothing = outputs.logits.sum() * 0.0
         return (nothing, outputs) if more.get("return_outputs") or (args and args[0] is True) else nothing
 
-    def _licet_handed(self, inputs: dict[str, Any], hand_off: HandOff, step: int) -> dict[str, Any]:
+    def _licet_handed(self, inputs: dict[str, Any], used: Used | None, step: int) -> dict[str, Any]:
         tokenizer = getattr(self, "processing_class", None)
         pad = getattr(tokenizer, "pad_token_id", None) or 0
-        handed, self._licet_left = handed_off(inputs, hand_off, step, pad=pad)
+        if self._licet_group is None:
+            handed, self._licet_left = handed_off(inputs, HandOff(self._licet_gate, used), step, pad=pad)
+        else:
+            mask = AgreedMask(self._licet_gate, self._licet_group.ranks, pad=pad)
+            (handed,), ordinals, (self._licet_left,), _ = mask.masked([self._licet_group.shared(inputs)], step)
+            if used is not None:
+                used(step, ordinals)
         del handed[ORDINAL]
         return handed  # type: ignore[no-any-return]  # transformers has no types
 

@@ -36,6 +36,7 @@ RFC 8785, RFC 7515.
 """
 
 from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
 from licet.verifier.conversation import check_conversation, check_conversation_in, prove_conversation, read_shown
@@ -69,6 +70,7 @@ __all__ = [
     "UnreadableError",
     "Verdict",
     "VerifierReport",
+    "base_beside",
     "check_certificate",
     "check_checkpoints",
     "check_conversation",

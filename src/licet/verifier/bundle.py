@@ -22,7 +22,7 @@ from importlib.resources import files
 PACKAGE = "licet.verifier"
 PARTS = (
     "answer", "forms", "tree", "keys", "note", "files", "grants", "permissions", "entries", "log", "year_logs", "proof",
-    "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "addenda", "release",
+    "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "base", "addenda", "release",
     "line_index", "conversation", "document", "command",
 )  # fmt: skip
 WIDTH = 120

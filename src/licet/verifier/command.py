@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.conversation import check_conversation_in, read_shown
 from licet.verifier.document import check_document
@@ -114,7 +115,7 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
 def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
     files = _files(call.folder)
     logs = read_logs([_files(place) for place in call.log], keys, call.origin)
-    return check_release_in(files, logs)
+    return check_release_in(files, logs, _files(call.base) if call.base is not None else base_beside(files))
 
 
 def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
@@ -177,6 +178,7 @@ def _arguments() -> argparse.ArgumentParser:
         action="append",
         help="the log of the release's year, or the published folder; repeatable",
     )
+    release.add_argument("--base", help="the folder of the release that rows were carried from; looked for beside it")
     text = commands.add_parser("text", help="a policy or a notice, as an entry names it")
     text.add_argument("files", type=Path, nargs="+")
     text.add_argument("--log", required=True, action="append", help="the log that names it, or the published folder")

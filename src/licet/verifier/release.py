@@ -24,6 +24,7 @@ from licet.verifier.addenda import (
     review_follows,
 )
 from licet.verifier.answer import ArtefactPart, ContradictionError, Verdict, VerifierReport
+from licet.verifier.base import check_base
 from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
 from licet.verifier.entries import story_of
@@ -49,15 +50,17 @@ from licet.verifier.terms import ReleasePolicies, read_policies
 
 
 def check_release(
-    files: Files, trusted: Trust | None = None, log: Files | None = None, others: Sequence[tuple[Trust, Files]] = ()
-) -> VerifierReport:
+    files: Files, trusted: Trust | None = None, log: Files | None = None, others: Sequence[tuple[Trust, Files]] = (),
+    base: Files | None = None,
+) -> VerifierReport:  # fmt: skip
     """Make the decision of every row again, without content, by what the log told before the release's leaf.
 
-    ``others`` are logs of other years, in which addenda and a review may stand. Without a log nothing is proved: what only
+    ``others`` are logs of other years, in which addenda and a review may stand. ``base`` is the folder of the release that
+    rows were carried from. Without a log nothing is proved: what only
     the log knows (grants, deletions, what was kept out) is not checked, and nothing signed names the manifest.
     """
     report = VerifierReport("release", origin=trusted.origin if trusted else "")
-    held = _ReleaseCheck(files, report, trusted, log, others)
+    held = _ReleaseCheck(files, report, trusted, log, others, base)
     if not report.step(MANIFEST, "the log's leaf of the release names its hash", held.open):
         return report
     if not report.step("the log", "its signed entries, up to the release's leaf and since", held.tell):
@@ -70,6 +73,7 @@ def check_release(
         ("policies", "they are the texts that the log tells of", held.read_policies),
         ("rows and candidates", "each was decided again, and there is no other", held.rows),
         ("names", "they were looked for, or each policy version so far leaves them in", held.names),
+        *held.carried_step(),
     )  # fmt: skip
     if report.findings:
         report.parts += [
@@ -82,6 +86,10 @@ def check_release(
             ArtefactPart(one.what, Verdict.unproved, f"it agrees with `{MANIFEST}`, which no log was given for")
             if one.answer is Verdict.proved else one for one in report.parts
         ]  # fmt: skip
+    if "base" in held.manifest and base is None:
+        report.notes.append(
+            f"not looked at: the folder of its base `{held.manifest['base']['release']}`: give it with --base"
+        )
     for path in sorted(DESCRIBES & set(files.paths())):
         report.notes.append(f"not looked at: {path}: it is made from the rest, and nothing signs it")
     if not report.findings:
@@ -89,7 +97,7 @@ def check_release(
     return report
 
 
-def check_release_in(files: Files, logs: Sequence[tuple[Trust, Files]]) -> VerifierReport:
+def check_release_in(files: Files, logs: Sequence[tuple[Trust, Files]], base: Files | None = None) -> VerifierReport:
     """`check_release`, with the log of the release's year found among those of several."""
     report = VerifierReport("release")
     held = report.step(MANIFEST, "it reads", lambda: read_manifest(read_bounded(files, MANIFEST, report)))
@@ -98,16 +106,17 @@ def check_release_in(files: Files, logs: Sequence[tuple[Trust, Files]]) -> Verif
     year = read_manifest(read_bounded(files, MANIFEST, report))["built_at"][:4]
     own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), logs[0] if len(logs) == 1 else None)
     if own is None:
-        return check_release(files)
-    return check_release(files, *own, [one for one in logs if one is not own])
+        return check_release(files, base=base)
+    return check_release(files, *own, [one for one in logs if one is not own], base)
 
 
 class _ReleaseCheck:
     """One release as it is checked, step by step."""
 
     def __init__(self, files: Files, report: VerifierReport, trusted: Trust | None, log: Files | None,
-                 others: Sequence[tuple[Trust, Files]]) -> None:  # fmt: skip
+                 others: Sequence[tuple[Trust, Files]], base: Files | None) -> None:  # fmt: skip
         self.files, self.report, self.trusted, self.log, self.others = files, report, trusted, log, others
+        self.base_files = base
         self.raw, self.manifest = b"", dict[str, Any]()
         self.told: Permissions | None = None
         self.logs: list[Permissions] | None = None  # those of other years, once they were asked for
@@ -274,14 +283,28 @@ class _ReleaseCheck:
         said = self.manifest.get("base")
         if said is None or self.told is None or self.told.broken:
             return
-        facts = next(
-            (one.bases[said["release"]] for one in (self.told, *self._others()) if said["release"] in one.bases), None
-        )
+        facts = self._base_facts()
         if facts is None:
             mend = "the log of the year in which the base was sealed"
             self.report.lacking(MANIFEST, "no entry of the logs given, before its own, tells of its base", mend)
         elif (facts["root"], facts["rows"], facts["purpose"]) != (said["root"], said["rows"], self.manifest["purpose"]):
             raise ContradictionError(MANIFEST, "its base is a release that was sealed before it, for the same purpose")
+
+    def carried_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
+        """The step that reads the base's folder, where it was given."""
+        if self.base_files is None or "base" not in self.manifest:
+            return ()
+        what = ("carried rows", "their base was curated alike, and has so many rows of the same turns", self.carried)
+        return (what,)
+
+    def carried(self) -> None:
+        assert self.base_files is not None
+        check_base(self.files, self.manifest, self.base_files, self._base_facts(), self.report)
+
+    def _base_facts(self) -> dict[str, Any] | None:
+        """What the leaf of the base tells."""
+        told, release = [self.told, *self._others()] if self.told is not None else [], self.manifest["base"]["release"]
+        return next((one.bases[release] for one in told if release in one.bases and not one.broken), None)
 
     def counts(self) -> None:
         check_sums(self.manifest)

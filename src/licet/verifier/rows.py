@@ -68,7 +68,7 @@ def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report:
             f"{PROOFS['rows']} {row[2]}", "each row is of a candidate, in the order of the handles"
         )
     _check_counts(manifest, included, left_out, hidden, reasons)
-    _check_root(manifest, leaves)
+    check_root(manifest, leaves)
     contents.check(manifest)
     return [ordinal for ordinal, _ in leaves]
 
@@ -133,7 +133,8 @@ def _check_counts(manifest: dict[str, Any], included: int, left_out: int, hidden
         raise ContradictionError(place, "the reasons it gives are counted in the manifest")
 
 
-def _check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> None:
+def check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> None:
+    """Hold the leaves of all rows, by ordinal, against the root over the parts."""
     leaves.sort()
     if len({ordinal for ordinal, _ in leaves}) != len(leaves) or len(leaves) != manifest["rows"]:
         raise ContradictionError(PROOFS["rows"], "each row of the parts is there once, and no other")

@@ -6,6 +6,7 @@ with content is a second reading.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -14,11 +15,12 @@ from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
 from licet.errors import NotFoundError
-from licet.release import catalog, registry, signatures
+from licet.release import catalog, measurement, registry, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
+from licet.release.rows import MessageShape
 from licet.release.signatures import ReleaseStanding, StaffMember
-from licet.service import release_view
+from licet.service import release_view, slice_sample
 from licet.store.connect import transaction
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
@@ -57,10 +59,13 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
         known = _known(site, named)
         _folder(site, known)
         seen = release_view.view(site.here, known)
+        with transaction(site.here.pool) as tx:
+            measured = measurement.newest(tx, known.release_id)
         return schema.ReleaseWhole(
             release=_release(known), candidates=seen.candidates, included=seen.included, usable=seen.usable,
             funnel=tuple(schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left) for one in seen.funnel),
-            looked_for_names=seen.looked_for_names, models=seen.models, measurement=seen.measurement,
+            looked_for_names=seen.looked_for_names, models=seen.models,
+            measurement=measured.statement if measured else None,
             recipients=(
                 *(schema.ReleaseHolder(recipient=one.recipient, how="handout", since=one.handed_at) for one in seen.handouts),
                 *(schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at) for one in seen.exports),
@@ -119,8 +124,31 @@ async def open_row(
         found = signatures.read_next(site.here, folder, reader, second=data.second)
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
-        said = tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in found.messages)
-        return schema.RowOpened(row=found.ordinal, left=found.left, drawn=found.drawn, messages=said)
+        return schema.RowOpened(
+            row=found.ordinal, left=found.left, drawn=found.drawn, messages=_messages(found.messages)
+        )
+
+    return await site.calling(read)
+
+
+@post("/v1/releases/{release:str}/slice", may=READS, responses=ACTS, status_code=200, tags=TAG)
+async def read_slice(
+    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadSlice]
+) -> schema.SliceOpened:  # fmt: skip
+    """Opens rows drawn at random from those whose labels match. Each reading is on record, and its person sees it."""
+    site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
+
+    def read() -> schema.SliceOpened:
+        found = slice_sample.read(site.here, _folder(site, _known(site, named)), reader, data.where, data.rows)
+        return schema.SliceOpened(
+            scanned=found.scanned, matching=found.matching,
+            rows=tuple(
+                schema.SliceRowOpened(
+                    row=one.ordinal, split=one.split, language=one.language, topic=one.topic, messages=_messages(one.messages)
+                )
+                for one in found.rows
+            ),
+        )  # fmt: skip
 
     return await site.calling(read)
 
@@ -181,6 +209,10 @@ async def sign_release(
     return await shell.acted(request, idempotency_key, sign, lambda _: _review(site, named))
 
 
+def _messages(said: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
+    return tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in said)
+
+
 def _member(request: AnyRequest) -> StaffMember:
     caller = request.auth
     assert isinstance(caller, Staff)
@@ -227,5 +259,5 @@ def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:
 
 ROUTES = [
     list_releases, get_release, diff_release, get_review, draw_sample, open_row, give_finding, undo_finding, close_review,
-    sign_release,
+    sign_release, read_slice,
 ]  # fmt: skip

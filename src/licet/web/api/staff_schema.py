@@ -283,6 +283,29 @@ class RowOpened(_Answer, frozen=True, kw_only=True):
     messages: tuple[ReviewedMessage, ...]
 
 
+class ReadSlice(_Sent, frozen=True, kw_only=True):
+    """Which rows, by their labels, and how many of them."""
+
+    where: Annotated[str, Meta(min_length=1, max_length=4_096)]
+    rows: Annotated[int, Meta(ge=1, le=50)] = 5
+
+
+class SliceRowOpened(_Answer, frozen=True, kw_only=True):
+    row: int
+    split: str
+    language: str
+    topic: str
+    messages: tuple[ReviewedMessage, ...]
+
+
+class SliceOpened(_Answer, frozen=True, kw_only=True):
+    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and opened."""
+
+    scanned: int
+    matching: int
+    rows: tuple[SliceRowOpened, ...]
+
+
 class FindingUndone(_Answer, frozen=True, kw_only=True):
     row: int
 

@@ -22,14 +22,14 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import catalog, measurement, registry, signatures
+from licet.release import card, catalog, measurement, registry, signatures
 from licet.release.diff import GONE, NEW
 from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown
-from licet.service import release_view
+from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
+from licet.service import release_view, slice_sample
 from licet.store.connect import transaction
 from licet.web.api import shared
 from licet.web.api.office import member_of
@@ -77,32 +77,42 @@ class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
     second: str = ""
 
 
+class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows to read, by their labels, and how many."""
+
+    where: str = "language = 'en' and words > 20"
+    rows: str = str(slice_sample.SLICE_ROWS)
+
+
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = _known(visit, release)
     is_here = known.state == "sealed" and (visit.here.config.releases / known.name).is_dir()
+    seen = signatures.standing(visit.here, _folder(visit, known)) if is_here else None
     values = {
-        "release": known, "seen": signatures.standing(visit.here, _folder(visit, known)) if is_here else None,
+        "release": known, "seen": seen,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+        "slice": SliceForm(),
         "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
-        "names": FINDINGS, **_facts(visit, known, is_here),
+        "names": FINDINGS, **_facts(visit, known, seen),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
 
 
-def _facts(visit: Visit, known: Release, is_here: bool) -> dict[str, Any]:
+def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
-    if not is_here:
-        return {"view": None, "bars": None, "others": [], "measured": None}
+    if seen is None:
+        return {"held": [], "view": None, "bars": None, "others": [], "measured": None}
     view = release_view.view(visit.here, known)
     others = [
         one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
     ]
     return {
+        "held": list(card.breakdowns(view.contents)) if view.contents else [],
         "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
-        "measured": _measured(view.measurement) if view.measurement else None,
+        "measured": _measured(seen.measurement) if seen.measurement else None,
     }  # fmt: skip
 
 
@@ -155,6 +165,16 @@ def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFin
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
     return _next(visit, _known(visit, release), data.second == "yes")
+
+
+@post("/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False)
+def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]) -> Response[Any]:
+    """Opens rows drawn from those whose labels match. Each reading is recorded, and its person sees it."""
+    visit = shell.opened(request)
+    known = _known(visit, release)
+    read = slice_sample.read(visit.here, _folder(visit, known), member_of(visit.staff), data.where, _count(data.rows))
+    values = {"release": known, "read": read, "wanted": data}
+    return shell.page("console_slice.html", visit, title=f"A slice of {known.name}", section=SECTION, values=values)
 
 
 @post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
@@ -240,4 +260,4 @@ def _count(text: str) -> int:
     return int(text)
 
 
-ROUTES = (one, against, draw, close, row, finding, sign)
+ROUTES = (one, against, draw, close, row, read_slice, finding, sign)
