@@ -37,6 +37,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -73,7 +74,7 @@ class RestrictionKind(StrEnum):
     backup = "backup"
     key_revoked = "key_revoked"
     key_limited = "key_limited"
-    life = "life"  # a restore began another life: restricts nothing, and keeps its number from being used again
+    life = "life"  # a restore or a failover began another life: restricts nothing, and keeps its number from being used again
 
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,7 +85,8 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reviewed, ``base`` whether a backup is of pages;
     ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question``
     is what a no answers, empty for all, and ``kept`` the scopes that it left in force, as `project:<hex>` or
-    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known.
+    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known. ``server`` is the server on which a
+    life is lived (`licet.store.primary.ServerIdentity`), empty for an embedded one.
     """
 
     v: int = 1
@@ -112,6 +114,14 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     project: UUID | None = None
     host: bytes = b""
     kept: tuple[str, ...] = ()
+    server: str = ""
+
+
+class JournalLife(NamedTuple):
+    """The newest life that the journal knows, and the server on which it is lived."""
+
+    life: int
+    server: str
 
 
 _NO_KIND = "a record has an unknown kind"
@@ -121,6 +131,8 @@ _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
 class _Lived(msgspec.Struct):
     life: int = 0
+    kind: str = ""
+    server: str = ""
 
 
 _decode_life = msgspec.json.Decoder(_Lived).decode
@@ -141,6 +153,7 @@ class Journal:
         self._dead = ""
         self._file = -1
         self._number = self._size = self._life = 0
+        self._lived = JournalLife(-1, "")
         make_folder(folder, 0o700)
         with self._locked():
             if not _segments(folder):
@@ -157,6 +170,7 @@ class Journal:
         if not records:
             return
         frames, life = b"".join(map(_framed, records)), max(record.life for record in records)
+        begun = [JournalLife(one.life, one.server) for one in records if one.kind is RestrictionKind.life]
         with self._gate:
             ticket = self._asked
             self._waiting.append((ticket, life, frames))
@@ -168,9 +182,11 @@ class Journal:
             if ticket in self._late:
                 self._late.remove(ticket)
                 raise RefusedError(
-                    "the database was restored meanwhile, and lacks the change", "make the change again",
-                    because="restored",
+                    "the database was restored or failed over meanwhile, and may lack the change",
+                    "make the change again, with the same idempotency key", because="restored",
                 )  # fmt: skip
+            if begun and begun[-1].life == self._life:
+                self._lived = begun[-1]
 
     def _write_waiting(self) -> None:
         with self._gate:
@@ -181,6 +197,7 @@ class Journal:
                 self._late.update(ticket for ticket, life, _ in waiting if life < self._life)
                 self._write([frames for ticket, _, frames in waiting if ticket not in self._late])
                 self._life = max([self._life, *(life for _, life, _ in waiting)])
+                self._lived = JournalLife(-1, "") if self._lived.life < self._life else self._lived
         except BaseException as error:
             self._dead = f"a write failed with `{type(error).__name__}`"
             raise
@@ -195,6 +212,21 @@ class Journal:
         """Every record, oldest first."""
         for number in _segments(self.folder):
             yield from self._read(number)
+
+    def newest_life(self) -> JournalLife:
+        """The newest life, whichever process began it."""
+        with self._turn, self._locked():
+            self._settle()
+            if self._lived.life != self._life:  # told in a segment before the newest
+                self._lived = JournalLife(self._life, self._server_of(self._life))
+            return self._lived
+
+    def _server_of(self, life: int) -> str:
+        for number in reversed(_segments(self.folder)):
+            found = [one for one in self._read(number) if one.kind is RestrictionKind.life and one.life == life]
+            if found:
+                return found[-1].server
+        return ""
 
     def newest(self, count: int) -> list[Restriction]:
         """The last ``count`` records, oldest first."""
@@ -248,7 +280,10 @@ class Journal:
         data = os.pread(self._file, size - self._size, self._size)
         payloads = list(_frames(data, _name(number), is_last=True))
         self._size += sum(_FRAME.size + len(payload) for payload in payloads)
-        self._life = max([self._life, *(_life(payload, _name(number)) for payload in payloads)])
+        for lived in [_life(payload, _name(number)) for payload in payloads]:
+            self._life = max(self._life, lived.life)
+            if lived.kind == RestrictionKind.life and lived.life == self._life:
+                self._lived = JournalLife(lived.life, lived.server)
         if self._size < size:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
@@ -285,9 +320,9 @@ class Journal:
         return ident
 
 
-def _life(payload: bytes, name: str) -> int:
+def _life(payload: bytes, name: str) -> _Lived:
     try:
-        return _decode_life(payload).life
+        return _decode_life(payload)
     except msgspec.MsgspecError:
         raise _damaged(name, _NO_KIND) from None
 
