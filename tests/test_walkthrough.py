@@ -33,8 +33,7 @@ ELSEWHERE = {
 REPLACING = {"README.md", "you-already-have-users.md"}  # their policy has names replaced, by what ships
 # They type commands and show nothing of what these print. A page that shows some leaves this list, and no other enters it.
 NO_OUTPUT = {
-    "api.md", "backup.md", "cold.md", "elements.md", "events.md", "install.md",
-    "lineage.md", "operate.md",
+    "api.md", "elements.md", "install.md", "lineage.md",
 }  # fmt: skip
 
 

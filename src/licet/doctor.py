@@ -70,6 +70,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
     with transaction(here.pool) as tx:
         for look in (
             _server,
+            _replicas,
             _clock,
             _policy,
             _notices,
@@ -226,6 +227,28 @@ def _server(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
         yield _warning(
             "database log", f"statements may be logged: {names}", "set them off: a log outlives what it quotes"
         )
+
+
+def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether a failover could lose what was acknowledged; nothing where no replica follows."""
+    row = tx.execute(
+        """SELECT (SELECT count(*) FROM pg_stat_replication
+                    WHERE coalesce(application_name, '') NOT IN ('pg_receivewal', 'pg_basebackup')),
+                  current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"""
+    ).fetchone()
+    assert row is not None
+    replicas, named, waits = row
+    if not replicas or here.config.database_url is None:
+        return
+    if named and waits not in ("off", "local"):
+        yield _well("replicas", f"{replicas} follow, and a commit waits for `{named}`")
+        return
+    yield _warning(
+        "replicas",
+        f"{replicas} follow, and no commit waits for one: a failover may lose what was acknowledged last. Withdrawals, "
+        "deletions and other restrictions come back from the restriction journal; turns and permissions do not",
+        "set synchronous_standby_names, or synchronous_mode of Patroni: docs/failover.md",
+    )
 
 
 def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:

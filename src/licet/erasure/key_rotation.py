@@ -24,14 +24,13 @@ that nothing uses; its number is counted as retired, and it is destroyed in its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from uuid import UUID
 
 import msgspec
-import psycopg
 
 from licet.clock import Clock
 from licet.errors import BrokenError, BusyError, NotFoundError, RefusedError
@@ -49,7 +48,7 @@ from licet.keys.material import (
 )
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
-from licet.store.connect import Pool, Transaction, retrying, transaction, translated
+from licet.store.connect import Pool, Transaction, locked, retrying, transaction
 from licet.vault import account_keys
 from licet.vault.tables import lock_accounts
 
@@ -166,17 +165,10 @@ def _alone(pool: Pool) -> Iterator[None]:
     """Runs one rotation at a time. Safety does not need that, because each bucket has its own transaction, but it saves
     work.
     """
-    with translated(), pool.connection() as conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [ROTATION_LOCK]).fetchone()
-        conn.commit()
-        if row is None or not row[0]:
+    with locked(pool, ROTATION_LOCK) as mine:
+        if not mine:
             raise BusyError("another rotation is under way", "wait for it, or see `licet keys status`")
-        try:
-            yield
-        finally:
-            with suppress(psycopg.Error):  # a broken connection has released its lock
-                conn.execute("SELECT pg_advisory_unlock(%s)", [ROTATION_LOCK])
-                conn.commit()
+        yield
 
 
 def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> RotationResult:

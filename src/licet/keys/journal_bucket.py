@@ -27,12 +27,14 @@ from licet.keys.material import Random
 from licet.keys.restriction_journal import (
     MAGIC,
     Journal,
+    JournalLife,
     Restriction,
+    SeenLife,
     WaitingFrames,
     damaged,
     decoded,
     frames_in,
-    life_of,
+    lives_in,
 )
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
@@ -62,7 +64,8 @@ class BucketObjects:
     def __init__(self, bucket: Bucket, random: Random = os.urandom) -> None:
         """Opens the journal, or begins one. BusyError if the service does not answer."""
         self._bucket, self._random = bucket, random
-        self._number = self._life = 0
+        self._number = 0
+        self._seen = SeenLife()
         last = self._last()
         if not last:
             bucket.create(_PREFIX + _name(1), MAGIC + random(16) + random(_MARK))  # or another process has
@@ -89,9 +92,16 @@ class BucketObjects:
             if self._bucket.create(_PREFIX + _name(number), content) is None:
                 self._take_note(number)
                 continue
-            self._number, self._life = number, max([self._life, *(one.life for one in taken)])
+            self._number = number
+            for one in taken:
+                self._seen.note(lives_in(frames_in(one.frames, "a batch", is_last=False), "a batch"))
             del rest[: len(taken)]
         return late
+
+    def newest_life(self) -> JournalLife:
+        while (found := self._bucket.read(_PREFIX + _name(self._number + 1))) is not None:
+            self._note(self._number + 1, found.content)
+        return self._seen.told(lambda: self.batches(newest_first=True))
 
     def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
         numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
@@ -104,8 +114,8 @@ class BucketObjects:
         """Nothing is held open."""
 
     def _drop_late(self, rest: list[WaitingFrames], late: set[int]) -> None:
-        late.update(one.ticket for one in rest if one.life < self._life)
-        rest[:] = [one for one in rest if one.life >= self._life]
+        late.update(one.ticket for one in rest if one.life < self._seen.life)
+        rest[:] = [one for one in rest if one.life >= self._seen.life]
 
     def _take_note(self, number: int) -> None:
         """Learns of an object that another process wrote."""
@@ -113,8 +123,12 @@ class BucketObjects:
         found = self._bucket.read(_PREFIX + name)
         if found is None:
             raise damaged(name, "it is missing")
-        lives = [life_of(payload, name) for payload in self._payloads(found.content, name)]
-        self._number, self._life = number, max([self._life, *lives])
+        self._note(number, found.content)
+
+    def _note(self, number: int, content: bytes) -> None:
+        name = _name(number)
+        self._seen.note(lives_in(self._payloads(content, name), name))
+        self._number = number
 
     def _payloads(self, content: bytes, name: str) -> Iterator[bytes]:
         if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.id.bytes:

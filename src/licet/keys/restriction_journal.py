@@ -35,7 +35,7 @@ import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -76,7 +76,7 @@ class RestrictionKind(StrEnum):
     backup = "backup"
     key_revoked = "key_revoked"
     key_limited = "key_limited"
-    life = "life"  # a restore began another life: restricts nothing, and keeps its number from being used again
+    life = "life"  # a restore or a failover began another life: restricts nothing, and keeps its number from being used again
 
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,7 +87,8 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reviewed, ``base`` whether a backup is of pages;
     ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question``
     is what a no answers, empty for all, and ``kept`` the scopes that it left in force, as `project:<hex>` or
-    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known.
+    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known. ``server`` is the server on which a
+    life is lived (`licet.store.primary.ServerIdentity`), empty for an embedded one.
     """
 
     v: int = 1
@@ -115,6 +116,14 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     project: UUID | None = None
     host: bytes = b""
     kept: tuple[str, ...] = ()
+    server: str = ""
+
+
+class JournalLife(NamedTuple):
+    """The newest life that the journal knows, and the server on which it is lived."""
+
+    life: int
+    server: str
 
 
 _NO_KIND = "a record has an unknown kind"
@@ -122,11 +131,41 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
 
-class _Lived(msgspec.Struct):
+class LivedRecord(msgspec.Struct):
+    """What a writer needs of a record that somebody else wrote."""
+
     life: int = 0
+    kind: str = ""
+    server: str = ""
 
 
-_decode_life = msgspec.json.Decoder(_Lived).decode
+_decode_life = msgspec.json.Decoder(LivedRecord).decode
+
+
+class SeenLife:
+    """The newest life among the records that a storage has seen, and its server, if it has seen where it began."""
+
+    def __init__(self) -> None:
+        self.life = 0
+        self._begun = JournalLife(-1, "")
+
+    def note(self, records: Iterable[LivedRecord | Restriction]) -> None:
+        for one in records:
+            self.life = max(self.life, one.life)
+            if one.kind == RestrictionKind.life and one.life == self.life:
+                self._begun = JournalLife(one.life, one.server)
+
+    def told(self, batches: Callable[[], Iterator[list[Restriction]]]) -> JournalLife:
+        """The life and its server, looked for in ``batches``, the newest first, if it was not seen."""
+        if self._begun.life != self.life:
+            servers = (
+                one.server
+                for batch in batches()
+                for one in reversed(batch)
+                if one.kind is RestrictionKind.life and one.life == self.life
+            )
+            self._begun = JournalLife(self.life, next(servers, ""))
+        return self._begun
 
 
 class WaitingFrames(NamedTuple):
@@ -148,6 +187,9 @@ class JournalStorage(Protocol):
         """Promise: on return all frames are durable at the end, in order, but for the tickets returned: a newer life had
         begun before they were written. BusyError: they may be written or not, and may be written again.
         """
+
+    def newest_life(self) -> JournalLife:
+        """Promise: the newest life that was durable before the call, whichever process began it."""
 
     def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
         """Promise: every record that was durable before the call, batch by batch; each batch oldest first."""
@@ -178,7 +220,7 @@ class Journal:
         """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
         next one.
 
-        RefusedError if a restore has begun a newer life than theirs: it may have read the journal already. BusyError if
+        RefusedError if a restore or a failover has begun a newer life than theirs. BusyError if
         the storage does not answer: they are written with the next ones.
         """
         if not records:
@@ -197,8 +239,8 @@ class Journal:
             if ticket in self._late:
                 self._late.remove(ticket)
                 raise RefusedError(
-                    "the database was restored meanwhile, and lacks the change", "make the change again",
-                    because="restored",
+                    "the database was restored or failed over meanwhile, and may lack the change",
+                    "make the change again, with the same idempotency key", because="restored",
                 )  # fmt: skip
 
     def _write_waiting(self) -> None:
@@ -234,6 +276,11 @@ class Journal:
         for batch in self.storage.batches():
             yield from batch
 
+    def newest_life(self) -> JournalLife:
+        """The newest life, whichever process began it."""
+        with self._turn:
+            return self.storage.newest_life()
+
     def newest(self, count: int) -> list[Restriction]:
         """The last ``count`` records, oldest first."""
         found: deque[Restriction] = deque(maxlen=count)
@@ -253,7 +300,8 @@ class FolderSegments:
     def __init__(self, folder: Path, random: Random, segment_bytes_max: int) -> None:
         self.folder, self._segment_bytes_max = folder, segment_bytes_max
         self._file = -1
-        self._number = self._size = self._life = 0
+        self._number = self._size = 0
+        self._seen = SeenLife()
         make_folder(folder, 0o700)
         with self._locked():
             if not _segments(folder):
@@ -264,10 +312,17 @@ class FolderSegments:
     def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
         with self._locked():
             self._settle()
-            late = {one.ticket for one in waiting if one.life < self._life}
-            self._write([one.frames for one in waiting if one.ticket not in late])
-            self._life = max([self._life, *(one.life for one in waiting)])
+            late = {one.ticket for one in waiting if one.life < self._seen.life}
+            taken = [one.frames for one in waiting if one.ticket not in late]
+            self._write(taken)
+            for frames in taken:
+                self._seen.note(lives_in(frames_in(frames, "a batch", is_last=False), "a batch"))
         return late
+
+    def newest_life(self) -> JournalLife:
+        with self._locked():
+            self._settle()
+            return self._seen.told(lambda: self.batches(newest_first=True))
 
     def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
         numbers = _segments(self.folder)
@@ -310,14 +365,14 @@ class FolderSegments:
             self._number, self._size = number, _HEAD
         size = os.fstat(self._file).st_size
         if size == _HEAD and number > 1:  # the first record of a segment states the life, and is not written yet
-            self._life = max([self._life, *(record.life for record in self._read(number - 1))])
+            self._seen.note(self._read(number - 1))
         if size == self._size:
             return
         self._read_head(self.folder / _name(number))
         data = os.pread(self._file, size - self._size, self._size)
         payloads = list(frames_in(data, _name(number), is_last=True))
         self._size += sum(_FRAME.size + len(payload) for payload in payloads)
-        self._life = max([self._life, *(life_of(payload, _name(number)) for payload in payloads)])
+        self._seen.note(lives_in(payloads, _name(number)))
         if self._size < size:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
@@ -359,12 +414,13 @@ def decoded(payload: bytes, name: str) -> Restriction:
         raise damaged(name, _NO_KIND) from None
 
 
-def life_of(payload: bytes, name: str) -> int:
-    """A record's life, which is all that a writer needs of it."""
-    try:
-        return _decode_life(payload).life
-    except msgspec.MsgspecError:
-        raise damaged(name, _NO_KIND) from None
+def lives_in(payloads: Iterable[bytes], name: str) -> Iterator[LivedRecord]:
+    """The lives of records; BrokenError, which names the file, for what is none."""
+    for payload in payloads:
+        try:
+            yield _decode_life(payload)
+        except msgspec.MsgspecError:
+            raise damaged(name, _NO_KIND) from None
 
 
 def _framed(record: Restriction) -> bytes:

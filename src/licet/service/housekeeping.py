@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
-from licet.store.connect import transaction
+from licet.store.connect import locked, transaction
 from licet.vault import counts
 from licet.vault.installation import Installation
 
@@ -27,7 +26,7 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
             if stop.is_set():
                 return
             try:
-                with _alone(here) as mine:
+                with locked(here.pool, sweeper.SWEEPS_LOCK) as mine:
                     if mine:
                         work(here)
             except RefusedError as error:
@@ -64,18 +63,3 @@ _WORK: dict[str, Callable[[Installation], object]] = {
     "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
     "withdrawn": _withdraw, "counts": _fold,
 }  # fmt: skip
-
-
-@contextmanager
-def _alone(here: Installation) -> Iterator[bool]:
-    """Whether this process holds the lock; on a connection of its own, so that a crash releases it."""
-    with here.pool.connection() as conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [sweeper.SWEEPS_LOCK]).fetchone()
-        conn.commit()
-        mine = row == (True,)
-        try:
-            yield mine
-        finally:
-            if mine:
-                conn.execute("SELECT pg_advisory_unlock(%s)", [sweeper.SWEEPS_LOCK])
-                conn.commit()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from uuid import UUID
 
 import msgspec
@@ -23,7 +22,7 @@ from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.proof import documents
-from licet.store.connect import transaction
+from licet.store.connect import locked, transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation
 
@@ -115,7 +114,7 @@ def carry_out(here: Installation, stop: threading.Event | None = None) -> int:
         waiting = staff_orders.open_orders(tx)
     if not waiting:
         return 0
-    with _alone(here) as mine:
+    with locked(here.pool, ORDERS_LOCK) as mine:
         for order in waiting if mine else ():
             ended += _carried_out(here, order, stop)
     return ended
@@ -223,18 +222,3 @@ _WORK: dict[OrderKind, Work] = {
     OrderKind.rotate_keys: _rotate, OrderKind.destroy_epochs: _destroy, OrderKind.drill_backup: _drill,
     OrderKind.cosign_log: _cosign,
 }  # fmt: skip
-
-
-@contextmanager
-def _alone(here: Installation) -> Iterator[bool]:
-    """Whether this process holds the lock; on a connection of its own, so that a crash releases it."""
-    with here.pool.connection() as conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [ORDERS_LOCK]).fetchone()
-        conn.commit()
-        mine = row == (True,)
-        try:
-            yield mine
-        finally:
-            if mine:
-                conn.execute("SELECT pg_advisory_unlock(%s)", [ORDERS_LOCK])
-                conn.commit()

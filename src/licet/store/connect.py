@@ -8,6 +8,7 @@ Both sides of a connection ask whether the other one is still there. A session's
 that was killed it is free at once, of one that vanished after `SILENT_SECONDS_MAX`.
 
     BusyError
+    ├── ReplicaError            the server only reads (`licet.store.primary`): nothing was asked of it
     ├── UnreachableError        no connection, or it broke before the commit: nothing was changed
     ├── ContentionError         another transaction interfered: nothing was changed; `retrying` tries again
     └── OutcomeUnknownError     the connection broke during COMMIT: whether it took effect is unknown; never retried here
@@ -22,21 +23,24 @@ import functools
 import logging
 import select
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
 from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from licet import traces
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
+from licet.store.primary import Admission, Examination, replica_error
 
 # The driver's own log lines may quote values, and repeat what is reported once here, as an error of Licet's.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -59,11 +63,14 @@ _KEEPALIVES = {
 }  # fmt: skip
 _CONFIGURE = f"""
     SET timezone = 'UTC';
+    SET client_min_messages = warning;
     SET tcp_keepalives_idle = {_IDLE};
     SET tcp_keepalives_interval = {_INTERVAL};
     SET tcp_keepalives_count = {_COUNT};
     SET tcp_user_timeout = {SILENT_SECONDS_MAX * 1_000};
 """
+_admissions: WeakKeyDictionary[Pool, Admission] = WeakKeyDictionary()
+_warned: WeakKeyDictionary[Transaction, str] = WeakKeyDictionary()
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
 _HINT_FULL = "make room on the disk of the database, then run it again"
@@ -134,21 +141,59 @@ def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Itera
 @contextlib.contextmanager
 def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
     """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can restart a dead server."""
-    _prove(dsn if isinstance(dsn, str) else dsn())
+    named = dsn if isinstance(dsn, str) else dsn()
+    options = _prove(named)
+    admission = Admission()
     pool: Pool = ConnectionPool(
         dsn,
         min_size=1,
         max_size=size_max,
         timeout=WAIT_SECONDS_MAX,
         reconnect_timeout=WAIT_SECONDS_MAX,
-        kwargs={"connect_timeout": CONNECT_SECONDS_MAX, **_KEEPALIVES},
+        kwargs=options,
         configure=_configure,
-        check=_check,
+        check=functools.partial(_check, admission),
         open=False,
         name="licet",
     )
+    _admissions[pool] = admission
     with pool:
         yield pool
+
+
+@contextlib.contextmanager
+def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
+    """Until the block ends, ``examine`` decides which servers are asked; see `licet.store.primary`."""
+    with _admissions[pool].guarded(examine):
+        yield
+
+
+def probe(pool: Pool) -> None:
+    """Connects anew and examines the server, which cuts older connections if it is a newer primary; LicetError if it is
+    refused.
+    """
+    conninfo = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+    assert isinstance(pool.kwargs, dict)
+    with translated(pool), psycopg.connect(conninfo, **pool.kwargs) as conn:
+        _configure(conn)
+        _admissions[pool].check(conn)
+
+
+@contextlib.contextmanager
+def locked(pool: Pool, lock: int) -> Iterator[bool]:
+    """Whether this process holds the advisory lock ``lock`` until the block ends; on a connection of its own, so that a
+    crash releases it.
+    """
+    with translated(pool), pool.connection() as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
+        conn.commit()
+        try:
+            yield row == (True,)
+        finally:
+            if row == (True,):
+                with contextlib.suppress(psycopg.Error):  # a broken connection has released its lock
+                    conn.execute("SELECT pg_advisory_unlock(%s)", [lock])
+                    conn.commit()
 
 
 @contextlib.contextmanager
@@ -158,9 +203,13 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
     Functions passed to `after_commit` are called before this returns; with ``following`` they are added there instead,
     and the caller must call them before anybody gets an answer.
     """
-    with traces.transaction(), translated(), pool.connection() as conn:
+    with traces.transaction(), translated(pool), pool.connection() as conn:
         _following.pop(conn, None)
-        yield conn
+        try:
+            yield conn
+        except pg.ReadOnlySqlTransaction:
+            _refuse_read_only(conn)
+            raise
         _commit(conn)
         acts = _following.pop(conn, [])
     if following is not None:
@@ -206,11 +255,14 @@ def uuids(ids: Iterable[UUID]) -> str:
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translated(pool: Pool | None = None) -> Iterator[None]:
     """Translates psycopg's errors into Licet's; the original is not chained, because it quotes values."""
     try:
         yield
     except (PoolTimeout, TooManyRequests):
+        fault = _admissions[pool].fault if pool is not None and pool in _admissions else None
+        if fault is not None:  # connections there are, to a server that is not to be asked
+            raise UnreachableError(fault.message, fault.hint) from None
         raise UnreachableError("no connection to the database became free", _HINT_BUSY) from None
     except psycopg.Error as error:
         raise _ours(error) from None
@@ -230,40 +282,75 @@ def retrying(
     return fn()
 
 
-def _prove(dsn: str) -> None:
-    """Connects once, because a pool hides the reason why it cannot."""
+def _prove(dsn: str) -> dict[str, Any]:
+    """Connects once, because a pool hides the reason why it cannot; returns the options that ``dsn`` leaves to us."""
+    wanted: dict[str, Any] = {
+        "connect_timeout": CONNECT_SECONDS_MAX,
+        "target_session_attrs": "read-write",
+        **_KEEPALIVES,
+    }
     try:
-        psycopg.connect(dsn, connect_timeout=CONNECT_SECONDS_MAX).close()
+        given = conninfo_to_dict(dsn)
+        options = {name: value for name, value in wanted.items() if name not in given}
+        psycopg.connect(dsn, **options).close()
     except psycopg.ProgrammingError:
         # libpq quotes the string, which may contain a password.
         raise UsageError("the database's connection string cannot be read", "see LICET_DATABASE_URL") from None
     except psycopg.OperationalError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
+    return options
 
 
 def _configure(conn: Transaction) -> None:
     conn.execute(_CONFIGURE)
     conn.commit()
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    known = weakref.ref(conn)
+    conn.add_notice_handler(lambda said: _note_warning(known(), said))
 
 
-def _check(conn: Transaction) -> None:
+def _note_warning(conn: Transaction | None, said: psycopg.errors.Diagnostic) -> None:
+    if conn is not None and said.severity_nonlocalized == "WARNING":
+        _warned[conn] = said.sqlstate or ""
+
+
+def _check(admission: Admission, conn: Transaction) -> None:
     # A query to the server would cost a round trip for each transaction. An idle connection has nothing to
     # read, so only one with something to read (above all the end of the stream) is checked.
     poll = select.poll()
     poll.register(conn.fileno(), select.POLLIN)
     if poll.poll(0):
         ConnectionPool.check_connection(conn)
+    admission.check(conn)
+
+
+def _refuse_read_only(conn: Transaction) -> None:
+    """ReplicaError, and no more of this connection, if its server only reads; else the statement is to blame."""
+    conn.rollback()
+    row = conn.execute(
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+    ).fetchone()
+    if row != (False,):
+        conn.close()
+        raise replica_error() from None
 
 
 def _commit(conn: Transaction) -> None:
+    """Commits; OutcomeUnknownError where the server does not say that it is kept, here and on the replica it waits for.
+
+    A wait for a synchronous replica that is cancelled ends as a success with a warning: the commit is on one server
+    only, and a failover would lose it. A commit of Licet's has no other warning.
+    """
+    _warned.pop(conn, None)
     try:
         conn.commit()
     except psycopg.OperationalError as error:
         if _is_contention(error):
             raise
         raise OutcomeUnknownError("the database went away during the commit", _HINT_UNKNOWN) from None
+    if _warned.pop(conn, None) is not None:
+        raise OutcomeUnknownError("no replica has confirmed the commit", _HINT_UNKNOWN)
 
 
 def _is_contention(error: psycopg.Error) -> bool:

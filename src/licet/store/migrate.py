@@ -3,7 +3,11 @@
 Promise: `migrate` leaves the database at the newest migration or as it found it; many may call it at once. Each
 migration is one transaction together with its row in `migrations`, so a crash falls between two of them. An applied
 file never changes: its SHA-256 is stored, and another text under the same number is refused, as is a database that is
-newer than this code.
+newer than this code, unless each newer step says in its first line that it only expands the schema (`-- expand: WHAT`):
+whoever knows nothing of it reads and writes as before. Any other step contracts, and so says a step that says nothing.
+
+A step that waits for a lock makes every later reader and writer of the table wait behind it. So it gives up after a moment
+and tries again, while servers go on: an upgrade takes longer on a busy database, and nobody notices it.
 
 `drift` compares two databases by their catalogs, so that a test can hold `schema.sql` equal to the migrations' result
 on any version of the server; the texts of dumps would differ.
@@ -13,6 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
+from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -25,6 +31,10 @@ from licet.store.connect import Transaction, translated
 
 _NAME = re.compile(r"(\d{4})_([a-z][a-z0-9_]*)\.sql")
 _LOCK = 0x6C69636574  # the letters of `licet`
+_EXPAND = b"-- expand: "
+LOCK_MILLISECONDS_MAX = 500
+LOCK_ATTEMPTS_MAX = 240
+LOCK_PAUSE_SECONDS = 1.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
     number integer PRIMARY KEY CONSTRAINT migration_numbers_are_positive CHECK (number > 0),
@@ -46,6 +56,11 @@ class Migration(msgspec.Struct, frozen=True):
     def sha256(self) -> bytes:
         return hashlib.sha256(self.sql).digest()
 
+    @property
+    def expands(self) -> bool:
+        """Whether a program that does not know the step works with its result."""
+        return self.sql.startswith(_EXPAND)
+
 
 def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
     """The steps in ``folder`` (the package's own by default), in order; their numbers run from 1 without a gap."""
@@ -63,14 +78,27 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def migrate(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
-    """Brings the database to the newest step; returns the steps that this call applied."""
+def migrate(
+    conn: Transaction, steps: tuple[Migration, ...] | None = None, sleep: Callable[[float], None] = time.sleep
+) -> tuple[Migration, ...]:
+    """Brings the database to the newest step; returns the steps that this call applied. ContentionError if others hold a
+    lock that a step needs, for minutes.
+    """
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
     with translated():
-        while (step := _advance(conn, steps)) is not None:
+        while (step := _patiently(conn, steps, sleep)) is not None:
             done.append(step)
     return tuple(done)
+
+
+def _patiently(conn: Transaction, steps: tuple[Migration, ...], sleep: Callable[[float], None]) -> Migration | None:
+    for _ in range(LOCK_ATTEMPTS_MAX - 1):
+        try:
+            return _advance(conn, steps)
+        except psycopg.errors.LockNotAvailable:
+            sleep(LOCK_PAUSE_SECONDS)
+    return _advance(conn, steps)
 
 
 def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
@@ -88,11 +116,15 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         conn.execute("SET LOCAL client_min_messages = warning")
         conn.execute(_TABLE)
         count = _applied(conn, steps)
-        if count == len(steps):
+        if count >= len(steps):
             return None
         step = steps[count]
+        conn.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS expands boolean NOT NULL DEFAULT false")
+        conn.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_MILLISECONDS_MAX}ms"])
         try:
             conn.execute(step.sql)
+        except psycopg.errors.LockNotAvailable:
+            raise
         except psycopg.Error as error:
             # A migration's text is Licet's, and so is the message about it: safe to show, and needed to fix it.
             said = error.diag.message_primary or type(error).__name__
@@ -100,21 +132,26 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         if conn.info.transaction_status is not TransactionStatus.INTRANS:
             raise BrokenError(f"migration `{step.number}` (`{step.name}`) ended its transaction", "take out COMMIT")
         conn.execute(
-            "INSERT INTO migrations (number, name, sha256) VALUES (%(number)s, %(name)s, %(sha256)s)",
-            {"number": step.number, "name": step.name, "sha256": step.sha256},
+            """INSERT INTO migrations (number, name, sha256, expands)
+               VALUES (%(number)s, %(name)s, %(sha256)s, %(expands)s)""",
+            {"number": step.number, "name": step.name, "sha256": step.sha256, "expands": step.expands},
         )
         return step
 
 
 def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
-    """The number of applied steps; raises if they are not the first of ``steps``."""
-    rows = conn.execute("SELECT number, name, sha256 FROM migrations ORDER BY number").fetchall()
-    if len(rows) > len(steps):
+    """The number of applied steps, which may be more than ``steps`` if the newer ones only expand; raises if ``steps``
+    are not the first of them.
+    """
+    rows = conn.execute(
+        "SELECT number, name, sha256, coalesce((to_jsonb(m) ->> 'expands')::boolean, false) FROM migrations m ORDER BY number"
+    ).fetchall()
+    if not all(expands for *_, expands in rows[len(steps) :]):
         raise BrokenError(
             f"the database is at migration `{len(rows)}`, this version of licet knows `{len(steps)}`",
             "install the version of licet that wrote it, or a newer one",
         )
-    for step, (number, name, sha256) in zip(steps, rows, strict=False):
+    for step, (number, name, sha256, _) in zip(steps, rows, strict=False):
         if (number, name, bytes(sha256)) != (step.number, step.name, step.sha256):
             raise BrokenError(
                 f"migration `{step.number}` (`{step.name}`) is not the one that was applied here (`{name}`)",

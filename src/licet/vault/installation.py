@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime
 
 import msgspec
@@ -19,10 +19,11 @@ from licet.keys.material import FileProvider
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
-from licet.store.connect import POOL_SIZE_MAX, Pool, Transaction, database, snapshot, transaction
+from licet.store.connect import POOL_SIZE_MAX, Pool, Transaction, database, guarded, snapshot, transaction
 from licet.store.migrate import migrate, migrations, pending
 from licet.vault import journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
+from licet.vault.primary import PrimaryGuard
 from licet.vault.simulated_clock import clock_of
 
 
@@ -87,9 +88,25 @@ def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool 
         if config.store.url and isinstance(keys, FileProvider):
             _refuse_without_key(pool, keys)
         keyring = Keyring(keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config))
-        if not behind_fence:
-            _refuse_older(pool, journal, clock())
-        yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
+        guard = PrimaryGuard(journal, clock)
+        with _guarding(pool, config, guard, behind_fence=behind_fence):
+            if not behind_fence:
+                _refuse_older(pool, journal, clock())
+            if config.database_url is not None and not behind_fence:
+                with transaction(pool) as tx:
+                    guard.examine(tx)  # what was an empty database is bound to its server
+            yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
+
+
+def _guarding(
+    pool: Pool, config: Configuration, guard: PrimaryGuard, *, behind_fence: bool
+) -> AbstractContextManager[None]:
+    """Refuses a primary of before a failover. The embedded server has no replica; a restore decides for itself which
+    server it brings up to date.
+    """
+    if config.database_url is None or behind_fence:
+        return nullcontext()
+    return guarded(pool, guard.examine)
 
 
 def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.errors import BrokenError, BusyError
+from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
@@ -99,6 +99,8 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
                 "the restriction journal could not be written: the change is in force, but a restore could lose it",
                 "see that the disk or the bucket of the restriction journal can be written, and make the change again",
             ) from None
+        except RefusedError as error:  # of an earlier life: the change is in the newer one, or it is not
+            raise OutcomeUnknownError(error.message, error.hint) from None
 
     after_commit(tx, write)
 
@@ -278,9 +280,9 @@ _EVENTS = {
 _WHOLE = ["plan_set", "age_found", "region_set", "closed"]
 
 
-def catch_up(tx: Transaction, journal: Journal) -> int:
+def catch_up(tx: Transaction, journal: Journal, into: int | None = None) -> int:
     """Writes records that were committed before a crash but not written; returns how many. For a database that lacks
-    nothing.
+    nothing. ``into`` is the life that is about to begin: the journal takes no records of an earlier one any more.
 
     It looks at what was committed since the oldest of the newest records: what came before was written by an earlier
     opening. Of several processes one may have been killed while the others went on, so that a record is missing between
@@ -312,7 +314,7 @@ def catch_up(tx: Transaction, journal: Journal) -> int:
             "begun": begun,
         },
     ).fetchall()
-    journal.append(records := [_of_row(row, life) for row in rows])
+    journal.append(records := [_of_row(row, life if into is None else into) for row in rows])
     return len(records)
 
 

@@ -25,6 +25,7 @@ from licet.config import Web
 from licet.errors import LicetError
 from licet.service.housekeeping import keep_sweeping
 from licet.service.orders import keep_working
+from licet.vault import primary
 from licet.vault.installation import Installation
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import Guard
@@ -132,6 +133,9 @@ def installed(app: Litestar, site: Site, settings: Web, *, workers: int = 1, seq
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
     beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
+    beside += (
+        [BackgroundTask(here, watch_primary, "licet-primary").running] if following and here.config.database_url else []
+    )
     app.before_send = [edge.before_send]
     app.state = State({
         "site": site, "edge": edge, "following": following, "runs": [site.running, *beside],
@@ -163,6 +167,11 @@ def traced(app: ASGIApp) -> ASGIApp:
 def send_events(here: Installation, stop: threading.Event) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
     delivery.follow(here, stop, noted=problems.note)
+
+
+def watch_primary(here: Installation, stop: threading.Event) -> None:
+    """Learns of a failover of the database, and drops the connections to the primary of before it."""
+    primary.keep_watch(here.pool, stop)
 
 
 def load_previews(here: Installation, _stop: threading.Event) -> None:

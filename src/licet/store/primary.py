@@ -1,0 +1,138 @@
+"""Which server stands behind a connection: only a primary is asked, and only the newest one that is known.
+
+Promise: nothing is asked over a connection of a pool before its server was examined. A replica is refused, because it
+may be behind; so is a server that only reads. `guarded` adds an examination of its own, which tells a primary of before
+a failover from the present one. When it finds a newer life of the database, every connection that was admitted before
+is cut, in use or not: what waits on a server that nobody believes any more gets an error instead.
+
+A server is known by its system identifier, which all members of a cluster share, and its timeline, which grows by each
+promotion. Both are read from the server itself, so they are the same whatever is between (a pooler, a proxy).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+import msgspec
+import psycopg
+
+from licet.errors import BusyError, LicetError
+
+ServerConnection = psycopg.Connection[Any]
+Examination = Callable[[ServerConnection], int]
+
+
+class ReplicaError(BusyError):
+    """The server only reads: it is a replica, or was made read-only. Nothing was asked of it."""
+
+
+class ServerIdentity(msgspec.Struct, frozen=True):
+    """A server's cluster and its timeline; written `7512034876120348761/3`."""
+
+    system: int
+    timeline: int
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.timeline}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        system, _, timeline = text.partition("/")
+        return cls(int(system), int(timeline))
+
+
+def identity(conn: ServerConnection) -> ServerIdentity:
+    """The server's identity; ReplicaError if it only reads.
+
+    `pg_control_checkpoint` would name the old timeline until the first checkpoint after a promotion; the name of the
+    present WAL file names the new one at once. It cannot be asked of a replica.
+    """
+    row = conn.execute(
+        """SELECT system_identifier,
+                  CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean THEN NULL
+                       ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+             FROM pg_control_system()"""
+    ).fetchone()
+    if row is None or row[1] is None:
+        raise replica_error()
+    return ServerIdentity(int(row[0]), int(row[1], 16))
+
+
+def replica_error() -> ReplicaError:
+    return ReplicaError(
+        "the server of the connection only reads: it is a replica, or was made read-only",
+        "connect to the primary: docs/failover.md says how a connection follows it",
+    )
+
+
+def refuse_replica(conn: ServerConnection) -> int:
+    """The examination of every connection; ReplicaError if its server only reads."""
+    identity(conn)
+    return 0
+
+
+class Admission:
+    """The connections of one pool that may be used, and why the last one that was refused was."""
+
+    def __init__(self) -> None:
+        self.fault: LicetError | None = None
+        self._lock = threading.Lock()
+        self._examine: Examination = refuse_replica
+        self._admitted: WeakKeyDictionary[ServerConnection, tuple[Examination, int]] = WeakKeyDictionary()
+        self._newest: tuple[Examination, int] = (refuse_replica, 0)
+
+    def check(self, conn: ServerConnection) -> None:
+        """Examines the server of ``conn`` unless that was done; closes it and raises if it is refused."""
+        with self._lock:
+            if self._admitted.get(conn) == self._newest:
+                return
+            examine = self._examine
+        try:
+            life = examine(conn)
+            conn.rollback()
+        except BaseException as error:
+            self.fault = error if isinstance(error, LicetError) else None
+            conn.close()
+            raise
+        self._admit(conn, (examine, life))
+
+    @contextlib.contextmanager
+    def guarded(self, examine: Examination) -> Iterator[None]:
+        """Until the block ends ``examine`` decides about each connection; it returns the life of the database."""
+        before = self._examine
+        self._follow(examine)
+        try:
+            yield
+        finally:
+            self._follow(before)
+
+    def _follow(self, examine: Examination) -> None:
+        with self._lock:
+            self._examine, self._newest, self.fault = examine, (examine, -1), None
+
+    def _admit(self, conn: ServerConnection, found: tuple[Examination, int]) -> None:
+        examine, life = found
+        with self._lock:
+            self.fault = None
+            if examine is self._newest[0] and life > self._newest[1]:
+                stale = [one for one, known in self._admitted.items() if known[0] is examine and known[1] < life]
+                self._newest = found
+            else:
+                stale = []
+            self._admitted[conn] = found
+            for one in stale:
+                del self._admitted[one]
+        for one in stale:
+            _cut(one)
+
+
+def _cut(conn: ServerConnection) -> None:
+    """Ends a connection that another thread may be waiting on; `close` would leave that thread waiting."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
