@@ -272,8 +272,7 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
     jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
     sha256 = hashlib.sha256(jws.encode()).hexdigest()
     outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
-    certificate.record_verified(tx, erasure, at, jws)
-    return certificate.get(tx, erasure.erasure)
+    return certificate.record_verified(tx, erasure, at, jws)
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:

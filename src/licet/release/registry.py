@@ -84,6 +84,8 @@ def get(tx: Transaction, release_id: UUID) -> Release:
 
 def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
     """The names of the releases with these ids."""
+    if not releases:
+        return {}
     return dict(
         tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
     )

@@ -23,6 +23,8 @@ Page = tuple[UUID, int]  # account, number
 
 def load_pages(tx: Transaction, pages: Sequence[Page]) -> dict[Page, bytes]:
     """Key pages by (account, page)."""
+    if not pages:
+        return {}
     rows = tx.execute(
         """
         SELECT account_id, page, slots FROM key_pages

@@ -245,13 +245,15 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
     return int(row[0]), row[1]
 
 
-def record_verified(tx: Transaction, of: ErasureRecord, at: datetime, jws: str) -> None:
-    """Sets the erasure to verified, and stores its certificate."""
-    tx.execute(
-        """UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
-            WHERE account_id = %s AND erasure_id = %s""",
+def record_verified(tx: Transaction, of: ErasureRecord, at: datetime, jws: str) -> ErasureRecord:
+    """Sets the erasure to verified, and stores its certificate; returns it."""
+    row = tx.execute(
+        f"""UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
+             WHERE account_id = %s AND erasure_id = %s RETURNING {_COLUMNS}""",
         [at, jws, of.account, of.erasure],
-    )
+    ).fetchone()
+    assert row is not None
+    return _read(row)
 
 
 def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
@@ -363,18 +365,23 @@ def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
     """Makes all of it due at ``at``: the period of a deletion is a maximum, and requested erasures may happen sooner."""
     params = {**scope(of), "at": at}
     later = "keep_until > %(at)s AND erased_at IS NULL"
-    tx.execute(f"UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {later}", params)
-    tx.execute(f"UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {later}", params)
+    tx.execute(
+        f"""WITH nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {later})
+            UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {later}""",
+        params,
+    )
 
 
 def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> ErasureRecord:
     """Moves the erasure to the next state, entered at ``at``; returns it."""
     assert to in (ErasureState.shredded, ErasureState.swept)
-    tx.execute(
-        f"UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s",
+    row = tx.execute(
+        f"""UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s
+            RETURNING {_COLUMNS}""",
         [to.value, at, of.account, of.erasure],
-    )
-    return get(tx, of.erasure)
+    ).fetchone()
+    assert row is not None
+    return _read(row)
 
 
 def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:

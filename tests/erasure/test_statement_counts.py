@@ -1,0 +1,68 @@
+"""How many statements a deletion and its certificate send to the database: no more than there are now.
+
+A statement is a round trip, and most of what a deletion costs. The goals are 7 and 15 (bench/RESULTS.md, gdprbench); what
+brings a number down lowers it here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from licet.erasure import certificates
+from licet.store.connect import Pool
+from licet.vault import verbs
+from licet.vault.commands import Delete
+
+from ..installed import House
+
+DELETION_MAX, CERTIFICATE_MAX = 16, 49
+POLICIES = (
+    "SELECT document, sha256, version FROM policies"  # a process keeps what it read: when it reads is not counted
+)
+
+
+@contextmanager
+def counted(pool: Pool) -> Iterator[list[str]]:
+    """The statements that the pool's connections send until the block ends."""
+    sent: list[str] = []
+
+    class Counting(psycopg.Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            text = " ".join(str(query).split())
+            if not text.startswith(POLICIES):
+                sent.append(text[:80])
+            return super().execute(query, params, **options)
+
+    waiting = [pool.getconn() for _ in range(pool.get_stats()["pool_size"])]
+    made = [conn.cursor_factory for conn in waiting]
+    for conn in waiting:
+        conn.cursor_factory = Counting
+        pool.putconn(conn)
+    yield sent
+    for conn, factory in zip(waiting, made, strict=True):
+        conn.cursor_factory = factory
+
+
+def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=True)
+    house.talk("ana", "kept")
+    house.talk("ana", "gone before")  # what a process reads once is read by then
+    house.about(Delete, "ana", "gone before")
+    house.talk("ana", "gone")
+    account, conversation = house.query(
+        "SELECT account_id, conversation_id FROM conversations ORDER BY begun_at DESC, 2 DESC"
+    )[0]
+    with counted(pool) as sent:
+        verbs.tell(house.here, [Delete(account=account, at=house.here.clock(), conversation=conversation)])
+    assert 0 < len(sent) <= DELETION_MAX, sent
+    (erasure,) = house.query("SELECT erasure_id FROM erasures WHERE conversation_id = %s", conversation)[0]
+    with counted(pool) as sent:
+        done = certificates.run(house.here, only=f"era_{erasure.hex}", at_once=True)
+    assert done.certificates == 1
+    assert 0 < len(sent) <= CERTIFICATE_MAX, sent
