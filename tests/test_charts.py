@@ -149,7 +149,8 @@ OTHER: dict[tuple[str, ...], Any] = {
     ("databaseUrl",): "postgresql://other@db/licet?passfile=/run/licet/pgpass&sslmode=verify-full",
     ("settings",): {"LICET_KEYS__BACKUP_DAYS": "9"}, ("server", "workers"): 7, ("monitor", "enabled"): True,
     ("jobs", "backup", "schedule"): "1 2 3 4 5", ("jobs", "prune", "schedule"): "1 2 3 4 5",
-    ("jobs", "drill", "schedule"): "1 2 3 4 5", ("releases",): ["winter", "spring"], ("hostPath",): "/elsewhere",
+    ("jobs", "drill", "schedule"): "1 2 3 4 5", ("jobs", "build", "purpose"): "other_models",
+    ("jobs", "build", "rayAddress"): "ray://other:10001", ("releases",): ["winter", "spring"], ("hostPath",): "/elsewhere",
     ("releasesPath",): "/elsewhere", ("nodeSelector",): {"gpu": "yes"},
     ("tolerations",): [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
 }  # fmt: skip
@@ -187,6 +188,7 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
         ("licet", ("server", "workers"), 0),
         ("licet", ("server", "replicas"), 2),
         ("licet", ("jobs", "backup"), {"schedule": "daily", "memory": "1Gi"}),
+        ("licet", ("jobs", "build", "rayAddress"), "http://ray-head:8265"),
         ("licet-gate", ("releases",), []),
         ("licet-gate", ("releases",), ["../keys"]),
         ("licet-gate", ("hostPath",), "run"),

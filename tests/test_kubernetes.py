@@ -174,7 +174,8 @@ def test_what_a_pod_mounts_is_there_and_secrets_are_read_from_files_alone(templa
     maps = {found["metadata"]["name"] for found in of_kind("ConfigMap")}
     used = set()
     for container in containers(template):
-        assert "env" not in container
+        asked = container.get("env", [])
+        assert all(one["valueFrom"].keys() == {"fieldRef"} and not one["name"].startswith("LICET_") for one in asked)
         assert {source["configMapRef"]["name"] for source in container.get("envFrom", [])} <= maps
         for mount in container["volumeMounts"]:
             assert mount["name"] in volumes
@@ -212,13 +213,26 @@ def test_what_runs_when() -> None:
     assert begins == {
         "licet": ["serve", "--host"], "licet-backup": ["backup", "make"], "licet-prune": ["backup", "prune"],
         "licet-drill": ["backup", "drill"], "licet-upgrade": ["upgrade"], "licet-init": ["init", "--preset"],
+        "licet-build": ["release", "build"],
     }  # fmt: skip
     for job in of_kind("CronJob"):
-        spec, by_hand = job["spec"], job["metadata"]["name"] in ("licet-upgrade", "licet-init")
+        spec, by_hand = job["spec"], job["metadata"]["name"] in ("licet-upgrade", "licet-init", "licet-build")
         assert spec["suspend"] is by_hand
         assert spec["concurrencyPolicy"] == "Forbid"
         assert len(spec["schedule"].split()) == 5
         assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 0
+
+
+def test_a_build_on_ray_is_named_as_its_job_and_goes_on_after_a_killed_pod() -> None:
+    spec = one("CronJob", "licet-build")["spec"]["jobTemplate"]["spec"]
+    assert spec["backoffLimit"] > 0
+    (container,) = spec["template"]["spec"]["containers"]
+    assert "$(RELEASE)" in container["args"]
+    (named,) = container["env"]
+    assert named["name"] == "RELEASE"
+    assert "batch.kubernetes.io/job-name" in named["valueFrom"]["fieldRef"]["fieldPath"]
+    config = Configuration.of({**one("ConfigMap", "licet")["data"], **one("ConfigMap", "licet-build")["data"]})
+    assert (config.curate.runner, config.curate.ray_address) == ("ray", "ray://ray-head.ray:10001")
 
 
 def test_who_is_responsible_is_told_by_the_names_that_the_job_reads() -> None:
@@ -265,6 +279,7 @@ def test_nothing_reaches_a_pod_or_is_reached_but_what_a_policy_names() -> None:
     out = {name: sorted(ports(template, "egress")) for name, template in pods.items()}
     jobs = [5432, 53, 53]
     assert out.pop("licet") == sorted([443, *jobs])
+    assert out.pop("licet-build") == sorted([10001, *jobs])
     assert all(reached == sorted(jobs) for reached in out.values())
     into = {name: ports(template, "ingress") for name, template in pods.items()}
     assert into.pop("licet") == [8787]

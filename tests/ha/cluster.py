@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ from ..waiting import wait_until
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "patroni"
 DATABASE, SCOPE = "licet", "licet"
+PORTS_FROM, PORTS = 15_000, 15_000
 PROGRAMS = ("patroni", "pgbouncer", "etcd")
 PACKAGES = "patroni python3-etcd pgbouncer etcd-server"
 
@@ -45,9 +47,15 @@ def program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
+    """Free ports below those that the kernel gives to clients: a server that was killed finds its own again."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in held]
+        while len(found) < count:
+            port = PORTS_FROM + secrets.randbelow(PORTS)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found
 
 
 def unprivileged(*command: str) -> list[str]:

@@ -89,7 +89,7 @@ spec:
         metadata:
           labels:
             {{- include "licet.labels" .root | nindent 12 }}
-            app.kubernetes.io/component: job
+            app.kubernetes.io/component: {{ if hasKey . "component" }}{{ .component }}{{ else }}job{{ end }}
         spec:
           {{- include "licet.pod" .root | nindent 10 }}
           restartPolicy: Never
@@ -98,8 +98,16 @@ spec:
               image: {{ include "licet.image" .root }}
               args:
                 {{- toYaml .args | nindent 16 }}
+              {{- if hasKey . "namedAsItsJob" }}
+              env:
+                - name: RELEASE
+                  valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}
+              {{- end }}
               envFrom:
                 - configMapRef: {name: licet}
+                {{- if hasKey . "namedAsItsJob" }}
+                - configMapRef: {name: licet-build}
+                {{- end }}
                 {{- if hasKey . "asksController" }}
                 - configMapRef: {name: licet-controller}
                 {{- end }}
