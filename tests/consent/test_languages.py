@@ -382,6 +382,12 @@ def test_a_language_is_checked_and_stamped_by_commands(tmp_path: Path) -> None:
     assert f"sv           2 of {len(ENGLISH)}  sv\n" in listed.output
 
 
+def test_forms_of_the_plural_that_english_has_not_are_no_sentences_of_their_own() -> None:
+    listed = json.loads(CliRunner().invoke(main, ["languages", "list", "--json"]).output)
+    assert all(row["sentences"] <= row["english"] for row in listed)
+    assert any(len(known().catalogue(row["language"]).own) > row["english"] for row in listed)
+
+
 def test_a_language_that_is_not_there_cannot_be_checked_or_stamped(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no catalogue for `eo`"):
         catalogue_check.check(known(), "eo")

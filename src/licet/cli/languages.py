@@ -34,7 +34,12 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
     """
     known = catalogue.known(folder)
     rows = [
-        {"language": name, "name": own, "sentences": len(known.catalogue(name).own), "english": len(known.english)}
+        {
+            "language": name,
+            "name": own,
+            "sentences": len(known.catalogue(name).own.keys() & known.english.keys()),
+            "english": len(known.english),
+        }
         for name, own in known.named
     ]
     show(
