@@ -44,6 +44,7 @@ LONGEST = (
     "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
     "test_trainers.py", "test_kernels.py", "test_build_races.py", "test_schema.py", "test_base_backup.py", "test_bad_days.py",
     "test_order.py", "test_browser_safety.py", "test_crash.py", "test_failover.py", "test_lost_commits.py",
+    "test_three_hosts.py",
 )  # fmt: skip
 Databases = Callable[..., str]
 FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
