@@ -13,6 +13,8 @@ body is read and discarded, so that the connection serves the next request; a lo
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import ipaddress
 import re
 import select
@@ -22,6 +24,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,10 +32,14 @@ import msgspec
 
 from licet.errors import RefusedError, UsageError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 URL_CHARACTERS_MAX = 2_000
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 RETRY_AFTER_SECONDS_MAX = 86_400
 DISCARDED_BYTES_MAX, DISCARD_READS_MAX, DISCARD_SECONDS = 16_384, 3, 1.0  # of a response's body
+FIRST_BYTES_MAX = 16_384  # of a response, read at once
 CONNECTIONS_KEPT_MAX = 16
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
 # Site-local addresses (RFC 3879), the anycast of 6to4 relays (RFC 7526): retired, but some networks route them inside.
@@ -93,14 +100,15 @@ def target(url: str, inside: Collection[str]) -> Target:
 
 def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, by this machine's resolver."""
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    # As bytes: of a name that is text the standard library asks first what it is in Punycode. `target` lets ASCII in alone.
+    return [str(found[4][0]) for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)]
 
 
 def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve) -> str:
     """The address to connect to; RefusedError if one of the name's addresses is not permitted. OSError if there is
     none.
     """
-    found = [ipaddress.ip_address(text.partition("%")[0]) for text in resolved(to.host, to.port)]
+    found = [_parsed(text.partition("%")[0]) for text in resolved(to.host, to.port)]
     if not found:
         raise OSError("the name has no address")
     if to.scheme == "http" and not all(address.is_loopback for address in found):
@@ -113,6 +121,11 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
     return str(found[0])
 
 
+@functools.lru_cache(1_024)
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    return ipaddress.ip_address(address)
+
+
 def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
     """RefusedError for a URL whose name has an address that is not permitted, UsageError for an invalid URL.
 
@@ -123,6 +136,7 @@ def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) ->
         address_of(to, inside, resolved)
 
 
+@functools.lru_cache(1_024)
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is in the public network; for one that embeds others, whether those are too."""
     carried = _carried(address) if isinstance(address, IPv6Address) else []
@@ -143,14 +157,16 @@ class Poster:
     """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own: connections for one
     name are never used for another with the same address.
 
-    Connections are kept and used again, each for one address of one name. `http.client` parses what comes back; a
-    client with pools, proxies and redirects of its own costs four times as much a request (bench/events.py).
+    Connections are kept and used again, each for one address of one name. A short reply that came whole is read here,
+    any other by `http.client`, which takes three times as long; a client with pools, proxies and redirects of its own
+    costs four times as much a request (bench/events.py).
     """
 
     def __init__(self, inside: Collection[str], ca: ssl.SSLContext | None = None, resolved: Resolve = resolve) -> None:
         self._inside, self._resolved = frozenset(inside), resolved
         self._ca, self._lock = ca, threading.Lock()
         self._kept: list[tuple[_Place, socket.socket]] = []
+        self._last: tuple[str, Target] | None = None
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
         """Posts once; never raises for errors of the other side.
@@ -159,7 +175,7 @@ class Poster:
         have arrived twice.
         """
         try:
-            to = target(url, self._inside)
+            to = self._target(url)
             address = address_of(to, self._inside, self._resolved)
         except (RefusedError, UsageError):
             return HttpReply(status=0, said="refused")
@@ -177,6 +193,13 @@ class Poster:
             return HttpReply(status=0, said="timeout")
         except (HTTPException, OSError, ValueError):
             return HttpReply(status=0, said="unreachable")
+
+    def _target(self, url: str) -> Target:
+        """`target`, parsed once for the URL that was posted to last."""
+        last = self._last
+        if last is None or last[0] != url:
+            self._last = last = (url, target(url, self._inside))
+        return last[1]
 
     def close(self) -> None:
         with self._lock:
@@ -220,22 +243,90 @@ class Poster:
     def _exchange(self, place: _Place, connection: socket.socket, request: bytes) -> HttpReply:
         """The reply to ``request``; the connection is kept if it can serve another, and closed otherwise."""
         is_kept = False
-        answer = HTTPResponse(connection, method="POST")
+        answer: HTTPResponse | None = None
         try:
             connection.sendall(request)
+            begun = connection.recv(FIRST_BYTES_MAX)
+            whole = _whole_reply(begun)
+            if whole is not None:
+                is_kept = True
+                return whole
+            answer = HTTPResponse(cast("socket.socket", _BegunConnection(connection, begun)), method="POST")
             answer.begin()
             seconds = _seconds(answer.headers.get("retry-after", ""))
             reply = HttpReply(status=answer.status, said=str(answer.status), retry_after_seconds=seconds)
             is_kept = not answer.will_close and _is_read_to_its_end(answer, connection)
             return reply
         finally:
-            answer.close()
+            if answer is not None:
+                answer.close()
             with self._lock:
                 is_kept = is_kept and len(self._kept) < CONNECTIONS_KEPT_MAX
                 if is_kept:
                     self._kept.append((place, connection))
             if not is_kept:
                 connection.close()
+
+
+@functools.lru_cache(64)  # an endpoint answers most messages of a second alike
+def _whole_reply(begun: bytes) -> HttpReply | None:
+    """The reply that ``begun`` is, if it is one whole reply of HTTP/1.1 after which the connection serves the next request;
+    None for any other: one of another form is read by `http.client`.
+    """
+    head, end, body = begun.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    if not end or _STATUS_LINE.fullmatch(first) is None:
+        return None
+    headers = dict[bytes, bytes]()
+    for line in lines:
+        if (found := _HEADER_LINE.fullmatch(line)) is None or found[1].lower() in headers:
+            return None
+        headers[found[1].lower()] = found[2].strip(b" \t")
+    status = int(first[9:12])
+    length = headers.get(b"content-length", b"0" if status == 204 else b"")
+    if length != str(len(body)).encode() or not headers.keys().isdisjoint(_CHANGES_CONNECTION):
+        return None
+    if status < 200 or status == 304 or (status == 204 and body):
+        return None
+    seconds = _seconds(headers.get(b"retry-after", b"").decode("latin-1"))
+    return HttpReply(status=status, said=str(status), retry_after_seconds=seconds)
+
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?")
+_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
+_CHANGES_CONNECTION = frozenset((b"connection", b"transfer-encoding", b"upgrade", b"content-encoding"))
+
+
+class _BegunConnection:
+    """A connection whose first bytes were read, for `http.client`, which reads a file of it."""
+
+    def __init__(self, connection: socket.socket, begun: bytes) -> None:
+        self._connection, self._begun = connection, begun
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_BegunFile(self._begun, self._connection.makefile("rb", buffering=0)))
+
+
+class _BegunFile(io.RawIOBase):
+    """The first bytes, then what follows."""
+
+    def __init__(self, begun: bytes, rest: socket.SocketIO) -> None:
+        self._begun, self._rest = begun, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        if not self._begun:
+            return self._rest.readinto(buffer)
+        into = memoryview(buffer)
+        taken, self._begun = self._begun[: len(into)], self._begun[len(into) :]
+        into[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
 
 
 def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool:
@@ -264,4 +355,5 @@ def _request(to: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
 
 def _seconds(text: str) -> int:
     """A `Retry-After` in seconds; a date, which few servers send, counts as none."""
+    text = text.strip(" \t")
     return min(int(text), RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
