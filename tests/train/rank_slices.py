@@ -69,6 +69,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
                     withdraw(first + 1, first + 4)  # their gradients were accumulated, on all four ranks
         if done == 1:
             withdraw(2 * STEP + 1)  # neither rank has read it: it is replaced
+            rows.gate.current()  # a reader looks at the file twenty times a second, and would find it only at the check
         found: list[Any] = [None] * ranks
         dist.all_gather_object(found, used)
         taken.append([found, step.attempts])
