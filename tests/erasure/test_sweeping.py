@@ -15,8 +15,13 @@ from licet.config import Sweep
 from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
+<<<<<<< HEAD
 from licet.service import housekeeping, population_status
 from licet.store.connect import ContentionError, Pool, transaction
+=======
+from licet.service import answers, housekeeping
+from licet.store.connect import ContentionError, Pool, locked, transaction
+>>>>>>> h-failover
 from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
@@ -151,9 +156,9 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
 
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
-    with housekeeping._alone(house.here) as first, housekeeping._alone(house.here) as second:
+    with locked(house.here.pool, sweeper.SWEEPS_LOCK) as first, locked(house.here.pool, sweeper.SWEEPS_LOCK) as second:
         assert (first, second) == (True, False)
-    with housekeeping._alone(house.here) as again:
+    with locked(house.here.pool, sweeper.SWEEPS_LOCK) as again:
         assert again
 
 
