@@ -15,13 +15,8 @@ from licet.config import Sweep
 from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
-<<<<<<< HEAD
 from licet.service import housekeeping, population_status
-from licet.store.connect import ContentionError, Pool, transaction
-=======
-from licet.service import answers, housekeeping
 from licet.store.connect import ContentionError, Pool, locked, transaction
->>>>>>> h-failover
 from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
