@@ -164,8 +164,13 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 @contextlib.contextmanager
 def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
     """Until the block ends, ``examine`` decides which servers are asked; see `licet.store.primary`."""
-    with _admissions[pool].guarded(examine):
+    with _admission(pool).guarded(examine):
         yield
+
+
+def _admission(pool: Pool) -> Admission:
+    """Who decides about the connections of ``pool``; one that was not opened here asks nobody before it gives one out."""
+    return _admissions.setdefault(pool, Admission())
 
 
 def probe(pool: Pool) -> None:
@@ -176,7 +181,7 @@ def probe(pool: Pool) -> None:
     assert isinstance(pool.kwargs, dict)
     with translated(pool), psycopg.connect(conninfo, **pool.kwargs) as conn:
         _configure(conn)
-        _admissions[pool].check(conn)
+        _admission(pool).check(conn)
 
 
 @contextlib.contextmanager
