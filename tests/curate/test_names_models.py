@@ -11,6 +11,7 @@ import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tools.name_tagger import training
@@ -18,7 +19,7 @@ from tools.name_tagger.__main__ import train
 from tools.name_tagger.templates import TemplateWriter, nameless
 
 from licet.config import Configuration, Curate
-from licet.curate import engine_settings, name_models, names_measure, rules
+from licet.curate import engine_settings, name_models, names_measure, processors, rules
 from licet.curate.detect import DetectedSpan
 from licet.curate.kernels import NameKernel
 from licet.curate.names import Tagger
@@ -250,3 +251,23 @@ def test_off_is_off_and_where_nothing_is_there_nothing_looks(tmp_path: Path, mon
     ).curate == Curate(names=("tagger", "spacy"), names_sure=0.4)
     with pytest.raises(UsageError, match="not a number from 0 to 1"):
         Configuration.of({"LICET_CURATE__NAMES_SURE": "7"})
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked"),
+    [
+        (["CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        (
+            ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+            ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        ),
+    ],
+)
+def test_a_graphics_processor_is_used_where_the_library_offers_one(offered: list[str], asked: list[str]) -> None:
+    class Runtime:
+        def get_available_providers(self) -> list[str]:
+            return offered
+
+    assert processors.onnx_providers(Runtime()) == asked
+    there = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: len(offered) > 1))
+    assert processors.torch_device(there) == ("cuda" if len(offered) > 1 else "cpu")

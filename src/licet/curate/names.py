@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.detect import DetectedSpan, sound
+from licet.curate.processors import onnx_providers
 from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, NotInstalledError, UsageError
 
@@ -165,7 +166,7 @@ class _Model:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
-            str(folder / WEIGHTS_FILE), options, providers=["CPUExecutionProvider"]
+            str(folder / WEIGHTS_FILE), options, providers=onnx_providers(onnxruntime)
         )
         self._tokenizer = tokenizer(folder / TOKENIZER_FILE)
 

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from licet.curate.detect import DetectedSpan, merged, sound
+from licet.curate.processors import torch_device
 from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, NotInstalledError, UsageError
 
@@ -121,7 +122,9 @@ class _Classifier:
             raise NotInstalledError("transformers", "train") from None
         self._torch: Any = torch
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model: Any = AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True).eval()
+        model = AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True)
+        self._device = torch_device(torch)
+        self._model: Any = model.to(self._device).eval()
         labels = {int(number): str(label) for number, label in self._model.config.id2label.items()}
         self._kinds = {number: KINDS.get(label.partition("-")[2].lower()) for number, label in labels.items()}
         if not any(self._kinds.values()):
@@ -163,7 +166,8 @@ class _Classifier:
         before = [] if opens is None else [opens]
         fed = [[*before, *ids, *([] if closes is None else [closes])]]
         with self._torch.inference_mode():
-            logits = self._model(input_ids=self._torch.tensor(fed)).logits[0, len(before) : len(before) + len(ids)]
+            known = self._model(input_ids=self._torch.tensor(fed, device=self._device)).logits
+        logits = known[0, len(before) : len(before) + len(ids)].cpu()
         out: list[tuple[IdentifierKind | None, float]] = []
         for row in logits.float().softmax(-1).tolist():
             likely: dict[IdentifierKind, float] = dict.fromkeys(kinds, 0.0)
