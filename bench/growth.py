@@ -37,7 +37,7 @@ from licet.erasure import sweep_batches
 from licet.keys.keyring import Keyring
 from licet.keys.material import WRAPPED_BYTES, FileProvider
 from licet.policy.file import preset
-from licet.service import answers, policy_changes
+from licet.service import policy_changes, population_status
 from licet.store import embedded
 from licet.store.connect import Pool, Transaction, opened, transaction
 from licet.store.migrate import migrate
@@ -63,13 +63,7 @@ GROWING = frozenset({
     "idempotency_keys", "staff_reads", "shown", "inbox_items",
 })  # fmt: skip
 # Statements that may read all of a table, by a part of their text, and why.
-PLANNED = {
-    "SELECT count(*) FROM conversations WHERE %(account)s::uuid IS NULL": "`status` counts every conversation, once a call",
-    "SELECT count(*) FROM bodies WHERE turn > 0": "`status` counts every turn that is kept, once a call",
-    "SELECT ends, sum(size), is_long": "`status` sums the bytes that are kept by when they end, once a call",
-    "SELECT coalesce(sum(last_turn - first_turn + 1), 0)": "`status` counts the turns that end in the next days, once a call",
-    "SELECT count(*) FROM conversations WHERE safety_until": "`status` counts what is flagged, once a call",
-}
+PLANNED: dict[str, str] = {}  # the beginning of a statement, and why it may
 
 # Of (turns): a hundred turns an account. Ids are apart from those that the verbs make.
 BALLAST = (
@@ -225,7 +219,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
             "read a conversation's turns",
             read(lambda tx, one: own_conversations.one(tx, here.keyring, known, one.account, one.conversation, now())),
         ),
-        Unit("status", lambda _: answers.status(here)),
+        Unit("status", lambda _: population_status.status(here)),
         *(Unit(f"page {path}", asked(path, "person")) for path in PERSON_PAGES),
         *(Unit(f"page {path}", asked(path, "staff")) for path in STAFF_PAGES),
     ]
