@@ -11,8 +11,10 @@ takes a tenth of the time. A test holds the two equal on generated histories.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -25,7 +27,7 @@ from licet.keys.material import (
     WRAPPED_BYTES,
     KeyMaterial,
     slot_place,
-    unseal,
+    unseal_each,
     unwrap_account_keys,
 )
 from licet.ledger import jws
@@ -37,6 +39,7 @@ from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
 from licet.release.registry import Release, RowSources
 from licet.release.row_keys import row_key
 from licet.store.connect import Pool, Transaction, transaction
+from licet.store.rows import arrays
 from licet.vault import account_view, population
 from licet.vault import policy_versions as versions
 from licet.vault.copies import CopyPlace
@@ -128,7 +131,7 @@ _LEASED = f"""
                                                                 ELSE s.key_slot END AS slot) z
                      JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}) k) k
      WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
-       AND m.ordinal = ANY(%(ordinals)b::int[])
+       AND m.ordinal = ANY(%(ordinals)s::int4[])
        AND e.use AND e.until > %(soon)s AND cardinality(k.slots) = cardinality(m.key_segments)
      ORDER BY m.account_id"""
 
@@ -151,20 +154,28 @@ def leased(
     if not ordinals:
         return []
     values = population.parameters(policies, known.purpose, at)
-    values |= {"release": known.release_id, "ordinals": list(ordinals), "first": min(ordinals), "last": max(ordinals)}
+    values |= {"release": known.release_id, "first": min(ordinals), "last": max(ordinals)}
+    values |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
     values["soon"] = at + timedelta(seconds=LAST_SECONDS)
     rows = tx.cursor(binary=True).execute(_LEASED, values).fetchall()
-    release, holder, key = known.release_id.bytes, None, KeyMaterial()
-    result = []
-    for ordinal, row_id, until, account, wrapped_key, *bucket, slots, wrapped in rows:
+    living = [row for row in rows if EMPTY_SLOT not in row[-1]]  # destroyed, although the segment still names it
+    keys = unseal_each(_sealed_slots(keyring, living))
+    release = known.release_id.bytes
+    return [
+        LeasedRow(ordinal=ordinal, key=row_key(list(islice(keys, len(slots))), release, row_id), until=until)
+        for ordinal, row_id, until, *_, slots, _ in living
+    ]
+
+
+def _sealed_slots(keyring: Keyring, rows: Sequence[Any]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """The slots of these rows, row by row, as `unseal_each` takes them; rows of one account follow each other."""
+    holder, key = None, KeyMaterial()
+    for _, _, _, account, wrapped_key, *bucket, slots, wrapped in rows:
         if account is not holder and account != holder:
-            holder = account
             key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
-        if EMPTY_SLOT in wrapped:  # destroyed, although the segment still names it
-            continue
-        sources = [unseal(key, one, slot_place(account, slot)) for slot, one in zip(slots, wrapped, strict=True)]
-        result.append(LeasedRow(ordinal=ordinal, key=row_key(sources, release, row_id), until=until))
-    return result
+            holder = account
+        for slot, one in zip(slots, wrapped, strict=True):
+            yield key, one, slot_place(account, slot)
 
 
 class DatabaseLeases:

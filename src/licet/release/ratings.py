@@ -24,6 +24,7 @@ from licet.release import registry
 from licet.release.reader import RatedMessage
 from licet.release.registry import Release, RowSources
 from licet.store.connect import Transaction
+from licet.store.rows import arrays
 from licet.vault import account_view
 
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
@@ -36,7 +37,7 @@ _GIVEN = """
             WHERE g.account_id = m.account_id AND g.conversation_id = m.conversation_id
             ORDER BY g.turn, g.given_at DESC, g.feedback_id DESC) f
      WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
-       AND m.ordinal = ANY(%(ordinals)b::int[])
+       AND m.ordinal = ANY(%(ordinals)s::int4[])
        AND f.erased_at IS NULL AND f.grant_no IS NOT NULL AND f.keep_until > %(expires)s
      ORDER BY m.ordinal, f.turn"""
 
@@ -49,7 +50,8 @@ def rated(
     """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by ordinal, in order."""
     if not ordinals or known.purpose != IMPROVE:
         return {}
-    asked = {"release": known.release_id, "ordinals": list(ordinals), "first": min(ordinals), "last": max(ordinals)}
+    asked = {"release": known.release_id, "first": min(ordinals), "last": max(ordinals)}
+    asked |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
     given = [_read(row) for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()]
     if not given:
         return {}
