@@ -56,7 +56,7 @@ GROUPS = {
         "backup": "Makes, lists, verifies, drills and prunes backups.",
         "restore": "Restores a backup, then reapplies withdrawals and deletions.",
         "upgrade": "Upgrades the database schema to this version.",
-        "db": "Starts and stops the embedded database.",
+        "db": "Starts and stops the embedded database, and recounts.",
         "completion": "Prints the completion script of a shell.",
     },
     "Beside coding assistants": {

@@ -224,7 +224,7 @@ def upgrade(data: Path | None, as_json: bool) -> None:
 
 @click.group(cls=CommandGroup)
 def db() -> None:
-    """Starts and stops the embedded database, and counts anew what the database counts."""
+    """Starts and stops the embedded database, and recounts."""
 
 
 def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
