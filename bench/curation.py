@@ -15,14 +15,20 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 
 from bench import Row
-from licet.curate import dedupe, sketches
-from licet.curate.batches import batches
+from bench.identifiers import chats as said
+from bench.identifiers import coding
+from bench.names import DATA
+from licet.curate import compiled, dedupe, sketches
+from licet.curate.batches import batches, column
+from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
 from licet.curate.plan import plan
 from licet.curate.release_build import RuleCleaner
 from licet.policy.state import ConversationKind
@@ -198,7 +204,47 @@ def main(arguments: list[str]) -> list[Row]:
         Row("  new chats taken for copies, %", f"{100 * new.mean():.4f}", "0.1"),
         *others(chats, speed),
     ]
-    return [*rows, *steps(chats[: 4 * PAGE]), *memory()]
+    return [*rows, *steps(chats[: 4 * PAGE]), *labelled(), *memory()]
+
+
+def labelled() -> Iterator[Row]:
+    """Labels and sketches of what people wrote, by the plain code and by the compiled loops, beside splitting into words."""
+    if not DATA.is_dir():
+        return
+    for what, kind, talks in (
+        ("chats", ConversationKind.chat, said()),
+        ("coding sessions", ConversationKind.code, coding()),
+    ):
+        size = sum(len(text.encode()) for talk in talks for text in talk) / 1e6
+        given = list(batches(_documents(talks, kind)))
+        floor = size / timed(lambda talks=talks: [text.casefold().split() for talk in talks for text in talk])
+        for how, plain_bytes in (("plain", 1 << 60), ("compiled", 0)):
+            if how == "compiled" and not compiled.is_installed():
+                continue
+            compiled.PLAIN_BYTES = plain_bytes
+            steps_of = SketchKernel(key=KEY), LabelKernel()
+            read = partial(_each, steps_of, given)
+            read()  # tables are made, and loops are loaded, once a process
+            figure = size / timed(read)
+            name = f"label and sketch {what}, {how}, MB a second and core (goal: 60)"
+            yield Row(name, f"{figure:.1f}", f"{floor:.0f}", f"{figure / floor:.2f}")
+
+
+def _each(steps_of: Sequence[Kernel], given: Sequence[pa.RecordBatch]) -> None:
+    for batch in given:
+        for step in steps_of:
+            step(batch)
+
+
+def _documents(talks: Sequence[Sequence[str]], kind: ConversationKind) -> list[Document]:
+    voices = (Voice.user, Voice.assistant)
+    return [
+        Document(
+            account=bytes(16), name=n.to_bytes(16, "big"), kind=kind, key=KEY,
+            voices=tuple(voices[k % 2] for k in range(len(talk))), texts=tuple(talk),
+        )
+        for n, talk in enumerate(talks)
+    ]  # fmt: skip
 
 
 def steps(chats: list[str]) -> list[Row]:
@@ -216,7 +262,7 @@ def steps(chats: list[str]) -> list[Row]:
         started = time.process_time()
         given = [step(batch) for batch in given]
         cost = time.process_time() - started
-        floor = timed(lambda now=given: [batch.column("texts").to_pylist() for batch in now])
+        floor = timed(lambda now=given: [column(batch, "texts") for batch in now])
         name = str(step.declared["step"])
         found.append(
             Row(f"  {name}, us a chat", *(f"{1e6 * c / len(chats):.1f}" for c in (cost, floor)), f"{floor / cost:.2f}")
