@@ -69,6 +69,8 @@ BREAKS = {
     "what a hold keeps is not erased": "UPDATE segments SET (erased_at, key_slot) = ('2026-01-01', NULL)",
     "every copy is registered": "UPDATE copies SET ended_at = now()",
     "every registered copy is there": "DELETE FROM bodies",
+    "where names were found is kept with its segment": """INSERT INTO found_names (account_id, conversation_id, segment, sealed)
+        SELECT account_id, conversation_id, 99, '\\x00' FROM conversations LIMIT 1""",
     "a request's steps are numbered without a gap, from its receipt": "DELETE FROM rights_steps WHERE step_no = 0",
     "a request ended with the step that says so": "UPDATE rights_requests SET (state, ended_at) = ('answered', now())",
     "what was written without an account has its key until it is forgotten": "DELETE FROM secrets WHERE name LIKE 'request%'",
