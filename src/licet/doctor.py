@@ -143,16 +143,16 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
     if config.store.url is None:
         folders = {config.journal, config.data / "log", config.releases}
         seen = f"restriction journal, log and releases are folders: {', '.join(sorted(map(str, folders)))}"
-        yield _well("hosts", f"{seen}; every server needs the same")
+        yield _well("places", f"{seen}; every server needs the same")
         return
     journal = here.keyring.restrictions
     try:
         last = journal.newest(1) if journal is not None else []
     except LicetError as error:
-        yield _broken("hosts", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
+        yield _broken("places", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
         return
     newest = f", its last record of {written(last[0].at)}" if last else ""
-    yield _well("hosts", f"restriction journal and log are in {config.store.url}{newest}; any host may serve")
+    yield _well("places", f"restriction journal and log are in {config.store.url}{newest}; any host may serve")
     yield _warning(
         "releases of hosts", f"releases are a folder of this host: {config.releases}",
         "build, purge, review and lease on one host, or give every host the same folder: docs/many-hosts.md",
