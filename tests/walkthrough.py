@@ -55,7 +55,7 @@ case ${{1-}} in
 setup) shift && exec {python} {root}/tests/walkthrough.py "$@" ;;
 serve) case " $* " in *" --port "*) ;; *) shift && set -- serve --port {port} "$@" ;; esac ;;
 esac
-exec {python} -c 'from licet.cli import main; main()' "$@"
+exec {python} -c 'import sys; sys.argv[0] = "licet"; from licet.cli import main; main()' "$@"
 """
 
 

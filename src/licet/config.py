@@ -44,8 +44,9 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles in Licet.
 
-    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): sites that may frame the notice and call
-    the API from a browser. Such a site can show the notice in a context of its own.
+    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): origins of sites, as in
+    ``https://chat.example.org``, that may frame the notice and call the API from a
+    browser. Such a site can show the notice in a context of its own.
 
     ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
     minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. The workers of
@@ -394,6 +395,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+# An origin as a browser sends it: no path, no slash at its end, no wildcard.
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
 _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "web": ("WEB", Web), "key_chain": ("KEYS", Keys), "curate": ("CURATE", Curate), "cold": ("COLD", Cold),
     "store": ("STORE", Store), "agent": ("AGENT", Agent), "loader": ("LOADER", Loader), "sweep": ("SWEEP", Sweep),
@@ -417,6 +421,8 @@ def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Secti
             values[field] = float(text)
         elif wanted == tuple[str, ...]:
             values[field] = tuple(part.strip() for part in text.split(",") if part.strip())
+            if field == "embed_origins" and not all(map(_ORIGIN.fullmatch, values[field])):
+                raise UsageError(f"`{name}` is not a list of origins", "as in https://a.example,https://b.example:8443")
         else:
             values[field] = Path(text) if wanted == Path | None else text
     return of(**values)

@@ -188,7 +188,11 @@ def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> N
         {"LICET_WEB__URL": "https://x.example", "LICET_WEB__EMBED_ORIGINS": "https://a, https://b"}
     ).web
     assert (web.url, web.embed_origins) == ("https://x.example", ("https://a", "https://b"))
-    for name, value in (("LICET_WEB__URI", "x"), ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many")):
+    for name, value in (
+        ("LICET_WEB__URI", "x"), ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many"),
+        ("LICET_WEB__EMBED_ORIGINS", '["https://a"]'), ("LICET_WEB__EMBED_ORIGINS", "https://a, https://b/"),
+        ("LICET_WEB__EMBED_ORIGINS", "*"), ("LICET_WEB__EMBED_ORIGINS", "https://A.example"),
+    ):  # fmt: skip
         with pytest.raises(UsageError, match=name):
             Configuration.of({name: value})
 

@@ -15,10 +15,9 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-import yaml
 from msgspec import UNSET
 
 from licet.errors import InputError
@@ -35,6 +34,9 @@ from licet.policy.regions import (
     min_ages,
     terms_of,
 )
+
+if TYPE_CHECKING:  # imported where a text is read: most commands read the versions from the database, as values
+    import yaml
 
 PRESETS = ("article-2025", "strict")
 POLICY_BYTES_MAX = 1 << 20
@@ -326,6 +328,8 @@ def load(path: Path) -> Policy:
 
 def parse(text: bytes, file: str) -> Policy:
     """The policy in the text of a file, as `load` reads it; ``file`` is what errors call it."""
+    import yaml
+
     if len(text) > POLICY_BYTES_MAX:
         raise InputError(f"larger than {POLICY_BYTES_MAX} bytes: not a policy file", file=file)
     try:
@@ -350,6 +354,8 @@ def parse(text: bytes, file: str) -> Policy:
 
 def _check_depth(text: bytes, file: str) -> None:
     """InputError for text that is nested deeper than any policy: composing it would exhaust the stack."""
+    import yaml
+
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -372,6 +378,8 @@ def schema_text() -> str:
 
 @cache
 def _preset_document(name: str) -> dict[str, Any]:
+    import yaml
+
     return cast("dict[str, Any]", yaml.load(preset_text(name), Loader=yaml.CSafeLoader))
 
 
@@ -599,6 +607,8 @@ class _Plain:
         self._seen: set[int] = set()
 
     def value(self, node: yaml.Node | None, at: str) -> object:
+        import yaml
+
         if node is None:
             return None
         if id(node) in self._seen:
@@ -617,11 +627,15 @@ class _Plain:
 
     def _item(self, node: yaml.Node, at: str, place: int) -> object:
         """One item of a list; the keys of a mapping in it are named by its place."""
+        import yaml
+
         inside = f"{at}[{place}]"
         self._lines[inside] = node.start_mark.line + 1
         return self.value(node, inside if isinstance(node, yaml.MappingNode) else at)
 
     def _mapping(self, node: yaml.MappingNode, at: str) -> dict[str, object]:
+        import yaml
+
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
