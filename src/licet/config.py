@@ -49,7 +49,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
     minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. The workers of
-    one host count together. For an address, only refused requests count, so nobody can lock out others who share it.
+    one host count together, and so do hosts with a bucket. For an address, only refused requests count, so nobody can
+    lock out others who share it.
 
     ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as ``10.0.0.0/8``, of
     proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
