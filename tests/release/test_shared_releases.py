@@ -215,6 +215,24 @@ def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_
     assert (folder / "README.md").read_text() == (other / "README.md").read_text() == "third"
 
 
+def test_a_purge_of_a_host_that_was_killed_is_done_by_another(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts.build()
+    hosts.delete(2)
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("licet.release.purge.apply", killed)  # the database has the addendum, and no folder has it
+        with pytest.raises(Killed):
+            purge_release(hosts.one, "r")
+    assert purge_release(hosts.two, "r").brought == ("purge-1.json",)
+    for here in (hosts.two, hosts.one):
+        assert catalog.verify_release(here, "r") == []
+        assert len(texts(here)) == 5
+    assert files(hosts.one) == files(hosts.two)
+
+
 def test_one_host_at_a_time_changes_a_release_and_others_read_it_meanwhile(hosts: Hosts) -> None:
     known = hosts.build()
     other = homes.folder(hosts.two, known)
