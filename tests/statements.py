@@ -44,7 +44,9 @@ class Use:
 @cache
 def tables() -> tuple[str, ...]:
     """The schema's tables, in its order."""
-    return tuple(re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)", SCHEMA.read_text("utf-8"), re.M))
+    return tuple(
+        re.findall(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([a-z_]+)", SCHEMA.read_text("utf-8"), re.M)
+    )
 
 
 @cache

@@ -50,7 +50,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
     minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. The workers of
-    one host count together. For an address, only refused requests count, so nobody can lock out others who share it.
+    one host count together, and so do hosts with a bucket. For an address, only refused requests count, so nobody can
+    lock out others who share it.
 
     ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as ``10.0.0.0/8``, of
     proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
@@ -201,7 +202,7 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket for what several hosts must share: the restriction journal and the log. Every variable begins with
+    """A bucket for what several hosts must share: the restriction journal, the log and releases. Every variable begins with
     ``LICET_STORE__``. Every host of an installation needs the same.
 
     ``url`` (`LICET_STORE__URL`, default none: folders in the data folder): a bucket and a folder in it, such as
@@ -213,6 +214,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
     ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret. Whoever
     can read the file can do all that.
+
+    ``releases_bytes`` (`.._RELEASES_BYTES`, default 100 GB): how much of a host's disk releases may take that the bucket
+    has too. More is removed when another release is brought, except what was used within an hour.
     """
 
     url: str | None = None
@@ -220,6 +224,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     access_key_id: str | None = None
     secret_access_key_file: Path | None = None
+    releases_bytes: int = 100 * 10**9
 
 
 class Loader(msgspec.Struct, frozen=True, kw_only=True):

@@ -152,11 +152,7 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
         yield _broken("places", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
         return
     newest = f", its last record of {written(last[0].at)}" if last else ""
-    yield _well("places", f"restriction journal and log are in {config.store.url}{newest}; any host may serve")
-    yield _warning(
-        "releases of hosts", f"releases are a folder of this host: {config.releases}",
-        "build, purge, review and lease on one host, or give every host the same folder: docs/many-hosts.md",
-    )  # fmt: skip
+    yield _well("places", f"restriction journal, log and releases are in {config.store.url}{newest}; any host may serve")
     if config.key_chain.provider == "file":
         yield _warning(
             "keys of hosts", f"epoch keys are files, and each rotation writes another one to {config.keys}",

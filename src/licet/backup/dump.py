@@ -57,7 +57,7 @@ _LISTED = (
     *_RELATIONS, *_ROUTINES, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA",
 )  # fmt: skip
 _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\w+)(?:\([^()]*\))?( .*)?")
-_MADE = re.compile(r"^CREATE (?:TABLE|SEQUENCE|FUNCTION|TRIGGER)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_MADE = re.compile(r"^CREATE (?:(?:UNLOGGED )?TABLE|SEQUENCE|FUNCTION|TRIGGER)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
 _COPY = re.compile(r"COPY public\.([a-z_][a-z0-9_]*) \(([a-z0-9_\", ]+)\) FROM stdin;")
 _SETVAL = re.compile(r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);")
 _SILENT = re.compile(

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from licet.curate import deidentify, detect, engine_settings, rules
 from licet.errors import UsageError
-from licet.release import catalog
+from licet.release import catalog, homes, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.build_workers import WorkerSettings
 from licet.release.curation import CleanedTexts
 from licet.store import statistics
+from licet.store.connect import transaction
 from licet.vault.installation import Installation, policies
 
 if TYPE_CHECKING:
@@ -75,4 +77,8 @@ def build_release(
             here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says,
             workers=crew,
         )  # fmt: skip
-        return builder.run(order)
+        built = builder.run(order)
+    with transaction(here.pool) as tx:
+        known = registry.get(tx, UUID(hex=built.manifest.release))
+    homes.publish(here, known, built.folder)
+    return built

@@ -22,6 +22,7 @@ import msgspec
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.publication import PublishedLog
 from licet.proof import documents
+from licet.release import catalog, homes
 from licet.release import manifest as manifests
 from licet.release.contents import BREAKDOWNS
 from licet.release.manifest import ReleaseManifest
@@ -192,7 +193,7 @@ def _published(here: Installation, year: int) -> PublishedLog:
 
 
 def _finder(here: Installation) -> FindManifest:
-    """Finds a manifest among the folders of the installation's releases."""
+    """Finds a manifest among the installation's releases, in the folders of this host or in the bucket."""
     folders: dict[str, Path] = {}
     for file in sorted(here.config.releases.glob(f"*/{manifests.FILE}")):
         try:
@@ -200,8 +201,12 @@ def _finder(here: Installation) -> FindManifest:
         except InputError:  # `licet release verify` tells what is wrong with it
             continue
 
+    shared = {one.manifest_sha256.hex(): one for one in catalog.releases(here) if one.manifest_sha256 is not None}
+
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
-        return manifests.read(folders[sha256])[0] if sha256 in folders else None
+        if sha256 in folders:
+            return manifests.read(folders[sha256])[0]
+        return homes.promised(here, shared[sha256]) if sha256 in shared else None
 
     return find
 

@@ -9,13 +9,14 @@ from uuid import UUID
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.release import diff as diffs
-from licet.release import folder_check, manifest, measurement, purge_rows, registry, review, sample
+from licet.release import folder_check, homes, manifest, measurement, purge_rows, registry, review, sample
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
 from licet.release.reader import LoadedRows
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
+from licet.store import bucket as buckets
 from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
@@ -26,21 +27,19 @@ def releases(here: Installation) -> list[Release]:
 
 
 def without_names(here: Installation) -> list[str]:
-    """The sealed releases whose local copy states that nobody looked for names in it, by name."""
-    found = []
-    for known in releases(here):
-        folder = here.config.releases / known.name
-        if known.state != "sealed" or not (folder / manifest.FILE).is_file():
-            continue
-        promised = manifest.read(folder)[0]
-        if promised.rows and not promised.looked_for_names:
-            found.append(known.name)
-    return found
+    """The sealed releases whose own copy states that nobody looked for names in it, by name."""
+    sealed = [(known.name, homes.promised(here, known)) for known in releases(here) if known.state == "sealed"]
+    return [name for name, promised in sealed if promised and promised.rows and not promised.looked_for_names]
 
 
 def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     """The folder and the record of a release, by its name or by any folder that holds a copy of it."""
     own = here.config.releases / name
+    if "/" not in name and buckets.opened(here.config.store) is not None:
+        with transaction(here.pool) as tx:
+            shared = registry.find(tx, name)
+        if shared is not None and shared.state == "sealed" and (found := homes.folder(here, shared)) is not None:
+            return found, shared
     folder = own if own.is_dir() and "/" not in name else Path(name)
     with transaction(here.pool) as tx:
         if folder.is_dir():

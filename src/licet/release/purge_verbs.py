@@ -8,13 +8,13 @@ and continues an interrupted purge.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
 
 from licet.errors import BrokenError, BusyError, RefusedError
-from licet.release import croissant, manifest, purge, purge_rows
+from licet.release import croissant, homes, manifest, purge, purge_rows
 from licet.release.catalog import find_release, log_key, log_key_in
 from licet.release.manifest import ReleaseManifest
 from licet.release.purge import Addendum, Chain
@@ -46,7 +46,7 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
         raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
     if known.manifest_sha256.hex() != sha256:
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
-    with _alone(here, known):
+    with _alone(here, known), nullcontext() if dry_run else homes.changing(here, known, folder):
         chain = purge.read(folder, promised, sha256, log_key(here))
         recorded = _recorded(here, known, chain)
         with transaction(here.pool) as tx:

@@ -18,7 +18,7 @@ import msgspec
 from licet.access import sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
-from licet.release import card, manifest, measurement, purge, purge_rows, review, sample
+from licet.release import card, homes, manifest, measurement, purge, purge_rows, review, sample
 from licet.release.catalog import find_release, log_key, verify_release
 from licet.release.measurement import MeasurementStatement
 from licet.release.review import DrawnBy, LeakBound, ReviewFinding, ReviewStatement, StatedReview
@@ -241,8 +241,9 @@ def close(here: Installation, name: str) -> ReleaseStanding:
         if newest is None or newest.stated is None:
             raise NotFoundError(f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one")
         stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
-        review.SIGNED.write(of.folder, stated.jws)
-        card.rewrite(of.folder)
+        with homes.changing(here, of.known, of.folder):
+            review.SIGNED.write(of.folder, stated.jws)
+            card.rewrite(of.folder)
     return standing(here, name)
 
 

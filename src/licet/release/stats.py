@@ -18,8 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from licet.errors import RefusedError, UsageError
+from licet.release import homes
 from licet.release.catalog import find_release, open_release, releases
-from licet.release.manifest import FILE, ReleaseManifest, read
+from licet.release.manifest import ReleaseManifest, read
 from licet.release.reader import LoadedRow, estimated_tokens
 from licet.vault.installation import Installation
 
@@ -163,7 +164,7 @@ def _before(here: Installation, promised: ReleaseManifest) -> str | None:
         one.name
         for one in releases(here)
         if one.state == "sealed" and one.purpose == promised.purpose and one.release_id.hex != promised.release
-        and one.begun_at < promised.built_at and (here.config.releases / one.name / FILE).is_file()
+        and one.begun_at < promised.built_at and homes.promised(here, one) is not None
     ]  # fmt: skip
     return earlier[-1] if earlier else None
 

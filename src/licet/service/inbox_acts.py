@@ -19,7 +19,7 @@ from licet.erasure import certificates, sweeper
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.misuse import suggestions
-from licet.release import registry, signatures
+from licet.release import homes, registry, signatures
 from licet.release.signatures import StaffMember
 from licet.service.inbox_sources import DRAWING, LOOKING, OFFICER, OWNER, SIGNING, ItemKind, hold_keys
 from licet.store.connect import transaction
@@ -140,8 +140,8 @@ def _folder(here: Installation, subject: str) -> str:
     """Our own copy of a release."""
     with transaction(here.pool) as tx:
         known = registry.get(tx, parse(Prefix.release, subject))
-    folder = here.config.releases / known.name
-    if not folder.is_dir():
+    folder = homes.folder(here, known)
+    if folder is None:
         raise NotFoundError(f"our own copy of release `{known.name}` is not here")
     return str(folder)
 

@@ -28,7 +28,7 @@ from licet.ledger.jws import sign as signed
 from licet.masked import Masked
 from licet.policy.decide import SAFETY
 from licet.policy.state import TurnRole
-from licet.release import card, catalog, manifest, measurement, registry
+from licet.release import card, catalog, homes, manifest, measurement, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.curation import Curated, Curation, Document, LeftOut
 from licet.release.decision_pages import PAGE_BYTES_MAX
@@ -99,10 +99,10 @@ def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = l
         jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
         measurement.add(tx, uuid7(at, here.keyring.random(10)), known.release_id, result, at)
-    measurement.SIGNED.write(
-        folder, jws
-    )  # after the commit, so that a file never states what the database does not have
-    card.rewrite(folder)
+    # after the commit, so that a file never states what the database does not have
+    with homes.changing(here, known, folder):
+        measurement.SIGNED.write(folder, jws)
+        card.rewrite(folder)
     return result
 
 

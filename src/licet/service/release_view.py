@@ -10,7 +10,7 @@ import msgspec
 from licet.erasure import certificates
 from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
 from licet.errors import LicetError, NotFoundError
-from licet.release import catalog, manifest, registry
+from licet.release import catalog, homes, manifest, registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
 from licet.train import export_files, gate_files, model_registry
@@ -66,7 +66,8 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 def view(here: Installation, known: Release) -> ReleaseView:
     """A sealed release whose folder is here."""
-    promised, _ = manifest.read(here.config.releases / known.name)
+    promised = homes.promised(here, known)
+    assert promised is not None
     gone = export_files.gone_rows(here, known.release_id)
     with transaction(here.pool) as tx:
         handouts = certificates.handouts_of(tx, known.release_id, here.clock())

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -35,6 +35,7 @@ RETRIES_MAX = 3
 OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
 READS_AT_ONCE_MAX = 16
+CHUNK_BYTES = 4 * 2**20
 _HINT = "check that the object store answers, and that its address, key and secret are correct"
 
 
@@ -146,6 +147,29 @@ class Bucket:
                     if found is None:
                         raise BrokenError(f"object `{name}` is missing", "restore it from a copy of the bucket")
                     yield found.content
+
+    def chunks(self, name: str) -> Iterator[bytes] | None:
+        """An object of any size, piece by piece; None if there is none."""
+        import obstore
+
+        with _translated("read"):
+            try:
+                found = obstore.get(self._store, name).stream(min_chunk_size=CHUNK_BYTES)
+            except (obstore.exceptions.NotFoundError, FileNotFoundError):
+                return None
+        return self._pieces(found)
+
+    def _pieces(self, found: Iterable[Any]) -> Iterator[bytes]:
+        with _translated("read"):
+            for chunk in found:
+                yield bytes(chunk)
+
+    def send(self, name: str, file: Path) -> None:
+        """Writes a file of any size under a name that only these bytes have: whoever else writes there writes the same."""
+        import obstore
+
+        with _translated("written"):
+            obstore.put(self._store, name, file)
 
     def create(self, name: str, content: bytes) -> str | None:
         """Writes an object that does not exist; None if another one has the name."""

@@ -532,6 +532,13 @@ CREATE TABLE used_tokens (
 );
 CREATE INDEX used_tokens_by_end ON used_tokens (expires_at);
 
+-- When a caller's rate is used up no more: one row for each who called a moment ago, by 64 bits of an HMAC. It may be lost: a
+-- caller is then allowed what one is who did not call before. So it is in no WAL.
+CREATE UNLOGGED TABLE rates (
+    caller bigint PRIMARY KEY,
+    due_at timestamptz NOT NULL
+);
+
 -- The answers to writes with an `Idempotency-Key`: outcomes and our own ids, no content. The key belongs to its
 -- caller, and a request is known by an HMAC of it.
 CREATE TABLE idempotency_keys (

@@ -26,7 +26,7 @@ from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policy
-from licet.release import catalog, manifest, registry
+from licet.release import catalog, homes, registry
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease, RatedMessage
@@ -305,10 +305,9 @@ def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
 
 
 def _ordinals_of_part(here: Installation, known: Release, part: int) -> Sequence[int]:
-    folder = here.config.releases / known.name
-    if not folder.is_dir():
+    promised = homes.promised(here, known)
+    if promised is None:
         raise NotFoundError(f"the installation's own copy of release `{known.name}` is missing", "name `ordinals`")
-    promised, _ = manifest.read(folder)
     firsts = {each.number: each.first_ordinal for each in promised.parts}
     if part not in firsts:
         raise NotFoundError(f"release `{known.name}` has no part `{part}`")

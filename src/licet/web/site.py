@@ -18,7 +18,7 @@ from uuid import UUID
 
 from litestar.concurrency import sync_to_thread
 
-from licet.access import service_keys, sessions
+from licet.access import rate_counts, service_keys, sessions
 from licet.access.roles import Service
 from licet.clock import Clock, utc_now
 from licet.config import Web
@@ -36,7 +36,7 @@ from licet.vault.installation import Installation, host_key
 from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
 from licet.web.access import oidc
 from licet.web.access.limits import Heavy
-from licet.web.access.rates import Rates
+from licet.web.access.rates import EXCHANGE_SECONDS, Rates
 from licet.web.access.tokens import TokenVerifier
 from licet.web.api import problems
 from licet.web.api.batches import ASKING, WRITING, Batches
@@ -62,7 +62,9 @@ class Site:
         self.host_key = host_key(here)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = TokenVerifier(settings)
-        self.rates, self.heavy = Rates(rates), Heavy(workers)
+        self.shares_rates = here.config.store.url is not None
+        rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
+        self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.figures_probe = Probe(lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS)
@@ -81,12 +83,14 @@ class Site:
         """
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
         self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader")
-        sweeping = asyncio.create_task(self._sweeping())
+        beside = [asyncio.create_task(self._sweeping())]
+        beside += [asyncio.create_task(self._sharing_rates())] if self.shares_rates else []
         try:
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await sync_to_thread(self._writer.close)
             await sync_to_thread(self._reader.close)
 
@@ -195,6 +199,23 @@ class Site:
     def _sweep(self, tx: Transaction) -> None:
         sessions.sweep(tx, self.wall())
         idempotency.sweep(tx, self.here.clock())
+        rate_counts.sweep(tx)
+
+    async def _sharing_rates(self) -> None:
+        while True:
+            await asyncio.sleep(EXCHANGE_SECONDS)
+            try:
+                await self.exchange_rates(monotonic())
+            except LicetError as error:  # those few are not counted on the other hosts, which only favours the callers
+                problems.note(error)
+
+    async def exchange_rates(self, now: float) -> None:
+        """Tells the other hosts what was allowed here since the last time, and learns what they allowed these callers."""
+        told = self.rates.told()
+        if told:
+            seconds = {mark: taken for mark, (_, taken) in told.items()}
+            due = await self.reading(lambda tx: rate_counts.add(tx, seconds))
+            self.rates.learn(told, due, now)
 
     def _policy(self, tx: Transaction) -> str:
         return policy_versions.current(tx).in_force(self.now()).version

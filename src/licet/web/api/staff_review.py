@@ -15,7 +15,7 @@ from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
 from licet.errors import NotFoundError
-from licet.release import catalog, measurement, registry, signatures
+from licet.release import catalog, homes, measurement, registry, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
@@ -226,8 +226,8 @@ def _known(site: Site, named: UUID) -> Release:
 
 def _folder(site: Site, known: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path."""
-    folder = site.here.config.releases / known.name
-    if known.state != "sealed" or not folder.is_dir():
+    folder = homes.folder(site.here, known) if known.state == "sealed" else None
+    if folder is None:
         raise NotFoundError(f"our own copy of release `{known.name}` is not here")
     return str(folder)
 

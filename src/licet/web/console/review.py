@@ -22,7 +22,7 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import card, catalog, measurement, registry, signatures
+from licet.release import card, catalog, homes, measurement, registry, signatures
 from licet.release.diff import GONE, NEW
 from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
@@ -89,13 +89,13 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = _known(visit, release)
-    is_here = known.state == "sealed" and (visit.here.config.releases / known.name).is_dir()
-    seen = signatures.standing(visit.here, _folder(visit, known)) if is_here else None
+    folder = homes.folder(visit.here, known) if known.state == "sealed" else None
+    seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
     values = {
         "release": known, "seen": seen,
         "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
         "slice": SliceForm(),
-        "seconds": signatures.rows_for_second(visit.here, _folder(visit, known), member_of(visit.staff)) if is_here else 0,
+        "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff)) if folder else 0,
         "names": FINDINGS, **_facts(visit, known, seen),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
@@ -244,8 +244,8 @@ def _known(visit: Visit, release: str) -> Release:
 
 def _folder(visit: Visit, known: Release) -> str:
     """Our own copy of a release."""
-    folder = visit.here.config.releases / known.name
-    if not folder.is_dir():
+    folder = homes.folder(visit.here, known)
+    if folder is None:
         raise NotFoundError(f"our own copy of release `{known.name}` is not here")
     return str(folder)
 

@@ -1,0 +1,321 @@
+"""Where the releases of an installation lie: in folders of one host, or in the bucket that its hosts share.
+
+With a bucket (`LICET_STORE__URL`) a sealed release lies there, and each host has a copy of those that it needs, as an
+ordinary folder under their name, below `config.releases`:
+
+    releases/RELEASE/SHA256        a file of the release, under the hash of its bytes: never written over
+    releases/RELEASE/files.json    {"files":{name:SHA-256},"v":1}: what the release is now, replaced under a condition
+    .NAME.json                     on a host: the version of `files.json` that its folder has, beside the folder
+
+`files.json` is written last, and its manifest must be the one that the database has as sealed. So a reader has all files of
+one version, or none: a host that was killed while it wrote left files that nothing names. Each file is compared with its
+hash before it comes into the folder. What is done after the seal (a review, a measurement, a purge) is done in the folder
+of one host, under a lock of the database, and is what all hosts see when the block of `changing` ends. If the host is killed
+inside, it goes on when it next uses the release, and what the database has of it is brought by whoever does the same again.
+
+Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago are removed, none that was
+used within an hour.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from licet.errors import BrokenError, BusyError
+from licet.ledger.canonical_json import canonical
+from licet.release import manifest
+from licet.release.part import replacing
+from licet.release.registry import Release
+from licet.store import bucket as buckets
+from licet.store.bucket import Bucket, TaggedObject
+from licet.store.connect import transaction
+from licet.store.files import make_folder
+from licet.vault.installation import Installation
+
+CHANGE_LOCK = 0x11CE9
+ATTEMPTS_MAX = 5
+KEPT_SECONDS = 3_600
+_NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+class _Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    files: Mapping[str, str]
+    v: Literal[1] = 1
+
+
+class _Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host knows of its folder. ``tag`` is empty until it has all files of a version."""
+
+    release: str
+    tag: str
+    files: Mapping[str, str]
+    is_changing: bool = False
+
+
+def folder(here: Installation, known: Release) -> Path | None:
+    """The folder of a release on this host, as all hosts have it now; None if it is nowhere.
+
+    BrokenError where something else lies in its place.
+    """
+    place, bucket = here.config.releases / known.name, buckets.opened(here.config.store)
+    if bucket is None or known.state != "sealed":
+        return place if place.is_dir() else None
+    home = _Home(here, bucket, known, place)
+    with home.locked():
+        standing = home.standing()
+        if standing is not None and standing.is_changing:
+            with home.alone() as mine:
+                if mine:  # who changed it was killed
+                    home.settle(standing)
+            return place  # another process changes it now: a reader accepts every state in between
+        return place if home.bring() else None
+
+
+def promised(here: Installation, known: Release) -> manifest.ReleaseManifest | None:
+    """The manifest of a release, from this host or from the bucket; None if it is nowhere."""
+    place, bucket = here.config.releases / known.name, buckets.opened(here.config.store)
+    if (place / manifest.FILE).is_file():
+        made, hashed = manifest.read(place)
+        if bucket is None or known.manifest_sha256 is None or known.manifest_sha256.hex() == hashed:
+            return made
+    if bucket is None or known.manifest_sha256 is None:
+        return None
+    data = bucket.read_fixed(_object(known, known.manifest_sha256.hex()))
+    return manifest.decode(data) if data is not None else None
+
+
+def publish(here: Installation, known: Release, place: Path) -> None:
+    """Puts a release that was just sealed into the bucket, if there is one, from the folder that it was built into."""
+    bucket = buckets.opened(here.config.store)
+    if bucket is None or known.state != "sealed":
+        return
+    home = _Home(here, bucket, known, place)
+    with home.locked():
+        home.publish(home.index())
+
+
+@contextmanager
+def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
+    """Changes of a release's own folder, which all hosts see when the block ends; BusyError while another host changes it.
+
+    Another copy of the release, in a folder that somebody named, is changed and nothing else.
+    """
+    bucket = buckets.opened(here.config.store)
+    if bucket is None or place.absolute() != (here.config.releases / known.name).absolute():
+        yield
+        return
+    home = _Home(here, bucket, known, place)
+    with home.alone() as mine:
+        if not mine:
+            raise BusyError(f"release `{known.name}` is being changed on another host", "try again")
+        with home.locked():
+            home.bring()
+            home.begin_change()
+        yield
+        with home.locked():
+            home.publish(home.index())
+
+
+class _Home:
+    """A sealed release in the bucket, and its folder here."""
+
+    def __init__(self, here: Installation, bucket: Bucket, known: Release, place: Path) -> None:
+        assert known.manifest_sha256 is not None
+        self._here, self._bucket, self._known, self._place = here, bucket, known, place
+        self._sealed = known.manifest_sha256.hex()
+        self._file = place.with_name(f".{place.name}.json")
+        self._is_own = place.absolute() == (here.config.releases / known.name).absolute()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process of this host at a time; the kernel drops the lock of one that dies."""
+        if not self._is_own:
+            yield
+            return
+        make_folder(self._place.parent)
+        with self._place.with_name(f".{self._place.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether no other process of any host changes the release, which then holds until the block ends."""
+        with transaction(self._here.pool) as tx:
+            row = tx.execute(
+                "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [CHANGE_LOCK, self._known.name]
+            ).fetchone()
+            yield row is not None and bool(row[0])
+
+    def standing(self) -> _Standing | None:
+        """What is known of the folder; None for one that nobody published or brought."""
+        try:
+            found = msgspec.json.decode(self._file.read_bytes(), type=_Standing)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return found if found.release == self._known.release_id.hex else None
+
+    def index(self) -> TaggedObject | None:
+        return self._bucket.read(_object(self._known, "files.json"))
+
+    def bring(self) -> bool:
+        """Gives the folder the files that the bucket has; False if it has none, and the folder has not either."""
+        for _ in range(ATTEMPTS_MAX):
+            found = self.index()
+            if found is None:
+                if not self._is_whole():
+                    return False
+                self.publish(None)  # whoever built it was killed before
+                return True
+            standing = self.standing()
+            if standing is not None and standing.tag == found.tag and self._place.is_dir():
+                os.utime(self._file)
+                return True
+            if self._fetch(self._files(found), found.tag):
+                self._make_room()
+                return True
+        raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
+
+    def settle(self, standing: _Standing) -> None:
+        """Publishes what a killed process changed, unless another host changed the release since: then that counts, and the
+        database has what else there is.
+        """
+        found = self.index()
+        if found is not None and found.tag == standing.tag:
+            self.publish(found)
+        else:
+            self.bring()
+
+    def begin_change(self) -> None:
+        standing = self.standing()
+        assert standing is not None
+        self._write(msgspec.structs.replace(standing, is_changing=True))
+
+    def publish(self, before: TaggedObject | None) -> None:
+        """Makes the folder what all hosts see; BusyError if another host was first."""
+        was = self._files(before) if before is not None else {}
+        now = self._digests()
+        if now.get(manifest.FILE) != self._sealed:
+            raise BrokenError(f"the manifest in `{self._place}` is not the one that was sealed")
+        for hashed, path in {hashed: self._place / name for name, hashed in now.items()}.items():
+            if hashed not in was.values():
+                self._bucket.send(_object(self._known, hashed), path)
+        data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, "files.json")
+        tag = self._bucket.replace(name, data, before.tag) if before else self._bucket.create(name, data)
+        if tag is None:
+            raise BusyError(f"release `{self._known.name}` was changed on another host meanwhile", "try again")
+        self._write(_Standing(release=self._known.release_id.hex, tag=tag, files=now))
+        for hashed in set(was.values()) - set(now.values()):
+            self._bucket.delete(_object(self._known, hashed))
+
+    def _is_whole(self) -> bool:
+        """Whether the folder has the sealed release: the manifest is the last file that a build writes."""
+        return (self._place / manifest.FILE).is_file() and digest(self._place / manifest.FILE) == self._sealed
+
+    def _files(self, found: TaggedObject) -> Mapping[str, str]:
+        try:
+            files = msgspec.json.decode(found.content, type=_Index).files
+        except msgspec.DecodeError:
+            files = {}
+        if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
+            raise BrokenError(
+                f"the bucket has another release than the sealed `{self._known.name}`",
+                "restore its objects from a copy",
+            )
+        return files
+
+    def _fetch(self, files: Mapping[str, str], tag: str) -> bool:
+        """Gives the folder these files and no others; False if one of them is not there any more."""
+        standing = self.standing()
+        if standing is None and self._place.exists() and not self._is_whole():
+            raise BrokenError(
+                f"`{self._place}` is in the place of release `{self._known.name}`", "move it away, then try again"
+            )
+        is_known = standing is not None and standing.tag and not standing.is_changing
+        own = standing.files if standing is not None and is_known else self._digests()
+        self._write(_Standing(release=self._known.release_id.hex, tag="", files={}))
+        for name in sorted(set(files), key=lambda one: (one == manifest.FILE, one)):
+            if own.get(name) == files[name] and (self._place / name).is_file():
+                continue
+            chunks = self._bucket.chunks(_object(self._known, files[name]))
+            if chunks is None:
+                return False
+            make_folder((self._place / name).parent)
+            self._keep(name, files[name], chunks)
+        for name in set(own) - set(files):
+            (self._place / name).unlink(missing_ok=True)
+        self._write(_Standing(release=self._known.release_id.hex, tag=tag, files=files))
+        return True
+
+    def _keep(self, name: str, expected: str, chunks: Iterator[bytes]) -> None:
+        found = sha256()
+        with replacing(self._place / name) as target:
+            for chunk in chunks:
+                found.update(chunk)
+                target.write(chunk)
+            if found.hexdigest() != expected:
+                raise BrokenError(f"`{name}` of release `{self._known.name}` is not what was written to the bucket")
+
+    def _digests(self) -> dict[str, str]:
+        """The files of the folder with their hashes, without those that somebody is writing."""
+        found = {path.relative_to(self._place).as_posix(): path for path in self._place.rglob("*") if path.is_file()}
+        return {name: digest(path) for name, path in sorted(found.items()) if _NAME.fullmatch(name)}
+
+    def _make_room(self) -> None:
+        """Removes folders that the bucket has too, the one used longest ago first, until the rest fits."""
+        found = []
+        for file in self._place.parent.glob(".*.json"):
+            place = file.with_name(file.name[1 : -len(".json")])
+            if place != self._place and place.is_dir():
+                bytes_ = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+                found.append((file.stat().st_mtime, bytes_, file, place))
+        own = sum(path.stat().st_size for path in self._place.rglob("*") if path.is_file())
+        total = own + sum(bytes_ for _, bytes_, _, _ in found)
+        now = self._file.stat().st_mtime  # which was written a moment ago
+        for used, bytes_, file, place in sorted(found):
+            if total <= self._here.config.store.releases_bytes or now - used < KEPT_SECONDS:
+                return
+            if _removed(file, place):
+                total -= bytes_
+
+    def _write(self, standing: _Standing) -> None:
+        if not self._is_own:
+            return
+        with replacing(self._file) as file:
+            file.write(msgspec.json.encode(standing))
+
+
+def _removed(file: Path, place: Path) -> bool:
+    """Removes a folder that is as the bucket has it, unless it is in use."""
+    with place.with_name(f".{place.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            standing = msgspec.json.decode(file.read_bytes(), type=_Standing)
+        except (BlockingIOError, FileNotFoundError, msgspec.DecodeError):
+            return False
+        if standing.is_changing:
+            return False
+        with replacing(file) as target:  # so that one that is killed here leaves no folder that passes for whole
+            target.write(msgspec.json.encode(msgspec.structs.replace(standing, tag="", files={})))
+        shutil.rmtree(place)
+        file.unlink()
+    return True
+
+
+def _object(known: Release, name: str) -> str:
+    return f"releases/{known.release_id.hex}/{name}"
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
