@@ -152,7 +152,9 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
         yield _broken("places", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
         return
     newest = f", its last record of {written(last[0].at)}" if last else ""
-    yield _well("places", f"restriction journal, log and releases are in {config.store.url}{newest}; any host may serve")
+    yield _well(
+        "places", f"restriction journal, log and releases are in {config.store.url}{newest}; any host may serve"
+    )
     if config.key_chain.provider == "file":
         yield _warning(
             "keys of hosts", f"epoch keys are files, and each rotation writes another one to {config.keys}",
