@@ -8,8 +8,13 @@ from collections.abc import Callable
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
 from licet.store.connect import locked, transaction
-from licet.vault import counts
+from licet.vault import counts, primary
 from licet.vault.installation import Installation
+
+
+def watch_primary(here: Installation, stop: threading.Event) -> None:
+    """Learns of a failover of the database, and drops the connections to the primary of before it."""
+    primary.keep_watch(here.pool, stop)
 
 
 def keep_sweeping(here: Installation, stop: threading.Event) -> None:

@@ -23,9 +23,8 @@ from licet import __version__, traces
 from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.errors import LicetError
-from licet.service.housekeeping import keep_sweeping
+from licet.service.housekeeping import keep_sweeping, watch_primary
 from licet.service.orders import keep_working
-from licet.vault import primary
 from licet.vault.installation import Installation
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import Guard
@@ -167,11 +166,6 @@ def traced(app: ASGIApp) -> ASGIApp:
 def send_events(here: Installation, stop: threading.Event) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
     delivery.follow(here, stop, noted=problems.note)
-
-
-def watch_primary(here: Installation, stop: threading.Event) -> None:
-    """Learns of a failover of the database, and drops the connections to the primary of before it."""
-    primary.keep_watch(here.pool, stop)
 
 
 def load_previews(here: Installation, _stop: threading.Event) -> None:
