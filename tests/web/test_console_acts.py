@@ -35,6 +35,7 @@ TABLE = {
     "backup verify": "POST /console/backups/drill",  # a drill begins with it
     "backup wal": RUNS,
     "completion": MACHINE,
+    "db recount": MACHINE,
     "db start": MACHINE,
     "db status": MACHINE,
     "db stop": MACHINE,
