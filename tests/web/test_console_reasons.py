@@ -23,6 +23,7 @@ WITHOUT = {
     "/console/documents": "a paper is made of the log, and says by whom",
     "/console/conversations/{conversation:str}/end-hold": "the matter names what it was for",
     "/console/releases/{release:str}/sample": "a sample is read whatever it was drawn for",
+    "/console/releases/{release:str}/slice": "its rows are read as those of a review are, and on record",
     "/console/releases/{release:str}/close": "the statement is what was found",
     "/console/releases/{release:str}/row": "a row is opened for the review, and so on record",
     "/console/releases/{release:str}/finding": "the finding is the reason",
