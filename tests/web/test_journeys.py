@@ -19,7 +19,7 @@ from licet.access import service_keys
 from licet.erasure import certificates
 from licet.policy.file import preset, read
 from licet.store.connect import Pool
-from licet.vault import installation
+from licet.vault import installation, primary
 
 from .journeys import Counting, JourneyCost
 from .served import NOTICE, World
@@ -125,6 +125,8 @@ class Walk:
 def walk(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walk]:
     # Else a service's key that was just looked up is looked up again, where the machine is so busy that a second has passed.
     monkeypatch.setattr(service_keys, "REMEMBERED_SECONDS_MAX", 3_600.0)
+    # Else what looks for a failover every two seconds is counted where it falls.
+    monkeypatch.setattr(primary, "WATCH_SECONDS", 3_600.0)
     counting = Counting()
     with counting.watching():
         world = World(pool, tmp_path / "data")
