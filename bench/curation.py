@@ -222,6 +222,7 @@ def labelled() -> Iterator[Row]:
             if how == "compiled" and not compiled.is_installed():
                 continue
             compiled.PLAIN_BYTES = plain_bytes
+            compiled.allow()
             steps_of = SketchKernel(key=KEY), LabelKernel()
             read = partial(_each, steps_of, given)
             read()  # tables are made, and loops are loaded, once a process

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from random import Random
@@ -86,3 +88,12 @@ def test_long_texts_are_read_alike_too() -> None:
     signed = loops.signatures(hashes, last, sketches.PLACES, np.uint32(sketches._EMPTY))
     assert signed.tolist() == sketches.plain_signatures(hashes, last).tolist()
     assert (signed != sketches._EMPTY).all()
+
+
+def test_a_process_that_builds_nothing_never_loads_them() -> None:
+    program = (
+        "import sys; from licet.curate import compiled, labels; compiled.PLAIN_BYTES = 0; "
+        "labels.languages([['the and of it is you'] * 9]); assert 'numba' not in sys.modules; "
+        "compiled.allow(); assert compiled.loops(1) is not None and 'numba' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

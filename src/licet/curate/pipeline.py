@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from licet.curate import compiled
 from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
@@ -38,12 +39,14 @@ class PlanCuration:
         return self._plan.finder
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
+        compiled.allow()
         made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
         if len(made) != len(documents):
             raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
         return made
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[Sketch]:
+        compiled.allow()
         plan = self._plan.sketching
         return [one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)]
 
