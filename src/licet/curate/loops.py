@@ -14,7 +14,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-SPACE, BREAK, ALPHA, BULLET = 1, 2, 4, 8  # bits of the class of a character
+from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE
+from licet.curate.words import GOLDEN
+
 SIGNALS = 8  # lines, repeated lines, bullets, ellipses, symbols, words, letters, words with a letter
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -25,7 +27,7 @@ Numbers: TypeAlias = NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _U = np.uint64
-_PLACE = _U(0x9E3779B97F4A7C15)
+_GOLDEN = _U(GOLDEN)
 _FNV, _FNV_PRIME = _U(0xCBF29CE484222325), _U(0x100000001B3)
 
 
@@ -64,7 +66,7 @@ def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hash
                 is_open, hashed, power = True, _U(0), _U(1)
             if is_open:
                 hashed += values[low] * power
-                power *= _PLACE
+                power *= _GOLDEN
         if is_open:
             hashes[count] = _mixed(hashed)
             count += 1
@@ -129,7 +131,7 @@ def signatures(hashes: Hashes, ends: Places, places: int, empty: np.uint32) -> C
             if left == 0 or ends[text] == start:
                 break
             for at in range(start, ends[text]):
-                drawn = hashes[at] if turn == 0 else _mixed(hashes[at] + _U(turn) * _PLACE)
+                drawn = hashes[at] if turn == 0 else _mixed(hashes[at] + _U(turn) * _GOLDEN)
                 place = np.int64(drawn & mask) if turn < places else turn - places
                 value = min(np.uint32(drawn >> _U(32)), np.uint32(empty - 1))
                 if own[place] == empty:

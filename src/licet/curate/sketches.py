@@ -24,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.compiled import loops
-from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
+from licet.curate.words import CHUNK_BYTES_MAX, GOLDEN, Hashes, Offsets, joined, mixed, shingles, words
 
 PLACES = 128  # of a signature
 SIGNATURE_BYTES = 4 * PLACES
 NEAR_WORDS_MIN = 20
 CHUNK_BYTES = 2**18  # measured: the arrays of a chunk then stay in a core's cache
 _EMPTY = 2**32 - 1  # in no signature
-_TURN = 0x9E3779B97F4A7C15
 
 Signatures = NDArray[np.uint32]
 
@@ -95,7 +94,7 @@ def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
         at = np.repeat(ends[left] - counts[left] - np.cumsum(counts[left]) + counts[left], counts[left])
         drawn = hashes[at + np.arange(len(at))]
         if turn:
-            drawn = mixed(drawn + np.uint64(turn * _TURN % 2**64))
+            drawn = mixed(drawn + np.uint64(turn * GOLDEN % 2**64))
         place = (drawn & np.uint64(PLACES - 1)).astype(np.int64) if turn < PLACES else np.full(len(own), turn - PLACES)
         value = np.minimum(drawn >> np.uint64(32), _EMPTY - 1).astype(np.uint32)
         free = signed[own, place] == _EMPTY

@@ -30,8 +30,8 @@ CHUNK_BYTES_MAX = 4 * 2**20
 Hashes: TypeAlias = NDArray[np.uint64]
 Offsets: TypeAlias = NDArray[np.int64]
 
-_PLACE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
-_PLACE_INVERSE = pow(_PLACE, -1, 2**64)
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio; odd, so that it has an inverse modulo 2**64
+_PLACE_INVERSE = pow(GOLDEN, -1, 2**64)
 _LEAD_FIRST, _LEAD_LAST = 0xE3, 0xED
 
 
@@ -150,7 +150,7 @@ def _rounded(count: int) -> int:
 def _powers(count: int) -> tuple[Hashes, Hashes]:
     """The powers of the place and of its inverse, ``count`` of each; `_rounded` keeps the sizes few."""
     with np.errstate(over="ignore"):
-        steps: list[Any] = [np.full(count, base, np.uint64) for base in (_PLACE, _PLACE_INVERSE)]
+        steps: list[Any] = [np.full(count, base, np.uint64) for base in (GOLDEN, _PLACE_INVERSE)]
         for step in steps:
             step[0] = 1
             np.multiply.accumulate(step, out=step)

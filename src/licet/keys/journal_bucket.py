@@ -94,7 +94,7 @@ class BucketObjects:
                 continue
             self._number = number
             for one in taken:
-                self._seen.note(lives_in(frames_in(one.frames, "a batch", is_last=False), "a batch"))
+                self._seen.note_frames(one.frames)
             del rest[: len(taken)]
         return late
 

@@ -155,6 +155,10 @@ class SeenLife:
             if one.kind == RestrictionKind.life and one.life == self.life:
                 self._begun = JournalLife(one.life, one.server)
 
+    def note_frames(self, frames: bytes) -> None:
+        """Notes what one caller has written."""
+        self.note(lives_in(frames_in(frames, "a batch", is_last=False), "a batch"))
+
     def told(self, batches: Callable[[], Iterator[list[Restriction]]]) -> JournalLife:
         """The life and its server, looked for in ``batches``, the newest first, if it was not seen."""
         if self._begun.life != self.life:
@@ -316,7 +320,7 @@ class FolderSegments:
             taken = [one.frames for one in waiting if one.ticket not in late]
             self._write(taken)
             for frames in taken:
-                self._seen.note(lives_in(frames_in(frames, "a batch", is_last=False), "a batch"))
+                self._seen.note_frames(frames)
         return late
 
     def newest_life(self) -> JournalLife:
