@@ -326,7 +326,7 @@ def test_a_host_without_the_keys_or_with_another_journal_is_refused_and_the_doct
         (two.data / "keys").symlink_to(one.data / "keys")
         two.run("status")
         said = {line["what"]: line for line in json.loads(_doctor(two))}
-        assert "s3://licet/keys" in said["hosts"]["seen"]
+        assert "s3://licet/keys" in said["places"]["seen"]
         assert said["keys of hosts"]["state"] == "warning"
         two.environment = {**shared, **server.settings("STORE", "another")}
         with pytest.raises(AssertionError, match="another restriction journal"):

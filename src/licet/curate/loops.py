@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE
-from licet.curate.words import GOLDEN
+from licet.curate.hash_constants import GOLDEN
 
 SIGNALS = 8  # lines, repeated lines, bullets, ellipses, symbols, words, letters, words with a letter
 

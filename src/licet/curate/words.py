@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.compiled import loops
+from licet.curate.hash_constants import GOLDEN
 from licet.errors import UsageError
 
 SHINGLE_WORDS = 5
@@ -30,7 +31,6 @@ CHUNK_BYTES_MAX = 4 * 2**20
 Hashes: TypeAlias = NDArray[np.uint64]
 Offsets: TypeAlias = NDArray[np.int64]
 
-GOLDEN = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio; odd, so that it has an inverse modulo 2**64
 _PLACE_INVERSE = pow(GOLDEN, -1, 2**64)
 _LEAD_FIRST, _LEAD_LAST = 0xE3, 0xED
 

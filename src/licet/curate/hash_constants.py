@@ -1,0 +1,5 @@
+"""The constants of the hashes of words, which the plain code and its compiled twin share."""
+
+from __future__ import annotations
+
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio; odd, so that it has an inverse modulo 2**64
