@@ -111,6 +111,7 @@ TABLE = {
     "receipt": HOST,
     "release build": MACHINE,
     "release diff": f"GET {RELEASE}/against/{{other:str}}",
+    "release duplicates": f"GET {RELEASE}",
     "release measure": MACHINE,
     "release purge": MACHINE,
     "release push": MACHINE,

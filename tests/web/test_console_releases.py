@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from licet.access.roles import StaffRole
-from licet.curate import release_build
+from licet.curate import duplicate_clusters, release_build
 from licet.erasure import certificates
 from licet.ledger import jws
-from licet.release import catalog, measurement
+from licet.release import catalog, measurement, stats
 from licet.release.measurement import CodeKept, CostSlice, HeldOut, MeasuredCost, MeasuringModel, StatedMeasurement
 from licet.service import release_view
 from licet.service.release_view import FunnelStep
@@ -90,6 +90,22 @@ def test_the_page_tells_what_is_in_a_release_as_its_manifest_has_it(api: Any, re
     assert f"<dt>Months</dt><dd>{told.first_month} to {told.last_month}</dd>" in page
     rows = re.findall(r'data-head="Counted">([^<]+)</td><td role="cell" data-head="Value">other</td>', page)
     assert rows[:2] == ["rows, kind", "rows, language"]
+
+
+def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Released) -> None:
+    here, auditor = released.world.here, released.world.staff(StaffRole.auditor)
+    page = api.get(released.path(), headers=auditor).text
+    assert "<code>licet release duplicates autumn</code> counts them" in page
+    assert "<code>licet release stats autumn</code> counts them" in page
+    counted, copies = stats.stats(here, "autumn"), duplicate_clusters.count(here, "autumn")
+    page = api.get(released.path(), headers=auditor).text
+    assert "counts them" not in page
+    assert "over the 3 rows that could be used then" in page
+    assert page.count('data-head="Topic"') == len(counted.topics) > 0
+    assert page.count('data-head="50 of 100"') == len(counted.spread) > 2
+    assert f"{copies.left_out} of {copies.looked_at} conversations hold what another one holds" in page
+    assert page.count('data-head="Together"') == len(copies.sizes)
+    assert "style=" not in page
 
 
 def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Released) -> None:

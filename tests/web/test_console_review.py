@@ -116,10 +116,15 @@ def test_rows_of_a_slice_are_read_by_whoever_may_on_record_and_by_the_api_alike(
     assert SECRET in told.json()["rows"][0]["messages"][0]["content"]
     assert built.world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
     assert post(api, f"{built.path}/slice", reader, where="words >", rows="2").status_code == 400
+    assert SECRET in post(api, f"{built.path}/slice", reader, row="0").text
+    told = api.post(f"{path}/slice", headers=reader, json={"row": 0})
+    assert [row["row"] for row in told.json()["rows"]] == [0]
+    assert "Row 99 may not be used now" in post(api, f"{built.path}/slice", reader, row="99").text
+    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(5,)]
     curator = built.world.staff(StaffRole.curator)
     assert "Read rows of a slice" not in api.get(built.path, headers=curator).text
     assert post(api, f"{built.path}/slice", curator, where="words > 3").status_code == 403
-    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
+    assert built.world.rows("SELECT count(*) FROM staff_reads") == [(5,)]
 
 
 @pytest.mark.parametrize(

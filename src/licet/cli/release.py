@@ -9,6 +9,7 @@ import msgspec
 
 from licet.cli import (
     release_diff,
+    release_duplicates,
     release_measure,
     release_purge,
     release_push,
@@ -159,7 +160,7 @@ def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) 
 
 
 for _command in (
-    release_diff.diff, release_stats.stats, release_read.read, release_measure.measure, release_purge.purge,
-    release_push.push, release_sign.sign, release_sign.status,
+    release_diff.diff, release_stats.stats, release_duplicates.duplicates, release_read.read, release_measure.measure,
+    release_purge.purge, release_push.push, release_sign.sign, release_sign.status,
 ):  # fmt: skip
     release.add_command(_command)

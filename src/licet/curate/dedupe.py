@@ -57,10 +57,13 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in the order they were entered: who lost, and who holds something of one that did."""
+    """By document, in the order they were entered: who lost, who holds something of one that did, and for one that lost
+    the number, from 1, of the document that stays and holds most of it; 0 for the others.
+    """
 
     lost: NDArray[np.bool_]
     holds: NDArray[np.bool_]
+    kept_by: NDArray[np.int32]
 
     def __repr__(self) -> str:
         return f"Elected({int(self.lost.sum())} lost of {len(self.lost)})"
@@ -112,10 +115,12 @@ class Election:
 
     def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
         """Elects among all that were entered so far; ``without`` those documents, which neither lose nor hold."""
-        lost, holds = np.zeros(len(self), bool), np.zeros(len(self), bool)
+        made = Elected(
+            lost=np.zeros(len(self), bool), holds=np.zeros(len(self), bool), kept_by=np.zeros(len(self), np.int32)
+        )
         if len(self):
-            self._elect(self._same_units(), without, lost, holds)
-        return Elected(lost=lost, holds=holds)
+            self._elect(self._same_units(), without, made)
+        return made
 
     def close(self) -> None:
         for one in (self._file, self._orders, self._hashes, self._weights, self._first_units, self._signed):
@@ -143,10 +148,8 @@ class Election:
             units[at] = parents[units[at]]
         return units
 
-    def _elect(
-        self, units: Roots, without: NDArray[np.bool_] | None, lost: NDArray[np.bool_], holds: NDArray[np.bool_]
-    ) -> None:
-        """Says of each document whether it lost, and whether one that did has something of it."""
+    def _elect(self, units: Roots, without: NDArray[np.bool_] | None, made: Elected) -> None:
+        """Says of each document whether it lost and to whom, and whether one that did has something of it."""
         starts, weights = self._first_units.view(), self._weights.view()
         contested = self._contested(units, starts)
         if without is not None:
@@ -160,10 +163,12 @@ class Election:
                 )
                 whole, *turns = units[first:end].tolist()
                 if taken[whole]:
-                    lost[document] = holds[taken[whole] - 1] = True
+                    made.lost[document] = made.holds[taken[whole] - 1] = True
+                    made.kept_by[document] = taken[whole]
                 elif _repeated(turns, weights[first + 1 : end], taken):
-                    lost[document] = True
-                    holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
+                    made.lost[document] = True
+                    made.holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
+                    made.kept_by[document] = _holder(turns, weights[first + 1 : end], taken)
                 else:
                     mine = np.array([whole, *turns])
                     taken[mine[taken[mine] == 0]] = document + 1
@@ -202,3 +207,12 @@ def _repeated(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
     whole = int(weights.sum(dtype=np.int64))
     held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if taken[turn])
     return whole > 0 and held >= REPEATED_MIN * whole
+
+
+def _holder(turns: Sequence[int], weights: Numbers, taken: Numbers) -> int:
+    """Who holds most of these turns, the lowest number of several; numbers from 1."""
+    held: dict[int, int] = {}
+    for turn, weight in zip(turns, weights.tolist(), strict=True):
+        if taken[turn]:
+            held[int(taken[turn])] = held.get(int(taken[turn]), 0) + weight
+    return min(held, key=lambda number: (-held[number], number))

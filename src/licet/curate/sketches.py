@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.compiled import loops
-from licet.curate.words import CHUNK_BYTES_MAX, GOLDEN, Hashes, Offsets, joined, mixed, shingles, words
+from licet.curate.hash_constants import GOLDEN
+from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
 
 PLACES = 128  # of a signature
 SIGNATURE_BYTES = 4 * PLACES

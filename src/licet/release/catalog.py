@@ -51,6 +51,14 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     raise NotFoundError(f"the folder of release `{name}` is not at `{own}`", "name the folder instead")
 
 
+def sealed_release(here: Installation, name: str) -> tuple[Path, Release]:
+    """As `find_release`; RefusedError for one that was never sealed."""
+    folder, known = find_release(here, name)
+    if known.state != "sealed":
+        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+    return folder, known
+
+
 LEASED_ROWS_MAX = 2_000
 
 
@@ -71,10 +79,8 @@ def _span(promised: manifest.ReleaseManifest, first: int) -> int:
 
 def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPromise]:
     """Every contradiction between a release's folder and what was sealed."""
-    folder, known = find_release(here, name)
+    folder, known = sealed_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
-    if known.state != "sealed":
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
     found = folder_check.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
     for kind, is_stated, promise in (
         (review.SIGNED, sample.is_stated, ReleasePromise.REVIEW),
@@ -127,9 +133,7 @@ def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:
     """The differences between two releases, each a name or a folder."""
     sides = []
     for name in (old, new):
-        folder, known = find_release(here, name)
-        if known.state != "sealed":
-            raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        folder, known = sealed_release(here, name)
         sides.append(diffs.Side(folder=folder, manifest=manifest.read(folder)[0], known=known))
     with transaction(here.pool) as tx:
         return diffs.diff(tx, here.keyring, *sides)

@@ -182,6 +182,13 @@ def scanned(
         yield from opened(of, leased(tx, keyring, of.known, drawn[start : start + ASKED_MAX], policies, at))
 
 
+def numbered(
+    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, ordinals: Collection[int]
+) -> Iterator[tuple[int, Payload]]:
+    """The rows with these ordinals, of those that can be opened."""
+    yield from opened(of, leased(tx, keyring, of.known, sorted(ordinals), policies, at))
+
+
 def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
     """The rows under their keys, from the folder; the hash of each part is checked before any of it is read."""
     keys = {row.ordinal: row.key for row in rows}

@@ -14,14 +14,17 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 
-from licet.errors import RefusedError, UsageError
-from licet.release import homes
-from licet.release.catalog import find_release, open_release, releases
+from licet.errors import UsageError
+from licet.release import figures, homes
+from licet.release.catalog import open_release, releases, sealed_release
+from licet.release.figures import FiguresKind
 from licet.release.manifest import ReleaseManifest, read
 from licet.release.reader import LoadedRow, estimated_tokens
+from licet.store.connect import transaction
 from licet.vault.installation import Installation
 
 NONE = "none"
@@ -73,7 +76,7 @@ def stats(
 ) -> ReleaseStats:
     """The figures of a release, and its drift from the one ``against``, by default the last before it of its purpose.
 
-    ``progress`` hears of rows as they are read. UsageError for a release against itself.
+    They are kept, for the console to show. ``progress`` hears of rows as they are read. UsageError for a release against itself.
     """
     promised, theirs = _pair(here, name, against)
     if theirs is not None and theirs.release == promised.release:
@@ -82,7 +85,7 @@ def stats(
     if theirs is not None:
         old = _counted(here, theirs.name, progress)
         drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
-    return ReleaseStats(
+    found = ReleaseStats(
         release=promised.name, promised=promised.rows, rows=counted.rows, gapped=counted.gapped,
         turns=dict(sorted(counted.turns.items())),
         tokens=int(sum(counted.numbers[TOKENS])), splits=counted.slices("split"), languages=counted.slices("language"),
@@ -91,6 +94,9 @@ def stats(
         candidates=promised.counts.candidates,
         left_out=dict(sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0]))), drift=drift,
     )  # fmt: skip
+    with transaction(here.pool) as tx:
+        figures.keep(tx, UUID(hex=promised.release), FiguresKind.stats, found, here.clock())
+    return found
 
 
 class _Counts:
@@ -140,16 +146,9 @@ def _counted(here: Installation, name: str, progress: Progress) -> _Counts:
 
 def _pair(here: Installation, name: str, against: str | None) -> tuple[ReleaseManifest, ReleaseManifest | None]:
     """The release, and the one that it is held against; RefusedError for one that was never sealed."""
-    promised = _sealed(here, name)
+    promised = read(sealed_release(here, name)[0])[0]
     other = against or _before(here, promised)
-    return promised, _sealed(here, other) if other is not None else None
-
-
-def _sealed(here: Installation, name: str) -> ReleaseManifest:
-    folder, known = find_release(here, name)
-    if known.state != "sealed":
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
-    return read(folder)[0]
+    return promised, read(sealed_release(here, other)[0])[0] if other is not None else None
 
 
 def rows_to_read(here: Installation, name: str, against: str | None) -> int:

@@ -10,8 +10,11 @@ import msgspec
 from licet.erasure import certificates
 from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
 from licet.errors import LicetError, NotFoundError
-from licet.release import catalog, homes, manifest, registry
+from licet.release import catalog, figures, homes, manifest, registry
+from licet.release.duplicates import DuplicateClusters
+from licet.release.figures import FiguresKind, KeptFigures
 from licet.release.registry import Release
+from licet.release.stats import ReleaseStats
 from licet.store.connect import transaction
 from licet.train import export_files, gate_files, model_registry
 from licet.train.export_files import Export
@@ -47,7 +50,8 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with what most went for;
-    ``contents`` is what the rows held at the seal, None where it was not counted.
+    ``contents`` is what the rows held at the seal, None where it was not counted; ``stats`` and ``duplicates`` are what a
+    command counted last, None where it was not given.
     """
 
     candidates: int
@@ -62,6 +66,8 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
     contents: manifest.ReleaseContents | None
+    stats: KeptFigures[ReleaseStats] | None
+    duplicates: KeptFigures[DuplicateClusters] | None
 
 
 def view(here: Installation, known: Release) -> ReleaseView:
@@ -72,6 +78,8 @@ def view(here: Installation, known: Release) -> ReleaseView:
     with transaction(here.pool) as tx:
         handouts = certificates.handouts_of(tx, known.release_id, here.clock())
         leases, models = gate_files.leases_of(tx, known.release_id), model_registry.every(tx)
+        stats = figures.kept(tx, known.release_id, FiguresKind.stats, ReleaseStats)
+        duplicates = figures.kept(tx, known.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(
         candidates=promised.counts.candidates, included=promised.counts.included, funnel=tuple(_funnel(promised)),
         rows=promised.rows, usable=promised.rows - len(gone), built_at=promised.built_at,
@@ -79,6 +87,7 @@ def view(here: Installation, known: Release) -> ReleaseView:
         exports=tuple(export_files.exports(here, release=known.release_id)),
         models=tuple(one for one in models if one.release == known.name),
         contents=promised.contents if promised.rows and promised.contents is not msgspec.UNSET else None,
+        stats=stats, duplicates=duplicates,
     )  # fmt: skip
 
 

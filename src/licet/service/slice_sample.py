@@ -4,20 +4,27 @@ The rules are those of a review (`release.sample`). A reviewer or the privacy of
 decision; each reading is recorded in the transaction that opens the row, and its person sees it. Nothing is judged,
 and no statement follows: whoever wants a bound draws a sample.
 
-The slice is looked for among at most 2,000 rows of eight parts, of which a program reads the labels alone.
+The slice is looked for among at most 2,000 rows of eight parts, of which a program reads the labels alone. A row is also
+read by its number, as the figures of duplicates name it (`release.duplicates`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from datetime import datetime
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 
 from licet.errors import UsageError
+from licet.policy.file import Policies
 from licet.release import sample, signatures
-from licet.release.rows import MessageShape, plain
+from licet.release.rows import MessageShape, Payload, plain
+from licet.release.sample import ReleaseCopy
 from licet.release.signatures import StaffMember
-from licet.store.connect import transaction
+from licet.release.stats import NONE
+from licet.store.connect import Transaction, transaction
 from licet.train.label_filter import LabelFilter
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
@@ -53,28 +60,68 @@ def read(here: Installation, name: str, reader: StaffMember, where: str, rows: i
     """
     if not 1 <= rows <= SLICE_ROWS_MAX:
         raise UsageError(f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{rows}`")
-    role, matches = signatures.reader_role(reader), LabelFilter(where)
-    of, known, at = signatures.place(here, name), policies(here), here.clock()
-    random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
-    ticket = f"slice-{uuid7(at, here.keyring.random(10)).hex}"
-    with transaction(here.pool) as tx:
+    matches = LabelFilter(where)
+
+    def drawn(reading: _Reading) -> SliceRead:
+        random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
         scanned = matching = 0
-        drawn: list[SliceRow] = []  # each row that matches so far is in it with the same chance; no other text is kept
-        for ordinal, payload in sample.scanned(tx, here.keyring, of, known, at, random):
+        found: list[SliceRow] = []  # each row that matches so far is in it with the same chance; no other text is kept
+        for ordinal, payload in sample.scanned(reading.tx, here.keyring, reading.of, reading.known, reading.at, random):
             if payload.labels is msgspec.UNSET:
-                raise UsageError(f"release `{of.known.name}` has no labels to filter by", "build it again")
-            labels, scanned = plain(payload.labels), scanned + 1
-            if not matches(labels):
+                raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
+            scanned += 1
+            if not matches(plain(payload.labels)):
                 continue
             matching += 1
-            if (place := len(drawn) if len(drawn) < rows else random.randrange(matching)) < rows:
-                one = SliceRow(
-                    ordinal=ordinal, split=labels["split"], language=labels["language"], topic=labels["topic"],
-                    messages=payload.messages,
-                )  # fmt: skip
-                drawn[place : place + 1] = [one]
-        for row in drawn:
+            if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
+                found[place : place + 1] = [_row(ordinal, payload)]
+        return SliceRead(scanned=scanned, matching=matching, rows=tuple(found))
+
+    return _on_record(here, name, reader, drawn)
+
+
+def read_numbered(here: Installation, name: str, reader: StaffMember, ordinals: Collection[int]) -> SliceRead:
+    """Opens the rows with these numbers and records that; those that may no longer be used are left out.
+
+    DeniedError for somebody who may not read rows.
+    """
+    if not 1 <= len(ordinals) <= SLICE_ROWS_MAX:
+        raise UsageError(f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{len(ordinals)}`")
+
+    def found(reading: _Reading) -> SliceRead:
+        opened = sample.numbered(reading.tx, here.keyring, reading.of, reading.known, reading.at, ordinals)
+        rows = tuple(_row(*one) for one in opened)
+        return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
+
+    return _on_record(here, name, reader, found)
+
+
+class _Reading(NamedTuple):
+    """What rows are opened with."""
+
+    tx: Transaction
+    of: ReleaseCopy
+    known: Policies
+    at: datetime
+
+
+def _on_record(
+    here: Installation, name: str, reader: StaffMember, find: Callable[[_Reading], SliceRead]
+) -> SliceRead:  # fmt: skip
+    """What ``find`` opens, with a reading of each row on record in the same transaction."""
+    role = signatures.reader_role(reader)
+    of, at = signatures.place(here, name), here.clock()
+    ticket = f"slice-{uuid7(at, here.keyring.random(10)).hex}"
+    with transaction(here.pool) as tx:
+        found = find(_Reading(tx, of, policies(here), at))
+        for row in found.rows:
             sample.note_reading(
                 tx, of, row.ordinal, ticket, at, staff=reader.staff_id, role=role, random=here.keyring.random
             )
-    return SliceRead(scanned=scanned, matching=matching, rows=tuple(drawn))
+    return found
+
+
+def _row(ordinal: int, payload: Payload) -> SliceRow:
+    labels = None if payload.labels is msgspec.UNSET else plain(payload.labels)
+    split, language, topic = (labels["split"], labels["language"], labels["topic"]) if labels else (NONE, NONE, NONE)
+    return SliceRow(ordinal=ordinal, split=split, language=language, topic=topic or NONE, messages=payload.messages)

@@ -1277,6 +1277,15 @@ CREATE TABLE release_measurements (
 );
 CREATE INDEX release_measurements_by_release ON release_measurements (release_id, measured_at);
 
+-- What `licet release stats` and `licet release duplicates` counted last of a release, for the console to show.
+CREATE TABLE release_figures (
+    release_id uuid NOT NULL REFERENCES releases,
+    counted    text NOT NULL CONSTRAINT figures_are_known CHECK (counted IN ('stats', 'duplicates')),
+    counted_at timestamptz NOT NULL,
+    figures    bytea NOT NULL,
+    PRIMARY KEY (release_id, counted)
+);
+
 -- What `licet status` and the console's first page show of all accounts and all content, counted as it changes (ADR 24).
 --
 -- Each change of a counted table adds rows of differences, by a trigger and so in the transaction of the change, whoever

@@ -135,11 +135,17 @@ async def open_row(
 async def read_slice(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadSlice]
 ) -> schema.SliceOpened:  # fmt: skip
-    """Opens rows drawn at random from those whose labels match. Each reading is on record, and its person sees it."""
+    """Opens rows drawn at random from those whose labels match, or the one of a number. Each reading is on record, and its
+    person sees it.
+    """
     site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
 
     def read() -> schema.SliceOpened:
-        found = slice_sample.read(site.here, _folder(site, _known(site, named)), reader, data.where, data.rows)
+        folder = _folder(site, _known(site, named))
+        if data.row is not None:
+            found = slice_sample.read_numbered(site.here, folder, reader, [data.row])
+        else:
+            found = slice_sample.read(site.here, folder, reader, data.where, data.rows)
         return schema.SliceOpened(
             scanned=found.scanned, matching=found.matching,
             rows=tuple(

@@ -284,10 +284,11 @@ class RowOpened(_Answer, frozen=True, kw_only=True):
 
 
 class ReadSlice(_Sent, frozen=True, kw_only=True):
-    """Which rows, by their labels, and how many of them."""
+    """Which rows, by their labels, and how many of them; or one row by its number."""
 
-    where: Annotated[str, Meta(min_length=1, max_length=4_096)]
+    where: Annotated[str, Meta(max_length=4_096)] = ""
     rows: Annotated[int, Meta(ge=1, le=50)] = 5
+    row: Annotated[int, Meta(ge=0)] | None = None
 
 
 class SliceRowOpened(_Answer, frozen=True, kw_only=True):

@@ -78,10 +78,11 @@ class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows to read, by their labels, and how many."""
+    """Which rows to read, by their labels, and how many; or the ``row`` of a number."""
 
     where: str = "language = 'en' and words > 20"
     rows: str = str(slice_sample.SLICE_ROWS)
+    row: str = ""
 
 
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -169,10 +170,16 @@ def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFin
 
 @post("/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False)
 def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]) -> Response[Any]:
-    """Opens rows drawn from those whose labels match. Each reading is recorded, and its person sees it."""
+    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is recorded, and its person
+    sees it.
+    """
     visit = shell.opened(request)
     known = _known(visit, release)
-    read = slice_sample.read(visit.here, _folder(visit, known), member_of(visit.staff), data.where, _count(data.rows))
+    folder, reader = _folder(visit, known), member_of(visit.staff)
+    if data.row:
+        read = slice_sample.read_numbered(visit.here, folder, reader, [_count(data.row)])
+    else:
+        read = slice_sample.read(visit.here, folder, reader, data.where, _count(data.rows))
     values = {"release": known, "read": read, "wanted": data}
     return shell.page("console_slice.html", visit, title=f"A slice of {known.name}", section=SECTION, values=values)
 

@@ -1,0 +1,102 @@
+"""The duplicates of a release, found anew: which of all that may be used now holds the same as something else.
+
+A build elects one conversation of those that hold the same, and forgets the others: nothing that tells duplicates apart is
+stored (docs/adr/0008). So everything that may be used for the purpose of the release is read once more, as a build's
+survey does it: decided and opened page by page, sketched under a key that dies with the count. Nothing of it is written
+anywhere but the figures. They are of today: who has withdrawn since the build is not in them, and who came later is.
+
+Memory: beside an election's some 24 bytes a document, above a million of them in unnamed files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from licet.curate.dedupe import Election
+from licet.curate.pipeline import PlanCuration
+from licet.curate.plan import plan
+from licet.curate.release_build import RuleCleaner
+from licet.curate.runners import Local
+from licet.curate.spilled import SpilledArray
+from licet.release import catalog, duplicates, figures, registry
+from licet.release.contents import account_mark
+from licet.release.curation import Document
+from licet.release.decision_pages import PAGE_BYTES_MAX
+from licet.release.duplicates import LARGEST_MAX, DuplicateCluster, DuplicateClusters
+from licet.release.figures import FiguresKind
+from licet.release.registry import Release
+from licet.release.sketch_source import Passes
+from licet.store.connect import transaction
+from licet.vault.conversation_pages import START
+from licet.vault.installation import Installation, policies
+
+ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the rows
+
+
+def count(here: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None) -> DuplicateClusters:
+    """Counts the clusters of what may be used now for the purpose of a sealed release, and keeps the figures with it.
+
+    ``progress`` hears of conversations as they are read. RefusedError for a release that was never sealed.
+    """
+    _, known = catalog.sealed_release(here, name)
+    sketching = PlanCuration(plan(RuleCleaner(), here.keyring.random(32)), Local())
+    passes = Passes(here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX)
+    with ExitStack() as stack:
+        read = stack.enter_context(closing(_Read(here)))
+        for page in passes.documents(START, lambda _conversation: True):
+            documents = [one for one, _ in page]
+            for one, sketch in zip(documents, sketching.sketch(documents), strict=True):
+                read.election.enter(sketch)
+                read.enter(one)
+            progress(len(documents))
+        found = read.clusters(here, known)
+    with transaction(here.pool) as tx:
+        figures.keep(tx, known.release_id, FiguresKind.duplicates, found, here.clock())
+    return found
+
+
+class _Read:
+    """What was read: an election, and of each document whose it is and of which conversation."""
+
+    def __init__(self, here: Installation) -> None:
+        folder = here.config.data
+        self.election = Election(folder)
+        self._accounts = SpilledArray("u8", folder)
+        self._chats = (SpilledArray("u8", folder), SpilledArray("u8", folder))
+
+    def enter(self, document: Document) -> None:
+        self._accounts.append(account_mark(UUID(bytes=document.account)))
+        for half, kept in enumerate(self._chats):
+            kept.append(int.from_bytes(document.name[8 * half : 8 * half + 8], "big"))
+
+    def clusters(self, here: Installation, known: Release) -> DuplicateClusters:
+        kept_by = self.election.outcome().kept_by
+        copies = np.bincount(kept_by, minlength=len(kept_by) + 1)[1:]  # of each document that stays
+        stays = np.flatnonzero(copies)
+        largest = stays[np.argsort(-copies[stays], kind="stable")[:LARGEST_MAX]]
+        return DuplicateClusters(
+            release=known.name, looked_at=len(kept_by), left_out=int(copies.sum()), clusters=len(stays),
+            sizes=duplicates.sizes((copies[stays] + 1).tolist()),
+            largest=tuple(self._one(here, known, kept_by, int(number)) for number in largest),
+        )  # fmt: skip
+
+    def _one(self, here: Installation, known: Release, kept_by: NDArray[np.int32], number: int) -> DuplicateCluster:
+        members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
+        accounts = len(np.unique(self._accounts.view()[members]))
+        first, second = (half.view()[members[:ASKED_MAX]] for half in self._chats)
+        chats = [UUID(int=(int(a) << 64) | int(b)) for a, b in zip(first, second, strict=True)]
+        with transaction(here.pool) as tx:
+            rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, [], chats)]
+        return DuplicateCluster(
+            conversations=len(members), accounts=duplicates.told_accounts(accounts), row=min(rows, default=None)
+        )
+
+    def close(self) -> None:
+        self.election.close()
+        for one in (self._accounts, *self._chats):
+            one.close()
