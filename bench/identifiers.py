@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bench import Row
 from bench.names import DATA, presidio
@@ -119,10 +120,8 @@ def main(_arguments: list[str]) -> list[Row]:
     return [*speed(), *quality(presidio()), *others(presidio())]
 
 
-def others(labelled: Sequence[LabelledText]) -> Iterator[Row]:
-    """Presidio's pattern recognisers on the same texts."""
-    if importlib.util.find_spec("presidio_analyzer") is None:
-        return
+def presidio_engine() -> object:
+    """Presidio's pattern recognisers, every one of them, without a model of language."""
     import logging
 
     from presidio_analyzer import AnalyzerEngine
@@ -155,7 +154,14 @@ def others(labelled: Sequence[LabelledText]) -> Iterator[Row]:
         def get_supported_languages(self) -> list[str]:
             return ["en"]
 
-    engine = AnalyzerEngine(nlp_engine=Blank(), supported_languages=["en"])
+    return AnalyzerEngine(nlp_engine=Blank(), supported_languages=["en"])
+
+
+def others(labelled: Sequence[LabelledText]) -> Iterator[Row]:
+    """Presidio's pattern recognisers on the same texts."""
+    if importlib.util.find_spec("presidio_analyzer") is None:
+        return
+    engine: Any = presidio_engine()
     started = time.process_time()
     found = [engine.analyze(one.text, language="en", score_threshold=0.35) for one in labelled]
     size = sum(len(one.text.encode()) for one in labelled) / 1e6
