@@ -144,6 +144,7 @@ TABLE = {
     "staff add": "POST /console/access/staff",
     "staff bootstrap": FIRST,
     "status": "GET /console",
+    "store move": "no server may run while what it writes is moved",
     "sweep": RUNS,
     "sweep approve": "POST /console/background/approve",
     "sweep status": "GET /console/background",

@@ -27,7 +27,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -35,6 +34,7 @@ from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest
 from licet.release.part import replacing
+from licet.release.push import INDEX_FILE, decoded_index
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket, TaggedObject
@@ -46,11 +46,6 @@ CHANGE_LOCK = 0x11CE9
 ATTEMPTS_MAX = 5
 KEPT_SECONDS = 3_600
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
-
-
-class _Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    files: Mapping[str, str]
-    v: Literal[1] = 1
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +121,25 @@ def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
             home.publish(home.index())
 
 
+class ReleaseObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bucket has of a release."""
+
+    files: int
+    bytes: int
+
+
+def compared(here: Installation, known: Release) -> ReleaseObjects | None:
+    """Reads every file of a release in the bucket and compares it with its hash; None if it is not there. BrokenError if
+    one is missing or has other bytes.
+    """
+    bucket = buckets.opened(here.config.store)
+    if bucket is None or known.state != "sealed":
+        return None
+    home = _Home(here, bucket, known, here.config.releases / known.name)
+    found = home.index()
+    return home.compared(found) if found is not None else None
+
+
 class _Home:
     """A sealed release in the bucket, and its folder here."""
 
@@ -165,7 +179,7 @@ class _Home:
         return found if found.release == self._known.release_id.hex else None
 
     def index(self) -> TaggedObject | None:
-        return self._bucket.read(_object(self._known, "files.json"))
+        return self._bucket.read(_object(self._known, INDEX_FILE))
 
     def bring(self) -> bool:
         """Gives the folder the files that the bucket has; False if it has none, and the folder has not either."""
@@ -184,6 +198,17 @@ class _Home:
                 self._make_room()
                 return True
         raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
+
+    def compared(self, found: TaggedObject) -> ReleaseObjects:
+        size, files = 0, self._files(found)
+        for name, expected in files.items():
+            hashed = sha256()
+            for chunk in self._bucket.chunks(_object(self._known, expected)) or ():
+                hashed.update(chunk)
+                size += len(chunk)
+            if hashed.hexdigest() != expected:
+                raise BrokenError(f"`{name}` of release `{self._known.name}` is not what was written to the bucket")
+        return ReleaseObjects(files=len(files), bytes=size)
 
     def settle(self, standing: _Standing) -> None:
         """Publishes what a killed process changed, unless another host changed the release since: then that counts, and the
@@ -209,7 +234,7 @@ class _Home:
         for hashed, path in {hashed: self._place / name for name, hashed in now.items()}.items():
             if hashed not in was.values():
                 self._bucket.send(_object(self._known, hashed), path)
-        data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, "files.json")
+        data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, INDEX_FILE)
         tag = self._bucket.replace(name, data, before.tag) if before else self._bucket.create(name, data)
         if tag is None:
             raise BusyError(f"release `{self._known.name}` was changed on another host meanwhile", "try again")
@@ -223,8 +248,8 @@ class _Home:
 
     def _files(self, found: TaggedObject) -> Mapping[str, str]:
         try:
-            files = msgspec.json.decode(found.content, type=_Index).files
-        except msgspec.DecodeError:
+            files = decoded_index(found.content)
+        except BrokenError:
             files = {}
         if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
             raise BrokenError(
