@@ -110,6 +110,7 @@ TABLE = {
     "recall run": RUNS,
     "receipt": HOST,
     "release build": MACHINE,
+    "release collect": RUNS,
     "release diff": f"GET {RELEASE}/against/{{other:str}}",
     "release measure": MACHINE,
     "release purge": MACHINE,

@@ -95,8 +95,8 @@ def test_an_installation_is_moved_into_a_bucket_though_it_is_killed_and_another_
     assert "0 contradictions" in place.run("release", "verify", "october", env=two)
     assert files(place.data.with_name("two"), "releases/october") == release
     place.run("ledger", "append", env=two)
-    left = place.run("status", env=place.folders, code=1)
-    assert "journal" in left, "the folders of before are refused"
+    left = place.run("status", env=place.folders, code=75)
+    assert "another restriction journal" in left, "the folders of before are refused"
 
 
 def refused_while_a_server_runs(place: Place) -> str:

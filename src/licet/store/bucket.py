@@ -17,7 +17,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -215,6 +215,14 @@ class Bucket:
         with _translated("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        """When each object below ``prefix``, which ends with `/`, was last written, by the clock of the service."""
+        import obstore
+
+        with _translated("listed"):
+            pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
+            return {one["path"].removeprefix(prefix): one["last_modified"] for page in pages for one in page}
 
     def names_after(self, prefix: str, after: str, most: int) -> list[str]:
         """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one request."""
