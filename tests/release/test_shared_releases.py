@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from licet import doctor
 from licet.clock import utc_now
 from licet.config import Configuration
 from licet.curate import release_build
@@ -341,3 +342,15 @@ def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(hosts: Hos
     hosts.delete(2)
     purge_release(hosts.one, "r")
     assert (node.folder_of("r", machine) / "purge-1.json").is_file()
+
+
+def test_the_doctor_tries_the_bucket_and_leaves_nothing_in_it(hosts: Hosts) -> None:
+    found = {one.what: one for one in doctor.examine(hosts.one)}
+    assert (found["bucket"].state, "If-None-Match and If-Match" in found["bucket"].seen) == ("well", True)
+    assert "bucket clock" not in found
+    assert hosts.bucket.names("doctor/") == []
+    wrong = msgspec.structs.replace(hosts.store, access_key_id="nobody")
+    config = msgspec.structs.replace(hosts.one.config, store=wrong)
+    broken = {one.what: one for one in doctor.examine(msgspec.structs.replace(hosts.one, config=config))}["bucket"]
+    assert broken.state == "broken"
+    assert broken.mend

@@ -30,7 +30,7 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
     import structlog  # here: a command that sweeps once logs nothing
 
     record = structlog.get_logger("licet.sweep")
-    works = {**_WORK, "objects": _Daily(_collect)}
+    works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
     while not stop.wait(here.config.sweep.every_seconds):
         for name, work in works.items():
             if stop.is_set():
