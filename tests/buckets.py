@@ -21,7 +21,7 @@ class HeldBucket(Bucket):
         super().__init__("memory://", {})
         self.held: dict[str, TaggedObject] = {} if held is None else held
         self.fails: dict[int, str] = {}
-        self.calls = self.written = 0
+        self.calls = self.tags = 0
         self._one = threading.Lock()
 
     def beside(self) -> HeldBucket:
@@ -47,8 +47,8 @@ class HeldBucket(Bucket):
             found = self.held.get(name)
             fits = found is None if mode == "create" else found is not None and found.tag == mode["e_tag"]
             if fits:
-                self.written += 1
-                self.held[name] = TaggedObject(content, f"{id(self)}/{self.written}")
+                self.tags += 1
+                self.held[name] = TaggedObject(content, f"{id(self)}/{self.tags}")
             if word:
                 raise BusyError("not answered")
             found = self.held.get(name)

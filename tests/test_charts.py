@@ -1,4 +1,5 @@
-"""The charts of deploy/helm render to what deploy/kubernetes holds, which Kubernetes' published schemas take, old and new.
+"""The charts of deploy/helm render to what deploy/kubernetes and deploy/kubernetes-several hold, which Kubernetes' published
+schemas take, old and new. TESTS_WRITE_GOLDEN=1 writes the second.
 
 They are rendered by Go's text/template with Sprig's functions (`tests/charts/render.go`), which is what Helm does; Helm itself is
 in none of the registries that are used here, and no cluster has run them. Needs Debian's packages `golang-go` and
@@ -22,15 +23,18 @@ import pytest
 import yaml
 
 from .test_deploy import command_exists
-from .test_kubernetes import FILES, manifests, objects
+from .test_kubernetes import FILES, SEVERAL_FILES, manifests, objects
 
 CHARTS = Path(__file__).parent.parent / "deploy" / "helm"
+SEVERAL = Path(__file__).parent.parent / "deploy" / "kubernetes-several"
+BY_HAND = {"kustomization.yaml", "namespace.yaml"}
 GOCODE = Path("/usr/share/gocode")
 PACKAGES = "golang-go golang-github-masterminds-sprig-dev"
 OLDEST, NEWEST = "1.27", kubernetes_validate.latest_version()
 NAMESPACE = "somewhere"
 Values = dict[str, Any]
 Render = Callable[..., list[Any]]
+RenderText = Callable[[str, Values], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +62,48 @@ def schema_of(chart: str) -> dict[str, Any]:
     return dict(json.loads((CHARTS / chart / "values.schema.json").read_text("utf-8")))
 
 
+def several() -> Values:
+    """The values of three servers that share a bucket."""
+    return over(values_of("licet"), dict(yaml.safe_load((CHARTS / "licet" / "values-several.yaml").read_text("utf-8"))))
+
+
+def over(values: Values, own: Values) -> Values:
+    """``own`` over ``values``, as Helm merges two files of values."""
+    for key, value in own.items():
+        values[key] = over(values[key], value) if isinstance(value, dict) else value
+    return values
+
+
+def asked(program: Path, chart: str, values: Values) -> subprocess.CompletedProcess[str]:
+    """The renderer's answer to values that the schema takes."""
+    jsonschema.validate(values, schema_of(chart))
+    context = {
+        "Values": values, "Chart": yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text("utf-8")),
+        "Release": {"Name": "licet", "Namespace": NAMESPACE, "Service": "Helm"},
+    }  # fmt: skip
+    return subprocess.run(
+        [program, CHARTS / chart], input=json.dumps(context), capture_output=True, text=True, check=False
+    )
+
+
 @pytest.fixture(scope="module")
-def render(program: Path) -> Render:
-    """The objects that a chart makes of values; and its notes, as the last of them."""
+def render_text(program: Path) -> RenderText:
+    """The files that a chart makes of values."""
+
+    def rendered(chart: str, values: Values) -> dict[str, str]:
+        done = asked(program, chart, values)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    return rendered
+
+
+@pytest.fixture(scope="module")
+def render(render_text: RenderText) -> Render:
+    """The objects that a chart makes of values; its notes are looked at."""
 
     def rendered(chart: str, values: Values | None = None) -> list[Any]:
-        values = values if values is not None else values_of(chart)
-        jsonschema.validate(values, schema_of(chart))
-        context = {
-            "Values": values, "Chart": yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text("utf-8")),
-            "Release": {"Name": "licet", "Namespace": NAMESPACE, "Service": "Helm"},
-        }  # fmt: skip
-        done = subprocess.run(
-            [program, CHARTS / chart], input=json.dumps(context), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        files = json.loads(done.stdout)
+        files = render_text(chart, values if values is not None else values_of(chart))
         notes = files.pop("NOTES.txt", "")
         assert NAMESPACE in notes or chart == "licet-gate"
         return [one for text in files.values() for one in yaml.safe_load_all(text) if one is not None]
@@ -107,6 +137,22 @@ def test_the_chart_renders_to_the_plain_manifests(render: Render) -> None:
         assert ours[name] == one, name
 
 
+def test_the_manifests_of_several_servers_are_what_the_chart_renders_to(render_text: RenderText) -> None:
+    values = several()
+    values["monitor"]["enabled"] = True
+    files = render_text("licet", values)
+    del files["NOTES.txt"]
+    tidy = {name: "\n".join(line for line in text.splitlines() if line.strip()) + "\n" for name, text in files.items()}
+    tidy = {name: text.replace("    helm.sh/resource-policy: keep\n", "").replace("  annotations:\nspec", "spec")
+            for name, text in tidy.items()}  # fmt: skip
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
+        for name, text in tidy.items():
+            (SEVERAL / name).write_text(text, encoding="utf-8")
+    assert {path.name for path in SEVERAL.glob("*")} == tidy.keys() | BY_HAND
+    for name, text in tidy.items():
+        assert (SEVERAL / name).read_text("utf-8") == text, f"{name}: TESTS_WRITE_GOLDEN=1 writes it"
+
+
 def test_no_monitor_is_made_where_its_kind_may_be_unknown(render: Render) -> None:
     assert "ServiceMonitor" not in {kind for kind, _ in named(render("licet"))}
 
@@ -114,10 +160,9 @@ def test_no_monitor_is_made_where_its_kind_may_be_unknown(render: Render) -> Non
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_the_published_schemas_take_every_manifest(version: str) -> None:
     """Strictly: a word that Kubernetes does not know is refused."""
-    found = [
-        one for path in FILES if path.name not in ("kustomization.yaml", "monitor.yaml") for one in manifests(path)
-    ]
-    assert len(found) > 10
+    files = [path for path in (*FILES, *SEVERAL_FILES) if path.name not in ("kustomization.yaml", "monitor.yaml")]
+    found = [one for path in files for one in manifests(path)]
+    assert len(found) > 30
     for one in found:
         kubernetes_validate.validate(one, version, strict=True)
 
@@ -145,6 +190,10 @@ def leaves(values: Values, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 OTHER: dict[tuple[str, ...], Any] = {
+    ("store", "url"): "s3://other/folder", ("store", "endpoint"): "https://other.example.org",
+    ("store", "releasesBytes"): "7", ("keys", "provider"): "pkcs11", ("keys", "address"): "https://other.example.org",
+    ("files",): {"witnesses.txt": "one\n"}, ("server", "replicas"): 4, ("volumes", "accessMode"): "ReadWriteMany",
+    ("network", "storePort"): 9000, ("network", "keysPort"): 9001,
     ("image", "digest"): "sha256:" + "1" * 64, ("url",): "https://other.example.org",
     ("databaseUrl",): "postgresql://other@db/licet?passfile=/run/licet/pgpass&sslmode=verify-full",
     ("settings",): {"LICET_KEYS__BACKUP_DAYS": "9"}, ("server", "workers"): 7, ("monitor", "enabled"): True,
@@ -159,8 +208,9 @@ EVERY = [(chart, path) for chart in ("licet", "licet-gate") for path in leaves(v
 
 @pytest.mark.parametrize(("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of))
 def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: tuple[str, ...]) -> None:
-    values = values_of(chart)
-    before, inner = render(chart), values
+    is_shared = path[0] in ("store", "keys", "files") or path[-1] in ("storePort", "keysPort", "replicas")
+    values = several() if is_shared else values_of(chart)
+    before, inner = render(chart, values), values
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = OTHER.get(path, "another")
@@ -186,7 +236,11 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
         ("licet", ("databaseUrl",), "postgresql://licet@db/licet?passfile=/run/licet/pgpass&sslmode=require"),
         ("licet", ("settings",), {"PATH": "/tmp"}),
         ("licet", ("server", "workers"), 0),
-        ("licet", ("server", "replicas"), 2),
+        ("licet", ("server", "replicas"), 0),
+        ("licet", ("store", "url"), "https://s3.example.org/bucket"),
+        ("licet", ("store", "secret"), "in clear"),
+        ("licet", ("keys", "provider"), "none"),
+        ("licet", ("files",), {"../policy.yaml": ""}),
         ("licet", ("jobs", "backup"), {"schedule": "daily", "memory": "1Gi"}),
         ("licet", ("jobs", "build", "rayAddress"), "http://ray-head:8265"),
         ("licet-gate", ("releases",), []),
@@ -203,6 +257,44 @@ def test_values_that_cannot_be_meant_are_refused(chart: str, path: tuple[str, ..
     inner[path[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(values, schema_of(chart))
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ({"server": {"replicas": 2}}, "set store.url to a bucket"),
+        ({"store": {"url": "s3://bucket/licet", "accessKeyId": "licet"}}, "set keys.provider to bao or pkcs11"),
+        ({"store": {"url": "s3://bucket/licet"}, "keys": {"provider": "pkcs11"}}, "without store.accessKeyId"),
+        ({"keys": {"provider": "bao"}}, "without keys.address"),
+    ],
+)
+def test_the_chart_says_what_several_servers_lack(program: Path, own: Values, why: str) -> None:
+    done = asked(program, "licet", over(values_of("licet"), own))
+    assert done.returncode != 0
+    assert why in done.stderr
+
+
+def test_servers_on_one_volume_that_every_node_mounts_need_no_bucket(render: Render) -> None:
+    values = over(values_of("licet"), {"server": {"replicas": 2}, "volumes": {"accessMode": "ReadWriteMany"}})
+    found = named(render("licet", values))
+    server = found["StatefulSet", "licet"]["spec"]
+    assert server["replicas"] == 2
+    assert "affinity" not in server["template"]["spec"]
+    assert len(server["template"]["spec"]["topologySpreadConstraints"]) == 2
+    claim = found["PersistentVolumeClaim", "licet-data"]["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    assert found["PodDisruptionBudget", "licet"]["spec"]["maxUnavailable"] == 1
+
+
+def test_a_file_of_one_s_own_takes_the_place_of_what_the_chart_writes(render: Render) -> None:
+    values = over(several(), {"files": {"controller.yaml": "name: Other Ltd\n", "witnesses.txt": "one\ntwo\n"}})
+    found = named(render("licet", values))
+    assert found["ConfigMap", "licet-files"]["data"] == {
+        "controller.yaml": "name: Other Ltd\n", "witnesses.txt": "one\ntwo\n",
+    }  # fmt: skip
+    spec = found["Deployment", "licet"]["spec"]["template"]["spec"]
+    (_, folder) = spec["initContainers"]
+    assert folder["command"][-2:] == ["/run/files/controller.yaml", "/run/files/witnesses.txt"]
 
 
 def test_a_setting_of_one_s_own_goes_beside_ours(render: Render) -> None:

@@ -40,6 +40,7 @@ DESTROYS = {
     "keys rotate": "--dry-run",
     "ledger prune": "--apply",  # shows, unless it is given
     "recall export": "--dry-run",
+    "release collect": "--dry-run",
     "release purge": "--dry-run",
     "restore": "--dry-run",
     "sweep": "--dry-run",

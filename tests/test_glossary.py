@@ -43,6 +43,7 @@ ELSEWHERE = {
     ("backup.md", "segment"): "of PostgreSQL's WAL",
     ("backup.md", "bucket"): "of S3",
     ("cold.md", "bucket"): "of S3",
+    ("commands.md", "bucket"): "of S3",
     ("configuration.md", "bucket"): "of S3",
     ("operate.md", "bucket"): "of S3",
     ("train.md", "epoch"): "of a training run",

@@ -6,7 +6,7 @@ They are read as `kubectl apply --kustomize` reads them, but not sent to a clust
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import pytest
 import yaml
 
 from licet.config import Configuration
+from licet.consent import controller
 
 from .test_deploy import command_exists, said
 
 FOLDER = Path(__file__).parent.parent / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
+SEVERAL = FOLDER.with_name("kubernetes-several")
+SEVERAL_FILES = sorted(SEVERAL.glob("*.yaml"))
 IMAGE = re.compile(r"[a-z0-9.-]+/licet@sha256:[0-9a-f]{64}")
 USER = 10001
 Manifest = dict[str, Any]
@@ -33,29 +36,30 @@ def kustomization() -> Manifest:
     return found
 
 
-def objects() -> list[Manifest]:
+def objects(files: Sequence[Path] = FILES) -> list[Manifest]:
     """Everything that is applied, and what is beside it for the operator of Prometheus."""
-    return [one for path in FILES if path.name != "kustomization.yaml" for one in manifests(path)]
+    return [one for path in files if path.name != "kustomization.yaml" for one in manifests(path)]
 
 
-def of_kind(kind: str) -> list[Manifest]:
-    return [one for one in objects() if one["kind"] == kind]
+def of_kind(kind: str, files: Sequence[Path] = FILES) -> list[Manifest]:
+    return [one for one in objects(files) if one["kind"] == kind]
 
 
-def one(kind: str, name: str) -> Manifest:
-    (found,) = [found for found in of_kind(kind) if found["metadata"]["name"] == name]
+def one(kind: str, name: str, files: Sequence[Path] = FILES) -> Manifest:
+    (found,) = [found for found in of_kind(kind, files) if found["metadata"]["name"] == name]
     return found
 
 
-def templates() -> Iterator[tuple[str, Manifest]]:
+def templates(files: Sequence[Path] = FILES) -> Iterator[tuple[str, Manifest]]:
     """Each pod, by the name of what makes it."""
-    for server in of_kind("StatefulSet"):
+    for server in (*of_kind("StatefulSet", files), *of_kind("Deployment", files)):
         yield server["metadata"]["name"], server["spec"]["template"]
-    for cron in of_kind("CronJob"):
+    for cron in of_kind("CronJob", files):
         yield cron["metadata"]["name"], cron["spec"]["jobTemplate"]["spec"]["template"]
 
 
 PODS = [pytest.param(template, id=name) for name, template in templates()]
+SEVERAL_PODS = [pytest.param(template, id=f"several:{name}") for name, template in templates(SEVERAL_FILES)]
 
 
 def containers(template: Manifest) -> list[Manifest]:
@@ -104,7 +108,7 @@ def test_there_is_one_server_whose_pod_ends_before_the_next_begins() -> None:
         assert not matches(budget["spec"]["selector"], other)
 
 
-@pytest.mark.parametrize("template", PODS)
+@pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
 def test_a_pod_is_an_ordinary_user_without_privileges_on_a_disk_it_cannot_write(template: Manifest) -> None:
     spec = template["spec"]
     security = spec["securityContext"]
@@ -118,14 +122,14 @@ def test_a_pod_is_an_ordinary_user_without_privileges_on_a_disk_it_cannot_write(
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         }  # fmt: skip
     kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
-    assert kinds <= {"persistentVolumeClaim", "secret", "emptyDir"}
+    assert kinds <= {"persistentVolumeClaim", "secret", "emptyDir", "ephemeral", "configMap"}
 
 
 def test_the_user_of_the_pods_is_that_of_the_image() -> None:
     assert f"--uid {USER} " in " ".join(said("RUN"))
 
 
-@pytest.mark.parametrize("template", PODS)
+@pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
 def test_an_image_is_named_by_its_digest(template: Manifest) -> None:
     (image,) = kustomization()["images"]
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", image["digest"])
@@ -135,7 +139,7 @@ def test_an_image_is_named_by_its_digest(template: Manifest) -> None:
         assert container["image"].partition("@")[0] == image["name"]
 
 
-@pytest.mark.parametrize("template", PODS)
+@pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
 def test_memory_is_limited_to_what_is_requested_so_that_keys_reach_no_swap_file(template: Manifest) -> None:
     """A container whose request of memory equals its limit gets no swap (Kubernetes, KEP-2400: `LimitedSwap`)."""
     for container in containers(template):
@@ -148,7 +152,7 @@ def test_memory_is_limited_to_what_is_requested_so_that_keys_reach_no_swap_file(
             assert volume["emptyDir"]["sizeLimit"]
 
 
-@pytest.mark.parametrize("template", PODS)
+@pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
 def test_no_variable_of_the_cluster_is_taken_for_a_setting(template: Manifest) -> None:
     """A Service named `licet` would set LICET_PORT in every pod, and an unknown LICET_ variable is refused."""
     assert template["spec"]["enableServiceLinks"] is False
@@ -295,6 +299,66 @@ def ports(template: Manifest, way: str) -> list[int]:
     policies = [policy["spec"] for policy in of_kind("NetworkPolicy")]
     mine = [spec for spec in policies if not spec["podSelector"] or matches(spec["podSelector"], labels)]
     return [port["port"] for spec in mine for rule in spec.get(way, []) for port in rule["ports"]]
+
+
+def test_several_servers_are_replaced_while_others_answer_and_stand_on_different_nodes() -> None:
+    (server,) = of_kind("Deployment", SEVERAL_FILES)
+    spec = server["spec"]["template"]["spec"]
+    assert server["spec"]["replicas"] == 3
+    assert server["spec"]["strategy"] == {
+        "type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    }  # fmt: skip
+    (budget,) = of_kind("PodDisruptionBudget", SEVERAL_FILES)
+    assert budget["spec"]["maxUnavailable"] == 1
+    labels = server["spec"]["template"]["metadata"]["labels"]
+    spread = spec["topologySpreadConstraints"]
+    assert all(matches(one["labelSelector"], labels) for one in spread)
+    assert {one["topologyKey"]: one["whenUnsatisfiable"] for one in spread} == {
+        "kubernetes.io/hostname": "DoNotSchedule", "topology.kubernetes.io/zone": "ScheduleAnyway",
+    }  # fmt: skip
+    (container,) = spec["containers"]
+    assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep"
+    assert "affinity" not in spec
+
+
+def test_several_servers_need_no_volume_that_one_node_mounts() -> None:
+    claims = {claim["metadata"]["name"] for claim in of_kind("PersistentVolumeClaim", SEVERAL_FILES)}
+    assert claims == {"licet-backups", "licet-build"}
+    for name, template in templates(SEVERAL_FILES):
+        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        claim = volumes["data"].get("persistentVolumeClaim", {}).get("claimName")
+        assert claim == ("licet-build" if name == "licet-build" else None)
+        assert claim or volumes["data"]["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]
+        mounted = {mount["name"] for one in containers(template) for mount in one["volumeMounts"]}
+        assert mounted == volumes.keys()
+        files = one("ConfigMap", "licet-files", SEVERAL_FILES)["data"]
+        (_, folder) = template["spec"]["initContainers"]
+        assert [word for word in folder["command"] if word.startswith("/run/files/")] == [
+            f"/run/files/{name}" for name in sorted(files)
+        ]
+
+
+def test_several_servers_know_the_bucket_and_hold_no_keys(tmp_path: Path) -> None:
+    config = Configuration.of(one("ConfigMap", "licet", SEVERAL_FILES)["data"])
+    assert (config.store.url, config.cold.url) == ("s3://licet-production/shared", "s3://licet-production/shared/cold")
+    assert config.store.secret_access_key_file == config.cold.secret_access_key_file
+    assert str(config.store.secret_access_key_file) == "/run/secrets/licet/store_secret"
+    assert (config.key_chain.provider, str(config.key_chain.token_file)) == ("bao", "/run/secrets/licet/bao_token")
+    stated = tmp_path / "controller.yaml"
+    stated.write_text(one("ConfigMap", "licet-files", SEVERAL_FILES)["data"]["controller.yaml"], encoding="utf-8")
+    found = controller.read(stated)
+    assert not found.missing
+    assert found.storage_locations == ("IE", "DE")
+    (reached,) = [
+        one["spec"] for one in of_kind("NetworkPolicy", SEVERAL_FILES) if one["metadata"]["name"] == "licet-shared"
+    ]
+    assert [port["port"] for rule in reached["egress"] for port in rule["ports"]] == [443, 8200]
+
+
+def test_a_command_of_a_pod_of_several_exists() -> None:
+    for _, template in templates(SEVERAL_FILES):
+        (container,) = template["spec"]["containers"]
+        assert command_exists([word.partition("=")[0] if word.startswith("--") else word for word in container["args"]])
 
 
 def test_the_namespace_refuses_a_pod_that_asks_for_more() -> None:

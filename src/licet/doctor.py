@@ -1,6 +1,7 @@
 """The doctor: examines an installation and reports, finding by finding, whether it is well and what would fix it.
 
-Reads only. A finding is `well`, `warning` (it works, and somebody should know) or `broken` (a promise does not hold).
+Reads only, but for one object that it writes to a bucket and deletes again. A finding is `well`, `warning` (it works, and
+somebody should know) or `broken` (a promise does not hold).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from licet.policy.period import written
 from licet.release import catalog
 from licet.service import alerts, installation_figures, population_status
 from licet.service.inbox_sources import BACKUP_DAYS
+from licet.store import bucket as buckets
+from licet.store import bucket_probe
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import account_view, counts, expiry, holds, installation, integrity
@@ -155,10 +158,39 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
     yield _well(
         "places", f"restriction journal, log and releases are in {config.store.url}{newest}; any host may serve"
     )
+    yield from _bucket(here)
     if config.key_chain.provider == "file":
         yield _warning(
             "keys of hosts", f"epoch keys are files, and each rotation writes another one to {config.keys}",
             "keep them in OpenBao or PKCS#11, or give every host the same folder: docs/keys.md",
+        )  # fmt: skip
+
+
+def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
+    """Whether the bucket keeps what hosts rely on; nothing where its journal could not be read."""
+    bucket = buckets.opened(here.config.store)
+    assert bucket is not None
+    try:
+        seen = bucket_probe.probe(bucket, utc_now())
+    except LicetError as error:
+        yield _broken("bucket", f"{bucket.url} takes no object: {error.message}", error.hint)
+        return
+    if seen.ignored:
+        yield _broken(
+            "bucket", f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over what another wrote",
+            "stop all hosts but one, and use a service that honours conditions of writes: docs/many-hosts.md",
+        )  # fmt: skip
+    else:
+        yield _well("bucket", f"{bucket.url} takes objects, and honours If-None-Match and If-Match")
+    if not seen.deletes:
+        yield _warning(
+            "bucket", f"the key may not delete below `{bucket_probe.FOLDER}`, where this left an object",
+            "let it delete everywhere but below `journal/`: purged parts must go",
+        )  # fmt: skip
+    if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:
+        yield _warning(
+            "bucket clock", f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed too far off",
+            "let NTP set both",
         )  # fmt: skip
 
 

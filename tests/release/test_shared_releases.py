@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from licet import doctor
+from licet.clock import utc_now
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError, NotFoundError
-from licet.release import catalog, homes, registry, signatures
+from licet.release import catalog, homes, manifest, registry, signatures
 from licet.release.purge_verbs import purge_release
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
@@ -22,7 +25,7 @@ from licet.service import release_view
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 from licet.store.connect import Pool, transaction
-from licet.train import gate_files
+from licet.train import gate_files, node
 from licet.train.gate_files import LeaseHolder, LeaseRequest
 from licet.vault import commands as do
 from licet.vault.installation import Installation
@@ -32,6 +35,7 @@ from ..installed import House
 from .test_review import hired
 
 IMPROVE = "improve_models"
+AFTER = utc_now() + timedelta(days=homes.LEFT_DAYS + 1)
 
 
 class Killed(BaseException):
@@ -269,3 +273,84 @@ def test_what_was_used_longest_ago_makes_room_and_comes_back_when_it_is_used(hos
     assert not used.exists()
     assert not (small.config.releases / "r").exists()
     assert len(texts(small, "r")) == 6
+
+
+def test_what_a_killed_publish_left_is_deleted_after_a_week_and_the_release_can_be_published_still(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Bucket, "create", killed)
+        hosts.build()
+    known = hosts.known()
+    left = hosts.objects(known)
+    assert len(left) > 3
+    assert homes.collect(hosts.two, utc_now()) == {}, "it may be going on"
+    assert homes.collect(hosts.two, AFTER, dry_run=True) == {"r": left}
+    assert hosts.objects(known) == left
+    assert homes.collect(hosts.two, AFTER) == {"r": left}
+    assert hosts.objects(known) == []
+    assert catalog.verify_release(hosts.one, "r") == []
+    assert texts(hosts.two) == texts(hosts.one)
+    whole = hosts.objects(known)
+    assert homes.collect(hosts.two, AFTER) == {}
+    assert hosts.objects(known) == whole, "nothing that the release has is ever taken"
+
+
+def test_a_part_of_before_a_purge_that_a_killed_host_did_not_delete_is_deleted(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    known = hosts.build()
+    hosts.delete(2)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Bucket, "delete", killed)
+        purge_release(hosts.one, "r")
+    before = len(hosts.objects(known))
+    (gone,) = homes.collect(hosts.two, AFTER).values()
+    assert len(hosts.objects(known)) == before - len(gone)
+    assert catalog.verify_release(hosts.two, "r") == []
+    assert len(texts(hosts.two)) == 5
+
+
+def test_nothing_of_a_release_that_is_being_published_is_deleted(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, found = Bucket.send, list[dict[str, list[str]]]()
+
+    def send(self: Bucket, name: str, file: Path) -> None:
+        honest(self, name, file)
+        found.append(homes.collect(hosts.two, AFTER))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bucket, "send", send)
+        hosts.build()
+        hosts.delete(2)
+        purge_release(hosts.one, "r")
+    assert len(found) > 5
+    assert not any(found)
+    assert catalog.verify_release(hosts.two, "r") == []
+
+
+def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(hosts: Hosts, tmp_path: Path) -> None:
+    hosts.build()
+    machine = Configuration(data=tmp_path / "machine", store=hosts.store)
+    folder = node.folder_of("r", machine)
+    assert manifest.read(folder) == manifest.read(hosts.one.config.releases / "r")
+    hosts.delete(2)
+    purge_release(hosts.one, "r")
+    assert (node.folder_of("r", machine) / "purge-1.json").is_file()
+
+
+def test_the_doctor_tries_the_bucket_and_leaves_nothing_in_it(hosts: Hosts) -> None:
+    found = {one.what: one for one in doctor.examine(hosts.one)}
+    assert (found["bucket"].state, "If-None-Match and If-Match" in found["bucket"].seen) == ("well", True)
+    assert "bucket clock" not in found
+    assert hosts.bucket.names("doctor/") == []
+    wrong = msgspec.structs.replace(hosts.store, access_key_id="nobody")
+    config = msgspec.structs.replace(hosts.one.config, store=wrong)
+    broken = {one.what: one for one in doctor.examine(msgspec.structs.replace(hosts.one, config=config))}["bucket"]
+    assert broken.state == "broken"
+    assert broken.mend

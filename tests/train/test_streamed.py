@@ -12,8 +12,11 @@ import pytest
 
 from licet.config import Configuration
 from licet.errors import BrokenError, BusyError, NotFoundError, UsageError
-from licet.release import manifest, purge
+from licet.ledger.canonical_json import canonical
+from licet.release import homes, manifest, purge
 from licet.release.push import INDEX_FILE, push, store_at
+from licet.store import bucket as buckets
+from licet.store.bucket import Bucket
 from licet.train import node, streamed
 from licet.train.dataset import RowDataset
 
@@ -224,3 +227,80 @@ def test_a_bucket_of_s3_holds_a_release_with_the_credentials_of_the_environment(
     rows = rows_of(here(s3, tmp_path), tmp_path)
     assert [rows[n]["ordinal"] for n in (0, 399, 120)] == [0, 399, 120]
     assert push(built, s3).sent == ()
+
+
+# The bucket that the hosts of an installation share
+
+
+class Shared:
+    """A training machine that knows the bucket of the installation, and what a host put there."""
+
+    def __init__(self, cold: Configuration, folder: Path) -> None:
+        found = cold.cold
+        settings = {
+            "URL": f"s3://licet/{folder.name}", "ENDPOINT": found.endpoint, "REGION": "us-east-1", "ACCESS_KEY_ID": "ana",
+            "SECRET_ACCESS_KEY_FILE": str(found.secret_access_key_file),
+        }  # fmt: skip
+        told = {f"LICET_STORE__{name}": str(value) for name, value in settings.items()}
+        self.config = Configuration.of(
+            told | {"LICET_DATA": str(folder / "machine"), "LICET_LOADER__CACHE_BYTES": "40000"}
+        )
+        bucket = buckets.opened(self.config.store)
+        assert bucket is not None
+        self.bucket: Bucket = bucket
+
+    def publish(self, folder: Path, ident: str) -> None:
+        """As `release.homes` writes a release: each file under its hash, then `files.json`; what it no longer names goes."""
+        index = f"releases/{ident}/{INDEX_FILE}"
+        own = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        digests = {name: homes.digest(path) for name, path in own.items()}
+        for name, path in own.items():
+            self.bucket.send(f"releases/{ident}/{digests[name]}", path)
+        self.bucket.put_compared(index, canonical({"files": digests, "v": 1}))
+        for name in self.bucket.names(f"releases/{ident}/"):
+            if name not in {*digests.values(), INDEX_FILE}:
+                self.bucket.delete(f"releases/{ident}/{name}")
+
+
+@pytest.fixture
+def shared(bucket: Configuration, tmp_path: Path) -> Shared:
+    return Shared(bucket, tmp_path)
+
+
+def test_a_name_is_found_in_the_bucket_that_hosts_share_and_its_cache_is_bounded(
+    built: Path, shared: Shared, tmp_path: Path
+) -> None:
+    name = manifest.read(built)[0].name
+    with pytest.raises(NotFoundError, match="no release `winter` is in the bucket"):
+        node.folder_of("winter", shared.config)
+    shared.bucket.put_compared("releases/00/half", b"of a release that is being written")
+    shared.publish(built, "ab")
+    folder = node.folder_of(name, shared.config)
+    assert folder.is_relative_to(shared.config.data / "parts")
+    rows = rows_of(folder, tmp_path)
+    assert [rows[n]["ordinal"] for n in (0, 399, 120)] == [0, 399, 120]
+    for position in range(0, len(ROWS), 10):
+        rows[position]
+        assert sum(path.stat().st_size for path in parts(folder)) <= ROOM
+    assert pickle.loads(pickle.dumps(rows))[60]["ordinal"] == 60
+    assert secret(shared) not in b"".join(path.read_bytes() for path in folder.rglob("*.json"))
+    assert node.folder_of(built, shared.config) == built, "a folder that somebody names is that folder"
+
+
+def secret(shared: Shared) -> bytes:
+    file = shared.config.store.secret_access_key_file
+    assert file is not None
+    return file.read_bytes().strip()
+
+
+def test_a_run_goes_on_when_a_host_purges_the_release_in_the_shared_bucket(
+    built: Path, shared: Shared, tmp_path: Path
+) -> None:
+    shared.publish(built, "cd")
+    rows = rows_of(
+        streamed.shared_folder(manifest.read(built)[0].name, shared.config.store, tmp_path / "cache", 1), tmp_path
+    )
+    assert rows[0]["ordinal"] == 0
+    purged(built, {3})
+    shared.publish(built, "cd")
+    assert [rows[n]["ordinal"] for n in (60, 2)] == [60, 2], "the purged part lies under another name"

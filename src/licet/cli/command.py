@@ -42,6 +42,7 @@ COMMANDS = {
     "safety": ("flag",),
     "serve": ("api-key", "serve", "staff"),
     "session": ("session",),
+    "store": ("store",),
     "sweep": ("sweep",),
     "train": ("train",),
     "watch": ("watch",),

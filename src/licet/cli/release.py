@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from licet.cli import (
+    release_collect,
     release_diff,
     release_duplicates,
     release_measure,
@@ -161,6 +162,6 @@ def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) 
 
 for _command in (
     release_diff.diff, release_stats.stats, release_duplicates.duplicates, release_read.read, release_measure.measure,
-    release_purge.purge, release_push.push, release_sign.sign, release_sign.status,
+    release_purge.purge, release_collect.collect, release_push.push, release_sign.sign, release_sign.status,
 ):  # fmt: skip
     release.add_command(_command)

@@ -41,9 +41,9 @@ from licet.store.bucket import Bucket
 
 OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
 PAGE_NAMES = 1_000
-_MARK = 16
-_HEAD = len(MAGIC) + 16 + _MARK
-_PREFIX = "journal/"
+MARK_BYTES = 16
+HEAD_BYTES = len(MAGIC) + 16 + MARK_BYTES
+PREFIX = "journal/"
 
 
 def journal(config: Configuration) -> Journal:
@@ -68,11 +68,11 @@ class BucketObjects:
         self._seen = SeenLife()
         last = self._last()
         if not last:
-            bucket.create(_PREFIX + _name(1), MAGIC + random(16) + random(_MARK))  # or another process has
-        first = bucket.read(_PREFIX + _name(1))
+            bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))  # or another process has
+        first = bucket.read(PREFIX + object_name(1))
         if first is None:
-            raise damaged(_name(1), "it is missing")
-        self.id = UUID(bytes=_checked(first.content, _name(1))[len(MAGIC) : len(MAGIC) + 16])
+            raise damaged(object_name(1), "it is missing")
+        self.id = UUID(bytes=_checked(first.content, object_name(1))[len(MAGIC) : len(MAGIC) + 16])
         if last:
             self._take_note(last)
         else:
@@ -88,8 +88,8 @@ class BucketObjects:
             if not taken:
                 break
             number = self._number + 1
-            content = MAGIC + self.id.bytes + self._random(_MARK) + b"".join(one.frames for one in taken)
-            if self._bucket.create(_PREFIX + _name(number), content) is None:
+            content = MAGIC + self.id.bytes + self._random(MARK_BYTES) + b"".join(one.frames for one in taken)
+            if self._bucket.create(PREFIX + object_name(number), content) is None:
                 self._take_note(number)
                 continue
             self._number = number
@@ -99,14 +99,14 @@ class BucketObjects:
         return late
 
     def newest_life(self) -> JournalLife:
-        while (found := self._bucket.read(_PREFIX + _name(self._number + 1))) is not None:
+        while (found := self._bucket.read(PREFIX + object_name(self._number + 1))) is not None:
             self._note(self._number + 1, found.content)
         return self._seen.told(lambda: self.batches(newest_first=True))
 
     def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
         numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
-        names = list(map(_name, numbers))
-        contents = self._bucket.read_all([_PREFIX + name for name in names])
+        names = list(map(object_name, numbers))
+        contents = self._bucket.read_all([PREFIX + name for name in names])
         for name, content in zip(names, contents, strict=True):
             yield [decoded(payload, name) for payload in self._payloads(content, name)]
 
@@ -119,25 +119,25 @@ class BucketObjects:
 
     def _take_note(self, number: int) -> None:
         """Learns of an object that another process wrote."""
-        name = _name(number)
-        found = self._bucket.read(_PREFIX + name)
+        name = object_name(number)
+        found = self._bucket.read(PREFIX + name)
         if found is None:
             raise damaged(name, "it is missing")
         self._note(number, found.content)
 
     def _note(self, number: int, content: bytes) -> None:
-        name = _name(number)
+        name = object_name(number)
         self._seen.note(lives_in(self._payloads(content, name), name))
         self._number = number
 
     def _payloads(self, content: bytes, name: str) -> Iterator[bytes]:
         if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.id.bytes:
             raise damaged(name, "it belongs to another journal")
-        return frames_in(content[_HEAD:], name, is_last=False)
+        return frames_in(content[HEAD_BYTES:], name, is_last=False)
 
     def _numbers(self) -> Sequence[int]:
         """All numbers; for a restore, which reads every object."""
-        return _without_gap(self._bucket.names(_PREFIX), 0)
+        return _without_gap(self._bucket.names(PREFIX), 0)
 
     def _last(self) -> int:
         """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.
@@ -147,7 +147,7 @@ class BucketObjects:
         """
         low = 0
         while True:
-            page = _without_gap(self._bucket.names_after(_PREFIX, _name(low), PAGE_NAMES), low)
+            page = _without_gap(self._bucket.names_after(PREFIX, object_name(low), PAGE_NAMES), low)
             if len(page) < PAGE_NAMES:
                 return page[-1] if page else low
             low, step = page[-1], PAGE_NAMES
@@ -158,7 +158,7 @@ class BucketObjects:
                 low = low + step if self._is_there(low + step) else low
 
     def _is_there(self, number: int) -> bool:
-        return self._bucket.read(_PREFIX + _name(number)) is not None
+        return self._bucket.read(PREFIX + object_name(number)) is not None
 
 
 def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
@@ -169,7 +169,7 @@ def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
 
 
 def _checked(content: bytes, name: str) -> bytes:
-    if len(content) < _HEAD or not content.startswith(MAGIC):
+    if len(content) < HEAD_BYTES or not content.startswith(MAGIC):
         raise damaged(name, "it does not begin with the header of a journal")
     return content
 
@@ -186,5 +186,6 @@ def _gathered(rest: Sequence[WaitingFrames]) -> list[WaitingFrames]:
     return taken
 
 
-def _name(number: int) -> str:
+def object_name(number: int) -> str:
+    """The name of an object below `PREFIX`."""
     return f"{number:010}"

@@ -339,6 +339,13 @@ class FolderSegments:
             self._file = -1
 
     @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody appends until the block ends; a torn end is cut off."""
+        with self._locked():
+            self._settle()
+            yield
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -487,6 +494,11 @@ def _frame_at(data: bytes, place: int) -> bytes | None:
 def _holds_a_frame(rest: bytes) -> bool:
     """Whether a complete frame follows the damage: then it was not a torn end."""
     return any(_frame_at(rest, place) for place in range(1, len(rest)))
+
+
+def segment_files(folder: Path) -> list[Path]:
+    """The segments of a journal's folder, the oldest first; none where there is no journal."""
+    return [folder / _name(number) for number in _segments(folder)]
 
 
 def _segments(folder: Path) -> list[int]:

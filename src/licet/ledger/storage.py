@@ -187,14 +187,14 @@ class BucketFiles:
 
     def read(self, path: str) -> bytes | None:
         bucket, name = self._folder.bucket, self._folder.prefix + path
-        if _is_fixed(path):
+        if is_fixed(path):
             return bucket.read_fixed(name)
         found = bucket.read(name)
         self._tags[path] = found.tag if found is not None else None
         return found.content[self._mark_bytes :] if found is not None else None
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        fixed = [path for path in files if _is_fixed(path)]
+        fixed = [path for path in files if is_fixed(path)]
         with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
             list(pool.map(lambda path: self._create(path, files[path]), fixed))
         for path in files.keys() - set(fixed):
@@ -227,7 +227,7 @@ class BucketFiles:
         self._tags[path] = done
 
 
-def _is_fixed(path: str) -> bool:
+def is_fixed(path: str) -> bool:
     """Whether a file never changes a byte."""
     return path.startswith("tile/")
 

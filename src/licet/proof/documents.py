@@ -32,6 +32,7 @@ from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, 
 from licet.proof import legal_documents
 from licet.proof.receipt import Issuer, Receipt, page
 from licet.store import bucket as buckets
+from licet.store.bucket import Bucket
 from licet.store.connect import transaction
 from licet.vault import policy_versions
 from licet.vault.account_view import account_by_host
@@ -50,9 +51,14 @@ def place(here: Installation) -> LogPlace:
     """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
     data, bucket = here.config.data, buckets.opened(here.config.store)
     if bucket is not None:
-        folder, state = BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
+        folder, state = bucket_folders(bucket)
         return LogPlace(folder=folder, state=state, name=here.config.log_name)
     return LogPlace(folder=data / "log", state=data / "log-state", name=here.config.log_name)
+
+
+def bucket_folders(bucket: Bucket) -> tuple[BucketFolder, BucketFolder]:
+    """The folders of the logs in a bucket: what readers see, and the writer's state."""
+    return BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
 
 
 def key(here: Installation, year: int | None = None) -> Verifier:

@@ -13,6 +13,9 @@ hash before it comes into the folder. What is done after the seal (a review, a m
 of one host, under a lock of the database, and is what all hosts see when the block of `changing` ends. If the host is killed
 inside, it goes on when it next uses the release, and what the database has of it is brought by whoever does the same again.
 
+Whoever writes to a release in the bucket holds its lock of the database, and so does `collect`, which deletes what a killed
+process left there.
+
 Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago are removed, none that was
 used within an hour.
 """
@@ -25,16 +28,17 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
-from licet.release import manifest
+from licet.release import manifest, registry
 from licet.release.part import replacing
+from licet.release.push import INDEX_FILE, decoded_index
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket, TaggedObject
@@ -45,12 +49,8 @@ from licet.vault.installation import Installation
 CHANGE_LOCK = 0x11CE9
 ATTEMPTS_MAX = 5
 KEPT_SECONDS = 3_600
+LEFT_DAYS = 7  # after which an object that nothing names is taken for what a killed process left
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
-
-
-class _Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    files: Mapping[str, str]
-    v: Literal[1] = 1
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +101,7 @@ def publish(here: Installation, known: Release, place: Path) -> None:
         return
     home = _Home(here, bucket, known, place)
     with home.locked():
-        home.publish(home.index())
+        home.publish_new()
 
 
 @contextmanager
@@ -119,11 +119,50 @@ def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
         if not mine:
             raise BusyError(f"release `{known.name}` is being changed on another host", "try again")
         with home.locked():
-            home.bring()
+            home.bring(is_alone=True)
             home.begin_change()
         yield
         with home.locked():
             home.publish(home.index())
+
+
+def collect(here: Installation, at: datetime, *, dry_run: bool = False) -> dict[str, list[str]]:
+    """Deletes the objects of sealed releases that `files.json` does not name and that are older than `LEFT_DAYS`; returns
+    them by release. Such are left by a process that was killed while it published, or before it deleted parts of before a
+    purge. A release that is being published or changed is passed over, and so is what the database does not know.
+    """
+    bucket, gone = buckets.opened(here.config.store), dict[str, list[str]]()
+    if bucket is None:
+        return gone
+    with transaction(here.pool) as tx:
+        sealed = [known for known in registry.every(tx) if known.state == "sealed"]
+    for known in sealed:
+        home = _Home(here, bucket, known, here.config.releases / known.name)
+        with home.alone() as mine:
+            if mine and (found := home.leftovers(at - timedelta(days=LEFT_DAYS))):
+                gone[known.name] = found
+                for name in () if dry_run else found:
+                    bucket.delete(_object(known, name))
+    return gone
+
+
+class ReleaseObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bucket has of a release."""
+
+    files: int
+    bytes: int
+
+
+def compared(here: Installation, known: Release) -> ReleaseObjects | None:
+    """Reads every file of a release in the bucket and compares it with its hash; None if it is not there. BrokenError if
+    one is missing or has other bytes.
+    """
+    bucket = buckets.opened(here.config.store)
+    if bucket is None or known.state != "sealed":
+        return None
+    home = _Home(here, bucket, known, here.config.releases / known.name)
+    found = home.index()
+    return home.compared(found) if found is not None else None
 
 
 class _Home:
@@ -165,16 +204,21 @@ class _Home:
         return found if found.release == self._known.release_id.hex else None
 
     def index(self) -> TaggedObject | None:
-        return self._bucket.read(_object(self._known, "files.json"))
+        return self._bucket.read(_object(self._known, INDEX_FILE))
 
-    def bring(self) -> bool:
-        """Gives the folder the files that the bucket has; False if it has none, and the folder has not either."""
+    def bring(self, *, is_alone: bool = False) -> bool:
+        """Gives the folder the files that the bucket has; False if it has none, and the folder has not either.
+        ``is_alone`` where the caller has made sure that no other process changes the release.
+        """
         for _ in range(ATTEMPTS_MAX):
             found = self.index()
             if found is None:
                 if not self._is_whole():
                     return False
-                self.publish(None)  # whoever built it was killed before
+                if is_alone:
+                    self.publish(None)
+                else:
+                    self.publish_new()  # whoever built it was killed before
                 return True
             standing = self.standing()
             if standing is not None and standing.tag == found.tag and self._place.is_dir():
@@ -185,6 +229,17 @@ class _Home:
                 return True
         raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
 
+    def compared(self, found: TaggedObject) -> ReleaseObjects:
+        size, files = 0, self._files(found)
+        for name, expected in files.items():
+            hashed = sha256()
+            for chunk in self._bucket.chunks(_object(self._known, expected)) or ():
+                hashed.update(chunk)
+                size += len(chunk)
+            if hashed.hexdigest() != expected:
+                raise BrokenError(f"`{name}` of release `{self._known.name}` is not what was written to the bucket")
+        return ReleaseObjects(files=len(files), bytes=size)
+
     def settle(self, standing: _Standing) -> None:
         """Publishes what a killed process changed, unless another host changed the release since: then that counts, and the
         database has what else there is.
@@ -193,12 +248,25 @@ class _Home:
         if found is not None and found.tag == standing.tag:
             self.publish(found)
         else:
-            self.bring()
+            self.bring(is_alone=True)
 
     def begin_change(self) -> None:
         standing = self.standing()
         assert standing is not None
         self._write(msgspec.structs.replace(standing, is_changing=True))
+
+    def publish_new(self) -> None:
+        """`publish`, while no other process of any host changes the release, or collects what nothing names."""
+        with self.alone() as mine:
+            if not mine:
+                raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
+            self.publish(self.index())
+
+    def leftovers(self, before: datetime) -> list[str]:
+        """The objects that nothing names and that were written before this, and so by a process that was killed."""
+        written, found = self._bucket.written(_object(self._known, "")), self.index()
+        named = {INDEX_FILE, *(self._files(found).values() if found is not None else ())}
+        return sorted(name for name, at in written.items() if name not in named and at < before)
 
     def publish(self, before: TaggedObject | None) -> None:
         """Makes the folder what all hosts see; BusyError if another host was first."""
@@ -209,7 +277,7 @@ class _Home:
         for hashed, path in {hashed: self._place / name for name, hashed in now.items()}.items():
             if hashed not in was.values():
                 self._bucket.send(_object(self._known, hashed), path)
-        data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, "files.json")
+        data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, INDEX_FILE)
         tag = self._bucket.replace(name, data, before.tag) if before else self._bucket.create(name, data)
         if tag is None:
             raise BusyError(f"release `{self._known.name}` was changed on another host meanwhile", "try again")
@@ -223,8 +291,8 @@ class _Home:
 
     def _files(self, found: TaggedObject) -> Mapping[str, str]:
         try:
-            files = msgspec.json.decode(found.content, type=_Index).files
-        except msgspec.DecodeError:
+            files = decoded_index(found.content)
+        except BrokenError:
             files = {}
         if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
             raise BrokenError(

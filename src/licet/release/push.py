@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -37,9 +37,19 @@ class PushResult(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
 
 
-class _Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FileIndex(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `files.json` says: the files of a release, each with the SHA-256 of its bytes."""
+
     files: Mapping[str, str]
-    v: int
+    v: Literal[1] = 1
+
+
+def decoded_index(data: bytes) -> Mapping[str, str]:
+    """The files that a `files.json` names; BrokenError if it is none."""
+    try:
+        return msgspec.json.decode(data, type=FileIndex).files
+    except msgspec.DecodeError:
+        raise BrokenError(f"`{INDEX_FILE}` is not that of a release") from None
 
 
 def store_at(url: str) -> ObjectStore:
@@ -121,10 +131,7 @@ def _index(store: ObjectStore) -> Mapping[str, str]:
     data = fetched(store, INDEX_FILE, INDEX_BYTES_MAX)
     if data is None:
         return {}
-    try:
-        return msgspec.json.decode(data, type=_Index).files
-    except msgspec.DecodeError:
-        raise BrokenError(f"`{INDEX_FILE}` is not that of a release") from None
+    return decoded_index(data)
 
 
 def _digest(path: Path) -> str:

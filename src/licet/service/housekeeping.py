@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
+from licet.clock import utc_now
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
 from licet.store.connect import locked, transaction
 from licet.vault import counts, primary
 from licet.vault.installation import Installation
+
+DAY = timedelta(days=1)
 
 
 def watch_primary(here: Installation, stop: threading.Event) -> None:
@@ -26,8 +30,9 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
     import structlog  # here: a command that sweeps once logs nothing
 
     record = structlog.get_logger("licet.sweep")
+    works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
     while not stop.wait(here.config.sweep.every_seconds):
-        for name, work in _WORK.items():
+        for name, work in works.items():
             if stop.is_set():
                 return
             try:
@@ -57,6 +62,24 @@ def _withdraw(here: Installation) -> None:
     from licet.train import gate_files  # here, as above
 
     gate_files.bring_up_all(here)
+
+
+def _collect(here: Installation) -> None:
+    from licet.release import homes  # here, as above
+
+    homes.collect(here, utc_now())
+
+
+class _Daily:
+    """A work that is done once a day by each process, the first time a day after it began."""
+
+    def __init__(self, work: Callable[[Installation], object]) -> None:
+        self._work, self._due = work, utc_now() + DAY
+
+    def __call__(self, here: Installation) -> None:
+        if utc_now() >= self._due:
+            self._due = utc_now() + DAY
+            self._work(here)
 
 
 def _fold(here: Installation) -> None:

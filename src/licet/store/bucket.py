@@ -17,7 +17,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -99,7 +99,8 @@ class Bucket:
         return f"Bucket({self.url})"
 
     @cached_property
-    def _store(self) -> ObjectStore:
+    def store(self) -> ObjectStore:
+        """The library's object, for what reads by ranges."""
         from obstore.store import from_url
 
         try:
@@ -114,7 +115,7 @@ class Bucket:
 
         with _translated("read"):
             try:
-                found = obstore.get(self._store, name)
+                found = obstore.get(self.store, name)
                 if found.meta["size"] > OBJECT_BYTES_MAX:
                     raise BrokenError(f"object `{name}` has more than `{OBJECT_BYTES_MAX}` bytes")
                 return TaggedObject(bytes(found.bytes()), found.meta["e_tag"] or "")
@@ -154,7 +155,7 @@ class Bucket:
 
         with _translated("read"):
             try:
-                found = obstore.get(self._store, name).stream(min_chunk_size=CHUNK_BYTES)
+                found = obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES)
             except (obstore.exceptions.NotFoundError, FileNotFoundError):
                 return None
         return self._pieces(found)
@@ -169,7 +170,7 @@ class Bucket:
         import obstore
 
         with _translated("written"):
-            obstore.put(self._store, name, file)
+            obstore.put(self.store, name, file)
 
     def create(self, name: str, content: bytes) -> str | None:
         """Writes an object that does not exist; None if another one has the name."""
@@ -179,6 +180,21 @@ class Bucket:
         """Writes over the version of an object that has ``tag``; None if it has another one by now."""
         return self._write(name, content, {"e_tag": tag})
 
+    def put_compared(self, name: str, content: bytes) -> None:
+        """Writes an object in place of whatever has the name, reads it back and compares it. For what nobody else writes:
+        BusyError if somebody does.
+        """
+        found = self.read(name)
+        if found is None or found.content != content:
+            done = self.create(name, content) if found is None else self.replace(name, content, found.tag)
+            if done is None:
+                raise BusyError(
+                    f"another program writes object `{name}`", "let one program use the bucket, then try again"
+                )
+            found = self.read(name)
+        if found is None or found.content != content:
+            raise BrokenError(f"object `{name}` is not what was written to the bucket", "use another bucket")
+
     def _write(self, name: str, content: bytes, mode: PutMode) -> str | None:
         import obstore
 
@@ -186,7 +202,7 @@ class Bucket:
         missing = (obstore.exceptions.NotFoundError, FileNotFoundError)
         with _translated("written"):
             try:
-                return obstore.put(self._store, name, content, mode=mode, use_multipart=False)["e_tag"] or ""
+                return obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"] or ""
             except (*taken, *missing):  # what is replaced may be gone too
                 pass
         found = self.read(name)
@@ -197,15 +213,23 @@ class Bucket:
         import obstore
 
         with _translated("listed"):
-            pages = obstore.list(self._store, prefix.rstrip("/"), chunk_size=1_000)
+            pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        """When each object below ``prefix``, which ends with `/`, was last written, by the clock of the service."""
+        import obstore
+
+        with _translated("listed"):
+            pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
+            return {one["path"].removeprefix(prefix): one["last_modified"] for page in pages for one in page}
 
     def names_after(self, prefix: str, after: str, most: int) -> list[str]:
         """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one request."""
         import obstore
 
         with _translated("listed"):
-            pages = obstore.list(self._store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most)
+            pages = obstore.list(self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most)
             return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
 
     def below(self, prefix: str) -> list[str]:
@@ -213,7 +237,7 @@ class Bucket:
         import obstore
 
         with _translated("listed"):
-            found = obstore.list_with_delimiter(self._store, prefix.rstrip("/"))
+            found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
         parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
         return sorted(parts | {one.removeprefix(prefix).rstrip("/") for one in found["common_prefixes"]})
 
@@ -222,7 +246,7 @@ class Bucket:
         import obstore
 
         with _translated("deleted"), contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError):
-            obstore.delete(self._store, name)
+            obstore.delete(self.store, name)
         with self._mutex:
             self._fixed_bytes -= len(self._fixed.pop(name, b""))
 

@@ -47,14 +47,18 @@ def gate(
 
 
 def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name in the installation, that through which one in an object store is read
-    (`train.streamed`), or else ``release`` itself.
+    """The folder of a release: that of its name in the installation, that through which one in an object store or in the
+    bucket of the installation is read (`train.streamed`), or else ``release`` itself.
     """
+    cache, bytes_max = config.loader.cache or config.data / "parts", config.loader.cache_bytes
     if streamed.is_address(release):
-        return streamed.folder(str(release), config.loader.cache or config.data / "parts", config.loader.cache_bytes)
-    own = config.releases / str(release)
-    is_name = "/" not in str(release) and (own / manifest.FILE).is_file()
-    return own if is_name else Path(release)
+        return streamed.folder(str(release), cache, bytes_max)
+    own, is_name = config.releases / str(release), "/" not in str(release)
+    if is_name and (own / manifest.FILE).is_file():
+        return own
+    if is_name and config.store.url is not None and not Path(release).exists():
+        return streamed.shared_folder(str(release), config.store, cache, bytes_max)
+    return Path(release)
 
 
 def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:

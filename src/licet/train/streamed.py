@@ -5,6 +5,10 @@ reads a release by position takes that folder as any other: a part comes into it
 hash is compared before any row is opened, and goes again when the cache is full, the one that was used longest ago first.
 Which ordinals a part has is read from the store by ranges.
 
+The store is one to which `licet release push` copied the release, under the names of its files, or the bucket that the
+hosts of an installation share (`release.homes`), where they lie under their hashes: `stream-files.json` then says which is
+which, and is read anew when an object is gone.
+
 The cache may be shared by all processes of a machine: one of them fetches a part while the others wait. It holds
 `bytes_max`, or the part that is read, if that is more; a part that a process has open is read to its end after it was
 removed.
@@ -24,27 +28,69 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from licet.config import Store
 from licet.errors import BrokenError, NotFoundError
 from licet.release import manifest
 from licet.release.manifest import MANIFEST_BYTES_MAX
 from licet.release.part import replacing
 from licet.release.purge import PURGES_MAX
-from licet.release.push import fetched, store_at, unreachable
+from licet.release.push import INDEX_BYTES_MAX, INDEX_FILE, FileIndex, decoded_index, fetched, store_at, unreachable
+from licet.store.bucket import Bucket, opened, options
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 FILE = "stream.json"
+NAMES_FILE = "stream-files.json"
 LOCK_FILE = "stream.lock"
 PARTS = "part-*.parquet"
 AHEAD_BYTES = 64 * 2**10  # of a range that is read
 
 
 class _Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stream.json` says."""
+    """What `stream.json` says. ``shared`` has the settings of a bucket of hosts, with the path of the file of its secret."""
 
     url: str
     bytes_max: int
+    shared: Store | None = None
+
+
+class _ReleaseStore:
+    """The objects of a release, by the names of its files."""
+
+    def __init__(self, place: Path, stream: _Stream) -> None:
+        self._place, self._is_shared = place, stream.shared is not None
+        if stream.shared is None:
+            self.store = store_at(stream.url)
+        else:
+            self.store = Bucket(stream.url, options(stream.shared, "object store")).store
+
+    def key(self, file: str) -> str:
+        """The name of a file's object; FileNotFoundError if the release has no such file."""
+        if not self._is_shared:
+            return file
+        try:
+            return msgspec.json.decode((self._place / NAMES_FILE).read_bytes(), type=FileIndex).files[file]
+        except KeyError:
+            raise FileNotFoundError(file) from None
+
+    def fetched(self, file: str) -> bytes | None:
+        """A small file; None if the release has none of this name."""
+        try:
+            return fetched(self.store, self.key(file), MANIFEST_BYTES_MAX)
+        except FileNotFoundError:
+            return None
+
+    def learn(self) -> bool:
+        """Reads the names anew; whether they are others than before."""
+        if not self._is_shared:
+            return False
+        data, file = fetched(self.store, INDEX_FILE, INDEX_BYTES_MAX), self._place / NAMES_FILE
+        if data is None or (file.exists() and file.read_bytes() == data):
+            return False
+        decoded_index(data)
+        _write(file, data)
+        return True
 
 
 def is_address(release: str | Path) -> bool:
@@ -58,16 +104,50 @@ def folder(url: str, cache: Path, bytes_max: int) -> Path:
     BrokenError where another release lay at this address before.
     """
     place = cache / sha256(url.rstrip("/").encode()).hexdigest()[:32]
-    store = store_at(url)
-    data = fetched(store, manifest.FILE, MANIFEST_BYTES_MAX)
-    if data is None:
-        raise NotFoundError(f"no release lies at `{url}`", "`licet release push` copies one there")
+    return _made(place, _Stream(url=url.rstrip("/"), bytes_max=bytes_max))
+
+
+def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path:
+    """The local folder of the release called ``name`` in the bucket that the hosts of an installation share.
+
+    The bucket has releases by their ids, so the manifests are read until one has the name, and then its own alone.
+    """
+    assert shared.url is not None
+    place = cache / sha256(f"{shared.url.rstrip('/')}#{name}".encode()).hexdigest()[:32]
+    file = place / FILE
+    known = _read(file).url if file.is_file() else None
+    url = known or f"{shared.url.rstrip('/')}/releases/{_id_of(name, shared)}"
+    return _made(place, _Stream(url=url, bytes_max=bytes_max, shared=shared))
+
+
+def _id_of(name: str, shared: Store) -> str:
+    bucket = opened(shared)
+    assert bucket is not None
+    for ident in bucket.below("releases/"):
+        index = bucket.read(f"releases/{ident}/{INDEX_FILE}")
+        if index is None:  # it is being written, or whoever wrote it was killed
+            continue
+        hashed = decoded_index(index.content).get(manifest.FILE)
+        data = bucket.read_fixed(f"releases/{ident}/{hashed}")
+        if data is not None and sha256(data).hexdigest() == hashed and manifest.decode(data).name == name:
+            return ident
+    raise NotFoundError(f"no release `{name}` is in the bucket of this installation", "`licet status` lists releases")
+
+
+def _made(place: Path, stream: _Stream) -> Path:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = _ReleaseStore(place, stream)
     with _locked(place):
+        store.learn()
+        data = store.fetched(manifest.FILE) if not stream.shared or (place / NAMES_FILE).exists() else None
+        if data is None:
+            raise NotFoundError(f"no release lies at `{stream.url}`", "`licet release push` copies one there")
         own = place / manifest.FILE
         if own.exists() and own.read_bytes() != data:
-            raise BrokenError(f"another release lies at `{url}` than before", f"delete `{place}` if that is meant")
-        _write(place / FILE, msgspec.json.encode(_Stream(url=url.rstrip("/"), bytes_max=bytes_max)))
+            raise BrokenError(
+                f"another release lies at `{stream.url}` than before", f"delete `{place}` if that is meant"
+            )
+        _write(place / FILE, msgspec.json.encode(stream, enc_hook=os.fspath))
         if not own.exists():
             _write(own, data)
         _renew(store, place)
@@ -79,7 +159,7 @@ def parts_of(place: Path) -> LocalParts | Streamed:
     file = place / FILE
     if not file.is_file():
         return LocalParts(place)
-    return Streamed(place, msgspec.json.decode(file.read_bytes(), type=_Stream))
+    return Streamed(place, _read(file))
 
 
 class LocalParts:
@@ -104,7 +184,7 @@ class Streamed:
 
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._stream = place, stream
-        self._store: ObjectStore | None = None
+        self._store: _ReleaseStore | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_store": None}
@@ -125,7 +205,7 @@ class Streamed:
     @contextmanager
     def opened(self, file: str) -> Iterator[BinaryIO]:
         """A part in the store, of which only the ranges that are read are fetched; FileNotFoundError if it is not there."""
-        with BufferedReader(_StoredPart(self._at(), file), AHEAD_BYTES) as reader:
+        with BufferedReader(self._ranges(file), AHEAD_BYTES) as reader:
             yield reader
 
     def renew(self, file: str) -> None:
@@ -135,20 +215,32 @@ class Streamed:
             (self._place / file).unlink(missing_ok=True)
         self.provide(file)
 
-    def _at(self) -> ObjectStore:
+    def _at(self) -> _ReleaseStore:
         if self._store is None:
-            self._store = store_at(self._stream.url)
+            self._store = _ReleaseStore(self._place, self._stream)
         return self._store
+
+    def _ranges(self, file: str) -> _StoredPart:
+        store = self._at()
+        try:
+            return _StoredPart(store.store, store.key(file))
+        except FileNotFoundError:
+            with _locked(self._place):
+                if not store.learn():
+                    raise
+            return _StoredPart(store.store, store.key(file))
 
     def _fetch(self, file: str) -> None:
         import obstore
 
+        store = self._at()
         try:
             with replacing(self._place / file) as target:
-                for chunk in obstore.get(self._at(), file).stream():
+                for chunk in obstore.get(store.store, store.key(file)).stream():
                     target.write(chunk)
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
-            return
+            if store.learn():  # it was purged, and lies under another name now
+                self._fetch(file)
         except (obstore.exceptions.BaseError, OSError) as error:
             raise unreachable("read", error) from None
 
@@ -210,18 +302,23 @@ class _StoredPart(RawIOBase):
         return wanted
 
 
-def _renew(store: ObjectStore, place: Path) -> None:
+def _renew(store: _ReleaseStore, place: Path) -> None:
     """Fetches the addenda that the folder lacks; with a new one the parts of before go, which may have dead rows."""
+    store.learn()
     for number in range(1, PURGES_MAX + 1):
         name = f"purge-{number}.json"
         if (place / name).exists():
             continue
-        data = fetched(store, name, MANIFEST_BYTES_MAX)
+        data = store.fetched(name)
         if data is None:
             return
         _write(place / name, data)
         for part in place.glob(PARTS):
             part.unlink()
+
+
+def _read(file: Path) -> _Stream:
+    return msgspec.json.decode(file.read_bytes(), type=_Stream, dec_hook=lambda kind, told: kind(told))
 
 
 def _write(path: Path, data: bytes) -> None:

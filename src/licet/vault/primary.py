@@ -55,7 +55,7 @@ class PrimaryGuard:
             if present.journal != self._journal.id:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put its journal's folder back, or set LICET_RESTRICTIONS to it", because="other_journal",
+                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
                 )  # fmt: skip
             if newest.life == present.life and newest.server == str(server):
                 return present.life

@@ -1,0 +1,140 @@
+"""Moves a restriction journal from its folder into a bucket. The creation of one object decides which of them is the journal.
+
+Promise: at any moment at most one of the two opens as the journal of the installation, whenever the program is killed, and
+what was acknowledged is in it. Called again, it goes on. The folder is renamed and kept, never deleted.
+
+    1  under the lock of the folder, segment N becomes object N + 1, each read back and compared: object 1 is missing, so
+       whoever opens the bucket's journal is refused
+    2  the folder is renamed to `NAME-moved`: whoever opens the folder finds another journal than the database's
+    3  object 1, the header alone, is created: from now on the bucket has the journal
+
+The mark of each object is a hash of its frames, so that a run that follows a killed one finds the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from licet.errors import BrokenError, RefusedError, UsageError
+from licet.keys.journal_bucket import HEAD_BYTES, MARK_BYTES, PREFIX, object_name
+from licet.keys.restriction_journal import MAGIC, SEGMENT_BYTES_MAX, FolderSegments, frames_in, segment_files
+from licet.store.bucket import Bucket
+from licet.store.files import sync
+
+_SEGMENT_HEAD = len(MAGIC) + 16
+
+
+class JournalMoved(NamedTuple):
+    """What a journal has, and the folder that has it still."""
+
+    id: UUID
+    objects: int
+    records: int
+    bytes: int
+    folder: Path
+
+
+def moved_folder(folder: Path) -> Path:
+    """The name of a journal's folder after it was moved."""
+    return folder.with_name(f"{folder.name}-moved")
+
+
+def look(folder: Path, bucket: Bucket) -> JournalMoved:
+    """What would be moved, or was; refused as `move`, and nothing is changed."""
+    if (moved := moved_folder(folder)).is_dir():
+        return _described(moved)
+    _refuse_missing(folder)
+    found = _described(folder)
+    _refuse_other(bucket, found.id, found.objects)
+    return found
+
+
+def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
+    """Moves the journal; ``beside`` moves what must be there first, and is called while nobody appends.
+
+    UsageError where there is no journal, RefusedError if the bucket has another one.
+    """
+    moved = moved_folder(folder)
+    if not moved.is_dir():
+        _refuse_missing(folder)
+        with closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments, segments.held():
+            objects = list(_objects(folder))
+            _refuse_other(bucket, segments.id, len(objects))
+            for name, content in reversed(objects[1:]):
+                bucket.put_compared(name, content)
+            beside()
+            _rename(folder, moved)
+    objects = list(_objects(moved))
+    if bucket.create(*objects[0]) is None:
+        raise _other_error()
+    for name, content in objects:
+        found = bucket.read(name)
+        if found is None or found.content != content:
+            raise BrokenError(
+                f"object `{name}` is not what `{moved}` has", f"keep `{moved}`: it has the restriction journal"
+            )
+    return _described(moved)
+
+
+def _refuse_missing(folder: Path) -> None:
+    if not segment_files(folder):
+        raise UsageError(
+            f"there is no restriction journal in `{folder}`", "name the data folder that has it with --data"
+        )
+
+
+def _refuse_other(bucket: Bucket, ident: UUID, objects: int) -> None:
+    """Refuses a bucket in which anybody has, or had, a journal or a log that an earlier run did not write."""
+    names = bucket.names(PREFIX)
+    if not names and (bucket.below("log/") or bucket.below("log-state/")):
+        raise _other_error()
+    if any(name not in map(object_name, range(2, objects + 1)) for name in names):
+        raise _other_error()
+    for name in names:
+        found = bucket.read(PREFIX + name)
+        if found is None or found.content[len(MAGIC) : _SEGMENT_HEAD] != ident.bytes:
+            raise _other_error()
+
+
+def _other_error() -> RefusedError:
+    return RefusedError(
+        "the bucket has a journal or a log already",
+        "name an empty folder of a bucket in LICET_STORE__URL; a start that was refused leaves an empty journal, which may be "
+        "deleted",
+        because="other_journal",
+    )  # fmt: skip
+
+
+def _objects(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The objects that the segments of a folder become, the header first."""
+    for number, path in enumerate((None, *segment_files(folder)), 1):
+        content = (path or segment_files(folder)[0]).read_bytes()
+        frames = content[_SEGMENT_HEAD:] if path else b""
+        mark = sha256(number.to_bytes(8, "big") + frames).digest()[:MARK_BYTES]
+        yield PREFIX + object_name(number), content[:_SEGMENT_HEAD] + mark + frames
+
+
+def _rename(folder: Path, moved: Path) -> None:
+    try:
+        folder.rename(moved)
+    except OSError as error:
+        raise RefusedError(
+            f"`{folder}` cannot be renamed to `{moved.name}`: {type(error).__name__}",
+            "the journal is still in it; let its parent be writable, and the folder itself no mount point",
+        ) from None
+    sync(folder.parent)
+
+
+def _described(folder: Path) -> JournalMoved:
+    records, ident, objects = 0, b"", list(_objects(folder))
+    for name, content in objects:
+        ident = content[len(MAGIC) : _SEGMENT_HEAD]
+        records += sum(1 for _ in frames_in(content[HEAD_BYTES:], name, is_last=name == objects[-1][0]))
+    size = sum(len(content) for _, content in objects)
+    return JournalMoved(UUID(bytes=ident), len(objects), records, size, folder)

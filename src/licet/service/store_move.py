@@ -1,0 +1,158 @@
+"""Moves what hosts share, the restriction journal, the log and releases, from folders into the bucket, and proves it there.
+
+Promise: nothing is lost or forked, whenever the program is killed; called again, it goes on. While it runs no server
+appends: it holds the sequencer's lock and the journal's. Which of the two journals counts is decided in one step
+(`keys.journal_move`), after the log is in the bucket whole. The installation is then opened with the bucket, by the checks
+of every start, and the releases follow. Folders are renamed and kept; releases stay where they are, as copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from licet.clock import Clock
+from licet.config import Configuration, Store
+from licet.errors import BusyError, UsageError
+from licet.keys import journal_move
+from licet.keys.journal_move import JournalMoved, moved_folder
+from licet.ledger import log_move
+from licet.ledger.sequence import SEQUENCER_LOCK
+from licet.proof import documents
+from licet.release import homes, registry
+from licet.release.registry import Release
+from licet.store import bucket as buckets
+from licet.store.bucket import Bucket
+from licet.store.connect import locked, transaction
+from licet.store.files import sync
+from licet.vault.installation import Installation, installation
+
+FOLDERS = ("log", "log-state")
+
+
+class MovedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of one thing is in the bucket, or would be."""
+
+    files: int
+    bytes: int
+
+
+class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
+    """What was moved, or would be. ``missing`` are releases whose folder is not on this host; ``kept`` are the folders that
+    have what was moved still.
+    """
+
+    url: str
+    moved: bool
+    records: int
+    journal: MovedPart
+    log: MovedPart
+    releases: dict[str, MovedPart]
+    missing: list[str]
+    kept: list[Path]
+
+
+def look(config: Configuration, clock: Clock) -> StoreMove:
+    """What `move` would do, or refuse. Of a run that was killed, what it has moved already and not the releases."""
+    bucket = _bucket(config)
+    if journal_move.moved_folder(config.journal).is_dir():
+        return _told(config, journal_move.look(config.journal, bucket), {}, moved=False)
+    with installation(_in_folders(config), clock) as here, _alone(here):
+        found = journal_move.look(config.journal, bucket)
+        parts = {known.name: _part_here(here, known) for known in _sealed(here)}
+    return _told(config, found, parts, moved=False)
+
+
+def move(config: Configuration, clock: Clock, progress: Callable[[str], None] = lambda _: None) -> StoreMove:
+    """Moves everything; ``progress`` is told what is being moved. BusyError while a server runs."""
+    bucket = _bucket(config)
+    progress("restriction journal and log")
+    if journal_move.moved_folder(config.journal).is_dir():
+        found = journal_move.move(config.journal, bucket, lambda: None)
+    else:
+        with installation(_in_folders(config), clock) as here, _alone(here):
+            found = journal_move.move(config.journal, bucket, lambda: _copy_log(config, bucket))
+    for name in FOLDERS:
+        _keep(config.data / name)
+    parts: dict[str, MovedPart | None] = {}
+    with installation(_in_bucket(config), clock) as here:
+        for known in _sealed(here):
+            progress(f"release {known.name}")
+            homes.folder(here, known)
+            there = homes.compared(here, known)
+            parts[known.name] = MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
+    return _told(config, found, parts, moved=True)
+
+
+def _told(
+    config: Configuration, journal: JournalMoved, releases: dict[str, MovedPart | None], *, moved: bool
+) -> StoreMove:
+    logs = [_kept(config.data / name) for name in FOLDERS]
+    files = [folder / name for folder in logs for name in log_move.names(folder)]
+    return StoreMove(
+        url=config.store.url or "",
+        moved=moved,
+        records=journal.records,
+        journal=MovedPart(files=journal.objects, bytes=journal.bytes),
+        log=MovedPart(files=len(files), bytes=sum(file.stat().st_size for file in files)),
+        releases={name: part for name, part in releases.items() if part is not None},
+        missing=[name for name, part in releases.items() if part is None],
+        kept=[folder for folder in (journal.folder, *logs) if folder.is_dir()],
+    )
+
+
+def _bucket(config: Configuration) -> Bucket:
+    bucket = buckets.opened(config.store)
+    if bucket is None:
+        raise UsageError("no bucket is configured", "set LICET_STORE__URL and its key: docs/configuration.md")
+    return bucket
+
+
+def _in_folders(config: Configuration) -> Configuration:
+    return msgspec.structs.replace(config, store=Store())
+
+
+def _in_bucket(config: Configuration) -> Configuration:
+    return msgspec.structs.replace(config, restrictions=None)
+
+
+@contextmanager
+def _alone(here: Installation) -> Iterator[None]:
+    """Holds the lock that a running server holds; BusyError while one does."""
+    with locked(here.pool, SEQUENCER_LOCK) as mine:
+        if not mine:
+            raise BusyError("a server is running, or `licet ledger append`", "stop every server, then try again")
+        yield
+
+
+def _part_here(here: Installation, known: Release) -> MovedPart | None:
+    folder = homes.folder(here, known)
+    if folder is None:
+        return None
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return MovedPart(files=len(files), bytes=sum(file.stat().st_size for file in files))
+
+
+def _kept(folder: Path) -> Path:
+    """A folder of the log, or what it is called after the move."""
+    moved = moved_folder(folder)
+    return moved if moved.is_dir() else folder
+
+
+def _copy_log(config: Configuration, bucket: Bucket) -> None:
+    for name, target in zip(FOLDERS, documents.bucket_folders(bucket), strict=True):
+        log_move.copy(config.data / name, target, lambda _: None)
+
+
+def _keep(folder: Path) -> None:
+    if folder.is_dir():
+        folder.rename(moved_folder(folder))
+        sync(folder.parent)
+
+
+def _sealed(here: Installation) -> list[Release]:
+    with transaction(here.pool) as tx:
+        return [known for known in registry.every(tx) if known.state == "sealed"]
