@@ -226,9 +226,9 @@ def test_the_language_is_the_first_wanted_one_that_there_is(header: str, languag
 def test_one_countrys_form_serves_another_where_there_is_no_other_and_never_another_script() -> None:
     assert language_tags.lookup(["pt-PT"], ["en", "pt-BR"]) == "pt-BR"
     assert language_tags.lookup(["zh-TW"], ["en", "zh-Hant", "zh-Hans"]) == "zh-Hant"
-    assert language_tags.fallbacks("pt-BR") == ["pt-BR", "pt", "en"]
-    assert language_tags.fallbacks("zh-Hans") == ["zh-Hans", "en"]
-    assert language_tags.fallbacks("de") == ["de", "en"]
+    assert language_tags.fallbacks("pt-BR") == ("pt-BR", "pt", "en")
+    assert language_tags.fallbacks("zh-Hans") == ("zh-Hans", "en")
+    assert language_tags.fallbacks("de") == ("de", "en")
 
 
 # A language is one file

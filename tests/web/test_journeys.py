@@ -24,7 +24,7 @@ from licet.vault import installation, primary
 from .journeys import Counting, JourneyCost
 from .served import NOTICE, World
 
-PAGE_TO_API_MAX = 1.3  # calls of a verb on a page, to those of the same verb by the API
+PAGE_TO_API_MAX = 1.25  # calls of a verb on a page, to those of the same verb by the API
 MINE = "/v1/accounts/me"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 # The transactions of each journey. A browser's session is looked up in one of its own, before anything is done.

@@ -116,7 +116,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """The questions that the form had to answer and did not: one of the settings has one, the notice all that wait."""
         if self.page is FormPage.settings:
             return () if answers else asked.in_force.asks
-        waiting = tuple(question for question in asked.unanswered if question not in answers)
+        waiting = tuple([question for question in asked.unanswered if question not in answers])
         return waiting or (() if answers or asked.terms_waiting else asked.in_force.asks)
 
     def _finish(

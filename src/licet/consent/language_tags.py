@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 ENGLISH = "en"
 ACCEPTED_MAX = 20
+TAGS_REMEMBERED_MAX = 1_000
 TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")
 _TRADITIONAL = frozenset({"TW", "HK", "MO"})
 _RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
@@ -46,11 +48,12 @@ def lookup(wanted: Iterable[str], known: Sequence[str]) -> str:
     return ENGLISH
 
 
-def fallbacks(tag: str) -> list[str]:
+@lru_cache(maxsize=TAGS_REMEMBERED_MAX)
+def fallbacks(tag: str) -> tuple[str, ...]:
     """In which languages a text is looked for that is wanted in ``tag``: pt-BR, pt, en. Never another script."""
     language, script, _ = _parts(tag)
     wider = [tag, f"{language}-{script}", language if not script else tag, ENGLISH]
-    return [one for place, one in enumerate(wider) if not one.endswith("-") and one not in wider[:place]]
+    return tuple([one for place, one in enumerate(wider) if not one.endswith("-") and one not in wider[:place]])
 
 
 def _same(tag: str, known: str) -> bool:
@@ -67,6 +70,7 @@ def _sibling(tag: str, known: str) -> bool:
     return _parts(tag)[:2] == _parts(known)[:2]
 
 
+@lru_cache(maxsize=TAGS_REMEMBERED_MAX)  # a lookup holds each tag against every language, three times
 def _parts(tag: str) -> tuple[str, str, str]:
     """Language, script and region; a script only for Chinese, where a region that only implies it is left out."""
     first, *more = _UNDETERMINED.split(tag)

@@ -506,7 +506,7 @@ _COLUMNS = "notice_id, version, language, variant, document, sha256, published_a
 
 def find(tx: Transaction, number: int, language: str, variant: Variant) -> PublishedNotice | None:
     """The newest notice for a policy version, in ``language``, a wider form of it, or else English; None without any."""
-    wanted = fallbacks(language)
+    wanted = list(fallbacks(language))
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s AND language = ANY(%s)
              ORDER BY array_position(%s, language), position DESC LIMIT 1""",

@@ -19,7 +19,7 @@ from licet.consent import showings
 from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
-from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.decide import Gate, gate, unanswered_since
 from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
@@ -115,13 +115,13 @@ def ask(
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
     answer, number = gate(state, policies, at), policies.newest_material(at)
-    signing_up = number is not None and state.opened_at >= policies[number].effective
+    asking = policies.versions[number] if number is not None else None
     now = policies.in_force(at)
-    new = signing_up and any(state.answered(question) is None for question in now.asks)
+    signing_up = asking is not None and state.opened_at >= asking.effective
+    new = signing_up and None in [state.answered(question) for question in now.asks]
     variant = Variant.signup if new else Variant.existing
-    put_off_at = showings.last_put_off(tx, account, number) if number is not None else None
+    put_off_at, accepted_at = _said_to_terms(tx, account, number) if number is not None else (None, None)
     because = _reason(answer, put_off_at, gpc, at)
-    accepted_at = _terms(tx, account, number) if number is not None else None
     waiting = answer is Gate.open and accepted_at is None and number is not None and _asked_here(tx, account, number)
     return Prompt(
         account=account,
@@ -133,11 +133,11 @@ def ask(
         variant=variant,
         notice=notices.find(tx, number, language, variant) if number is not None else None,
         may_put_off=answer is Gate.notice,
-        ends=policies[number].notice_ends() if number is not None else None,
+        ends=asking.notice_ends if asking is not None else None,
         asks_age=now.min_age_of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        unanswered=() if answer is Gate.open else unanswered(state, policies, at),
+        unanswered=() if answer is Gate.open or number is None else unanswered_since(state, now, number),
         answers=answers,
         put_off_at=put_off_at,
         uncovered=_uncovered(state, now, number),
@@ -184,11 +184,15 @@ def asked_notice(asked: Prompt) -> PublishedNotice:
     return asked.notice
 
 
-def _terms(tx: Transaction, account: UUID, number: int) -> datetime | None:
+def _said_to_terms(tx: Transaction, account: UUID, number: int) -> tuple[datetime | None, datetime | None]:
+    """When the account last put off the notice of a version, and when it accepted the terms of that version."""
     row = tx.execute(
-        "SELECT accepted_at FROM terms WHERE account_id = %s AND version = %s", [account, number]
+        f"""SELECT ({showings.LAST_PUT_OFF}),
+                   (SELECT accepted_at FROM terms WHERE account_id = %(account)s AND version = %(number)s)""",
+        {"account": account, "number": number},
     ).fetchone()
-    return row[0] if row else None
+    assert row is not None
+    return row[0], row[1]
 
 
 def _asked_here(tx: Transaction, account: UUID, number: int) -> bool:

@@ -166,14 +166,9 @@ def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> Sho
     return get(tx, account, shown_id)
 
 
-def last_put_off(tx: Transaction, account: UUID, number: int) -> datetime | None:
-    """When the account last put off a notice about a policy version."""
-    row = tx.execute(
-        """SELECT max(s.put_off_at) FROM shown s JOIN notices n USING (notice_id)
-            WHERE s.account_id = %s AND n.version = %s""",
-        [account, number],
-    ).fetchone()
-    return row[0] if row else None
+# When the account `%(account)s` last put off a notice about the policy version `%(number)s`, in a statement.
+LAST_PUT_OFF = """SELECT max(s.put_off_at) FROM shown s JOIN notices n USING (notice_id)
+                   WHERE s.account_id = %(account)s AND n.version = %(number)s"""
 
 
 def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[ShowingRecord]:

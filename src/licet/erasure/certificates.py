@@ -27,6 +27,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from licet.erasure import key_rotation, sweep_batches
 from licet.erasure.epochs import backup_window
@@ -57,7 +58,7 @@ from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, W
 from licet.vault.ids import Prefix, named, parse, shown, uuid7
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, by_day
-from licet.vault.tables import lock_accounts
+from licet.vault.tables import hold_accounts
 from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
@@ -161,6 +162,7 @@ def forecast(here: Installation, *, only: str | None = None, at_once: bool = Fal
             page = _page_of_run(tx, only, after)
             for erasure in page:
                 waits = certificate.waits(tx, erasure)
+                waits.refuse_fenced()
                 is_due = _is_due(waits, max(here.clock(), erasure.requested_at), at_once)
                 if waits.held:
                     held += 1
@@ -175,9 +177,9 @@ def forecast(here: Installation, *, only: str | None = None, at_once: bool = Fal
 
 def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[ErasureRecord]:
     """The next erasures to move: the one that is named, or unfinished ones after ``after``."""
-    fence.check(tx)
     if only is not None:
         return [certificate.get(tx, parse(Prefix.erasure, only))]
+    fence.check(tx)
     return certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
 
 
@@ -202,66 +204,71 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
     """Moves the erasure as far as possible: two transactions, and one more for every further batch of a large sweep."""
     if erasure.state is ErasureState.verified:
         return erasure
-    at = max(here.clock(), erasure.requested_at)
+    at, more = max(here.clock(), erasure.requested_at), False
     with transaction(here.pool) as tx:
-        lock_accounts(tx, [erasure.account])
+        hold_accounts(tx, [erasure.account])
         _recall(tx, erasure, at)
-        waits = certificate.waits(tx, erasure)
-        if at_once and not waits.held:
-            certificate.bring_nearer(tx, erasure, at)
-        sweeps = _is_due(waits, at, at_once) and not waits.held and bool(waits.keys or waits.bodies)
-        if sweeps:
-            _sweep(tx, erasure, at)
+        waits = certificate.waits(tx, erasure, at_once=at if at_once else None)
+        waits.refuse_fenced()
+        if _is_due(waits, at, at_once) and not waits.held and (waits.keys or waits.bodies):
+            more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
     try:
-        return _finish(here, erasure, at, sweeps)
+        return _finish(here, erasure, at, more)
     except BrokenError:
         with transaction(here.pool) as tx:  # commits the progress that was made before the certificate
-            lock_accounts(tx, [erasure.account])
-            _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
+            hold_accounts(tx, [erasure.account])
+            certificate.save(tx, _progress(*certificate.renewed(tx, erasure), at))
         raise
 
 
-def _finish(here: Installation, erasure: ErasureRecord, at: datetime, sweeps: bool) -> ErasureRecord:
-    """Sweeps the rest, then advances the erasure and certifies it, in one transaction."""
+def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool) -> ErasureRecord:
+    """Sweeps the rest if there is ``more``, then advances the erasure and certifies it, in one transaction."""
     while True:
         with transaction(here.pool) as tx:
-            lock_accounts(tx, [erasure.account])
-            if sweeps and _sweep(tx, erasure, at):
+            hold_accounts(tx, [erasure.account])
+            now, waits = certificate.renewed(tx, erasure)
+            waits.refuse_fenced()
+            if more:
+                more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
                 continue
-            moved = _shred_and_sweep(tx, certificate.get(tx, erasure.erasure), at)
-            return _certify(here, tx, moved, at) if moved.state is ErasureState.swept else moved
+            if now.state is ErasureState.verified:
+                return now
+            moved = _progress(now, waits, at)
+            jws = _certify(here, tx, moved, at) if moved.state is ErasureState.swept else None
+            if jws is not None:
+                moved = replace(moved, state=ErasureState.verified, verified_at=at)
+            if moved != now:
+                certificate.save(tx, moved, jws)
+            return moved
 
 
-def _sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> bool:
-    """Erases a batch of what is due; returns whether there may be another."""
-    fence.check(tx)
-    return sweep_batches.sweep_batch(tx, at, only=[erasure.account]).more
-
-
-def _shred_and_sweep(tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
-    waits = certificate.waits(tx, erasure)
+def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureRecord:
+    """How far the erasure is at ``at``, before its certificate."""
     if erasure.state is ErasureState.fenced and not waits.keys and waits.due_at is None:
-        erasure = certificate.move(tx, erasure, ErasureState.shredded, at)
+        erasure = replace(erasure, state=ErasureState.shredded, shredded_at=at)
     if erasure.state is ErasureState.shredded and not waits.bodies:
-        erasure = certificate.move(tx, erasure, ErasureState.swept, at)
+        erasure = replace(erasure, state=ErasureState.swept, swept_at=at)
     return erasure
 
 
-def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime) -> ErasureRecord:
-    """Reads every place back, signs the result, and writes its leaf; BrokenError if something is still there.
+def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime) -> str | None:
+    """Reads every place back, signs the result, and writes its leaf; returns the certificate, or None if the log still
+    lacks leaves of the account. BrokenError if something is still there.
 
     The account is locked, and the erasure was read under that lock.
     """
     if _awaits_log(here, tx, erasure):
-        return erasure
-    known = policy_versions.applied(tx)
+        return None
     journal = here.keyring.restrictions
     if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
         restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
     if erasure.cause is ErasureCause.closure:
         _destroy_account_keys(tx, erasure, at)
     leasable: dict[UUID, int] = {}
-    for release, ordinals in certificate.rows_by_release(tx, erasure).items():
+    rows = certificate.rows_by_release(tx, erasure)
+    known = policy_versions.current(tx) if rows else None
+    for release, ordinals in rows.items():
+        assert known is not None
         given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
         leasable[release] = len(given)
     document = certificate.document(
@@ -272,7 +279,7 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
     jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
     sha256 = hashlib.sha256(jws.encode()).hexdigest()
     outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
-    return certificate.record_verified(tx, erasure, at, jws)
+    return jws
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
@@ -419,7 +426,7 @@ def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_perso
         keys=0, bodies=0, due_at=None, held=False
     )  # fmt: skip
     if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
-        waits = msgspec.structs.replace(waits, held=False)
+        waits = replace(waits, held=False)
     recalls = tuple(_recalls(tx, at, erasure))
     hosts = tuple(acknowledgements.told_of(tx, erasure.account, erasure.erasure, at))
     return ErasureStatus(
@@ -550,6 +557,9 @@ HANDOUTS = Listing(
 
 def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
     """Asks every recipient of a release with rows of the erased content to take them out of use, once per handout."""
+    releases = list(certificate.rows_by_release(tx, erasure))
+    if not releases:
+        return
     recalled = tx.execute(
         """WITH recalled AS (
                INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
@@ -560,7 +570,7 @@ def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
              FROM recalled r JOIN handouts h USING (handout_id) ORDER BY h.handout_id""",
         {
             "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
-            "releases": list(certificate.rows_by_release(tx, erasure)),
+            "releases": releases,
         },
     ).fetchall()  # fmt: skip
     names = registry.names(tx, [row[2] for row in recalled])

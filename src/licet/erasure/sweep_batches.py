@@ -23,7 +23,7 @@ from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
 from licet.vault import account_journal, expiry, host_events
 from licet.vault.expiry import DueFeedback, DueSafetyCopy, DueSegment
-from licet.vault.tables import lock_accounts
+from licet.vault.tables import hold_accounts
 
 BATCH_SEGMENTS_MAX = 2_000  # a larger batch amortises its fixed cost; the locks are held for a fifth of a second
 
@@ -74,32 +74,40 @@ def sweep_batch(
     if not due_accounts:
         scores = expiry.erase_scores(tx, at, limit)
         return SweepResult(scores=scores, more=scores == limit)
-    locked = lock_accounts(tx, due_accounts)
-    account_journal.share_endings(tx)
-    swept = _erase_segments(tx, at, locked, limit)
-    swept = swept.plus(_erase_safety(tx, at, locked, limit))
-    swept = swept.plus(_erase_feedback(tx, at, locked, limit))
+    swept = sweep_locked(tx, at, hold_accounts(tx, due_accounts), limit=limit)
     return msgspec.structs.replace(swept, scores=expiry.erase_scores(tx, at, limit), more=True)
 
 
-def _erase_segments(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> SweepResult:
-    rows = expiry.due_segments(tx, at, accounts, limit)
+def sweep_locked(
+    tx: Transaction, at: datetime, accounts: Collection[UUID], *, limit: int = BATCH_SEGMENTS_MAX
+) -> SweepResult:
+    """Erases up to ``limit`` of each kind of content of ``accounts``, which the caller has locked.
+
+    ``more``: that many were found, so there may be others. Otherwise nothing of theirs is left that is due at ``at``.
+    """
+    due = expiry.due_content(tx, at, accounts, limit)
+    swept = _erase_segments(tx, at, due.segments)
+    swept = swept.plus(_erase_safety(tx, at, due.safety))
+    swept = swept.plus(_erase_feedback(tx, at, due.feedback))
+    return msgspec.structs.replace(swept, more=max(len(due.segments), len(due.safety), len(due.feedback)) >= limit)
+
+
+def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -> SweepResult:
     if not rows:
         return SweepResult()
-    expiry.erase_segments(tx, rows, at)
+    conversations = expiry.erase_segments(tx, rows, at)
     dead = [
         _destroyed(row.account, at, row.conversation, row.because, segment=row.segment)
         for row in rows
         if row.key_slot is not None
     ]
     _tell(tx, rows, dead, at)
-    host_events.erased(tx, [(row.account, row.conversation, row.segment, row.because) for row in rows], at)
+    host_events.erased(tx, conversations, at)
     reasons = Counter(row.because for row in rows)
     return SweepResult(segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons))
 
 
-def _erase_safety(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> SweepResult:
-    rows = expiry.due_safety_copies(tx, at, accounts, limit)
+def _erase_safety(tx: Transaction, at: datetime, rows: Sequence[DueSafetyCopy]) -> SweepResult:
     if not rows:
         return SweepResult()
     turns = expiry.erase_safety_copies(tx, rows, at)
@@ -108,8 +116,7 @@ def _erase_safety(tx: Transaction, at: datetime, accounts: Collection[UUID], lim
     return SweepResult(safety_turns=turns, reasons={"safety": len(rows)})
 
 
-def _erase_feedback(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> SweepResult:
-    rows = expiry.due_feedback(tx, at, accounts, limit)
+def _erase_feedback(tx: Transaction, at: datetime, rows: Sequence[DueFeedback]) -> SweepResult:
     if not rows:
         return SweepResult()
     expiry.erase_feedback(tx, rows, at)

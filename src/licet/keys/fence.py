@@ -10,7 +10,6 @@ the fence was lowered. `vault.journal_state` determines what a database lacks of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +19,9 @@ from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
 
 READERS_SECONDS_MAX = 20
+# For statements that read something else as well: whether the fence stands, and the database's present life.
+STANDS = "EXISTS (SELECT FROM fence)"
+LIFE = "(SELECT coalesce(max(life), 0) FROM lives)"
 _TABLE = """CREATE TABLE IF NOT EXISTS fence (
     one      boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_fence CHECK (one),
     begun_at timestamptz NOT NULL
@@ -61,7 +63,7 @@ def lift(tx: Transaction) -> None:
 
 
 def stands(tx: Transaction) -> bool:
-    row = tx.execute("SELECT EXISTS (SELECT FROM fence)").fetchone()
+    row = tx.execute(f"SELECT {STANDS}").fetchone()
     return row is None or bool(row[0])
 
 
@@ -86,18 +88,8 @@ def check_before_snapshot(tx: Transaction) -> None:
 
 def life(tx: Transaction) -> int:
     """The database's present life."""
-    return asking_life(tx)()
-
-
-def asking_life(tx: Transaction) -> Callable[[], int]:
-    """`life`, sent but not read yet; the returned function reads it."""
-    asked = tx.execute("SELECT coalesce(max(life), 0) FROM lives")
-
-    def read() -> int:
-        row = asked.fetchone()
-        return int(row[0]) if row else 0
-
-    return read
+    row = tx.execute(f"SELECT {LIFE}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def begin(

@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 from uuid import UUID
 
 from licet.errors import BrokenError
-from licet.keys import chain
-from licet.keys.fence import fenced_error
+from licet.keys import chain, fence
 from licet.keys.material import (
     BUCKETS,
     KEY_BYTES,
@@ -46,6 +46,13 @@ _LOG = "log"
 _GATE = "gate"
 _MODELS = "models"
 _INBOX = "inbox"
+
+
+class OpenedBuckets(NamedTuple):
+    """The keys of buckets, and the life of the database in the same statement; 0 if no bucket was read."""
+
+    keys: dict[int, KeyMaterial]
+    life: int
 
 
 class Keyring:
@@ -155,25 +162,30 @@ class Keyring:
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
         """The keys of ``buckets``; the caller has locked them or the accounts in them."""
-        return self.opening(tx, (), buckets)()
+        return self.opening(tx, (), buckets)().keys
 
     def opening(
         self, tx: Transaction, accounts: Collection[UUID], buckets: Collection[int]
-    ) -> Callable[[], dict[int, KeyMaterial]]:
+    ) -> Callable[[], OpenedBuckets]:
         """The keys of ``buckets`` and of those that ``accounts`` are in: sent but not read; the returned function reads
         them.
         """
         asked = tx.execute(
-            """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets
-                WHERE bucket IN (SELECT unnest(%s::int[])
-                                  UNION SELECT bucket FROM accounts WHERE account_id = ANY(%s::uuid[]))""",
+            f"""SELECT {fence.LIFE}, bucket, epoch, wrapped, {fence.STANDS} FROM buckets
+                 WHERE bucket IN (SELECT unnest(%s::int[])
+                                   UNION SELECT bucket FROM accounts WHERE account_id = ANY(%s::uuid[]))""",
             [list(buckets), list(accounts)],
         )
-        return lambda: {row[0]: self.bucket_key(*row) for row in asked.fetchall()}
+
+        def read() -> OpenedBuckets:
+            rows = asked.fetchall()
+            return OpenedBuckets({row[1]: self.bucket_key(*row[1:]) for row in rows}, rows[0][0] if rows else 0)
+
+        return read
 
     def bucket_key(self, bucket: int, epoch: int, wrapped: bytes, is_fenced: bool) -> KeyMaterial:
         if is_fenced and not self._behind_fence:
-            raise fenced_error()
+            raise fence.fenced_error()
         return self._remembered(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
 
     def _remembered(self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
@@ -202,7 +214,7 @@ class Keyring:
     def account_keys(self, tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, AccountKeys]:
         """The keys of accounts, read in one statement; accounts whose keys were destroyed are absent."""
         rows = tx.execute(
-            """SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, EXISTS (SELECT FROM fence)
+            f"""SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, {fence.STANDS}
                  FROM accounts a JOIN buckets b USING (bucket) WHERE a.account_id = ANY(%s)""",
             [list(accounts)],
         ).fetchall()
@@ -218,9 +230,9 @@ class Keyring:
         """The keys in (account, slot), read in one statement; None if one was destroyed."""
         pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in wanted})
         rows = tx.execute(
-            """
+            f"""
             SELECT a.account_id, p.page, p.slots, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
-                   EXISTS (SELECT FROM fence)
+                   {fence.STANDS}
               FROM key_pages p
               JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page)) k
                 USING (account_id, page)

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 import msgspec
 
-from licet.policy.file import JointTerms, Policies
+from licet.policy.file import JointTerms, Policies, Policy
 from licet.policy.state import AccountState, ConversationState, Feedback, GrantStanding, Segment, TurnState
 
 SAFETY = "safety_classifiers"
@@ -284,10 +284,10 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
     minor = account.age is not None and now.refuses_age(account.age, account.region)
     if newest is None or account.plan not in now.plans or minor:
         return Gate.not_asked
-    if not unanswered(account, policies, at):
+    if not unanswered_since(account, now, newest):
         return Gate.open
-    asking = policies[newest]
-    ends = asking.notice_ends()
+    asking = policies.versions[newest]
+    ends = asking.notice_ends
     if account.opened_at >= asking.effective or (ends is not None and at >= ends):
         return Gate.must_decide
     return Gate.notice
@@ -296,7 +296,13 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
 def unanswered(account: AccountState, policies: Policies, at: datetime) -> tuple[str, ...]:
     """The questions of the version in force without an answer under the newest material version or a later one."""
     newest = policies.newest_material(at)
-    return () if newest is None else tuple(q for q in policies.in_force(at).asks if not is_answered(account, q, newest))
+    return () if newest is None else unanswered_since(account, policies.in_force(at), newest)
+
+
+def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[str, ...]:
+    """The questions of ``now`` without an answer under the material version ``newest`` or a later one."""
+    answered = {s.question for s in account.standings if s.answered is not None and s.answered >= newest}
+    return tuple([question for question in now.asks if question not in answered])
 
 
 def is_answered(account: AccountState, question: str, newest: int) -> bool:

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -91,10 +91,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     covers: frozenset[str]
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put the answer off.
 
-    ``questions`` are in the order of the file, which is the order in which they are asked.
+    ``questions`` are in the order of the file, which is the order in which they are asked. What follows from the fields
+    is worked out once for each version: every request asks it several times (`dict` holds it, and counts for no equality).
     """
 
     policy: str
@@ -113,12 +114,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[RegionTerms, ...] = ()
     names: NamesTerm = NamesTerm.replaced
 
-    @property
+    @cached_property
     def covers(self) -> frozenset[str]:
         """The purposes of all questions."""
         return frozenset().union(*(asked.covers for asked in self.questions))
 
-    @property
+    @cached_property
     def asks(self) -> tuple[str, ...]:
         """The names of the questions."""
         return tuple(asked.question for asked in self.questions)
@@ -130,7 +131,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def in_scope(self, plan: str, surface: str) -> bool:
         return plan in self.plans and surface in self.surfaces
 
-    @property
+    @cached_property
     def min_ages(self) -> MinAges:
         """The minimum age by region."""
         return min_ages(self.min_age, self.regions)
@@ -164,6 +165,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         named = [one.region for one in terms_of(self.regions, region)]
         return f"those of {', then '.join(named)}, then the version's" if named else "the version's"
 
+    @cached_property
     def notice_ends(self) -> datetime | None:
         """The first instant at which the notice can no longer be put off; None: it never ends."""
         return None if self.decide_by is None else instant(self.decide_by + timedelta(days=1))
@@ -291,7 +293,7 @@ class Policies:
         return max(0, bisect_right(self._effective, at) - 1)
 
     def in_force(self, at: datetime) -> Policy:
-        return self.versions[self.number(at)]
+        return self.versions[max(0, bisect_right(self._effective, at) - 1)]
 
     def begun(self, at: datetime) -> bool:
         """Whether the first version is effective."""
@@ -342,7 +344,7 @@ def parse(text: bytes, file: str) -> Policy:
     lines: dict[str, int] = {}
     value = _Plain(lines, file).value(node, "")
     policy = read(value, file=file, lines=lines)
-    ends = policy.notice_ends()
+    ends = policy.notice_ends
     if policy.material and ends is not None and ends <= policy.effective:
         raise InputError(
             f"`{policy.decide_by}` is before `effective`",

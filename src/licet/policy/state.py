@@ -104,11 +104,17 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
 
     def standing(self, question: str) -> GrantStanding:
-        return next((s.standing for s in self.standings if s.question == question), GrantStanding.undecided)
+        for said in self.standings:
+            if said.question == question:
+                return said.standing
+        return GrantStanding.undecided
 
     def answered(self, question: str) -> int | None:
         """The version under which the question was last answered; None: never, or the answer is cleared."""
-        return next((s.answered for s in self.standings if s.question == question), None)
+        for said in self.standings:
+            if said.question == question:
+                return said.answered
+        return None
 
     def granted_before(self, question: str) -> bool:
         return any(s.granted_before for s in self.standings if s.question == question)

@@ -47,12 +47,11 @@ _PLACES = {"account": "uuid", "conversation": "uuid"}
 _APPEND = f"""
     INSERT INTO journal ({", ".join(_COLUMNS)}, position)
     SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
-      FROM (SELECT * FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place) ORDER BY place) k"""
-
-
-def share_endings(tx: Transaction) -> None:
-    """Takes the lock that is needed to append an ending, before the ending is numbered."""
-    tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
+      FROM (SELECT k.* FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
+# The lock that appending an ending needs. What joins it has no row before it is held, and so takes no number before.
+_SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
+_APPEND_ENDINGS = f"WITH {_SHARED} {_APPEND.format(', shared')}"
+_APPEND_OTHERS = _APPEND.format("")
 
 
 def stop_endings(tx: Transaction) -> None:
@@ -63,7 +62,8 @@ def stop_endings(tx: Transaction) -> None:
 def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
     """Appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
     columns = zip(*rows, strict=True)
-    tx.execute(_APPEND, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
+    append_all = _APPEND_ENDINGS if any(row.ends for row in rows) else _APPEND_OTHERS
+    tx.execute(append_all, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
 
 
 def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]]) -> None:
@@ -75,10 +75,10 @@ def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[t
         return
     columns = zip(*places, strict=True)
     tx.execute(
-        """
-        WITH told AS (
+        f"""
+        WITH {_SHARED}, told AS (
             SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
-              FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[]) AS k(account_id, conversation_id)
+              FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[]) AS k(account_id, conversation_id), shared
         ), moved AS (
             UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %(at)s)
               FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c

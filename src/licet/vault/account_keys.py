@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.keys.material import DESTROYED_KEYS, EMPTY_SLOT, SLOTS_PER_PAGE, WRAPPED_BYTES, write_slot
+from licet.errors import BrokenError
+from licet.keys.material import DESTROYED_KEYS, SLOTS_PER_PAGE, WRAPPED_BYTES
 from licet.store.connect import Transaction
 
 Page = tuple[UUID, int]  # account, number
@@ -61,12 +62,35 @@ def destroy_slots(
 
     ``daily`` are the accounts in which more than expired content is destroyed; by default all of them.
     """
-    mark_spent(tx, {account: daily is None or account in daily for account, _ in slots})
-    pages = load_pages(tx, sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}))
-    for account, slot in slots:
-        page = (account, slot // SLOTS_PER_PAGE)
-        pages[page] = write_slot(pages[page], slot, EMPTY_SLOT)
-    save_pages(tx, pages)
+    if not slots:
+        return
+    emptied = tx.execute(
+        _DESTROY,
+        {
+            "account": [account for account, _ in slots],
+            "slot": [slot for _, slot in slots],
+            "daily": [daily is None or account in daily for account, _ in slots],
+        },
+    ).rowcount
+    if emptied != len({(account, slot // SLOTS_PER_PAGE) for account, slot in slots}):
+        raise BrokenError("a key page of an account is missing")
+
+
+_MARKED = "ON CONFLICT (account_id) DO UPDATE SET daily = true WHERE excluded.daily AND NOT spent_accounts.daily"
+_DESTROY = f"""
+    WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(slot)b::int[], %(daily)b::bool[]) AS k(account_id, slot, daily)),
+         marked AS (INSERT INTO spent_accounts (account_id, bucket, daily)
+                    SELECT account_id, bucket, m.daily
+                      FROM (SELECT account_id, bool_or(daily) AS daily FROM k GROUP BY account_id) m
+                      JOIN accounts USING (account_id) {_MARKED})
+    UPDATE key_pages p
+       SET slots = (SELECT string_agg(CASE WHEN n = ANY(e.places) THEN decode(repeat('00', {WRAPPED_BYTES}), 'hex')
+                                           ELSE substring(p.slots FROM n * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}) END,
+                                      ''::bytea ORDER BY n)
+                      FROM generate_series(0, {SLOTS_PER_PAGE - 1}) n)
+      FROM (SELECT account_id, slot / {SLOTS_PER_PAGE} AS page, array_agg(slot %% {SLOTS_PER_PAGE}) AS places
+              FROM k GROUP BY 1, 2) e
+     WHERE p.account_id = e.account_id AND p.page = e.page"""
 
 
 def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
@@ -78,11 +102,11 @@ def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
     if not accounts:
         return
     tx.execute(
-        """
+        f"""
         INSERT INTO spent_accounts (account_id, bucket, daily)
         SELECT account_id, bucket, k.daily
           FROM unnest(%(account)b::uuid[], %(daily)b::bool[]) AS k(account_id, daily) JOIN accounts USING (account_id)
-        ON CONFLICT (account_id) DO UPDATE SET daily = true WHERE excluded.daily AND NOT spent_accounts.daily
+        {_MARKED}
         """,
         {"account": list(accounts), "daily": list(accounts.values())},
     )
@@ -194,19 +218,20 @@ def destroy_keys(tx: Transaction, account: UUID) -> None:
     tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [DESTROYED_KEYS, account])
 
 
+# The number of wrapped keys of `%(account)s` in slots that no kept row uses, in a statement; none after an erasure.
+STRAY_KEYS = f"""(
+    SELECT count(*) FROM key_pages p CROSS JOIN generate_series(0, {SLOTS_PER_PAGE - 1}) n
+     WHERE p.account_id = %(account)s
+       AND substring(p.slots FROM n * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
+           <> decode(repeat('00', {WRAPPED_BYTES}), 'hex')
+       AND p.page * {SLOTS_PER_PAGE} + n NOT IN (
+           SELECT key_slot FROM segments WHERE account_id = %(account)s AND key_slot IS NOT NULL
+           UNION ALL SELECT safety_slot FROM segments WHERE account_id = %(account)s AND safety_slot IS NOT NULL
+           UNION ALL SELECT key_slot FROM feedback WHERE account_id = %(account)s AND key_slot IS NOT NULL))"""
+
+
 def stray_keys(tx: Transaction, account: UUID) -> int:
-    """The number of wrapped keys of the account in slots that no kept row uses; none after an erasure."""
-    named = {
-        row[0]
-        for row in tx.execute(
-            """SELECT unnest(ARRAY[key_slot, safety_slot]) FROM segments WHERE account_id = %(account)s
-               UNION SELECT key_slot FROM feedback WHERE account_id = %(account)s""",
-            {"account": account},
-        )
-    }
-    pages = tx.cursor(binary=True).execute("SELECT page, slots FROM key_pages WHERE account_id = %s", [account])
-    return sum(
-        slots[n * WRAPPED_BYTES : (n + 1) * WRAPPED_BYTES] != EMPTY_SLOT and page * SLOTS_PER_PAGE + n not in named
-        for page, slots in pages
-        for n in range(SLOTS_PER_PAGE)
-    )
+    """The number of wrapped keys of the account in slots that no kept row uses."""
+    row = tx.execute(f"SELECT {STRAY_KEYS}", {"account": account}).fetchone()
+    assert row is not None
+    return int(row[0])

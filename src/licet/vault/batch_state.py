@@ -12,7 +12,6 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import SLOTS_PER_PAGE, bucket_of
 from licet.ledger.outbox import Entry, EntryKind, scope_facts
@@ -79,8 +78,7 @@ class BatchState:
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
             buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
-            life = fence.asking_life(self.tx)
-        self.accounts, self.life = accounts(), life()  # the life of the database
+        self.accounts = accounts()
         for row in conversations():
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
@@ -90,7 +88,9 @@ class BatchState:
         answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
-        self.writes.prepare(buckets(), self._pages({c.account for c in says}))
+        opened = buckets()
+        self.life = opened.life
+        self.writes.prepare(opened.keys, self._pages({c.account for c in says}))
 
     def _load_projects(self, commands: Sequence[Command]) -> None:
         about = [c for c in commands if isinstance(c, AboutProject)]
@@ -110,7 +110,10 @@ class BatchState:
         """The key pages that turns of these accounts will read or extend."""
         accounts = [self.accounts[a] for a in saying if a in self.accounts]
         filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
-        last = [(row.account_id, row.keys[-1].key_slot) for row in self.conversations.values() if row.keys]
+        last = [
+            (row.account_id, row.keys[-1].key_slot)
+            for row in self.conversations.values() if row.keys and row.account_id in saying
+        ]  # fmt: skip
         return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
 
     def _load_known_turns(self, says: Sequence[Say]) -> None:

@@ -20,12 +20,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 
 from licet.errors import BrokenError, NotFoundError
+from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.ledger.canonical_json import Canonical
 from licet.policy.period import written
@@ -112,6 +113,12 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True):
     bodies: int
     due_at: datetime | None
     held: bool
+    is_fenced: bool = False
+
+    def refuse_fenced(self) -> None:
+        """FencedError behind the fence, which was read in the same statement."""
+        if self.is_fenced:
+            raise fence.fenced_error()
 
 
 _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at, swept_at,
@@ -245,15 +252,13 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
     return int(row[0]), row[1]
 
 
-def record_verified(tx: Transaction, of: ErasureRecord, at: datetime, jws: str) -> ErasureRecord:
-    """Sets the erasure to verified, and stores its certificate; returns it."""
-    row = tx.execute(
-        f"""UPDATE erasures SET (state, verified_at, certificate) = ('verified', %s, %s)
-             WHERE account_id = %s AND erasure_id = %s RETURNING {_COLUMNS}""",
-        [at, jws, of.account, of.erasure],
-    ).fetchone()
-    assert row is not None
-    return _read(row)
+def save(tx: Transaction, of: ErasureRecord, jws: str | None = None) -> None:
+    """Stores how far the erasure is, and the certificate that verifies it."""
+    tx.execute(
+        """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
+            WHERE account_id = %s AND erasure_id = %s""",
+        [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure],
+    )
 
 
 def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
@@ -339,18 +344,43 @@ def scope(of: ErasureRecord) -> dict[str, Any]:
     return {"account": of.account, "conversation": of.conversation, "ended": ended}
 
 
-def waits(tx: Transaction, of: ErasureRecord) -> Waits:
-    """What keeps the erasure from its next state."""
-    row = tx.execute(
-        f"""SELECT (SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) {_FEEDBACK}),
-                   (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
-                   greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
-                            (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
-                   EXISTS (SELECT FROM holds h WHERE {_SCOPE.format("h")})""",
-        scope(of),
-    ).fetchone()
+_HELD = f"EXISTS (SELECT FROM holds h WHERE {_SCOPE.format('h')})"
+_WAITS = f"""(SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) {_FEEDBACK}),
+    (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
+    greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
+             (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
+    {_HELD}, {fence.STANDS}"""
+_LATER = f"keep_until > %(at)s AND erased_at IS NULL AND NOT {_HELD}"
+_NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {_LATER}),
+    feedback_nearer AS (UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {_LATER})"""
+
+
+def waits(tx: Transaction, of: ErasureRecord, *, at_once: datetime | None = None) -> Waits:
+    """What keeps the erasure from its next state.
+
+    With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is a maximum, and
+    requested erasures may happen sooner. What is returned is how it stood before.
+    """
+    nearer = "" if at_once is None else _NEARER
+    row = tx.execute(f"{nearer} SELECT {_WAITS}", {**scope(of), "at": at_once}).fetchone()
     assert row is not None
-    return Waits(keys=row[0], bodies=row[1], due_at=row[2], held=row[3])
+    return _read_waits(row)
+
+
+def renewed(tx: Transaction, of: ErasureRecord) -> tuple[ErasureRecord, Waits]:
+    """The erasure as it is now, and what it waits for."""
+    row = tx.execute(
+        f"SELECT {_COLUMNS}, {_WAITS} FROM erasures WHERE erasure_id = %(erasure)s",
+        {**scope(of), "erasure": of.erasure},
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, of.erasure)}`")
+    return _read(row[:-5]), _read_waits(row[-5:])
+
+
+def _read_waits(row: Sequence[Any]) -> Waits:
+    keys, bodies, due_at, held, is_fenced = row
+    return Waits(keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced)
 
 
 def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
@@ -361,104 +391,68 @@ def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
     )
 
 
-def bring_nearer(tx: Transaction, of: ErasureRecord, at: datetime) -> None:
-    """Makes all of it due at ``at``: the period of a deletion is a maximum, and requested erasures may happen sooner."""
-    params = {**scope(of), "at": at}
-    later = "keep_until > %(at)s AND erased_at IS NULL"
-    tx.execute(
-        f"""WITH nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {later})
-            UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {later}""",
-        params,
-    )
-
-
-def move(tx: Transaction, of: ErasureRecord, to: ErasureState, at: datetime) -> ErasureRecord:
-    """Moves the erasure to the next state, entered at ``at``; returns it."""
-    assert to in (ErasureState.shredded, ErasureState.swept)
-    row = tx.execute(
-        f"""UPDATE erasures SET state = %s, {to.value}_at = %s WHERE account_id = %s AND erasure_id = %s
-            RETURNING {_COLUMNS}""",
-        [to.value, at, of.account, of.erasure],
-    ).fetchone()
-    assert row is not None
-    return _read(row)
+# Each place of the register: what is left there, until when it is kept, and what a recipient answered to a recall.
+# A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay.
+_READ_BACK = f"""
+    SELECT c.place, c.reference, c.registered_at, c.copies,
+           CASE c.place WHEN 'vault' THEN (SELECT count(*) {_BODIES}) + {account_keys.STRAY_KEYS}
+                        WHEN 'feedback' THEN (SELECT count(*) {_SHARED} AND f.feedback_id = c.reference)
+                        WHEN 'safety' THEN (SELECT count(*) FROM safety_bodies b WHERE {_SCOPE.format("b")}) END,
+           CASE WHEN c.place = 'safety' THEN (
+               SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format("s")} AND s.safety_slot IS NOT NULL) END,
+           coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at
+      FROM (SELECT c.place, c.reference, min(c.registered_at) AS registered_at, count(*) AS copies FROM copies c
+             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference) c
+      LEFT JOIN exports e ON c.place = 'export' AND e.export_id = c.reference
+      LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %(account)s AND r.erasure_id = %(erasure)s
+     ORDER BY c.place, c.reference"""
 
 
 def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
-    """Reads back each place of the register at ``at``. ``leasable`` counts, by release, the rows of it whose key can
-    still be leased.
+    """Reads back each place of the register at ``at``, all of them at one moment. ``leasable`` counts, by release, the
+    rows of it whose key can still be leased.
     """
-    rows = tx.execute(
-        f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
-             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference ORDER BY c.place, c.reference""",
-        scope(of),
-    ).fetchall()
     seen = []
-    for place, reference, registered_at, count in rows:
-        found, done, kept_until = _read_place(tx, of, CopyPlace(place), reference, leasable, at)
+    for name, reference, registered_at, count, left, kept_until, acknowledged_at, due_at in tx.execute(
+        _READ_BACK, {**scope(of), "erasure": of.erasure}
+    ).fetchall():
+        place, found, done = CopyPlace(name), left or 0, "shredded and swept"
+        match place:
+            case CopyPlace.vault | CopyPlace.feedback:
+                pass
+            case CopyPlace.safety:
+                if kept_until is not None:
+                    found, done = 0, "kept for the investigation of misuse"
+            case CopyPlace.release:
+                found, done = leasable.get(reference, 0), "every row refused, its key dead"
+            case CopyPlace.export:
+                done = _recalled(of, reference, acknowledged_at, due_at, at)
+            case _:
+                assert_never(place)
         seen.append(
             PlaceSeen(
-                place=CopyPlace(place), reference=reference, registered_at=registered_at, copies=count, found=found,
-                done=done, kept_until=kept_until,
+                place=place, reference=reference, registered_at=registered_at, copies=count, found=found, done=done,
+                kept_until=kept_until,
             )
         )  # fmt: skip
     return seen
 
 
-def _read_place(
-    tx: Transaction, of: ErasureRecord, place: CopyPlace, reference: UUID, leasable: dict[UUID, int], at: datetime
-) -> tuple[int, str, datetime | None]:
-    params = {**scope(of), "reference": reference}
-    if place is CopyPlace.vault:
-        left = _count(tx, f"SELECT count(*) {_BODIES}", params) + account_keys.stray_keys(tx, of.account)
-        return left, "shredded and swept", None
-    if place is CopyPlace.feedback:
-        statement = f"SELECT count(*) {_SHARED} AND f.feedback_id = %(reference)s"
-        return _count(tx, statement, params), "shredded and swept", None
-    if place is CopyPlace.safety:
-        return _read_safety(tx, params)
-    if place is CopyPlace.release:
-        return leasable.get(reference, 0), "every row refused, its key dead", None
-    if place is CopyPlace.export:
-        return 0, _recalled(tx, of, reference, at), None
-    raise BrokenError(f"the place `{place.value}` cannot be read back")
-
-
-def _recalled(tx: Transaction, of: ErasureRecord, export: UUID, at: datetime) -> str:
+def _recalled(
+    of: ErasureRecord, export: UUID, acknowledged_at: datetime | None, due_at: datetime | None, at: datetime
+) -> str:
     """The answer of the recipient of an export. No key reaches what left in clear: the recall is all that can be read
     back.
 
     BrokenError if it was never recalled from them, unless a hold ended whose content the export does not contain.
     """
-    row = tx.execute(
-        """SELECT coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at FROM exports e
-             LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %s AND r.erasure_id = %s
-            WHERE e.export_id = %s""",
-        [of.account, of.erasure, export],
-    ).fetchone()
-    if row is not None and row[0] is not None:
+    if acknowledged_at is not None:
         return "recalled from its recipient, who acknowledged"
-    if row is not None and row[1] is not None:
-        return f"recalled from its recipient, {'overdue' if row[1] <= at else 'not acknowledged yet'}"
+    if due_at is not None:
+        return f"recalled from its recipient, {'overdue' if due_at <= at else 'not acknowledged yet'}"
     if of.cause is ErasureCause.hold_released:
         return "holds nothing of what was to go"
     raise BrokenError(f"export `{shown(Prefix.export, export)}` was not recalled from its recipient")
-
-
-def _read_safety(tx: Transaction, params: dict[str, Any]) -> tuple[int, str, datetime | None]:
-    """A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay."""
-    row = tx.execute(
-        f"SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format('s')} AND s.safety_slot IS NOT NULL", params
-    ).fetchone()
-    if row is not None and row[0] is not None:
-        return 0, "kept for the investigation of misuse", row[0]
-    statement = f"SELECT count(*) FROM safety_bodies b WHERE {_SCOPE.format('b')}"
-    return _count(tx, statement, params), "shredded and swept", None
-
-
-def _count(tx: Transaction, statement: str, params: dict[str, Any]) -> int:
-    row = tx.execute(statement, params).fetchone()
-    return int(row[0]) if row else 0
 
 
 def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from licet.store.connect import Transaction
-from licet.vault import account_keys
+from licet.vault import account_keys, host_events
+from licet.vault.host_events import ErasedConversation
 
 KEPT_COUNTED_MAX = 100_000
 
@@ -48,6 +49,14 @@ class DueFeedback(NamedTuple):
     feedback: UUID
     key_slot: int | None
     is_asked: bool
+
+
+class DueContent(NamedTuple):
+    """What of some accounts is due, by its kind."""
+
+    segments: list[DueSegment]
+    safety: list[DueSafetyCopy]
+    feedback: list[DueFeedback]
 
 
 # What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the period keeps nothing
@@ -167,91 +176,86 @@ def due_accounts(tx: Transaction, at: datetime, limit: int, accounts: Collection
     return [row[0] for row in rows]
 
 
-def due_segments(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueSegment]:
-    """Up to ``limit`` segments of ``accounts`` that are due, in order."""
-    rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.segment, s.key_slot, {_REASON}, s.last_turn - s.first_turn + 1,
-                   {_SEGMENT_ASKED_FOR}
-              {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
-        {"at": at, "limit": limit, "accounts": list(accounts)},
-    ).fetchall()
-    return [DueSegment(*row) for row in rows]
+def due_content(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> DueContent:
+    """Up to ``limit`` of each kind of content of ``accounts`` that is due, in order; one statement."""
+    rows = tx.execute(_DUE_CONTENT, {"at": at, "limit": limit, "accounts": list(accounts)}).fetchall()
+    due = DueContent([], [], [])
+    for kind, account, conversation, segment, feedback, slot, because, turns, is_asked in rows:
+        if kind == "segment":
+            due.segments.append(DueSegment(account, conversation, segment, slot, because, turns, is_asked))
+        elif kind == "safety":
+            due.safety.append(DueSafetyCopy(account, conversation, segment, slot, is_asked))
+        else:
+            due.feedback.append(DueFeedback(account, conversation, feedback, slot, is_asked))
+    return due
 
 
-def due_safety_copies(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueSafetyCopy]:
-    """Up to ``limit`` safety copies of ``accounts`` that are due, in order."""
-    rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.segment, s.safety_slot, {_SEGMENT_ASKED_FOR}
-              {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
-        {"at": at, "limit": limit, "accounts": list(accounts)},
-    ).fetchall()
-    return [DueSafetyCopy(*row) for row in rows]
-
-
-def due_feedback(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> list[DueFeedback]:
-    """Up to ``limit`` feedback of ``accounts`` that is due, in order."""
-    rows = tx.execute(
-        f"""SELECT s.account_id, s.conversation_id, s.feedback_id, s.key_slot,
-                   s.taken_back_at IS NOT NULL OR {_FEEDBACK_ASKED_FOR}
-              {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s""",
-        {"at": at, "limit": limit, "accounts": list(accounts)},
-    ).fetchall()
-    return [DueFeedback(*row) for row in rows]
+_DUE_CONTENT = f"""
+    (SELECT 'segment', s.account_id, s.conversation_id, s.segment, NULL::uuid, s.key_slot, {_REASON},
+            s.last_turn - s.first_turn + 1, {_SEGMENT_ASKED_FOR}
+       {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s)
+    UNION ALL
+    (SELECT 'safety', s.account_id, s.conversation_id, s.segment, NULL, s.safety_slot, NULL, NULL, {_SEGMENT_ASKED_FOR}
+       {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s)
+    UNION ALL
+    (SELECT 'feedback', s.account_id, s.conversation_id, NULL, s.feedback_id, s.key_slot, NULL, NULL,
+            s.taken_back_at IS NOT NULL OR {_FEEDBACK_ASKED_FOR}
+       {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s)"""
 
 
 # Erasing: the keys first, then the rows. The accounts are locked
 
 
-_SEGMENT_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
-                      AS k(account_id, conversation_id, segment)) k"""
+_SEGMENT_KEYS = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
+                      AS k(account_id, conversation_id, segment)"""
+_WITH_REASON = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[],
+                      %(because)b::text[]) AS k(account_id, conversation_id, segment, because)"""
 _SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.conversation_id
                    AND s.segment = k.segment"""
-_FEEDBACK_KEYS = """(SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[])
-                       AS k(account_id, feedback_id)) k"""
-# One statement, so that the keys of the rows are sent and sorted once.
+# One statement each, so that the keys of the rows are sent and sorted once.
 _ERASE = f"""
-    WITH k AS (SELECT * FROM {_SEGMENT_KEYS}),
+    WITH k AS ({_WITH_REASON}),
          erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0
                       FROM k WHERE {_SAME_SEGMENT}),
          ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
          unsaid AS (DELETE FROM suggestions s USING k
                      WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id),
-         unfound AS (DELETE FROM found_names s USING k WHERE {_SAME_SEGMENT})
-    DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT}"""
+         unfound AS (DELETE FROM found_names s USING k WHERE {_SAME_SEGMENT}),
+         gone AS (DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT})
+    {host_events.ERASED}"""
+
+_ERASE_SAFETY = f"""
+    WITH k AS ({_SEGMENT_KEYS}),
+         erased AS (UPDATE segments s SET safety_slot = NULL, safety_bytes = 0 FROM k WHERE {_SAME_SEGMENT}),
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'safety')
+    DELETE FROM safety_bodies s USING k WHERE {_SAME_SEGMENT}"""
+_ERASE_FEEDBACK = """
+    WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)),
+         erased AS (UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0
+                      FROM k WHERE s.account_id = k.account_id AND s.feedback_id = k.feedback_id),
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k
+                    WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback')
+    DELETE FROM feedback_bodies s USING k WHERE s.account_id = k.account_id AND s.feedback_id = k.feedback_id"""
 
 
-def erase_segments(tx: Transaction, rows: Sequence[DueSegment], at: datetime) -> None:
+def erase_segments(tx: Transaction, rows: Sequence[DueSegment], at: datetime) -> list[ErasedConversation]:
+    """Erases the segments; returns what hosts are to hear of."""
     _destroy(tx, rows)
-    tx.execute(_ERASE, _segment_keys(rows, at))
+    key = {**_segment_keys(rows, at), "because": [row.because for row in rows]}
+    return [ErasedConversation(*row) for row in tx.execute(_ERASE, key).fetchall()]
 
 
 def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], at: datetime) -> int:
     """Erases the copies; returns the turns that were in them."""
     _destroy(tx, rows)
-    key = _segment_keys(rows, at)
-    tx.execute(
-        f"UPDATE segments s SET safety_slot = NULL, safety_bytes = 0 FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key
-    )
-    turns = tx.execute(f"DELETE FROM safety_bodies s USING {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT}", key).rowcount
-    tx.execute(
-        f"UPDATE copies s SET ended_at = %(at)s FROM {_SEGMENT_KEYS} WHERE {_SAME_SEGMENT} AND s.place = 'safety'", key
-    )
-    return turns
+    return tx.execute(_ERASE_SAFETY, _segment_keys(rows, at)).rowcount
 
 
 def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -> None:
     _destroy(tx, rows)
-    key = {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at}
-    same = "s.account_id = k.account_id AND s.feedback_id = k.feedback_id"
     tx.execute(
-        f"UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0 FROM {_FEEDBACK_KEYS} WHERE {same}",
-        key,
-    )
-    tx.execute(f"DELETE FROM feedback_bodies s USING {_FEEDBACK_KEYS} WHERE {same}", key)
-    tx.execute(
-        f"""UPDATE copies s SET ended_at = %(at)s FROM {_FEEDBACK_KEYS}
-             WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback'""",
-        key,
+        _ERASE_FEEDBACK,
+        {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at},
     )
 
 

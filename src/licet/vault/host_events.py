@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -223,35 +223,44 @@ _APPEND = """
      WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL"""
 
 
-def erased(tx: Transaction, rows: Sequence[tuple[UUID, UUID, int, str]], at: datetime) -> None:
-    """Reports segments (account, conversation, segment, because) that a sweep has just erased, by conversation.
+class ErasedConversation(NamedTuple):
+    """The segments of a conversation that are being erased: why, their turns, and whether others of it are left."""
+
+    account: UUID
+    conversation: UUID
+    because: str
+    first_turns: list[int]
+    last_turns: list[int]
+    is_left: bool
+
+
+# `ErasedConversation` of the segments `k`, in the statement that erases them, which still sees them as they were; none
+# if no endpoint hears of it.
+ERASED = """
+    SELECT s.account_id, s.conversation_id, min(k.because), array_agg(s.first_turn ORDER BY s.segment),
+           array_agg(s.last_turn ORDER BY s.segment),
+           (SELECT count(*) FROM segments o WHERE o.account_id = s.account_id
+               AND o.conversation_id = s.conversation_id AND o.erased_at IS NULL) > count(*)
+      FROM k JOIN segments s USING (account_id, conversation_id, segment)
+     WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
+     GROUP BY s.account_id, s.conversation_id ORDER BY s.account_id, s.conversation_id"""
+
+
+def erased(tx: Transaction, conversations: Sequence[ErasedConversation], at: datetime) -> None:
+    """Reports what a sweep has just erased.
 
     Content that merely expired must leave the hosts as well; of the rest they were notified when it was requested.
     """
-    key = {
-        "account": [row[0] for row in rows], "conversation": [row[1] for row in rows], "segment": [row[2] for row in rows],
-        "because": [row[3] for row in rows],
-    }  # fmt: skip
-    found = tx.execute(_ERASED, key).fetchall() if rows else []
     happened = []
-    for account, conversation, because, firsts, lasts, left in found:
-        turns = list(zip(firsts, lasts, strict=True))
-        if because in ("expired", "incognito"):
-            happened.append(must_leave(account, at, LeaveReason.expired, conversation=conversation, turns=turns))
-        happened.append(conversation_erased(account, at, conversation, because, turns, whole=not left))
+    for one in conversations:
+        turns = list(zip(one.first_turns, one.last_turns, strict=True))
+        if one.because in ("expired", "incognito"):
+            expired = must_leave(one.account, at, LeaveReason.expired, conversation=one.conversation, turns=turns)
+            happened.append(expired)
+        happened.append(
+            conversation_erased(one.account, at, one.conversation, one.because, turns, whole=not one.is_left)
+        )
     append(tx, happened)
-
-
-_ERASED = """
-    SELECT s.account_id, s.conversation_id, min(k.because), array_agg(s.first_turn ORDER BY s.segment),
-           array_agg(s.last_turn ORDER BY s.segment),
-           EXISTS (SELECT FROM segments o WHERE o.account_id = s.account_id
-                      AND o.conversation_id = s.conversation_id AND o.erased_at IS NULL)
-      FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[], %(because)b::text[])
-           AS k(account_id, conversation_id, segment, because)
-      JOIN segments s USING (account_id, conversation_id, segment)
-     WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
-     GROUP BY s.account_id, s.conversation_id ORDER BY s.account_id, s.conversation_id"""
 
 
 def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure: UUID) -> None:

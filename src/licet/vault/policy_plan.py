@@ -240,7 +240,6 @@ def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = 
     if not found:
         return Shortened(segments=0, last=last)
     bounds.values["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
-    account_journal.share_endings(tx)
     # A turn that was taken before the lock has moved the bound: it is computed again.
     changed = tx.execute(
         f"""UPDATE segments s SET keep_until = b.bound FROM ({bounds.sql}) b

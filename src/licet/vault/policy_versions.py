@@ -14,7 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from licet.errors import BrokenError, RefusedError
-from licet.keys.fence import fenced_error
+from licet.keys import fence
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies, Policy, read
@@ -170,9 +170,9 @@ def applied(tx: Transaction) -> Policies:
 
 def current(tx: Transaction) -> Policies:
     """`applied` for frequent callers: the documents are read only if they changed; FencedError behind the fence."""
-    row = tx.execute("SELECT array_agg(sha256 ORDER BY number), EXISTS (SELECT FROM fence) FROM policies").fetchone()
+    row = tx.execute(f"SELECT array_agg(sha256 ORDER BY number), {fence.STANDS} FROM policies").fetchone()
     if row is None or row[1]:
-        raise fenced_error()
+        raise fence.fenced_error()
     mark = tuple(row[0] or ())
     found = _current.get(mark)
     if found is None:

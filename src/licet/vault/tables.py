@@ -136,6 +136,14 @@ def read_account(row: Sequence[Any]) -> AccountRow:
     )
 
 
+_LOCK = "SELECT account_id FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE"
+
+
+def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
+    """Locks the accounts, in the order of their ids, for who needs no more of them; returns those that there are."""
+    return [row[0] for row in tx.execute(_LOCK, [sorted(accounts)]).fetchall()]
+
+
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
     return locking(tx, accounts)()
@@ -147,7 +155,7 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
     Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
     ids = sorted(accounts)
-    locked = tx.execute("SELECT FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE", [ids])
+    locked = tx.execute(_LOCK, [ids])
     asked = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [ids])
 
     def read() -> dict[UUID, AccountRow]:

@@ -97,7 +97,6 @@ class Writes:
         self._unheld: list[tuple[UUID, UUID, bytes]] = []
         self._reviewed: list[tuple[str, datetime, str, bool, UUID, UUID, bytes]] = []
         self._host_key: bytes | None = None
-        self._is_shared = False  # whether the endings lock is held
 
     @property
     def keyring(self) -> Keyring:
@@ -330,9 +329,6 @@ class Writes:
 
     def _write(self) -> None:
         tx = self.tx
-        if not self._is_shared and any(ends for *_, ends in self._journal):
-            account_journal.share_endings(tx)
-            self._is_shared = True
         accounts = list(self.accounts.values())
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))

@@ -7,7 +7,8 @@ and sends those again with the same ids.
 
 A round reads what is due in one statement an endpoint. Several accounts' messages are then in progress at once, those
 of one account one after another, and their outcomes are recorded together: a transaction for each message cost twice
-as much as sending it (bench/events.py).
+as much as sending it (bench/events.py). Messages are signed shortly before they are sent, many in a row: signatures
+between requests take nearly twice as long.
 
 A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random share of up to a
 fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted nothing for `DEAD_DAYS`, or that answers
@@ -25,15 +26,17 @@ import ssl
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from queue import Empty, Queue
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 
+from licet.clock import Clock
 from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction, translated
@@ -54,6 +57,7 @@ WINDOW_ROWS = 4_096
 TURN = timedelta(seconds=1)  # after which an account that filled the window is served again
 ROUND_SECONDS = 5.0
 THREADS_MAX = 8
+SIGNED_MIN = 128  # messages signed in a row, as long as there are so many
 RECORDED_MAX = 64  # outcomes recorded by one transaction
 RECORD_SECONDS = 0.1  # for which a transaction waits for more of them
 UNRECORDED_MAX = 2 * RECORDED_MAX + THREADS_MAX
@@ -99,6 +103,45 @@ class _Chain(msgspec.Struct, frozen=True, kw_only=True):
     to: _Endpoint
     messages: tuple[_Waiting, ...]
     is_cut: bool
+
+
+class _Request(NamedTuple):
+    """A message as it is posted."""
+
+    waiting: _Waiting
+    body: bytes
+    headers: dict[str, str]
+
+
+class _Outgoing:
+    """The chains of a round in their order, with the requests of each. Several threads take from it."""
+
+    def __init__(self, chains: list[_Chain], clock: Clock, silent: Collection[UUID]) -> None:
+        """``silent`` are the endpoints whose chains are left out from now on."""
+        self._waiting, self._clock, self._silent = deque(chains), clock, silent
+        self._signed = deque[tuple[_Chain, list[_Request]]]()
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[_Chain, list[_Request]] | None:
+        """The next chain, and its requests in order; None after the last one."""
+        with self._lock:
+            if not self._signed:
+                self._sign()
+            return self._signed.popleft() if self._signed else None
+
+    def _sign(self) -> None:
+        count = 0
+        while self._waiting and count < SIGNED_MIN:
+            chain = self._waiting.popleft()
+            if chain.to.endpoint not in self._silent:
+                self._signed.append((chain, [self._request(chain.to, waiting) for waiting in chain.messages]))
+                count += len(chain.messages)
+
+    def _request(self, to: _Endpoint, waiting: _Waiting) -> _Request:
+        body = msgspec.json.encode(waiting.message)
+        headers = {"content-type": "application/json", "user-agent": "licet-webhooks/1"}
+        headers |= to.signing.headers(waiting.message.id, self._clock(), body)
+        return _Request(waiting, body, headers)
 
 
 class _Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,16 +215,16 @@ class Deliverer:
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
         """Sends the chains by several threads, and records the outcomes by this one until all have ended."""
-        waiting, sent = deque(chains), Queue[_Sent | None](RECORDED_MAX)
+        outgoing = _Outgoing(chains, self._here.clock, self._silent)
+        sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
         said: Counter[str] = Counter()
         with ThreadPoolExecutor(THREADS_MAX, "licet-webhooks") as pool:
 
             def work() -> None:
                 try:
-                    while waiting and not (is_halted.is_set() or ended()):
-                        with contextlib.suppress(IndexError):  # another thread took the last one
-                            self._send_in_order(waiting.popleft(), sent, lambda: is_halted.is_set() or ended())
+                    while not (is_halted.is_set() or ended()) and (taken := outgoing.take()) is not None:
+                        self._send_in_order(*taken, sent, lambda: is_halted.is_set() or ended())
                 finally:
                     sent.put(None)
 
@@ -201,13 +244,15 @@ class Deliverer:
             one.result()
         return said
 
-    def _send_in_order(self, chain: _Chain, sent: Queue[_Sent | None], ended: Callable[[], bool]) -> None:
+    def _send_in_order(
+        self, chain: _Chain, requests: list[_Request], sent: Queue[_Sent | None], ended: Callable[[], bool]
+    ) -> None:
         """Sends an account's messages one after another, until one fails or other accounts must be served."""
         to = chain.to
-        for waiting in chain.messages:
+        for waiting, body, headers in requests:
             if to.endpoint in self._silent or ended():
                 return
-            answer = self._send(to, waiting)
+            answer = self._posters[to.endpoint, to.url].post(to.url, body, headers)
             if answer.status == 410:
                 self._silent.add(to.endpoint)
             sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._here.clock()))
@@ -225,12 +270,6 @@ class Deliverer:
             for endpoint in {chain.to.endpoint for chain in self._cut}:
                 accounts = [chain.messages[0].account for chain in self._cut if chain.to.endpoint == endpoint]
                 tx.execute(_HOLD_BACK_TOO, {"endpoint": endpoint, "account": accounts, "next": [at] * len(accounts)})
-
-    def _send(self, to: _Endpoint, waiting: _Waiting) -> HttpReply:
-        body = msgspec.json.encode(waiting.message)
-        headers = {"content-type": "application/json", "user-agent": "licet-webhooks/1"}
-        headers |= to.signing.headers(waiting.message.id, self._here.clock(), body)
-        return self._posters[to.endpoint, to.url].post(to.url, body, headers)
 
     def _record(self, outcomes: list[_Sent]) -> None:
         """Records ``outcomes`` in one transaction: what was accepted, then what was not.
