@@ -390,7 +390,11 @@ def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at:
     """
     rows = tx.execute(
         f"""SELECT c.place, c.reference, min(c.registered_at), count(*) FROM copies c
-             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference ORDER BY c.place, c.reference""",
+             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference
+            UNION ALL
+            SELECT '{CopyPlace.release}', r.release_id, l.begun_at, count(DISTINCT (r.conversation_id, k.segment))
+              FROM release_rows r JOIN releases l USING (release_id) CROSS JOIN LATERAL release_row_keys(r.sources) k
+             WHERE {_SCOPE.format("r")} GROUP BY r.release_id, l.begun_at ORDER BY 1, 2""",
         scope(of),
     ).fetchall()
     seen = []
@@ -467,10 +471,11 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
     """
     rows = tx.execute(
         f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
-             WHERE {_SCOPE.format("r")} AND NOT r.key_places <@ ARRAY['safety']
+             WHERE {_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
                AND (%(ended)s::timestamptz IS NULL OR EXISTS (
-                   SELECT FROM segments s WHERE s.account_id = r.account_id AND s.conversation_id = r.conversation_id
-                      AND s.segment = ANY(r.key_segments) AND s.keep_until <= %(ended)s))
+                   SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
+                      AND s.conversation_id = r.conversation_id AND s.segment = k.segment
+                    WHERE s.keep_until <= %(ended)s))
              GROUP BY r.release_id""",
         scope(of),
     )
