@@ -1,5 +1,6 @@
 """A release build by the number of turns, beside moving the same bytes, each in processor time of the process and of the
-database; its seal's lock; and the load beside reading the same Parquet and decrypting it.
+database; its seal's lock; the load beside reading the same Parquet and decrypting it; and what the database keeps of a row,
+beside the id of its conversation.
 
 python -m bench building [TURNS ...]
 """
@@ -24,15 +25,17 @@ from bench import NAMES_LEFT_IN, NO_NAMES, Row, server_seconds
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.policy.state import TurnRole
-from licet.release import catalog
+from licet.release import catalog, registry
 from licet.release.build import BuildResult
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import groups
 from licet.release.row_keys import open_row
+from licet.release.row_runs import RowSource, RowSources
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands, installation, verbs
 from licet.vault.content import Content, encode
+from licet.vault.copies import CopyPlace
 from licet.vault.ids import uuid7
 
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
@@ -40,6 +43,8 @@ SAID = datetime(2025, 9, 10, tzinfo=UTC)
 TURNS_A_CONVERSATION = 10
 TURNS_AN_ACCOUNT = 20 * TURNS_A_CONVERSATION
 BATCH = 2_000
+KEPT_ROWS = 100_000
+ID_BYTES = 16  # of a conversation
 
 
 def fill(here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100) -> list[UUID]:
@@ -114,6 +119,45 @@ def spent(here: installation.Installation) -> tuple[float, float]:
         return time.process_time(), server_seconds(tx)
 
 
+def kept_bytes(here: installation.Installation, rows_an_account: int) -> float:
+    """The bytes of the database for a row of a release, with its indexes: each of one segment and two origins."""
+    release = uuid7(NOW, os.urandom(10))
+    accounts = sorted(uuid7(SAID, os.urandom(10)) for _ in range(KEPT_ROWS // rows_an_account))
+    origins = (("typed", TURNS_A_CONVERSATION - 1), ("assistant", TURNS_A_CONVERSATION))
+    sources = tuple(RowSource(segment=0, origin=origin, turn=turn, count=5) for origin, turn in origins)
+    rows = [
+        RowSources(
+            account=accounts[n // rows_an_account], conversation=uuid7(SAID, os.urandom(10)), ordinal=n,
+            keys=((0, CopyPlace.vault),), sources=sources,
+        )
+        for n in range(KEPT_ROWS)
+    ]  # fmt: skip
+    with transaction(here.pool) as tx:
+        tx.execute("SET LOCAL session_replication_role = replica")  # there is no such release
+        tx.execute("TRUNCATE release_runs")
+        for start in range(0, KEPT_ROWS, BATCH):
+            registry.add_rows(tx, release, rows[start : start + BATCH])
+        row = tx.execute("SELECT pg_total_relation_size('release_runs')").fetchone()
+    assert row is not None
+    return int(row[0]) / KEPT_ROWS
+
+
+def kept() -> list[Row]:
+    """What the database keeps of a row, by how many an account has."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
+            found = {each: kept_bytes(here, each) for each in (1, 10, 100)}
+    return [
+        Row(
+            f"bytes of the database a row of a release, {each} an account (goal: 58)", f"{one:.0f}", f"{ID_BYTES}",
+            f"{ID_BYTES / one:.2f}",
+        )
+        for each, one in found.items()
+    ]  # fmt: skip
+
+
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     rows = []
@@ -154,7 +198,7 @@ def main(arguments: list[str]) -> list[Row]:
                 bare = opened_only(here, built)
                 what = "  load, beside opening the same rows with their keys at hand"
                 rows.append(Row(what, f"{load:.1f}", f"{bare:.1f}", f"{bare / load:.2f}"))
-    return rows
+    return rows + kept()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from bench import NO_NAMES, Row
 from licet.config import Configuration
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.file import preset
+from licet.release import registry
+from licet.release.row_runs import RowSource, RowSources
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
@@ -34,6 +36,7 @@ from licet.train import bitmap, consumption, lineage, statement
 from licet.train.bitmap import BitmapHead, packed
 from licet.vault import commands as do
 from licet.vault import installation, verbs
+from licet.vault.copies import CopyPlace
 from licet.vault.ids import host_hmac, uuid7
 
 RUNS, RELEASES, ROWS = 1_000, 20, 100_000
@@ -105,13 +108,14 @@ def _on_record(here: installation.Installation, runs: int, releases: int, rows: 
                 [release, f"release-{n}", AT, AT, rows, rows],
             )
             mine = chats if n < 2 else chats[CHATS // 2 :]
-            for chat, ordinal in zip(mine, drawn.sample(range(rows), len(mine)), strict=True):
-                tx.execute(
-                    """INSERT INTO release_rows (account_id, release_id, row_id, ordinal, conversation_id, key_segments,
-                                                 key_places, source_segments, source_origins, source_turns, source_counts)
-                       VALUES (%s, %s, %s, %s, %s, '{0}', '{vault}', '{0}', '{typed}', '{1}', '{1}')""",
-                    [account, release, drawn.randbytes(16), ordinal, chat],
+            made = [
+                RowSources(
+                    account=account, conversation=chat, ordinal=ordinal, keys=((0, CopyPlace.vault),),
+                    sources=(RowSource(segment=0, origin="typed", turn=1, count=1),),
                 )
+                for chat, ordinal in zip(mine, drawn.sample(range(rows), len(mine)), strict=True)
+            ]  # fmt: skip
+            registry.add_rows(tx, release, made)
     for n in range(runs):
         model, release = uuid7(AT, here.keyring.random(10)), known[n % releases]
         ordinals = BitMap(drawn.sample(range(rows), rows // 2))
@@ -126,7 +130,7 @@ def _on_record(here: installation.Installation, runs: int, releases: int, rows: 
     with here.pool.connection() as connection:
         connection.autocommit = True
         connection.execute("VACUUM ANALYZE model_rows")
-        connection.execute("ANALYZE release_rows")
+        connection.execute("ANALYZE release_runs")
         connection.autocommit = False
     return account, chats
 

@@ -43,9 +43,11 @@ class Use:
 
 @cache
 def tables() -> tuple[str, ...]:
-    """The schema's tables, in its order."""
+    """The schema's tables and views, in its order."""
     return tuple(
-        re.findall(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([a-z_]+)", SCHEMA.read_text("utf-8"), re.M)
+        re.findall(
+            r"^CREATE (?:UNLOGGED )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?([a-z_]+)", SCHEMA.read_text("utf-8"), re.M
+        )
     )
 
 

@@ -33,7 +33,9 @@ BREAKS = {
     "who has an item took it or was handed it": "UPDATE inbox_steps SET step = 'noted'",
     "a step is of the account of its item": "UPDATE inbox_steps SET (account_id, tells) = (NULL, false)",
     "the host's ids name the accounts, each by one": "DELETE FROM account_hosts",
-    "what no index holds over all accounts is given once": "UPDATE release_rows SET ordinal = 0",
+    "what no index holds over all accounts is given once": """
+        INSERT INTO release_runs SELECT gen_random_uuid(), release_id, first, origins, conversations, sources
+          FROM release_runs""",
     "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
     "time never decreases along an account's order": "UPDATE turns SET occurred_at = occurred_at - interval '1 year'",
     "positions follow an account's order": "UPDATE journal SET position = 7",

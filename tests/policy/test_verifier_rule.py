@@ -34,7 +34,7 @@ from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, Grant, GrantScope, ScopeKind, Segment, TurnState
 from licet.policy.world import Owned, World
 from licet.release.proofs import decided_of
-from licet.release.registry import RowSource, RowSources
+from licet.release.row_runs import RowSource, RowSources
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
 
@@ -272,7 +272,7 @@ def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) ->
         else CopyPlace.vault
     )
     of = RowSources(
-        account=UUID(int=0), conversation=UUID(int=0), row_id=bytes(16), ordinal=0, keys=((turn.segment, key),),
+        account=UUID(int=0), conversation=UUID(int=0), ordinal=0, keys=((turn.segment, key),),
         sources=(RowSource(turn=turn.number, count=1, origin=turn.origin, segment=turn.segment),),
     )  # fmt: skip
     salt = name_of("salt", owned.account).encode()

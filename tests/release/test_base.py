@@ -98,8 +98,7 @@ def build(
 def forget(house: House, name: str) -> None:
     with transaction(house.here.pool) as tx:
         for statement in (
-            "DELETE FROM release_rows WHERE release_id = (SELECT release_id FROM releases WHERE name = %s)",
-            "DELETE FROM copies WHERE reference = (SELECT release_id FROM releases WHERE name = %s)",
+            "DELETE FROM release_runs WHERE release_id = (SELECT release_id FROM releases WHERE name = %s)",
             "DELETE FROM releases WHERE name = %s",
         ):
             tx.execute(statement, [name])

@@ -40,7 +40,7 @@ from licet.vault import installation
 from ..installed import House
 from ..waiting import wait_until
 from .test_base import files_of, forget
-from .test_build import IMPROVE, check_whole, sealed_rows
+from .test_build import IMPROVE, check_whole, ids, sealed_rows
 from .test_resume import check_nothing_is_left, lived_in, lying, told
 
 SHARES = Shares(test=300_000, validation=300_000)
@@ -144,7 +144,7 @@ def test_what_ends_while_workers_build_is_in_no_part(house: House) -> None:
     check_whole(house, built)
     rows = sealed_rows(house, "r")
     assert rows and not {row.account for row in rows} & {house.accounts["p0"], house.accounts["p2"]}
-    assert lying(house) == {row.row_id for row in rows}
+    assert lying(house) == ids(house)
 
 
 def test_the_arguments_of_a_worker_name_no_database_and_no_key(house: House, dsn: str) -> None:

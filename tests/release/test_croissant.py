@@ -122,8 +122,7 @@ def test_the_same_inputs_give_the_same_bytes_in_every_file(pool: Pool, tmp_path:
         release_build.build_release(here, name="r", purpose="improve_models")
         folders.append(shutil.move(house.here.config.releases / "r", tmp_path / f"r{number}"))
         with transaction(house.here.pool) as tx:
-            for statement in ("DELETE FROM release_rows", "DELETE FROM copies WHERE place = 'release'",
-                              "DELETE FROM releases"):  # fmt: skip
+            for statement in ("DELETE FROM release_runs", "DELETE FROM releases"):
                 tx.execute(statement)
     one, other = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in map(Path, folders))
     assert one == other

@@ -29,8 +29,10 @@ from licet.keys.material import (
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.file import Policies
 from licet.release import live_leases, registry
-from licet.release.registry import Release, RowSource, RowSources
+from licet.release.registry import Release
 from licet.release.row_keys import row_key
+from licet.release.row_runs import RowSource, RowSources
+from licet.release.rows import row_id_of
 from licet.store.connect import Pool, Transaction
 from licet.store.rows import copy_in
 from licet.vault.copies import CopyPlace
@@ -101,7 +103,7 @@ def draw_rows(people: list[Lived], draw: Random) -> list[RowSources]:
                 rows.append(
                     RowSources(
                         account=one.account(one.world.conversations[chat].account),
-                        conversation=one.conversation(chat), row_id=draw.randbytes(16), ordinal=len(rows),
+                        conversation=one.conversation(chat), ordinal=len(rows),
                         keys=tuple((n, CopyPlace.safety if draw.random() < 0.3 else CopyPlace.vault) for n in segments),
                         sources=tuple(RowSource(segment=s, origin=o, turn=t, count=1) for (s, o), t in last.items()),
                     )
@@ -121,7 +123,8 @@ def by_the_rule(
         sources = [keys[verdict.account.account_id, slot] for slot in verdict.slots]
         living = [key for key in sources if key is not None]
         if len(living) == len(sources):
-            found[verdict.row.ordinal] = (row_key(living, RELEASE.bytes, verdict.row.row_id), verdict.until)
+            row_id = row_id_of(RELEASE.bytes, verdict.row.ordinal)
+            found[verdict.row.ordinal] = (row_key(living, RELEASE.bytes, row_id), verdict.until)
     return found
 
 

@@ -17,7 +17,7 @@ from licet.policy.state import Share, TurnRole, TurnState
 from licet.release import catalog, registry
 from licet.release import ratings as released
 from licet.release.reader import LEASE_SECONDS, RatedMessage
-from licet.release.registry import RowSource, RowSources
+from licet.release.row_runs import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
 from licet.vault import commands as do
 from licet.vault.content import Content
@@ -270,7 +270,7 @@ def made_of(one: Lived, chat: str, turns: list[int], ordinal: int) -> RowSources
             )
     return RowSources(
         account=one.account(one.world.conversations[chat].account), conversation=one.conversation(chat),
-        row_id=ordinal.to_bytes(16, "big"), ordinal=ordinal,
+        ordinal=ordinal,
         keys=tuple((segment, CopyPlace.vault) for segment in {segment for segment, _ in sources}),
         sources=tuple(sources.values()),
     )  # fmt: skip

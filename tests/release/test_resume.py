@@ -41,7 +41,7 @@ from ..erasure.disk import Crash, Watch
 from ..installed import DAY, House
 from ..quarters import QUARTER, WHOLE
 from ..terms import preset
-from .test_build import IMPROVE, Meddling, Stopped, check_whole, sealed_rows, stop
+from .test_build import IMPROVE, Meddling, Stopped, check_whole, ids, sealed_rows, stop
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_what_ends_after_a_kill_at_many_commits_is_in_no_part(house: House, dsn:
             break
         crashed += 1
         check_whole(house, build(house, name))
-        assert lying(house, name) == {row.row_id for row in sealed_rows(house, name)}
+        assert lying(house, name) == ids(house, name)
         assert house.chats[chat] not in {row.conversation for row in sealed_rows(house, name)}
     assert crashed > 8
 
@@ -344,7 +344,7 @@ def test_what_ends_between_the_kill_and_the_resume_is_in_no_part(house: House, e
     built = build(house)
     check_whole(house, built)
     assert built.resumed_from is not None
-    assert lying(house) == {row.row_id for row in sealed_rows(house, "r")}
+    assert lying(house) == ids(house)
     fresh = build(house, "fresh")
     ours = {key: told(house, built)[key] for key in ("rows", "proved")}
     if ends is not goes_on:

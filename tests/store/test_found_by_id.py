@@ -21,7 +21,7 @@ LOOKED_UP: dict[str, Callable[[Transaction], object]] = {
     "erasures_by_id": lambda tx: certificate.get(tx, ONE),
     "events_by_id": lambda tx: acknowledgements.acknowledge(tx, ONE, "app", utc_now()),
     "events_by_number": lambda tx: host_events.since(tx, 1, 10),
-    "release_rows_by_ordinal": lambda tx: registry.rows_at(tx, ONE, [1]),
+    "release_runs_by_block": lambda tx: registry.rows_at(tx, ONE, [1]),
 }
 
 

@@ -122,7 +122,7 @@ def test_a_query_reads_another_room_s_table_only_in_a_named_place() -> None:
         ("SELECT 1 FROM accounts FOR NO KEY UPDATE", {("accounts", False)}),
         ("INSERT INTO holds (a) SELECT 1 ON CONFLICT (a) DO UPDATE SET a = 1", {("holds", True)}),
         ("WITH flags AS (SELECT 1 FROM turns) UPDATE holds SET a = 1 FROM flags", {("turns", False), ("holds", True)}),
-        ("COPY release_rows (a) FROM STDIN (FORMAT BINARY)", {("release_rows", True)}),
+        ("COPY release_runs (a) FROM STDIN (FORMAT BINARY)", {("release_runs", True)}),
         ("the sessions from accounts that update events", set()),
     ],
 )

@@ -22,6 +22,7 @@ import pytest
 from licet.config import Configuration
 from licet.errors import DeniedError
 from licet.policy.decide import IMPROVE
+from licet.release import registry
 from licet.service import answers as service_answers
 from licet.store.connect import transaction
 from licet.store.migrate import drift, migrate, migrations, pending
@@ -232,3 +233,26 @@ def test_a_schema_newer_than_the_program_is_refused_and_nothing_is_touched(old: 
     assert "hint: install the version of licet that wrote it, or a newer one" in said
     with psycopg.connect(dsn) as conn:
         assert conn.execute("SELECT count(*) FROM segments WHERE erased_at IS NULL").fetchone() != (0,)
+
+
+def test_the_rows_of_its_releases_are_what_they_were_and_keep_their_ids(old: tuple[str, Path]) -> None:
+    with psycopg.connect(old[0]) as conn:
+        was = conn.execute(
+            """SELECT release_id, ordinal, account_id, conversation_id, row_id, key_segments, key_places, source_segments,
+                      source_origins, source_turns, source_counts FROM release_rows ORDER BY release_id, ordinal"""
+        ).fetchall()
+    assert licet(old, "upgrade")[0] == 0
+    found = []
+    with opened(old) as here, transaction(here.pool) as tx:
+        kept = tx.execute(
+            "SELECT release_id, ordinal, row_id FROM release_rows ORDER BY release_id, ordinal"
+        ).fetchall()
+        for release in sorted({row[0] for row in was}):
+            for row in registry.rows_at(tx, release, range(len(was))):
+                keys, sources = zip(*row.keys, strict=True), row.sources
+                found.append((
+                    release, row.ordinal, row.account, row.conversation, *map(list, keys), [s.segment for s in sources],
+                    [s.origin for s in sources], [s.turn for s in sources], [s.count for s in sources],
+                ))  # fmt: skip
+    assert found == [(*row[:4], *row[5:]) for row in was] and len(found) > 10
+    assert kept == [(row[0], row[1], row[4]) for row in was]

@@ -252,14 +252,18 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
 
     def told(chat: UUID, over: int, segments: list[int], *places: str) -> list[int] | None:
         """What is told of chat's rows, made of ``segments``, where of all it has segment ``over`` alone was over."""
+        keys = zip(segments, places or ["vault"] * len(segments), strict=True)
+        made = bytes((0, len(segments), *(n * 2 + (place == "safety") for n, place in keys)))
         with transaction(house.here.pool) as tx:
             tx.execute("UPDATE segments SET keep_until = %s", [ended + DAY])
             tx.execute(
                 "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s", [ended, chat, over]
             )
             tx.execute(
-                "UPDATE release_rows SET (key_segments, key_places) = (%s, %s) WHERE conversation_id = %s",
-                [segments, list(places or ("vault",)), house.chats["chat"]],
+                """UPDATE release_runs r SET sources[p.place] = set_byte(%(made)s, 0, get_byte(sources[p.place], 0))
+                     FROM (SELECT first, array_position(conversations, %(chat)s) AS place FROM release_runs) p
+                    WHERE p.first = r.first AND p.place IS NOT NULL""",
+                {"made": made, "chat": house.chats["chat"]},
             )
             of = certificate.ErasureRecord(
                 account=house.accounts["ana"], erasure=UUID(int=1), conversation=house.chats["chat"],
@@ -277,7 +281,7 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
     assert told(other, 0, [0]) is None, "another conversation's end"
     assert told(house.chats["bens"], 0, [0]) is None, "another account's end"
     assert told(chat, 0, [0], "safety") is None, "what rests on a safety copy dies with that"
-    assert told(chat, 0, [0], "vault", "safety") == [row]
+    assert told(chat, 0, [0, 0], "vault", "safety") == [row]
 
 
 def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> None:

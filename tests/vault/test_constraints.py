@@ -68,6 +68,7 @@ BROKEN = {
     "a_grant_of_feedback_is_whole": ["UPDATE feedback SET grant_narrowing = NULL"],
     "no_feedback_is_granted_kept_out": ["UPDATE feedback SET narrowed = true"],
     "feedback_erased_has_no_key": ["UPDATE feedback SET erased_at = now()"],
+    "a_run_is_whole": ["INSERT INTO release_runs VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '{}', '{}')"],
     "place_is_known": ["UPDATE copies SET place = 'elsewhere'"],
     "bucket_in_range": ["INSERT INTO buckets VALUES (65536, 1, '')"],
     "policy_hash_is_sha256": ["UPDATE policies SET sha256 = 'short'"],

@@ -105,7 +105,7 @@ def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -
     with transaction(here.pool) as tx:
         october = registry.find(tx, "october")
         assert october is not None
-        theirs = {row.ordinal for row in registry.rows_of(tx, october.release_id, [left.id], [])}
+        theirs = {row.ordinal for row in registry.rows_of(tx, october.release_id, [(left.id, None)])}
     out = [{row["ordinal"] for row in catalog.open_release(here, name)} for name in ("october", str(copy))]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
     text = "rows of somebody who withdrew come out of no copy"

@@ -31,9 +31,10 @@ from licet.release.curation import Curated
 from licet.release.decision_pages import Thread
 from licet.release.manifest import ReleaseManifest
 from licet.release.part import PartPromise, PartReader, RowGroup, verified
-from licet.release.registry import Release, RowSource, RowSources
+from licet.release.registry import Release
 from licet.release.row_keys import open_row, row_key
-from licet.release.rows import Payload, surrogates_mark
+from licet.release.row_runs import RowSource, RowSources
+from licet.release.rows import Payload, row_id_of, surrogates_mark
 from licet.store.connect import Transaction
 from licet.vault.copies import CopyPlace
 
@@ -97,8 +98,9 @@ class BaseRelease:
         if sealed is None:
             return None
         release = self.known.release_id.bytes
+        row_id = row_id_of(release, row.ordinal)
         try:
-            return open_row(sealed, row_key(list(of.keys.values()), release, row.row_id), release, row.row_id)
+            return open_row(sealed, row_key(list(of.keys.values()), release, row_id), release, row_id)
         except (BrokenError, DeniedError):  # a segment has another key by now, so it is another text for all we know
             return None
 

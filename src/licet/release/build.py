@@ -73,9 +73,10 @@ from licet.release.manifest import (
 from licet.release.page_builder import BuiltPage, PageBuilder, Progress, TurnsInOrder, wait_for_pages
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
-from licet.release.registry import Release, RowSources
+from licet.release.registry import Release
 from licet.release.resume import ResumedBuild
 from licet.release.row_keys import SealedRow
+from licet.release.row_runs import RowSources
 from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.files import make_folder, sync
@@ -194,7 +195,7 @@ class Builder:
             with Proofs(order.folder, taken.release.release_id, order.purpose, self._keyring.random) as proofs:
                 return self._go_on(taken, order, proofs)
         if known is not None:
-            self._discard(known, order, at)
+            self._discard(known, order)
         release, kept = self._pin(order, made, at)
         make_folder(order.folder.parent)
         order.folder.mkdir()
@@ -290,13 +291,13 @@ class Builder:
             version = self._policies.number(at)
             why = draft.why_not(known, made, of=of, purpose=order.purpose, version=version, at=at)
             if not why:
-                taken = resume.take_up(self._pool, known, kept, stage, order.folder, self._rows_per_part, at)
+                taken = resume.take_up(self._pool, known, kept, stage, order.folder, self._rows_per_part)
                 why = "no page of it is complete"
         if taken is None:
             self._says(f"starts over: {why}")
         return taken
 
-    def _discard(self, known: Release, order: BuildOrder, at: datetime) -> None:
+    def _discard(self, known: Release, order: BuildOrder) -> None:
         """Discards an unfinished build, from the database last, so that the folder is still known if this is
         interrupted.
         """
@@ -304,7 +305,7 @@ class Builder:
             shutil.rmtree(order.folder)
         with transaction(self._pool) as tx:
             draft.forget(tx, known.release_id)
-            registry.discard(tx, known.release_id, at)
+            registry.discard(tx, known.release_id)
 
     def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
@@ -343,7 +344,7 @@ class Builder:
 
     def _pages(self, release: Release, kept: Draft) -> Iterator[BuiltPage]:
         """The pages behind the last one, in order, each committed before it comes out."""
-        turns = TurnsInOrder(self._clock, self._keyring.random, self._survey, self._progress, self._end.rows)
+        turns = TurnsInOrder(self._clock, self._survey, self._progress, self._end.rows)
         if self._workers is not None:
             workers = self._held.enter_context(self._started(release, self._workers))
             yield from workers.pages(self._end, turns)
@@ -398,16 +399,16 @@ class Builder:
                 gone = [
                     (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)}) for row in rows
                 ]  # fmt: skip
-                self._let_go(tx, release, kept, gone, self._clock(), proofs)
+                self._let_go(tx, release, kept, gone, proofs)
             self._count_out(gone, proofs)
         self._rewrite(kept, folder, set(lost))
 
     def _let_go(
         self, tx: Transaction, release: Release, kept: Draft, gone: Sequence[tuple[RowSources, Mapping[str, int]]],
-        at: datetime, proofs: Proofs,
+        proofs: Proofs,
     ) -> None:  # fmt: skip
         """Removes rows from the database, each with its turns by reason."""
-        registry.drop_rows(tx, release.release_id, [row for row, _ in gone], at)
+        registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in gone])
         kept.keep_gone(tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone])
         self._salted(tx, release, {row.account for row, _ in gone}, proofs)
 
@@ -442,7 +443,7 @@ class Builder:
                 for row in still:
                     proofs.again(seen[row.conversation], self._policies, row)
                 if gone:
-                    self._let_go(tx, release, kept, gone, now, proofs)
+                    self._let_go(tx, release, kept, gone, proofs)
             self._examined |= {position for position, _, _ in ended}
             self._count_out(gone, proofs)
             self._rewrite(kept, folder, out)
@@ -454,9 +455,8 @@ class Builder:
         return [one for one in ended if one.position not in self._examined]
 
     def _touched(self, tx: Transaction, release: Release, ended: Sequence[JournalEnding]) -> list[RowSources]:
-        whole = sorted({account for _, account, conversation in ended if conversation is None})
-        single = sorted({conversation for _, _, conversation in ended if conversation is not None})
-        return registry.rows_of(tx, release.release_id, whole, single) if ended else []
+        of = {(account, conversation) for _, account, conversation in ended}
+        return registry.rows_of(tx, release.release_id, of) if of else []
 
     def _rewrite(self, kept: Draft, folder: Path, gone: set[int]) -> None:
         by_part: dict[int, set[int]] = {}

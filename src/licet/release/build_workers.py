@@ -379,8 +379,8 @@ class _AskedTurn:
         lost: Sequence[bool] = self._asked(_Lost(names))
         return lost
 
-    def rows(self, turns: int, count: int) -> tuple[int, Sequence[bytes]]:
-        first: tuple[int, Sequence[bytes]] = self._asked(_Rows(turns, count))
+    def rows(self, turns: int, count: int) -> int:
+        first: int = self._asked(_Rows(turns, count))
         return first
 
     def commits(self) -> None:

@@ -140,8 +140,8 @@ def _records() -> Json:
         "@type": "cr:RecordSet",
         "@id": "rows",
         "name": "rows",
-        "description": "What of a row is in clear. Beside it a part has `row_id`, 16 bytes drawn at random for this "
-        "release, and `sealed`, messages and labels under AES-256-GCM: `licet.load` opens what may be used.",
+        "description": "What of a row is in clear. Beside it a part has `row_id`, 16 bytes that follow from the "
+        "release and the ordinal, and `sealed`, messages and labels under AES-256-GCM: `licet.load` opens what may be used.",
         "key": {"@id": "rows/ordinal"},
         "field": [
             {

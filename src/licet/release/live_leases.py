@@ -36,8 +36,10 @@ from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release import ratings, registry
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
-from licet.release.registry import Release, RowSources
+from licet.release.registry import Release
 from licet.release.row_keys import row_key
+from licet.release.row_runs import BLOCK_ROWS, RowSources
+from licet.release.rows import row_id_of
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.rows import arrays
 from licet.vault import account_view, population
@@ -105,7 +107,7 @@ def verdicts(
 # The end of use of row `m`, and whether it may be used at all: every source of it must have an end in the future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
-             FROM unnest(m.source_segments, m.source_origins, m.source_turns) AS t(segment, origin, turn)
+             FROM release_row_sources(m.sources, m.origins) t
              LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
                    WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
                   ) d ON true
@@ -124,15 +126,14 @@ _LEASED = f"""
            SELECT array_agg(k.slot ORDER BY k.place) AS slots, array_agg(k.wrapped ORDER BY k.place) AS wrapped
              FROM (SELECT k.place, z.slot, substring(
                           p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}) AS wrapped
-                     FROM unnest(m.key_segments, m.key_places) WITH ORDINALITY AS k(segment, key_place, place)
+                     FROM release_row_keys(m.sources) k
                      JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
                       AND s.segment = k.segment
-                    CROSS JOIN LATERAL (SELECT CASE k.key_place WHEN '{CopyPlace.safety}' THEN s.safety_slot
-                                                                ELSE s.key_slot END AS slot) z
+                    CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN s.safety_slot ELSE s.key_slot END AS slot) z
                      JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}) k) k
-     WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
+     WHERE m.release_id = %(release)s AND m.block BETWEEN %(first)s AND %(last)s
        AND m.ordinal = ANY(%(ordinals)s::int4[])
-       AND e.use AND e.until > %(soon)s AND cardinality(k.slots) = cardinality(m.key_segments)
+       AND e.use AND e.until > %(soon)s AND cardinality(k.slots) = release_row_number(m.sources, 1)
      ORDER BY m.account_id"""
 
 
@@ -154,7 +155,7 @@ def leased(
     if not ordinals:
         return []
     values = population.parameters(policies, known.purpose, at)
-    values |= {"release": known.release_id, "first": min(ordinals), "last": max(ordinals)}
+    values |= {"release": known.release_id, "first": min(ordinals) // BLOCK_ROWS, "last": max(ordinals) // BLOCK_ROWS}
     values |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
     values["soon"] = at + timedelta(seconds=LAST_SECONDS)
     rows = tx.cursor(binary=True).execute(_LEASED, values).fetchall()
@@ -162,7 +163,11 @@ def leased(
     keys = unseal_each(_sealed_slots(keyring, living))
     release = known.release_id.bytes
     return [
-        LeasedRow(ordinal=ordinal, key=row_key(list(islice(keys, len(slots))), release, row_id), until=until)
+        LeasedRow(
+            ordinal=ordinal,
+            until=until,
+            key=row_key(list(islice(keys, len(slots))), release, row_id or row_id_of(release, ordinal)),
+        )
         for ordinal, row_id, until, *_, slots, _ in living
     ]
 

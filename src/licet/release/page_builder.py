@@ -22,7 +22,6 @@ import msgspec
 from licet.clock import Clock
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
-from licet.keys.material import Random
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole
 from licet.release import contents, merkle, registry
@@ -34,14 +33,13 @@ from licet.release.draft import Draft, End, KeptPage
 from licet.release.known_names import KnownNames
 from licet.release.proofs import PageProofs, ProofLine, salts_of
 from licet.release.quality_counts import JudgedRows
-from licet.release.registry import Release, RowSources
+from licet.release.registry import Release
 from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ROW_BYTES_MAX, ROW_ID_BYTES, ReleaseRow, RowMessage, surrogates_mark
+from licet.release.row_runs import RowSources
+from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage, row_id_of, surrogates_mark
 from licet.release.tally import microseconds
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import copies
 from licet.vault.conversation_pages import Place, page_after
-from licet.vault.copies import Copy, CopyPlace
 from licet.vault.tables import ConversationRow
 
 MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
@@ -61,8 +59,8 @@ class PageTurn(Protocol):
     def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
         """Which documents of these names are going to lose to others; asked only of a build that looked ahead."""
 
-    def rows(self, turns: int, count: int) -> tuple[int, Sequence[bytes]]:
-        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the first, and an id of each."""
+    def rows(self, turns: int, count: int) -> int:
+        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the first."""
 
     def commits(self) -> None:
         """Returns when the page may be committed: a committed page is always behind all pages before it."""
@@ -71,10 +69,8 @@ class PageTurn(Protocol):
 class TurnsInOrder:
     """The turns of pages that are made one after another, in this process."""
 
-    def __init__(
-        self, clock: Clock, random: Random, survey: SurveyProtocol | None, progress: Progress, rows: int
-    ) -> None:
-        self._clock, self._random, self._survey, self._progress, self._rows = clock, random, survey, progress, rows
+    def __init__(self, clock: Clock, survey: SurveyProtocol | None, progress: Progress, rows: int) -> None:
+        self._clock, self._survey, self._progress, self._rows = clock, survey, progress, rows
 
     def begins(self, last: Place) -> datetime:
         return self._clock()
@@ -83,10 +79,10 @@ class TurnsInOrder:
         assert self._survey is not None
         return [self._survey.is_lost(name) for name in names]
 
-    def rows(self, turns: int, count: int) -> tuple[int, Sequence[bytes]]:
+    def rows(self, turns: int, count: int) -> int:
         self._progress(turns)
         first, self._rows = self._rows, self._rows + count
-        return first, [self._random(ROW_ID_BYTES) for _ in range(count)]
+        return first
 
     def commits(self) -> None:
         """The pages before are committed already."""
@@ -136,14 +132,14 @@ class PageBuilder:
                 return None
             at = turn.begins(places[-1])
             page = DecisionPage(tx, places, self._policies, self._release.purpose, at)
-            built = self._built(tx, page, number, at, turn, names)
+            built = self._built(tx, page, number, turn, names)
             self._kept.keep_page(tx, built.end, built.kept)
             turn.commits()
         names.keep(self._pool)
         return built
 
     def _built(
-        self, tx: Transaction, page: DecisionPage, number: int, at: datetime, turn: PageTurn, names: KnownNames
+        self, tx: Transaction, page: DecisionPage, number: int, turn: PageTurn, names: KnownNames
     ) -> BuiltPage:  # fmt: skip
         threads = page.threads(tx, self._keyring)
         if self._looks_ahead:
@@ -152,13 +148,9 @@ class PageBuilder:
         curated = self._curated(tx, threads, carried, names)
         page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
         written = dict(_written(page, threads, curated))
-        first, row_ids = turn.rows(page.turns, len(written))
-        rows = [
-            self._seal_row(first + n, row_id, one)
-            for n, (row_id, one) in enumerate(zip(row_ids, written.values(), strict=True))
-        ]
+        first = turn.rows(page.turns, len(written))
+        rows = [self._seal_row(ordinal, one) for ordinal, one in enumerate(written.values(), first)]
         registry.add_rows(tx, self._release.release_id, [sources for _, sources in rows])
-        self._register(tx, [sources for _, sources in rows], at)
         proofs = self._proofs(tx, page, rows)
         made = [one.made for one in written.values()]
         untils = [microseconds(sealed.until) for sealed, _ in rows]
@@ -197,10 +189,11 @@ class PageBuilder:
             for n in range(len(threads))
         ]
 
-    def _seal_row(self, ordinal: int, row_id: bytes, written: WrittenRow) -> tuple[SealedRow, RowSources]:
+    def _seal_row(self, ordinal: int, written: WrittenRow) -> tuple[SealedRow, RowSources]:
         thread, messages, curated, _ = written
         row, said = thread.row, thread.said
         of, release_id = ThreadSources.of(thread), self._release.release_id.bytes
+        row_id = row_id_of(release_id, ordinal)
         made = ReleaseRow(
             row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in said),
             messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
@@ -208,20 +201,9 @@ class PageBuilder:
             labels=curated.labels,
         )  # fmt: skip
         return seal_row(made, row_key(list(of.keys.values()), release_id, row_id), release_id), RowSources(
-            account=row.account_id, conversation=row.conversation_id, row_id=row_id, ordinal=ordinal,
+            account=row.account_id, conversation=row.conversation_id, ordinal=ordinal,
             keys=tuple(of.keys), sources=of.sources,
         )  # fmt: skip
-
-    def _register(self, tx: Transaction, rows: Sequence[RowSources], at: datetime) -> None:
-        made = [
-            Copy(
-                account=row.account, conversation=row.conversation, segment=segment, place=CopyPlace.release,
-                reference=self._release.release_id,
-            )
-            for row in rows
-            for segment, _ in row.keys
-        ]  # fmt: skip
-        copies.register(tx, made, at)
 
     def _proofs(self, tx: Transaction, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]]) -> PageProofs:
         """The basis of the page's decisions, so that third parties can repeat them."""

@@ -51,8 +51,8 @@ from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, ScopeKind, TurnRole, TurnState
 from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofPins
 from licet.release.proof_lines import write_lines
-from licet.release.registry import RowSources
 from licet.release.row_keys import SealedRow
+from licet.release.row_runs import RowSources
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
 
@@ -161,7 +161,7 @@ class PageProofs:
             "conversation": handle,
             "who": entries.who(salt),
             "ordinal": row.ordinal,
-            "row_id": row.row_id.hex(),
+            "row_id": sealed.row_id.hex(),
             "sealed_sha256": sha256(sealed.sealed).hexdigest(),
             "until": _day(sealed.until),
         }

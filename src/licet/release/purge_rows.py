@@ -14,17 +14,16 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.release.purge import Addendum, LogKey, decode
 from licet.store.connect import Transaction
-from licet.vault.copies import CopyPlace
 
 _DEAD = f"""
     SELECT m.ordinal FROM release_rows m JOIN accounts a USING (account_id)
-     WHERE m.release_id = %(release)s AND (%(ordinals)s::int[] IS NULL OR m.ordinal = ANY(%(ordinals)s::int[]))
+     WHERE m.release_id = %(release)s AND (%(ordinals)s::int[] IS NULL
+            OR m.block = ANY(release_blocks(%(ordinals)s::int[])) AND m.ordinal = ANY(%(ordinals)s::int[]))
        AND (a.wrapped_key = %(destroyed)s OR EXISTS (
-           SELECT FROM unnest(m.key_segments, m.key_places) AS k(segment, key_place)
+           SELECT FROM release_row_keys(m.sources) k
              LEFT JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
                   AND s.segment = k.segment
-            CROSS JOIN LATERAL (SELECT CASE k.key_place WHEN '{CopyPlace.safety}' THEN s.safety_slot
-                                                        ELSE s.key_slot END AS slot) z
+            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN s.safety_slot ELSE s.key_slot END AS slot) z
              LEFT JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}
             WHERE z.slot IS NULL OR p.slots IS NULL
                OR substring(p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})

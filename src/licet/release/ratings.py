@@ -22,7 +22,8 @@ from licet.policy.file import Policies
 from licet.policy.state import Feedback, Share, TurnState
 from licet.release import registry
 from licet.release.reader import RatedMessage
-from licet.release.registry import Release, RowSources
+from licet.release.registry import Release
+from licet.release.row_runs import BLOCK_ROWS, RowSources
 from licet.store.connect import Transaction
 from licet.store.rows import arrays
 from licet.vault import account_view
@@ -36,7 +37,7 @@ _GIVEN = """
            SELECT DISTINCT ON (g.turn) g.* FROM feedback g
             WHERE g.account_id = m.account_id AND g.conversation_id = m.conversation_id
             ORDER BY g.turn, g.given_at DESC, g.feedback_id DESC) f
-     WHERE m.release_id = %(release)s AND m.ordinal BETWEEN %(first)s AND %(last)s
+     WHERE m.release_id = %(release)s AND m.block BETWEEN %(first)s AND %(last)s
        AND m.ordinal = ANY(%(ordinals)s::int4[])
        AND f.erased_at IS NULL AND f.grant_no IS NOT NULL AND f.keep_until > %(expires)s
      ORDER BY m.ordinal, f.turn"""
@@ -50,7 +51,7 @@ def rated(
     """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by ordinal, in order."""
     if not ordinals or known.purpose != IMPROVE:
         return {}
-    asked = {"release": known.release_id, "first": min(ordinals), "last": max(ordinals)}
+    asked = {"release": known.release_id, "first": min(ordinals) // BLOCK_ROWS, "last": max(ordinals) // BLOCK_ROWS}
     asked |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
     given = [_read(row) for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()]
     if not given:

@@ -89,7 +89,7 @@ class RatedShape(TypedDict):
 
 
 class LoadedRow(TypedDict):
-    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, random for this release; ``ordinal`` counts
+    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone; ``ordinal`` counts
     from 0, with gaps for removed rows.
 
     ``gaps`` are the places of messages before which a turn was left out, present if there are some; ``labels`` is present

@@ -5,7 +5,7 @@ A release is `building` until one short transaction seals it; rows of an unseale
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,10 @@ import msgspec
 from licet.errors import BrokenError, NotFoundError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
+from licet.release import row_runs
+from licet.release.row_runs import BLOCK_ROWS, RowSources
 from licet.store.connect import Transaction
 from licet.store.rows import copy_in
-from licet.vault import copies
-from licet.vault.copies import CopyPlace
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,26 +40,6 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = ", ".join(Release.__struct_fields__)
-
-
-class RowSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how many."""
-
-    segment: int
-    origin: str
-    turn: int
-    count: int
-
-
-class RowSources(msgspec.Struct, frozen=True, kw_only=True):
-    """The sources of a row. ``keys`` are the (segment, place) pairs from whose keys its own is derived, in order."""
-
-    account: UUID
-    conversation: UUID
-    row_id: bytes
-    ordinal: int
-    keys: tuple[tuple[int, CopyPlace], ...]
-    sources: tuple[RowSource, ...]
 
 
 def begin(tx: Transaction, release: Release) -> None:
@@ -99,10 +79,9 @@ def _read(row: Sequence[Any]) -> Release:
     return Release(**dict(zip(Release.__struct_fields__, row, strict=True)))
 
 
-def discard(tx: Transaction, release_id: UUID, at: datetime) -> None:
+def discard(tx: Transaction, release_id: UUID) -> None:
     """Deletes a build that was never sealed; nobody ever had a key of its rows."""
-    tx.execute("DELETE FROM release_rows WHERE release_id = %s", [release_id])
-    copies.end_whole(tx, CopyPlace.release, release_id, at)
+    tx.execute("DELETE FROM release_runs WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
 
 
@@ -137,41 +116,27 @@ def seal(tx: Transaction, release: Release) -> None:
     outbox.append(tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)])
 
 
-_ROWS = {
-    "account_id": "uuid", "release_id": "uuid", "row_id": "bytea", "ordinal": "int4", "conversation_id": "uuid",
-    "key_segments": "int2[]", "key_places": "text[]", "source_segments": "int2[]", "source_origins": "text[]",
-    "source_turns": "int4[]", "source_counts": "int4[]",
+_RUNS = {
+    "account_id": "uuid", "release_id": "uuid", "first": "int4", "origins": "text", "conversations": "uuid[]",
+    "sources": "bytea[]",
 }  # fmt: skip
 
 
 def add_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources]) -> None:
-    copy_in(
-        tx,
-        "release_rows",
-        _ROWS,
-        [
-            (
-                row.account, release_id, row.row_id, row.ordinal, row.conversation,
-                [segment for segment, _ in row.keys],
-                [place.value for _, place in row.keys],
-                [source.segment for source in row.sources],
-                [source.origin for source in row.sources],
-                [source.turn for source in row.sources],
-                [source.count for source in row.sources],
-            )
-            for row in rows
-        ],
-    )  # fmt: skip
+    made = row_runs.runs(rows)
+    copy_in(tx, "release_runs", _RUNS, [(account, release_id, *run) for account, *run in made])
 
 
-_SELECT_ROWS = """SELECT account_id, conversation_id, row_id, ordinal, key_segments, key_places, source_segments,
-    source_origins, source_turns, source_counts FROM release_rows WHERE release_id = %(release)s"""
+_SELECT_ROWS = """SELECT account_id, conversation_id, ordinal, origins, sources FROM release_rows
+    WHERE release_id = %(release)s"""
+# The runs of these ordinals are found by the numbers of their blocks.
+_AT = "block = ANY(release_blocks(%(ordinals)s::int[])) AND ordinal = ANY(%(ordinals)s::int[])"
 
 
 def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[RowSources]:
     """The rows with these ordinals."""
     found = tx.execute(
-        f"{_SELECT_ROWS} AND ordinal = ANY(%(ordinals)s) ORDER BY ordinal",
+        f"{_SELECT_ROWS} AND {_AT} ORDER BY ordinal",
         {"release": release_id, "ordinals": list(ordinals)},
     )
     return [_row(row) for row in found]
@@ -191,19 +156,23 @@ def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> d
     """The accounts of the rows with these ordinals."""
     return dict(
         tx.execute(
-            "SELECT ordinal, account_id FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
-            [release_id, list(ordinals)],
+            f"SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s AND {_AT}",
+            {"release": release_id, "ordinals": list(ordinals)},
         ).fetchall()
     )
 
 
-def rows_of(
-    tx: Transaction, release_id: UUID, accounts: Sequence[UUID], conversations: Sequence[UUID]
-) -> list[RowSources]:
-    """The rows made from any of these accounts or conversations."""
+def rows_of(tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUID | None]]) -> list[RowSources]:
+    """The rows made from any of these conversations, each with its account; None stands for all of an account."""
     found = tx.execute(
-        f"{_SELECT_ROWS} AND (account_id = ANY(%(accounts)s) OR conversation_id = ANY(%(conversations)s))",
-        {"release": release_id, "accounts": list(accounts), "conversations": list(conversations)},
+        f"""{_SELECT_ROWS} AND account_id = ANY(%(accounts)s)
+             AND (account_id = ANY(%(whole)s) OR conversation_id = ANY(%(conversations)s))""",
+        {
+            "release": release_id,
+            "accounts": sorted({account for account, _ in ended}),
+            "whole": sorted({account for account, conversation in ended if conversation is None}),
+            "conversations": sorted({conversation for _, conversation in ended if conversation is not None}),
+        },
     )
     return [_row(row) for row in found]
 
@@ -221,22 +190,39 @@ def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]
     return found
 
 
-def row_ids(tx: Transaction, release_id: UUID, first: int, end: int) -> dict[int, bytes]:
-    """The ids of the rows from ``first`` up to, and without, the ordinal ``end``."""
+def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int]:
+    """The ordinals of the rows from ``first`` up to, and without, the ordinal ``end``."""
     found = tx.execute(
-        "SELECT ordinal, row_id FROM release_rows WHERE release_id = %s AND ordinal >= %s AND ordinal < %s",
-        [release_id, first, end],
+        """SELECT ordinal FROM release_rows WHERE release_id = %(release)s AND block BETWEEN %(from)s AND %(to)s
+              AND ordinal >= %(first)s AND ordinal < %(end)s""",
+        {"release": release_id, "first": first, "end": end, "from": first // BLOCK_ROWS, "to": end // BLOCK_ROWS},
     )
-    return {ordinal: bytes(row_id) for ordinal, row_id in found}
+    return {ordinal for (ordinal,) in found}
 
 
-def rows_from(tx: Transaction, release_id: UUID, first: int, limit: int) -> list[RowSources]:
-    """The rows from the ordinal ``first`` on."""
+def rows_end(tx: Transaction, release_id: UUID) -> int:
+    """The ordinal behind the last row, 0 without any."""
+    row = tx.execute(
+        f"""SELECT max(ordinal) + 1 FROM release_rows WHERE release_id = %(release)s
+               AND block = (SELECT max(first / {BLOCK_ROWS}) FROM release_runs WHERE release_id = %(release)s)""",
+        {"release": release_id},
+    ).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def drop_from(tx: Transaction, release_id: UUID, first: int, runs: int) -> int:
+    """Removes the last rows of a build, of at most ``runs`` runs, with none before the ordinal ``first``; returns how
+    many.
+    """
     found = tx.execute(
-        f"{_SELECT_ROWS} AND ordinal >= %(first)s ORDER BY ordinal LIMIT %(limit)s",
-        {"release": release_id, "first": first, "limit": limit},
+        f"""{_SELECT_ROWS} AND ordinal >= %(first)s AND block >= %(block)s AND block >= coalesce(
+               (SELECT first / {BLOCK_ROWS} FROM release_runs WHERE release_id = %(release)s
+                 ORDER BY first / {BLOCK_ROWS} DESC OFFSET %(runs)s LIMIT 1), 0)""",
+        {"release": release_id, "first": first, "block": first // BLOCK_ROWS, "runs": runs - 1},
     )
-    return [_row(row) for row in found]
+    gone = [_row(row).ordinal for row in found]
+    drop_rows(tx, release_id, gone)
+    return len(gone)
 
 
 def rows_within(
@@ -244,32 +230,36 @@ def rows_within(
 ) -> list[RowSources]:
     """The rows of the conversations from ``first`` to ``last``, by account and id."""
     found = tx.execute(
-        f"""{_SELECT_ROWS} AND (account_id, conversation_id) BETWEEN (%(a)s, %(b)s) AND (%(c)s, %(d)s)
-             ORDER BY ordinal""",
+        f"""{_SELECT_ROWS} AND account_id BETWEEN %(a)s AND %(c)s
+             AND (account_id, conversation_id) BETWEEN (%(a)s, %(b)s) AND (%(c)s, %(d)s) ORDER BY ordinal""",
         {"release": release_id, "a": first[0], "b": first[1], "c": last[0], "d": last[1]},
     )
     return [_row(row) for row in found]
 
 
-def drop_rows(tx: Transaction, release_id: UUID, rows: Sequence[RowSources], at: datetime) -> None:
-    """Removes rows from a build. The register records that the copies of their segments in it have ended."""
+_GONE = f"r.first + (get_byte(m.sources, 0) & {BLOCK_ROWS - 1}) = ANY(%(ordinals)s::int[])"
+_TOUCHED = f"r.release_id = %(release)s AND r.first / {BLOCK_ROWS} = ANY(release_blocks(%(ordinals)s::int[]))"
+
+
+def drop_rows(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> None:
+    """Removes the rows with these ordinals from a build."""
+    gone = {"release": release_id, "ordinals": list(ordinals)}
     tx.execute(
-        "DELETE FROM release_rows WHERE release_id = %s AND ordinal = ANY(%s)",
-        [release_id, [row.ordinal for row in rows]],
+        f"""DELETE FROM release_runs r
+             WHERE {_TOUCHED} AND NOT EXISTS (SELECT FROM unnest(r.sources) AS m(sources) WHERE NOT {_GONE})""",
+        gone,
     )
-    copies.end_rowless(tx, release_id, {row.account for row in rows}, {row.conversation for row in rows}, at)
+    tx.execute(
+        f"""UPDATE release_runs r SET (conversations, sources, row_ids) =
+                   (SELECT array_agg(m.conversation ORDER BY m.n), array_agg(m.sources ORDER BY m.n),
+                           CASE WHEN r.row_ids IS NOT NULL THEN array_agg(m.row_id ORDER BY m.n) END
+                      FROM unnest(r.conversations, r.sources, r.row_ids)
+                           WITH ORDINALITY AS m(conversation, sources, row_id, n) WHERE NOT {_GONE})
+             WHERE {_TOUCHED} AND EXISTS (SELECT FROM unnest(r.sources) AS m(sources) WHERE {_GONE})""",
+        gone,
+    )
 
 
 def _row(row: Sequence[Any]) -> RowSources:
-    account, conversation, row_id, ordinal, key_segments, key_places, segments, origins, turns, counts = row
-    return RowSources(
-        account=account,
-        conversation=conversation,
-        row_id=bytes(row_id),
-        ordinal=ordinal,
-        keys=tuple((n, CopyPlace(place)) for n, place in zip(key_segments, key_places, strict=True)),
-        sources=tuple(
-            RowSource(segment=s, origin=o, turn=t, count=c)
-            for s, o, t, c in zip(segments, origins, turns, counts, strict=True)
-        ),
-    )
+    account, conversation, ordinal, origins, sources = row
+    return row_runs.unpacked(account, conversation, ordinal, origins.split(","), bytes(sources))

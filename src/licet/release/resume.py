@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from licet.release.tally import Tally, microseconds
 from licet.store.connect import Pool, transaction
 from licet.store.files import make_folder, sync
 
-DROPPED_ROWS_MAX = 1_000
+DROPPED_RUNS_MAX = 500
 
 
 class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +66,7 @@ class _Lying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_up(
-    pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int, at: datetime
+    pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int
 ) -> ResumedBuild | None:
     """What remains of a build, after everything else was removed from ``folder``; None if nothing is complete."""
     tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
@@ -83,12 +82,10 @@ def take_up(
     _cut_files(pool, draft, folder, parts, litter, end.rows)
     with transaction(pool) as tx:
         cut = draft.cut(tx, end, last + 1)
-    while True:
+    dropped = 1
+    while dropped:
         with transaction(pool) as tx:
-            beyond = registry.rows_from(tx, release.release_id, end.rows, DROPPED_ROWS_MAX)
-            registry.drop_rows(tx, release.release_id, beyond, at)
-        if not beyond:
-            break
+            dropped = registry.drop_from(tx, release.release_id, end.rows, DROPPED_RUNS_MAX)
     return ResumedBuild(
         release=release, draft=draft, stage=Stage.reading if cut else stage, end=end, tally=tally, parts=parts,
         out={ordinal for ordinal in out if ordinal < end.rows},
@@ -129,7 +126,7 @@ def _whole(
         if first != tally.rows:  # the previous one is incomplete
             break
         with transaction(pool) as tx:
-            registered = registry.row_ids(tx, release.release_id, first, kept.ends)
+            registered = registry.ordinals(tx, release.release_id, first, kept.ends)
         lying = _lying(folder / part_file(kept.part), kept, registered)
         if lying is None:
             break
@@ -145,7 +142,7 @@ def _whole(
     return tally, parts, out, litter
 
 
-def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying | None:
+def _lying(path: Path, kept: KeptPart, registered: set[int]) -> _Lying | None:
     """A part on disk; None if it is not complete."""
     leaves: dict[int, tuple[bytes, int]] = {}
     litter: set[int] = set()
@@ -158,7 +155,7 @@ def _lying(path: Path, kept: KeptPart, registered: dict[int, bytes]) -> _Lying |
                 return None
             file.seek(0)
             for row in rows(file):
-                if registered.get(row.ordinal) == row.row_id:
+                if row.ordinal in registered:
                     until_us = microseconds(row.until)
                     leaves[row.ordinal] = merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed), until_us
                 else:

@@ -12,8 +12,9 @@ so they are not read. A version byte is never reused.
 The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
 plaintext, and the seal then has another nonce.
 
-Invariants: a row has the words of one account, so that one frame never compresses two authors together; its id is drawn
-at random for one release, so that nothing links the rows of two releases; ordinals are dense in the release as built.
+Invariants: a row has the words of one account, so that one frame never compresses two authors together; its id
+(`row_id_of`) follows from its release and its ordinal, so that it tells nothing of either row and links no rows of two
+releases; ordinals are dense in the release as built.
 ``repr`` is masked, as in every type that holds content.
 """
 
@@ -211,6 +212,11 @@ def plain(labels: Labels) -> LabelsShape:
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
     """What tells in one release whether surrogates were drawn with ``key``; it links no rows of two releases."""
     return sha256(b"licet surrogates mark" + release_id + key).digest()[:MARK_BYTES]
+
+
+def row_id_of(release_id: bytes, ordinal: int) -> bytes:
+    """The id of a row: it says no more than the release and the ordinal, so that nobody has to keep it."""
+    return sha256(b"licet row id" + release_id + ordinal.to_bytes(4, "big")).digest()[:ROW_ID_BYTES]
 
 
 def encode(row: ReleaseRow) -> bytes:

@@ -144,9 +144,7 @@ def _by_chance(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random, count: int
 ) -> list[int]:
     """Rows that can be opened, each equally likely, in random order."""
-    found = tx.execute("SELECT max(ordinal) FROM release_rows WHERE release_id = %s", [of.known.release_id]).fetchone()
-    last = -1 if found is None or found[0] is None else int(found[0])
-    named, chosen = shuffled(random, last + 1), list[int]()
+    named, chosen = shuffled(random, registry.rows_end(tx, of.known.release_id)), list[int]()
     while len(chosen) < count and (asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]):
         usable = {row.ordinal for row in leased(tx, keyring, of.known, asked, policies, at)}
         chosen += [ordinal for ordinal in asked if ordinal in usable]

@@ -18,7 +18,7 @@ from licet.release.base import BaseRelease
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
 from licet.release.known_names import KnownNames
-from licet.release.registry import RowSources
+from licet.release.row_runs import RowSources
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault.conversation_pages import START, Place, page_after
 

@@ -370,13 +370,13 @@ CREATE TABLE feedback_bodies (
 );
 ALTER TABLE feedback_bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
 
--- The register: every place that came to hold content, or something derived from it.
+-- The register: every place that came to hold content, or something derived from it. Of releases their rows say it.
 CREATE TABLE copies (
     account_id      uuid NOT NULL,
     conversation_id uuid NOT NULL,
     segment         smallint NOT NULL,
     place           text NOT NULL CONSTRAINT place_is_known
-                    CHECK (place IN ('vault', 'safety', 'feedback', 'release', 'export')),
+                    CHECK (place IN ('vault', 'safety', 'feedback', 'export')),
     reference       uuid NOT NULL,
     registered_at   timestamptz NOT NULL,
     ended_at        timestamptz,
@@ -438,24 +438,52 @@ CREATE TABLE releases (
         AND rows IS NOT NULL AND turns IS NOT NULL AND root IS NOT NULL AND manifest_sha256 IS NOT NULL))
 );
 
--- What a row came from. `key_segments` and `key_places` name the keys that its own key is derived from, in order;
--- the sources are what a lease decides by: for each segment and origin, the last turn and how many there are.
-CREATE TABLE release_rows (
-    account_id      uuid NOT NULL,
-    release_id      uuid NOT NULL REFERENCES releases,
-    row_id          bytea NOT NULL,
-    ordinal         integer NOT NULL,
-    conversation_id uuid NOT NULL,
-    key_segments    smallint[] NOT NULL,
-    key_places      text[] NOT NULL,
-    source_segments smallint[] NOT NULL,
-    source_origins  text[] NOT NULL,
-    source_turns    integer[] NOT NULL,
-    source_counts   integer[] NOT NULL,
-    PRIMARY KEY (account_id, release_id, row_id)
+-- What the rows of a release came from: in a row here are those of one account in one block of 64 ordinals, from `first` on,
+-- or some of them. `sources` has for each row its place behind `first`, the keys that its own key is derived from, and its
+-- sources (`release/row_runs.py`); `origins` are the names of their origins, between commas. The id of a row follows from its
+-- ordinal; `row_ids` are those of releases before, which were drawn.
+CREATE TABLE release_runs (
+    account_id    uuid NOT NULL,
+    release_id    uuid NOT NULL REFERENCES releases,
+    first         integer NOT NULL,
+    origins       text NOT NULL,
+    conversations uuid[] NOT NULL,
+    sources       bytea[] NOT NULL,
+    row_ids       bytea[],
+    PRIMARY KEY (account_id, release_id, first),
+    CONSTRAINT a_run_is_whole CHECK (cardinality(sources) BETWEEN 1 AND 64 AND cardinality(conversations) = cardinality(sources))
 );
-CREATE INDEX release_rows_by_ordinal ON release_rows (release_id, ordinal);
-CREATE INDEX release_rows_by_conversation ON release_rows (account_id, conversation_id);
+CREATE INDEX release_runs_by_block ON release_runs (release_id, (first / 64));
+
+-- The number at a place of the numbers behind a row's first byte, the first at place 1: of one byte, or of four where that byte
+-- says so. PostgreSQL puts these functions into the statements that call them. For that, what is given to one that names it
+-- twice must be a column and no long expression; a range of places tells the planner that they are few.
+CREATE FUNCTION release_row_number(made bytea, place integer) RETURNS integer LANGUAGE sql IMMUTABLE AS
+    'SELECT CASE WHEN get_byte(made, 0) < 128 THEN get_byte(made, place)
+        ELSE (get_byte(made, 4 * place - 3) << 24) | (get_byte(made, 4 * place - 2) << 16)
+           | (get_byte(made, 4 * place - 1) << 8) | get_byte(made, 4 * place) END';
+-- The keys that a row's own is derived from, in order.
+CREATE FUNCTION release_row_keys(made bytea) RETURNS TABLE (place integer, segment smallint, is_safety boolean)
+    LANGUAGE sql IMMUTABLE ROWS 1 AS
+    'SELECT p, (release_row_number(made, p) >> 1)::smallint, release_row_number(made, p) & 1 = 1
+       FROM generate_series(2, 1 + release_row_number(made, 1)) p WHERE p BETWEEN 2 AND 2147483647';
+-- The sources that a lease decides by: of each segment and origin the last turn, and how many there are.
+CREATE FUNCTION release_row_sources(made bytea, origins text)
+    RETURNS TABLE (segment smallint, origin text, turn integer, turns integer) LANGUAGE sql IMMUTABLE ROWS 2 AS
+    'SELECT release_row_number(made, p)::smallint, split_part(origins, '','', 1 + release_row_number(made, p + 1)),
+            release_row_number(made, p + 2), release_row_number(made, p + 3)
+       FROM generate_series(2 + release_row_number(made, 1),
+                            CASE WHEN get_byte(made, 0) < 128 THEN length(made) - 1 ELSE length(made) / 4 END, 4) p
+      WHERE p BETWEEN 2 AND 2147483647';
+-- The blocks that ordinals lie in.
+CREATE FUNCTION release_blocks(ordinals integer[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS
+    'SELECT coalesce(array_agg(DISTINCT n / 64), ''{}'') FROM unnest(ordinals) n';
+-- The rows, one by one: found by account, or by release and block.
+CREATE VIEW release_rows AS
+    SELECT r.account_id, r.release_id, r.first / 64 AS block, r.first + (get_byte(m.sources, 0) & 63) AS ordinal,
+           m.conversation_id, m.sources, r.origins, m.row_id
+      FROM release_runs r
+     CROSS JOIN LATERAL unnest(r.conversations, r.sources, r.row_ids) AS m(conversation_id, sources, row_id);
 
 -- Who may do what over HTTP: keys of services, staff and their sessions, and what staff read.
 --

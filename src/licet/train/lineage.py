@@ -189,16 +189,17 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
 # A row is affected since a time if the journal has an ending of it since then, or its retention ended since then.
 _TOUCHED = """
     SELECT m.ordinal, m.account_id, NOT EXISTS (
-           SELECT FROM segments s WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id
-              AND s.segment = ANY(m.source_segments) AND s.erased_at IS NULL)
+           SELECT FROM release_row_keys(m.sources) k JOIN segments s ON s.account_id = m.account_id
+              AND s.conversation_id = m.conversation_id AND s.segment = k.segment WHERE s.erased_at IS NULL)
       FROM release_rows m
-     WHERE m.release_id = %(release)s AND m.ordinal = ANY(%(ordinals)s)
+     WHERE m.release_id = %(release)s AND m.block = ANY(release_blocks(%(ordinals)s::int[]))
+       AND m.ordinal = ANY(%(ordinals)s::int[])
        AND (%(since)s::timestamptz IS NULL
             OR EXISTS (SELECT FROM journal j WHERE j.account_id = m.account_id AND j.ends AND j.occurred_at >= %(since)s
                           AND (j.conversation_id IS NULL OR j.conversation_id = m.conversation_id))
-            OR EXISTS (SELECT FROM segments s WHERE s.account_id = m.account_id
-                          AND s.conversation_id = m.conversation_id AND s.segment = ANY(m.source_segments)
-                          AND (s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s AND %(at)s)))"""
+            OR EXISTS (SELECT FROM release_row_keys(m.sources) k JOIN segments s ON s.account_id = m.account_id
+                          AND s.conversation_id = m.conversation_id AND s.segment = k.segment
+                        WHERE s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s AND %(at)s))"""
 
 
 def affected(

@@ -70,7 +70,8 @@ _OPEN = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipie
    WHERE e.acknowledged_at IS NULL ORDER BY e.made_at, e.export_id"""
 # Erased content is recalled with its erasure.
 _ACCOUNTS = """SELECT x.account_id, array_agg(x.ordinal ORDER BY x.ordinal) FROM release_rows x
-   WHERE x.release_id = %(release)s AND x.ordinal = ANY(%(ordinals)b::int[])
+   WHERE x.release_id = %(release)s AND x.block = ANY(release_blocks(%(ordinals)b::int[]))
+     AND x.ordinal = ANY(%(ordinals)b::int[])
      AND NOT EXISTS (SELECT FROM erasures e WHERE e.account_id = x.account_id
                         AND (e.conversation_id IS NULL OR e.conversation_id = x.conversation_id))
    GROUP BY x.account_id ORDER BY x.account_id"""

@@ -38,6 +38,7 @@ _ENDS = f"""
       FROM release_rows m
      CROSS JOIN LATERAL {ROW_ENDS} e
      WHERE m.release_id = %(release)s"""
+_AT = "m.block = ANY(release_blocks(%(ordinals)s::int[])) AND m.ordinal = ANY(%(ordinals)s::int[])"
 _TOUCHED = """
     SELECT DISTINCT m.ordinal FROM journal j JOIN release_rows m
         ON m.account_id = j.account_id AND (j.conversation_id IS NULL OR m.conversation_id = j.conversation_id)
@@ -128,10 +129,9 @@ def _decided(
     """``known`` with what can have changed decided again."""
     values = population.parameters(policies, release.purpose, at) | {"release": release.release_id}
     if known.decided_under == under and until < known.horizon:
-        touched = {} if position <= known.position else {"after": known.position, "to": position}
         asked = {n for n, end in known.due.items() if end <= until}
-        if touched:
-            asked |= {row[0] for row in tx.execute(_TOUCHED, touched | {"release": release.release_id})}
+        if position > known.position:
+            asked |= set(touched(tx, release.release_id, known.position, position))
         due, horizon = dict(known.due), known.horizon
         ends = _ends_of(tx, values, sorted(asked)) if asked else []
     else:
@@ -153,10 +153,16 @@ def _decided(
     )  # fmt: skip
 
 
+def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
+    """The rows that an ending behind ``after``, up to the position ``to``, touches."""
+    found = tx.execute(_TOUCHED, {"release": release, "after": after, "to": to})
+    return [ordinal for (ordinal,) in found]
+
+
 def _ends_of(tx: Transaction, values: dict[str, object], ordinals: list[int]) -> Iterable[tuple[int, datetime | None]]:
     for start in range(0, len(ordinals), BATCH_ROWS_MAX):
         some = {"ordinals": ordinals[start : start + BATCH_ROWS_MAX]}
-        yield from tx.execute(f"{_ENDS} AND m.ordinal = ANY(%(ordinals)s)", values | some).fetchall()
+        yield from tx.execute(f"{_ENDS} AND {_AT}", values | some).fetchall()
 
 
 def _hash_of(policies: Policies, at: datetime) -> bytes:

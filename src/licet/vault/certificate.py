@@ -391,7 +391,7 @@ def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
     )
 
 
-# Each place of the register: what is left there, until when it is kept, and what a recipient answered to a recall.
+# Each place of the register, and each release of which rows are left: what is left there, until when it is kept, and what a recipient answered to a recall.
 # A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay.
 _READ_BACK = f"""
     SELECT c.place, c.reference, c.registered_at, c.copies,
@@ -402,7 +402,11 @@ _READ_BACK = f"""
                SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format("s")} AND s.safety_slot IS NOT NULL) END,
            coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at
       FROM (SELECT c.place, c.reference, min(c.registered_at) AS registered_at, count(*) AS copies FROM copies c
-             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference) c
+             WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference
+            UNION ALL
+            SELECT '{CopyPlace.release}', r.release_id, l.begun_at, count(DISTINCT (r.conversation_id, k.segment))
+              FROM release_rows r JOIN releases l USING (release_id) CROSS JOIN LATERAL release_row_keys(r.sources) k
+             WHERE {_SCOPE.format("r")} GROUP BY r.release_id, l.begun_at) c
       LEFT JOIN exports e ON c.place = 'export' AND e.export_id = c.reference
       LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %(account)s AND r.erasure_id = %(erasure)s
      ORDER BY c.place, c.reference"""
@@ -461,10 +465,11 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
     """
     rows = tx.execute(
         f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
-             WHERE {_SCOPE.format("r")} AND NOT r.key_places <@ ARRAY['safety']
+             WHERE {_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
                AND (%(ended)s::timestamptz IS NULL OR EXISTS (
-                   SELECT FROM segments s WHERE s.account_id = r.account_id AND s.conversation_id = r.conversation_id
-                      AND s.segment = ANY(r.key_segments) AND s.keep_until <= %(ended)s))
+                   SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
+                      AND s.conversation_id = r.conversation_id AND s.segment = k.segment
+                    WHERE s.keep_until <= %(ended)s))
              GROUP BY r.release_id""",
         scope(of),
     )

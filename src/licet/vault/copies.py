@@ -1,11 +1,12 @@
 """The register of copies: every place that holds content, or something derived from it.
 
-A copy is registered in the transaction that writes it, so that an erasure cannot miss any place.
+A copy is registered in the transaction that writes it, so that an erasure cannot miss any place. What lies in a release is
+registered by its rows (`release_rows`), and has no row here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -27,7 +28,7 @@ class CopyPlace(StrEnum):
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment's content in one place; ``reference`` names the feedback, release or export that contains it."""
+    """One segment's content in one place; ``reference`` names the feedback or export that contains it."""
 
     account: UUID
     conversation: UUID
@@ -72,9 +73,10 @@ def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], e
     tx.execute(
         """
         INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
-        SELECT DISTINCT r.account_id, r.conversation_id, s.segment, 'export', %(export)s::uuid, %(at)s::timestamptz
-          FROM release_rows r CROSS JOIN LATERAL unnest(r.key_segments) AS s(segment)
-         WHERE r.release_id = %(release)s AND r.ordinal = ANY(%(ordinals)b::int[])
+        SELECT DISTINCT r.account_id, r.conversation_id, k.segment, 'export', %(export)s::uuid, %(at)s::timestamptz
+          FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
+         WHERE r.release_id = %(release)s AND r.block = ANY(release_blocks(%(ordinals)b::int[]))
+           AND r.ordinal = ANY(%(ordinals)b::int[])
         """,
         {"release": release, "ordinals": list(ordinals), "export": export, "at": at},
     )
@@ -88,35 +90,20 @@ def end_exported_rows(
         """
         UPDATE copies c SET ended_at = %(at)s
          WHERE c.place = 'export' AND c.reference = %(export)s AND c.ended_at IS NULL
-           AND EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
-                          AND r.release_id = %(release)s AND r.ordinal = ANY(%(deleted)b::int[])
-                          AND c.segment = ANY(r.key_segments))
-           AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
-                              AND r.conversation_id = c.conversation_id AND r.release_id = %(release)s
-                              AND r.ordinal = ANY(%(left)b::int[]) AND c.segment = ANY(r.key_segments))
+           AND EXISTS (SELECT FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
+                        WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
+                          AND r.release_id = %(release)s AND r.ordinal = ANY(%(deleted)b::int[]) AND k.segment = c.segment)
+           AND NOT EXISTS (SELECT FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
+                            WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
+                              AND r.release_id = %(release)s AND r.ordinal = ANY(%(left)b::int[]) AND k.segment = c.segment)
         """,
         {"release": release, "export": export, "deleted": list(deleted), "left": list(left), "at": at},
     )
 
 
 def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) -> None:
-    """Ends all copies at ``reference``: a build was discarded, or an export deleted."""
+    """Ends all copies at ``reference``: an export was deleted."""
     tx.execute(
         "UPDATE copies SET ended_at = %s WHERE place = %s AND reference = %s AND ended_at IS NULL",
         [at, place.value, reference],
-    )
-
-
-def end_rowless(
-    tx: Transaction, release: UUID, accounts: Collection[UUID], conversations: Collection[UUID], at: datetime
-) -> None:
-    """Rows of these accounts and conversations left a release: ends the copies that no remaining row was made from."""
-    tx.execute(
-        """UPDATE copies c SET ended_at = %(at)s
-            WHERE c.place = 'release' AND c.reference = %(release)s
-              AND c.account_id = ANY(%(accounts)s) AND c.conversation_id = ANY(%(conversations)s)
-              AND NOT EXISTS (SELECT FROM release_rows r WHERE r.account_id = c.account_id
-                                 AND r.release_id = c.reference AND r.conversation_id = c.conversation_id
-                                 AND c.segment = ANY(r.key_segments))""",
-        {"at": at, "release": release, "accounts": sorted(accounts), "conversations": sorted(conversations)},
     )
