@@ -41,7 +41,7 @@ from licet.vault import account_choices, account_view, commands, tables, verbs
 from licet.vault.account_choices import KnownChoice
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, HostHmacs, Prefix, uuid7
 
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
@@ -185,7 +185,7 @@ class Import:
         self._seen_at: dict[bytes, datetime] = {}
         self._last_named: tuple[str | None, bytes] = (None, b"")
         with transaction(pool) as tx:
-            self._host_key = keyring.host_key(tx)
+            self._hmacs = HostHmacs(keyring.host_key(tx))
         for choice in {(c.host, c.at, c.allow, c.question, c.scope): c for c in reversed(list(choices))}.values():
             if choice.host not in self._recorded and default is None:
                 raise UsageError(
@@ -215,8 +215,8 @@ class Import:
         """A turn of this import may be here already, from an import that met its copy first."""
         turns = [copied.host_turn, *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1))]
         for turn in turns:
-            name = host_hmac(self._host_key, "turn", copied.first, turn)
-            other = host_hmac(self._host_key, "turn", copied.host_conversation, turn)
+            name = self._hmacs.of("turn", copied.first, turn)
+            other = self._hmacs.of("turn", copied.host_conversation, turn)
             self._names.setdefault(name, set()).add(other)
 
     def _break(self, item: BrokenRecord) -> None:
@@ -264,9 +264,9 @@ class Import:
             self._break(BrokenRecord(place=given.place, message="it has no time, or one that cannot be"))
         else:
             rated = _Rated(
-                at=given.at, host=host_hmac(self._host_key, "feedback", given.host_feedback),
+                at=given.at, host=self._hmacs.of("feedback", given.host_feedback),
                 conversation=self._named_conversation(given.host_conversation),
-                host_turn=host_hmac(self._host_key, "turn", given.host_conversation, given.host_turn),
+                host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
                 rating=given.rating, share=given.share,
                 comment=encode(Content(text=given.comment)) if given.comment else None,
             )  # fmt: skip
@@ -275,12 +275,12 @@ class Import:
     def _named_conversation(self, host: str) -> bytes:
         """The HMAC of a conversation, with a cache of one: the turns of a conversation usually follow one another."""
         if self._last_named[0] != host:
-            self._last_named = (host, host_hmac(self._host_key, "conversation", host))
+            self._last_named = (host, self._hmacs.of("conversation", host))
         return self._last_named[1]
 
     def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
         self._counts["turns"] += 1
-        name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
+        name = self._hmacs.of("turn", turn.host_conversation, turn.host_turn)
         number = self._counts["turns"]
         self._fresh.append(_Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn))
         self._fresh_characters += len(turn.content.text)
@@ -302,7 +302,7 @@ class Import:
 
     def _here_already(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
         """The hosts and names of turns that the vault has, of these."""
-        names = {host: host_hmac(self._host_key, "account", host) for host in {one.host for one in fresh}}
+        names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
@@ -325,7 +325,7 @@ class Import:
             title=self._titled(turn.title),
             incognito=turn.incognito,
             kept_out=turn.kept_out,
-            project=host_hmac(self._host_key, "project", turn.project) if turn.project else None,
+            project=self._hmacs.of("project", turn.project) if turn.project else None,
             project_title=self._titled(turn.project_title),
         )
 
@@ -408,7 +408,7 @@ class Import:
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
         """The accounts of ``hosts`` that the vault already has, in one query: most imports bring new ones."""
-        names = {host_hmac(self._host_key, "account", host): host for host in hosts}
+        names = {self._hmacs.of("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
         return {names[name]: account for name, account in found.items()}
@@ -506,7 +506,7 @@ class Import:
         if account is None:
             world.apply(events.OpenAccountEvent(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
             yield commands.OpenAccount(
-                account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
+                account=account_id, at=opened_at, host=self._hmacs.of("account", host),
                 plan=recorded.plan, age=recorded.age,
             )  # fmt: skip
         dead = self._dead(world, waiting, choices) if waiting and self._may_be_due(first_at) else set[int]()
@@ -559,7 +559,7 @@ class Import:
 
     def _hashed(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
         kind, name = scope.scope
-        return kind, host_hmac(self._host_key, kind.value, name)
+        return kind, self._hmacs.of(kind.value, name)
 
     def _known_as(self, choice: RecordedChoice) -> KnownChoice:
         known = KnownChoice(choice.at, choice.allow, choice.question)
