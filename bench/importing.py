@@ -1,4 +1,5 @@
-"""Import beside its floor: compressing, sealing and COPYing the same bytes with no logic at all; and the same file again.
+"""Import beside its floor: compressing, sealing and COPYing the same bytes with no logic at all; the same file again; and the
+memory that a turn takes while it waits for the rest of its file.
 
 Every time is processor time, of this process and of the database's backends together. Bytes are those of the whole import:
 accounts, conversations, keys and indexes are in them, as are what the log has yet to take.
@@ -8,13 +9,17 @@ python -m bench importing [MEGABYTES]
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -26,7 +31,7 @@ from licet.backup import archives
 from licet.config import Configuration
 from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
-from licet.intake.replay import RecordedAccount
+from licet.intake.replay import Import, RecordedAccount
 from licet.keys.material import seal
 from licet.policy.file import preset
 from licet.service import policy_changes
@@ -36,6 +41,7 @@ from licet.vault import installation
 from licet.vault.content import encode
 
 Answer = TypeVar("Answer")
+WAITING_TURNS = 20_000
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
 WORDS = ("the river bread light paper seven garden train letter winter apple window music green stone bridge").split()  # noqa: SIM905 easier to read
 
@@ -116,6 +122,21 @@ def stored(pool: Pool) -> Stored:
     return Stored(*found)
 
 
+def waiting_bytes(here: installation.Installation, path: Path, default: RecordedAccount) -> float:
+    """Bytes of memory a turn that was read and not stored, beside what is kept of its text, which has a bound."""
+    known = installation.policies(here)
+    bringing = Import(here.pool, here.keyring, known, NOW, default=default, folder=path.parent, memory_bytes_max=0)
+    with closing(bringing):
+        bringing.read(islice(formats.read(path), 1_000))  # what is made once is made here
+        tracemalloc.start()
+        try:
+            bringing.read(islice(formats.read(path), 1_000, 1_000 + WAITING_TURNS))
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] / WAITING_TURNS
+        finally:
+            tracemalloc.stop()
+
+
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     megabytes = int(arguments[0]) if arguments else 50
@@ -128,6 +149,7 @@ def main(arguments: list[str]) -> list[Row]:
             empty = stored(here.pool)
             bare, turns = timed(here.pool, lambda: floor(here, path))
             default = RecordedAccount(host="me", plan="free", age=30)
+            waiting = waiting_bytes(here, path, default)
             before = stored(here.pool)
             first, imported = timed(here.pool, lambda: imports.import_files(here, [path], default=default))
             after = stored(here.pool)
@@ -155,6 +177,7 @@ def main(arguments: list[str]) -> list[Row]:
             f"{dump.each(turns):.0f}, of it {dump.database / turns * 1e6:.0f} of the database",
         ),
         Row("  a dump of it, bytes a turn", f"{kept.size / turns:,.0f}"),
+        Row("  memory of a turn that waits, bytes (goal: 50)", f"{waiting:.0f}"),
         Row("  peak memory, MB", f"{memory:,.0f}"),
     ]
 

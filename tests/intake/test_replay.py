@@ -447,9 +447,15 @@ def test_a_spreadsheet_and_lines_of_json_say_the_same(tmp_path: Path) -> None:
 # What lies in clear
 
 
-def test_the_spool_holds_nothing_in_clear_and_leaves_nothing_behind(house: House, tmp_path: Path) -> None:
-    file = write(tmp_path / "c.jsonl", chat("c1", message("user", PLANTED, "2025-12-01T10:00:00Z"), title=PLANTED))
-    spool = house.here.config.data / "spool"
+@pytest.mark.parametrize("memory", [0, 2**30], ids=["sealed", "memory"])
+def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
+    house: House, tmp_path: Path, memory: int
+) -> None:  # fmt: skip
+    draw = Random(3)
+    said = [message("user", f"{PLANTED} {draw.randbytes(900).hex()}", "2025-12-01T10:00:00Z") for _ in range(90)]
+    file = write(tmp_path / "c.jsonl", chat("c1", *said, title=PLANTED))
+    spool = tmp_path / "spool"
+    spool.mkdir()
     sizes = []
 
     def look(_turns: int) -> None:
@@ -460,9 +466,14 @@ def test_the_spool_holds_nothing_in_clear_and_leaves_nothing_behind(house: House
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("open files can be looked at under /proc only")
-    bring(house, file, store_progress=look)
-    assert sizes
-    assert min(sizes) > 0, "the turn waited there"
+    bringing = Import(
+        house.here.pool, house.here.keyring, installation.policies(house.here), house.now, default=ANA, folder=spool,
+        memory_bytes_max=memory,
+    )  # fmt: skip
+    with closing(bringing):
+        bringing.read(formats.read(file))
+        assert bringing.store(look).stored == 90
+    assert [size > 32 * 2**10 for size in sizes] == ([] if memory else [True])
     assert list(spool.iterdir()) == []
     assert PLANTED.encode() not in b"".join(p.read_bytes() for p in house.here.config.data.rglob("*") if p.is_file())
     assert all(PLANTED not in row for rows in house.dump().values() for row in rows)

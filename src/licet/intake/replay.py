@@ -5,9 +5,10 @@ their recorded times. Of events at the same time, a refusal comes before a turn 
 turn becomes usable. What the policy would have erased by now is not stored. Its turns are counted by the day on which they
 would have been erased, and keep their numbers, so that importing the same file again adds nothing.
 
-A turn that the vault has is passed over as it is read, many looked up at a time. The others are buffered in a spool file that
-is sealed under a key in memory. An export of any size can so be sorted in bounded memory, and no content is in a temporary
-file in clear text.
+A turn that the vault has is passed over as it is read, many looked up at a time. The others wait (`intake.turn_spool`) until
+everything was read: only then is it known that no account has later events, and what the policy would have erased. A file that
+fits into memory needs no other; what is beyond is sealed under a key in memory, so that an export of any size is sorted in
+bounded memory and no content is in a temporary file in clear text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -27,20 +28,20 @@ from msgspec.structs import replace
 from licet.erasure import sweep_batches
 from licet.errors import RefusedError, UsageError
 from licet.intake.read_turn import BrokenRecord, DuplicateRecord, Read, ReadFeedback, ReadTurn, SkippedRecord
+from licet.intake.turn_spool import MEMORY_BYTES_MAX, SpooledTurn, TurnSpool, WaitingTurn, WaitingTurns
 from licet.keys.keyring import Keyring
-from licet.keys.material import KEY_BYTES, seal, unseal
 from licet.masked import Masked
 from licet.policy import events
 from licet.policy.file import Policies
 from licet.policy.fold import Effect
-from licet.policy.state import ConversationKind, ScopeKind, Share, TurnRole
+from licet.policy.state import ScopeKind, Share
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault import account_choices, account_view, commands, tables, verbs
 from licet.vault.account_choices import KnownChoice
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, uuid7
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, HostHmacs, Prefix, uuid7
 
 CHUNK_COMMANDS_MAX = 2_000
 CHUNK_BYTES_MAX = 16 * 2**20
@@ -109,23 +110,6 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     choices_too_early: int = 0
 
 
-class _Turn(msgspec.Struct, frozen=True, array_like=True):
-    """A turn in the spool."""
-
-    conversation: bytes
-    host_turn: bytes
-    role: TurnRole
-    origin: str
-    kind: ConversationKind
-    surface: str
-    envelope: bytes
-    title: bytes | None
-    incognito: bool
-    kept_out: bool
-    project: bytes | None
-    project_title: bytes | None
-
-
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A turn that was just read, before it is known whether the vault has it."""
 
@@ -150,39 +134,14 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
     account: UUID | None = None
 
 
-class _Waiting(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """An event of an account, in its place. ``offset`` is that of its turn in the spool, -1 for a choice, -2 for
+class _Waiting(NamedTuple):
+    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a choice, -2 for
     feedback, which comes after a turn of the same time and before a permission."""
 
     at: datetime
     rank: int
     number: int
-    offset: int
-    length: int
-    host_turn: bytes = b""
-
-
-class _Spool:
-    """A file of sealed records, gone with the process."""
-
-    def __init__(self, folder: Path, random: Callable[[int], bytes]) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by `close`
-        self._key, self._random = random(KEY_BYTES), random
-        self._end = 0
-        self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Turn).decode
-
-    def put(self, turn: _Turn) -> tuple[int, int]:
-        sealed = seal(self._key, self._encode(turn), self._end.to_bytes(8, "big"), self._random)
-        self._file.write(sealed)
-        offset, self._end = self._end, self._end + len(sealed)
-        return offset, len(sealed)
-
-    def get(self, offset: int, length: int) -> _Turn:
-        self._file.seek(offset)
-        return self._decode(unseal(self._key, self._file.read(length), offset.to_bytes(8, "big")))
-
-    def close(self) -> None:
-        self._file.close()
+    place: int
 
 
 class Import:
@@ -198,16 +157,19 @@ class Import:
         recorded: Iterable[RecordedAccount] = (), choices: Iterable[RecordedChoice] = (),
         default: RecordedAccount | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
         assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX, fresh_turns_max: int = FRESH_TURNS_MAX,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
     ) -> None:  # fmt: skip
         self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
         self._recorded = {account.host: account for account in recorded}
         self._default, self._surface, self._assume_at = default, surface, assume_at
         self._chunk_commands_max, self._fresh_turns_max = chunk_commands_max, fresh_turns_max
         self._host, self._is_host_named = host or (default.host if default else ""), bool(host)
-        self._spool = _Spool(folder or Path(tempfile.gettempdir()), keyring.random)
+        self._spool = TurnSpool(folder or Path(tempfile.gettempdir()), keyring.random, memory_bytes_max)
         self._fresh: list[_Fresh] = []
         self._fresh_characters = 0
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._waiting = WaitingTurns()
+        self._whose_turns: set[str] = set()
+        self._last_text: tuple[str, bytes | None] = ("", None)
         self._choices: dict[str, list[RecordedChoice]] = {}
         self._feedback: dict[str, list[_Rated]] = {}
         self._names: dict[bytes, set[bytes]] = {}
@@ -223,7 +185,7 @@ class Import:
         self._seen_at: dict[bytes, datetime] = {}
         self._last_named: tuple[str | None, bytes] = (None, b"")
         with transaction(pool) as tx:
-            self._host_key = keyring.host_key(tx)
+            self._hmacs = HostHmacs(keyring.host_key(tx))
         for choice in {(c.host, c.at, c.allow, c.question, c.scope): c for c in reversed(list(choices))}.values():
             if choice.host not in self._recorded and default is None:
                 raise UsageError(
@@ -253,8 +215,8 @@ class Import:
         """A turn of this import may be here already, from an import that met its copy first."""
         turns = [copied.host_turn, *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1))]
         for turn in turns:
-            name = host_hmac(self._host_key, "turn", copied.first, turn)
-            other = host_hmac(self._host_key, "turn", copied.host_conversation, turn)
+            name = self._hmacs.of("turn", copied.first, turn)
+            other = self._hmacs.of("turn", copied.host_conversation, turn)
             self._names.setdefault(name, set()).add(other)
 
     def _break(self, item: BrokenRecord) -> None:
@@ -302,9 +264,9 @@ class Import:
             self._break(BrokenRecord(place=given.place, message="it has no time, or one that cannot be"))
         else:
             rated = _Rated(
-                at=given.at, host=host_hmac(self._host_key, "feedback", given.host_feedback),
+                at=given.at, host=self._hmacs.of("feedback", given.host_feedback),
                 conversation=self._named_conversation(given.host_conversation),
-                host_turn=host_hmac(self._host_key, "turn", given.host_conversation, given.host_turn),
+                host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
                 rating=given.rating, share=given.share,
                 comment=encode(Content(text=given.comment)) if given.comment else None,
             )  # fmt: skip
@@ -313,15 +275,17 @@ class Import:
     def _named_conversation(self, host: str) -> bytes:
         """The HMAC of a conversation, with a cache of one: the turns of a conversation usually follow one another."""
         if self._last_named[0] != host:
-            self._last_named = (host, host_hmac(self._host_key, "conversation", host))
+            self._last_named = (host, self._hmacs.of("conversation", host))
         return self._last_named[1]
 
     def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
         self._counts["turns"] += 1
-        name = host_hmac(self._host_key, "turn", turn.host_conversation, turn.host_turn)
+        name = self._hmacs.of("turn", turn.host_conversation, turn.host_turn)
         number = self._counts["turns"]
         self._fresh.append(_Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn))
-        self._fresh_characters += len(turn.content.text) + sum(len(call.arguments) for call in turn.content.tool_calls)
+        self._fresh_characters += len(turn.content.text)
+        if turn.content.tool_calls:
+            self._fresh_characters += sum(len(call.arguments) for call in turn.content.tool_calls)
         if len(self._fresh) >= self._fresh_turns_max or self._fresh_characters >= FRESH_CHARACTERS_MAX:
             self._sift()
 
@@ -330,18 +294,15 @@ class Import:
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
         known = self._here_already(fresh) if fresh else set[tuple[str, bytes]]()
         for one in fresh:
-            waiting = self._waiting.setdefault(one.host, [])
+            self._whose_turns.add(one.host)
             if (one.host, one.name) in known:
                 self._counts["known"] += 1
                 continue
-            offset, length = self._spool.put(self._spooled(one))
-            waiting.append(
-                _Waiting(at=one.at, rank=1, number=one.number, offset=offset, length=length, host_turn=one.name)
-            )
+            self._waiting.add(one.host, one.at, self._spool.put(self._spooled(one)))
 
     def _here_already(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
         """The hosts and names of turns that the vault has, of these."""
-        names = {host: host_hmac(self._host_key, "account", host) for host in {one.host for one in fresh}}
+        names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
@@ -351,9 +312,9 @@ class Import:
             said = account_view.said_already(tx, list(asked)) if asked else []
         return {(asked[key], key[2]) for key in said}
 
-    def _spooled(self, one: _Fresh) -> _Turn:
+    def _spooled(self, one: _Fresh) -> SpooledTurn:
         turn = one.turn
-        return _Turn(
+        return SpooledTurn(
             conversation=one.conversation,
             host_turn=one.name,
             role=turn.role,
@@ -361,16 +322,22 @@ class Import:
             kind=turn.kind,
             surface=self._surface or turn.surface,
             envelope=encode(turn.content),
-            title=encode(Content(text=turn.title)) if turn.title else None,
+            title=self._titled(turn.title),
             incognito=turn.incognito,
             kept_out=turn.kept_out,
-            project=host_hmac(self._host_key, "project", turn.project) if turn.project else None,
-            project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
+            project=self._hmacs.of("project", turn.project) if turn.project else None,
+            project_title=self._titled(turn.project_title),
         )
+
+    def _titled(self, text: str) -> bytes | None:
+        """The envelope of a title, with a cache of one: each turn of a conversation bears it."""
+        if self._last_text[0] != text:
+            self._last_text = (text, encode(Content(text=text)))
+        return self._last_text[1]
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
         """Folds and stores what was read. RefusedError, before anything is stored, if an account has later events."""
-        hosts = sorted(self._waiting.keys() | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
+        hosts = sorted(self._whose_turns | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
         self._there = self._known_accounts(hosts)
         late = [host for host in hosts if self._is_late(host)]
         if late:
@@ -381,7 +348,7 @@ class Import:
                 because="later_events",
             )
         conversations: set[UUID] = set()
-        for chunk in self._chunks(hosts):
+        for chunk in self._chunks(sorted(hosts, key=self._begins_at)):
             done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
@@ -441,7 +408,7 @@ class Import:
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
         """The accounts of ``hosts`` that the vault already has, in one query: most imports bring new ones."""
-        names = {host_hmac(self._host_key, "account", host): host for host in hosts}
+        names = {self._hmacs.of("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
         return {names[name]: account for name, account in found.items()}
@@ -457,12 +424,22 @@ class Import:
             chosen, rated = account_choices.known(tx, account), account_view.feedback_by_host(tx, account)
         firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
         firsts += [c.at for c in self._choices.get(host, ()) if self._known_as(c) not in chosen]
-        firsts += [w.at for w in self._waiting.get(host, ()) if not self._is_known(w, known)]
+        firsts += [w.at for w in self._waiting.of(host) if not self._is_known(self._spool.name(w.place), known)]
         return any(first < last_at for first in firsts)
 
     def _has_events(self, host: str) -> bool:
         """Whether something of it is left that may be new."""
-        return bool(self._waiting.get(host) or self._choices.get(host) or self._feedback.get(host))
+        return bool(self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host))
+
+    def _begins_at(self, host: str) -> datetime:
+        """When an account opens, as far as is known: ids begin with it, and rows in the order of their ids are written
+        at the end of each index.
+        """
+        recorded = self._recorded.get(host)
+        found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
+        return min(
+            [*(at for at in found if at is not None), *(c.at for c in self._choices.get(host, ()))], default=self._now
+        )
 
     def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
         chunk: list[commands.Command] = []
@@ -512,12 +489,10 @@ class Import:
         if account is not None:
             self._named.add(account)
         choices = [c for c in self._choices.pop(host, []) if self._known_as(c) not in chosen]
-        waiting = self._new(self._waiting.pop(host, []), known)
-        waiting += [
-            _Waiting(at=c.at, rank=2 if c.allow else 0, number=n, offset=-1, length=0) for n, c in enumerate(choices)
-        ]
+        waiting = self._new(self._waiting.of(host), known)
+        waiting += [_Waiting(at=c.at, rank=2 if c.allow else 0, number=n, place=-1) for n, c in enumerate(choices)]
         rated = self._new_feedback(host, account, begins=bool(waiting))
-        waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, offset=-2, length=0) for n, f in enumerate(rated)]
+        waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)]
         waiting.sort()
         if not waiting and (account is not None or host not in self._recorded):
             return
@@ -531,17 +506,17 @@ class Import:
         if account is None:
             world.apply(events.OpenAccountEvent(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
             yield commands.OpenAccount(
-                account=account_id, at=opened_at, host=host_hmac(self._host_key, "account", host),
+                account=account_id, at=opened_at, host=self._hmacs.of("account", host),
                 plan=recorded.plan, age=recorded.age,
             )  # fmt: skip
         dead = self._dead(world, waiting, choices) if waiting and self._may_be_due(first_at) else set[int]()
         for event in waiting:
-            if event.offset == -2:
+            if event.place == -2:
                 yield msgspec.structs.replace(rated[event.number - _AFTER], account=account_id)
-            elif event.offset < 0:
+            elif event.place < 0:
                 yield self._choose(account_id, choices[event.number])
             else:
-                turn = self._spool.get(event.offset, event.length)
+                turn = self._spool.get(event.place)
                 yield _say(account_id, event.at, turn, stored=event.number not in dead)
 
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
@@ -556,14 +531,18 @@ class Import:
             known = account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
         return list({one.host: one for one in given if one.host not in known}.values())
 
-    def _new(self, waiting: Sequence[_Waiting], known: set[bytes]) -> list[_Waiting]:
+    def _new(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
         """Each turn once, and only those that the vault does not have."""
-        first = {event.host_turn: event for event in reversed(waiting) if not self._is_known(event, known)}
+        first: dict[bytes, WaitingTurn] = {}
+        for turn in waiting:
+            name = self._spool.name(turn.place)
+            if name not in first and not self._is_known(name, known):
+                first[name] = turn
         self._counts["known"] += len(waiting) - len(first)
-        return list(first.values())
+        return [_Waiting(at, 1, number, place) for at, number, place in first.values()]
 
-    def _is_known(self, event: _Waiting, known: set[bytes]) -> bool:
-        return event.host_turn in known or not known.isdisjoint(self._names.get(event.host_turn, ()))
+    def _is_known(self, name: bytes, known: set[bytes]) -> bool:
+        return name in known or not known.isdisjoint(self._names.get(name, ()))
 
     def _choose(self, account: UUID, choice: RecordedChoice) -> commands.Choose:
         return commands.Choose(
@@ -580,7 +559,7 @@ class Import:
 
     def _hashed(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
         kind, name = scope.scope
-        return kind, host_hmac(self._host_key, kind.value, name)
+        return kind, self._hmacs.of(kind.value, name)
 
     def _known_as(self, choice: RecordedChoice) -> KnownChoice:
         known = KnownChoice(choice.at, choice.allow, choice.question)
@@ -621,12 +600,12 @@ class Import:
     def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without their content."""
         for event in waiting:
-            if event.offset == -2:
+            if event.place == -2:
                 continue
-            if event.offset < 0:
+            if event.place < 0:
                 world.apply(self._chosen(choices[event.number]))
                 continue
-            turn = self._spool.get(event.offset, event.length)
+            turn = self._spool.get(event.place)
             world.apply(
                 events.SayEvent(
                         at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
@@ -676,7 +655,7 @@ def _some(hosts: Sequence[str]) -> str:
     return "1 account has" if len(hosts) == 1 else f"{len(hosts)} accounts have"
 
 
-def _say(account: UUID, at: datetime, turn: _Turn, *, stored: bool) -> commands.Say:
+def _say(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
     return commands.Say(
         account=account,
         at=at,

@@ -132,6 +132,18 @@ def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) ->
     return nonce + AESGCM(key).encrypt(nonce, plain, place)
 
 
+def seal_each(wanted: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom) -> Iterator[bytes]:
+    """As `seal` for each key, plain bytes and place, in order. Where the same key comes several times in a row, its
+    schedule is made once.
+    """
+    last, cipher = b"", None
+    for key, plain, place in wanted:
+        if cipher is None or key is not last:
+            last, cipher = key, AESGCM(key)
+        nonce = random(NONCE_BYTES)
+        yield nonce + cipher.encrypt(nonce, plain, place)
+
+
 def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
     """The bytes that were passed to `seal`; BrokenError, which reveals nothing of them, if they cannot be opened."""
     return next(unseal_each([(key, sealed, place)]))

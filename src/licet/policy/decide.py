@@ -151,10 +151,12 @@ def is_useful(
     account: AccountState, conversation: ConversationState, segment: Segment, policies: Policies, at: datetime
 ) -> bool:
     """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``at``."""
+    if not account.grants:
+        return False
     number = policies.number(at)
     terms = policies.terms(segment.stamp.version, number)
     listed = segment.origins & terms.origins
-    if not listed or not account.grants or _rows_1_to_4(account, conversation, segment, policies, terms, number):
+    if not listed or _rows_1_to_4(account, conversation, segment, policies, terms, number):
         return False
     if _rows_6_to_8(conversation, segment, at):
         return False

@@ -86,10 +86,6 @@ class Refusal(StrEnum):
     expired = "expired"
 
 
-# For live writes only: recorded history was accepted, whatever the gate would answer now.
-LIVE_REFUSALS = frozenset({Refusal.must_decide, Refusal.expired})
-
-
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Grants that ended together. ``account`` is its state right afterwards.
 
@@ -479,14 +475,22 @@ def refusal(
     account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime, role: TurnRole
 ) -> Refusal | None:
     """Why a live turn would not be accepted now, or None."""
-    if account.closed_at is not None:
-        return Refusal.closed
-    if conversation is not None and conversation.deleted_at is not None:
-        return Refusal.deleted
+    over = refusal_of_history(account, conversation)
+    if over is not None:
+        return over
     if conversation is not None and conversation.content_until <= at:
         return Refusal.expired
     if role is TurnRole.user and gate(account, policies, at) is Gate.must_decide:
         return Refusal.must_decide
+    return None
+
+
+def refusal_of_history(account: AccountState, conversation: ConversationState | None) -> Refusal | None:
+    """Why a recorded turn is not accepted, or None: it was accepted then, whatever the gate would answer now."""
+    if account.closed_at is not None:
+        return Refusal.closed
+    if conversation is not None and conversation.deleted_at is not None:
+        return Refusal.deleted
     return None
 
 

@@ -150,9 +150,10 @@ class World:
             return
         before = owned.conversation if owned is not None else None
         role = TurnRole(event.role)
-        refusal = fold.refusal(account, before, self.policies, at, role)
-        if self.replay and refusal in fold.LIVE_REFUSALS:
-            refusal = None
+        if self.replay:
+            refusal = fold.refusal_of_history(account, before)
+        else:
+            refusal = fold.refusal(account, before, self.policies, at, role)
         if refusal is not None:
             self.refused.append((event.turn, refusal))
             return

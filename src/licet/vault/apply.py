@@ -88,7 +88,7 @@ def apply(
     for place, command in enumerate(commands):
         batch.place = place
         answers.append(batch.take(command))
-        holder = batch.accounts.get(answers[-1].account)
+        holder = batch.account_of(answers[-1].account)
         told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
     with batch.writes.together():
         batch.flush()
@@ -169,12 +169,11 @@ class _Batch(BatchState):
         """Folds one command into the batch's state."""
         if isinstance(command, OpenAccount):
             return self._open(command)
-        account = self.accounts.get(command.account)
+        account = self.account_of(command.account)
         if account is None:
             return CommandResult(outcome=Outcome.unknown, at=command.at, account=command.account)
-        known = self._known_turn(command)
-        if known is not None:
-            return known
+        if isinstance(command, Say):
+            return self._take_turn(account, command)
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
         self.ended = []
@@ -183,8 +182,6 @@ class _Batch(BatchState):
                 return self._change_account(account, command, at)
             case Choose():
                 return self._choose(account, command, at)
-            case Say():
-                return self._say(account, command, at)
             case KeepProjectOut() | LetProjectIn():
                 return self._change_project(account, command, at)
             case _:
@@ -199,7 +196,7 @@ class _Batch(BatchState):
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
             wrapped_key=b"", host_hmac=command.host, is_new=True,
         )  # fmt: skip
-        self.accounts[command.account] = row
+        self.add_account(row)
         self.opened[command.host] = command.account
         self.writes.new_account(row)
         self.writes.journal(row, command.at, "account_opened", None, ends=False)
@@ -214,7 +211,7 @@ class _Batch(BatchState):
         """Adopts the new state of an account, and shortens the dates of what is useless after the end of its grants."""
         last_at = account.state.last_at
         account.state = changed.account
-        self.writes.accounts[account.account_id] = account
+        self.writes.change(account)
         for ending in _together(changed.endings):
             # A version's first instant may be earlier than a sweep that ran before the version was known.
             at = max(ending.at, last_at)
@@ -439,28 +436,31 @@ class _Batch(BatchState):
             return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
         return None
 
-    def _known_turn(self, command: Command) -> CommandResult | None:
-        """The answer to a turn that is already stored."""
-        if not isinstance(command, Say) or command.host_turn is None:
-            return None
+    def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
+        """A turn, unless it is stored already."""
         row = self.find(command)
-        turn = self.turns_by_host.get((row.conversation_id, command.host_turn)) if row is not None else None
-        if row is None or turn is None:
-            return None
-        segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
-        return CommandResult(
-            outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
-            turn=turn, segment=segment,
-        )  # fmt: skip
+        turn = None
+        if row is not None and command.host_turn is not None:
+            turn = self.turns_by_host.get(row.conversation_id, {}).get(command.host_turn)
+        if row is not None and turn is not None:
+            segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
+            return CommandResult(
+                outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
+                turn=turn, segment=segment,
+            )  # fmt: skip
+        at = max(command.at, account.state.last_at)
+        self.bring_to(account, at)
+        self.ended = []
+        return self._say(account, row, command, at)
 
-    def _say(self, account: AccountRow, command: Say, at: datetime) -> CommandResult:
-        row = self.find(command)
+    def _say(self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime) -> CommandResult:
         if row is None and command.conversation is not None:
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         before = row.state if row is not None else None
-        refusal = fold.refusal(account.state, before, self.policies, at, command.role)
-        if self.replay and refusal in fold.LIVE_REFUSALS:
-            refusal = None
+        if self.replay:
+            refusal = fold.refusal_of_history(account.state, before)
+        else:
+            refusal = fold.refusal(account.state, before, self.policies, at, command.role)
         if refusal is not None:
             conversation = row.conversation_id if row is not None else None
             return CommandResult(
@@ -482,10 +482,10 @@ class _Batch(BatchState):
         if said.segment == len(row.keys):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
-        self.writes.conversations[row.conversation_id] = row
+        self.writes.change_conversation(row)
         self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
         if command.host_turn is not None:
-            self.turns_by_host[row.conversation_id, command.host_turn] = said.turn
+            self.note_turn(row, command.host_turn, said.turn)
         if command.content is not None:
             self.writes.body(account, row, said.segment, said.turn, command.content)
             if command.title is not None and said.turn == 1:
@@ -574,7 +574,7 @@ class _Batch(BatchState):
             return False
         row.state, account.state = kept.conversation, kept.account
         self.writes.conversations[row.conversation_id] = row
-        self.writes.accounts[account.account_id] = account
+        self.writes.change(account)
         until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
         self.note(account, row, at, EntryKind.narrowed, ends=True)

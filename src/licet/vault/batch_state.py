@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -29,6 +31,8 @@ from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 from licet.vault.writes import Page, Writes
 
+_NAMES = attrgetter("account", "conversation", "host_conversation", "host_project")
+
 
 def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
     """The scopes that choices name."""
@@ -46,32 +50,39 @@ class BatchState:
         self.accounts: dict[UUID, AccountRow] = {}
         self.conversations: dict[UUID, ConversationRow] = {}
         self.by_host: dict[tuple[UUID, bytes], ConversationRow] = {}
-        self.turns_by_host: dict[tuple[UUID, bytes], int] = {}
+        self.turns_by_host: dict[UUID, dict[bytes, int]] = {}
         self.opened: dict[bytes, UUID] = {}
         self.projects: dict[UUID, ProjectRow] = {}
         self.projects_by_host: dict[tuple[UUID, bytes], ProjectRow] = {}
         self.choices: dict[tuple[UUID, str], NewestChoice] = {}
         self.ended: list[Grant] = []  # by the current command
         self.writes = Writes(tx, keyring)
+        self._account_id: UUID | None = None
+        self._account: AccountRow | None = None
+        self._noted: tuple[ConversationRow | None, dict[bytes, int]] = (None, {})
+        self._found: tuple[UUID, bytes, ConversationRow] | None = None
         self.place = -1  # of the current command
         self.happened: list[tuple[int, NewHostEvent]] = []
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
-        opening = [c for c in commands if isinstance(c, OpenAccount)]
+        says = [c for c in commands if isinstance(c, Say)]
+        named = [next(run) for _, run in groupby(says, _NAMES)]  # hashing a UUID is Python: once a run, not once a turn
+        others = [c for c in commands if not isinstance(c, Say)]
+        opening = [c for c in others if isinstance(c, OpenAccount)]
         if opening:
             self.opened = account_view.accounts_by_host(self.tx, [c.host for c in opening])
             self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
-        says = [c for c in commands if isinstance(c, Say)]
-        ids = {(c.account, c.conversation) for c in commands if isinstance(c, About)}
-        ids |= {(c.account, c.conversation) for c in says if c.conversation is not None}
-        ids |= {(c.account, scope.conversation) for c, scope in _scopes(commands) if scope.conversation is not None}
-        hosts = {(c.account, c.host_conversation) for c in says if c.host_conversation is not None}
+        ids = {(c.account, c.conversation) for c in others if isinstance(c, About)}
+        ids |= {(c.account, c.conversation) for c in named if c.conversation is not None}
+        ids |= {(c.account, scope.conversation) for c, scope in _scopes(others) if scope.conversation is not None}
+        hosts = {(c.account, c.host_conversation) for c in named if c.host_conversation is not None}
         hosts |= {
             (c.account, scope.host_conversation)
-            for c, scope in _scopes(commands) if scope.host_conversation is not None
+            for c, scope in _scopes(others) if scope.host_conversation is not None
         }  # fmt: skip
-        wanted = {c.account for c in commands} | set(self.opened.values())
+        saying = {c.account for c in named}
+        wanted = saying | {c.account for c in others} | set(self.opened.values())
         # One round trip. Each statement sees what was committed before it began, so all but the first see what the
         # locks protect from change.
         with pipelined(self.tx):
@@ -83,22 +94,22 @@ class BatchState:
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
-        self._load_projects(commands)
+        self._load_projects(others, named)
         self._load_known_turns(says)
-        answering = [c.account for c in commands if isinstance(c, Choose) and c.answers is not None]
+        answering = [c.account for c in others if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
         opened = buckets()
         self.life = opened.life
-        self.writes.prepare(opened.keys, self._pages({c.account for c in says}))
+        self.writes.prepare(opened.keys, self._pages(saying))
 
-    def _load_projects(self, commands: Sequence[Command]) -> None:
-        about = [c for c in commands if isinstance(c, AboutProject)]
+    def _load_projects(self, others: Sequence[Command], named: Sequence[Say]) -> None:
+        about = [c for c in others if isinstance(c, AboutProject)]
         ids = {(c.account, c.project) for c in about if c.project is not None}
-        ids |= {(c.account, scope.project) for c, scope in _scopes(commands) if scope.project is not None}
+        ids |= {(c.account, scope.project) for c, scope in _scopes(others) if scope.project is not None}
         hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
-        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(commands) if scope.host_project is not None}
-        hosts |= {(c.account, c.host_project) for c in commands if isinstance(c, Say) and c.host_project is not None}
+        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(others) if scope.host_project is not None}
+        hosts |= {(c.account, c.host_project) for c in named if c.host_project is not None}
         for row in tables.load_projects(self.tx, sorted(ids), sorted(hosts)):
             self._know_project(row)
 
@@ -134,7 +145,8 @@ class BatchState:
                 "names": names,
             },
         )
-        self.turns_by_host = {(conversation, bytes(host)): turn for conversation, host, turn in rows}
+        for conversation, host, turn in rows:
+            self.turns_by_host.setdefault(conversation, {})[bytes(host)] = turn
 
     def in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
         """The conversations in the scope of what ended; those of the batch with their state in it."""
@@ -207,13 +219,35 @@ class BatchState:
         within = scope_facts(grant.scope)
         self.tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
 
+    def account_of(self, account: UUID) -> AccountRow | None:
+        """The account with this id: hashing a UUID is Python, so a run of turns of one looks it up once."""
+        if account is not self._account_id:
+            self._account_id, self._account = account, self.accounts.get(account)
+        return self._account
+
+    def add_account(self, row: AccountRow) -> None:
+        self.accounts[row.account_id] = row
+        self._account_id = None
+
+    def note_turn(self, row: ConversationRow, host_turn: bytes, turn: int) -> None:
+        """A turn was said that the host calls so."""
+        if row is not self._noted[0]:
+            self._noted = (row, self.turns_by_host.setdefault(row.conversation_id, {}))
+        self._noted[1][host_turn] = turn
+
     def find(self, command: Say) -> ConversationRow | None:
+        """The conversation that a turn continues: a run of turns of one is looked up once."""
+        account, name = command.account, command.host_conversation
         if command.conversation is not None:
             row = self.conversations.get(command.conversation)
-            return row if row is not None and row.account_id == command.account else None
-        if command.host_conversation is not None:
-            return self.by_host.get((command.account, command.host_conversation))
-        return None
+            return row if row is not None and row.account_id == account else None
+        if name is None:
+            return None
+        known = self._found
+        if known is None or account is not known[0] or name != known[1]:
+            row = self.by_host.get((account, name))
+            known = self._found = None if row is None else (account, name, row)
+        return None if known is None else known[2]
 
     def note(
         self, account: AccountRow, row: ConversationRow, at: datetime, told: EntryKind, *, ends: bool = False,
@@ -226,7 +260,7 @@ class BatchState:
         self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
     ) -> None:
         account.last_seq += 1
-        self.writes.accounts[account.account_id] = account
+        self.writes.change(account)
         self.writes.journal(account, at, event, conversation, ends)
 
     def tell(self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None) -> None:

@@ -391,7 +391,8 @@ def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
     )
 
 
-# Each place of the register, and each release of which rows are left: what is left there, until when it is kept, and what a recipient answered to a recall.
+# Each place of the register, and each release with rows of it: what is left there, until when it is kept, and what a
+# recipient answered to a recall.
 # A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay.
 _READ_BACK = f"""
     SELECT c.place, c.reference, c.registered_at, c.copies,

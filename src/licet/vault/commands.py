@@ -243,6 +243,9 @@ def check(command: Command) -> None:
     """UsageError for a value that no table accepts. The value is not quoted: an invalid name may be somebody's words."""
     _require(command.at.tzinfo is not None, "at", "has no UTC offset")
     match command:
+        case Say():  # the first, because most are
+            _name("surface", command.surface)
+            _name("origin", command.origin or command.role.value)
         case OpenAccount():
             _name("plan", command.plan)
             _age(command.age)
@@ -260,9 +263,6 @@ def check(command: Command) -> None:
             _choice(command)
         case KeepProjectOut() | LetProjectIn():
             _one_of(command.project, command.host_project)
-        case Say():
-            _name("surface", command.surface)
-            _name("origin", command.origin or command.role.value)
         case Hold():
             _matter(command.matter)
             if command.review_at is not None:
@@ -306,7 +306,8 @@ def _require(holds: bool, key: str, message: str) -> None:
 
 
 def _name(key: str, value: str) -> None:
-    _require(NAME.fullmatch(value) is not None, key, f"is not a valid name: it must match {NAME.pattern}")
+    if NAME.fullmatch(value) is None:
+        raise UsageError(f"`{key}` is not a valid name: it must match {NAME.pattern}")
 
 
 def _age(age: int | None) -> None:

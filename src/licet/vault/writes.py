@@ -6,9 +6,10 @@ Nothing here decides. `flush` writes in an order that satisfies every foreign ke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from itertools import groupby
 from typing import cast
 from uuid import UUID
 
@@ -23,8 +24,10 @@ from licet.keys.material import (
     account_place,
     read_slot,
     seal,
+    seal_each,
     slot_place,
-    turn_place,
+    turn_in_place,
+    turns_place,
     unwrap_account_keys,
     write_slot,
 )
@@ -43,6 +46,7 @@ from licet.vault.tables import AccountRow, AddedBytes, ConversationRow, ProjectR
 
 Page = tuple[UUID, int]
 _BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, segment, sealed
+_Unsealed = tuple[ConversationRow, int, int, KeyMaterial, bytes]  # of a segment and a turn: the key and the content
 _FeedbackBodyRow = tuple[UUID, UUID, int, bytes]  # account, feedback, turn, sealed
 
 _TURNS = {
@@ -87,6 +91,10 @@ class Writes:
         self._pages: dict[Page, bytes] = {}
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
+        self._unsealed: list[_Unsealed] = []
+        self._account: AccountRow | None = None  # the last that was changed
+        self._conversation: ConversationRow | None = None
+        self._segment: tuple[ConversationRow, int, KeyMaterial] | None = None  # the last that took a body, and its key
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
@@ -135,7 +143,7 @@ class Writes:
         """A new key in the account's next slot."""
         slot = account.next_slot
         account.next_slot += 1
-        self.accounts[account.account_id] = account
+        self.change(account)
         key = KeyMaterial(self.random(KEY_BYTES))
         place = slot_place(account.account_id, slot)
         wrapped = seal(self.account_keys(account).slots, key, place, self.random)
@@ -163,6 +171,7 @@ class Writes:
         them.
         """
         account_keys.destroy_slots(self.tx, [(account, slot) for slot in slots])
+        self._segment = None
         for slot in slots:
             self._pages.pop((account, slot // SLOTS_PER_PAGE), None)
             self._keys.pop((account, slot), None)
@@ -185,6 +194,16 @@ class Writes:
 
     # Rows
 
+    def change(self, account: AccountRow) -> None:
+        """The account's row is to be written."""
+        if account is not self._account:  # a row that was just changed is not looked up: hashing a UUID is Python
+            self.accounts[account.account_id] = self._account = account
+
+    def change_conversation(self, row: ConversationRow) -> None:
+        """The conversation's row is to be written."""
+        if row is not self._conversation:
+            self.conversations[row.conversation_id] = self._conversation = row
+
     def _add(self, table: str, row: Sequence[object]) -> None:
         self._rows.setdefault(table, []).append(row)
 
@@ -193,7 +212,7 @@ class Writes:
         role: TurnRole, origin: str, host: bytes | None,
     ) -> None:  # fmt: skip
         account.last_seq += 1
-        self.accounts[account.account_id] = account
+        self.change(account)
         self._add(
             "turns",
             (
@@ -204,15 +223,17 @@ class Writes:
 
     def body(self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes) -> None:
         """Seals a turn's content under its segment's key, which is created with the segment's first content."""
+        if self._segment is None or self._segment[0] is not row or self._segment[1] != segment:
+            self._segment = (row, segment, self._segment_key(account, row, segment))
+        self._unsealed.append((row, segment, turn, self._segment[2], content))
+
+    def _segment_key(self, account: AccountRow, row: ConversationRow, segment: int) -> KeyMaterial:
         keys = row.keys[segment]
-        if keys.key_slot is None:
-            keys.key_slot, key = self.new_slot(account)
-            self.register(row, {segment}, CopyPlace.vault, copies.NO_REFERENCE, account.state.last_at)
-        else:
-            key = self.slot_key(account, keys.key_slot)
-        place = turn_place(row.account_id, row.conversation_id, segment, turn)
-        sealed = seal(key, content, place, self.random)
-        self._add("bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
+        if keys.key_slot is not None:
+            return self.slot_key(account, keys.key_slot)
+        keys.key_slot, key = self.new_slot(account)
+        self.register(row, {segment}, CopyPlace.vault, copies.NO_REFERENCE, account.state.last_at)
+        return key
 
     def safety_body(self, row: ConversationRow, segment: int, turn: int, sealed: bytes) -> None:
         self._add("safety_bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
@@ -315,13 +336,15 @@ class Writes:
 
     def together(self) -> AbstractContextManager[None]:
         """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster."""
-        most = max(len(self.entries), len(self._journal), *map(len, self._rows.values()), 0)
+        most = max(len(self.entries), len(self._journal), len(self._unsealed), *map(len, self._rows.values()))
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self) -> None:
         """Writes everything gathered, in one order."""
         with self.together():
+            self._seal()
             self._write()
+        self._account = self._conversation = self._segment = None
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
         self._nearer_feedback, self._projects, self._begun = {}, {}, {}
@@ -358,13 +381,33 @@ class Writes:
         copies.register_each(tx, self._copies)
         outbox.append(tx, self.entries)
 
+    def _seal(self) -> None:
+        """Seals the gathered bodies. Those of one segment usually follow each other, and take one key schedule."""
+        for (row, segment, turn, _, _), sealed in zip(
+            self._unsealed, seal_each(self._opened(), self.random), strict=True
+        ):
+            self._add("bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
+        self._unsealed = []
+
+    def _opened(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """The key, the content and the place of each gathered body."""
+        last, places = None, b""
+        for row, segment, turn, key, content in self._unsealed:
+            if row is not last:
+                last, places = row, turns_place(row.account_id, row.conversation_id)
+            yield key, content, places + turn_in_place(segment, turn)
+
     def _added(self) -> dict[tuple[UUID, int], AddedBytes]:
         """How many sealed bytes the gathered rows add, by conversation and segment."""
-        stored, safety = Counter[tuple[UUID, int]](), Counter[tuple[UUID, int]]()
-        for table, sizes in (("bodies", stored), ("safety_bodies", safety)):
-            for _, conversation, _, segment, sealed in cast("list[_BodyRow]", self._rows.get(table, [])):
-                sizes[conversation, segment] += len(sealed)
+        stored, safety = self._sizes("bodies"), self._sizes("safety_bodies")
         return {place: AddedBytes(stored[place], safety[place]) for place in {*stored, *safety}}
+
+    def _sizes(self, table: str) -> Counter[tuple[UUID, int]]:
+        sizes = Counter[tuple[UUID, int]]()
+        for _, run in groupby(cast("list[_BodyRow]", self._rows.get(table, [])), lambda row: (id(row[1]), row[3])):
+            (_, conversation, _, segment, first), *more = run
+            sizes[conversation, segment] += len(first) + sum(len(sealed) for *_, sealed in more)
+        return sizes
 
     def _sized_feedback(self) -> list[Sequence[object]]:
         """The gathered feedback, each with the bytes of what it shares."""
