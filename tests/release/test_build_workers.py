@@ -54,7 +54,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def build(
     house: House, name: str = "r", *, workers: int = 2, seed: int | None = None, base: str | None = None,
     progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    engine: Runner | None = None, scorers: Sequence[Any] = (), **bounds: int,
+    engine: Runner | None = None, scorers: Sequence[Any] = (), preload: str = release_build.WORKER_START, **bounds: int,
 ) -> BuildResult:  # fmt: skip
     here, cleaner = house.here, release_build.RuleCleaner()
     order = BuildOrder(
@@ -67,7 +67,7 @@ def build(
         return Builder(
             here.pool, drawn(keyring) if seed is not None else keyring, installation.policies(here), cleaner,
             here.clock, progress, curation=pipeline, says=says,
-            workers=WorkerSettings(count=workers, config=here.config, preload=(release_build.WORKER_START,)),
+            workers=WorkerSettings(count=workers, config=here.config, preload=(preload,)),
             **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
         ).run(order)  # fmt: skip
 
@@ -198,6 +198,22 @@ def test_a_build_whose_worker_is_killed_says_so_and_resumes(house: House, pages:
     check_whole(house, built)
     check_nothing_is_left(house)
     assert told(house, built) == whole
+
+
+def test_a_build_whose_workers_cannot_be_forked_says_so_and_the_next_one_can(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def servers() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children() if is_alive(one) and "forkserver" in " ".join(one.cmdline())]
+
+    (tmp_path / "ends_at_once.py").write_text("raise SystemExit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    for one in servers():
+        one.kill()
+    wait_until(lambda: not servers(), "the process that workers are forked from ends")
+    with pytest.raises(BusyError, match="the process that workers are forked from has ended"):
+        build(house, preload="ends_at_once")
+    check_whole(house, build(house))
 
 
 KILLED = """

@@ -201,8 +201,13 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.page = 0
         self._process = context.Process(target=work, args=(theirs,), name="licet build", daemon=True)
-        with theirs:
-            self._process.start()
+        try:
+            with theirs:
+                self._process.start()
+        except (EOFError, OSError) as error:
+            self.pipe.close()
+            hint = f"{_AGAIN}; if the machine ran out of memory, use fewer workers"
+            raise BusyError("the process that workers are forked from has ended", hint) from error
 
     def give(self, message: object) -> None:
         with contextlib.suppress(OSError):  # it died: `take` tells
