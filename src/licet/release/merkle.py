@@ -41,7 +41,8 @@ def root_of(hashes: Iterable[bytes]) -> bytes:
 def _folded(nodes: Sequence[bytes]) -> bytes:
     """Level by level: a node without a neighbour goes up as it is."""
     while len(nodes) > 1:
-        above = [sha256(b"\x01" + left + right).digest() for left, right in zip(nodes[::2], nodes[1::2])]  # noqa: B905
+        pairs = zip(nodes[::2], nodes[1::2], strict=False)
+        above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
         nodes = [*above, nodes[-1]] if len(nodes) % 2 else above
     return nodes[0]
 
