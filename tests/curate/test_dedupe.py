@@ -106,6 +106,12 @@ def test_a_signature_estimates_the_jaccard_of_the_definition(seed: int, changes:
     assert abs(float((left == right).mean()) - jaccard(one, other)) < 0.2
 
 
+@settings(deadline=None, max_examples=500)
+@given(st.text(st.sampled_from([*map(chr, range(128)), *" \t\n\r\v\f" * 20]), max_size=30))
+def test_ascii_is_made_normal_as_every_other_text_is(text: str) -> None:
+    assert sketches.normalised(text) == b" ".join(text.casefold().encode().split())
+
+
 def test_a_text_of_few_words_is_told_by_its_exact_hash_alone() -> None:
     short, long = "why is the sky blue", prose(Random(1), 30)
     assert [bool(s) for s in sketches.signatures([short, long, ""], KEY)] == [False, True, False]

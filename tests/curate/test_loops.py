@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -74,6 +75,13 @@ def test_scores_of_languages_are_those_of_plain_python(documents: list[list[str]
         labels.WORD_COUNTS_MAX,
     )  # fmt: skip
     assert found.tolist() == [labels.plain_scores(own, count) for own, count in zip(lowered, each, strict=True)]
+
+
+def test_no_character_above_the_planes_that_the_tables_read_is_a_letter_or_a_blank() -> None:
+    above = "".join(map(chr, range(characters.NAMED, characters.POINTS)))
+    assert not any(map(str.isspace, above))
+    assert not any(map(str.isalnum, above))
+    assert re.search(characters.LETTERS, above) is None
 
 
 def test_long_texts_are_read_alike_too() -> None:

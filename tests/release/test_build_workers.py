@@ -54,7 +54,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def build(
     house: House, name: str = "r", *, workers: int = 2, seed: int | None = None, base: str | None = None,
     progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    engine: Runner | None = None, scorers: Sequence[Any] = (), **bounds: int,
+    engine: Runner | None = None, scorers: Sequence[Any] = (), preload: str = release_build.WORKER_START, **bounds: int,
 ) -> BuildResult:  # fmt: skip
     here, cleaner = house.here, release_build.RuleCleaner()
     order = BuildOrder(
@@ -66,7 +66,8 @@ def build(
     with closing(Pipeline(made, engine or Local(), here.config.data)) as pipeline:
         return Builder(
             here.pool, drawn(keyring) if seed is not None else keyring, installation.policies(here), cleaner,
-            here.clock, progress, curation=pipeline, says=says, workers=WorkerSettings(count=workers, config=here.config),
+            here.clock, progress, curation=pipeline, says=says,
+            workers=WorkerSettings(count=workers, config=here.config, preload=(preload,)),
             **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
         ).run(order)  # fmt: skip
 
@@ -148,15 +149,16 @@ def test_what_ends_while_workers_build_is_in_no_part(house: House) -> None:
 
 
 def test_the_arguments_of_a_worker_name_no_database_and_no_key(house: House, dsn: str) -> None:
-    lines: set[str] = set()
+    lines: dict[int, str] = {}
 
     def looks(_turns: int) -> None:
-        children = (psutil.Process(child.pid) for child in multiprocessing.active_children())
-        lines.update(" ".join(child.cmdline()) for child in children)
+        for child in psutil.Process().children(recursive=True):
+            lines[child.pid] = " ".join(child.cmdline())
 
     build(house, progress=looks)
-    assert len(lines) >= 2
-    assert not [line for line in lines if dsn in line or str(house.here.config.data) in line]
+    workers = {pid: line for pid, line in lines.items() if "forkserver" in line}
+    assert len(workers) >= 3, "two, and the process that they are forked from"
+    assert not [line for line in workers.values() if dsn in line or str(house.here.config.data) in line]
 
 
 def test_a_build_waits_for_the_page_that_a_worker_of_a_killed_one_still_makes(house: House, pool: Pool) -> None:
@@ -196,6 +198,22 @@ def test_a_build_whose_worker_is_killed_says_so_and_resumes(house: House, pages:
     check_whole(house, built)
     check_nothing_is_left(house)
     assert told(house, built) == whole
+
+
+def test_a_build_whose_workers_cannot_be_forked_says_so_and_the_next_one_can(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def servers() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children() if is_alive(one) and "forkserver" in " ".join(one.cmdline())]
+
+    (tmp_path / "ends_at_once.py").write_text("raise SystemExit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    for one in servers():
+        one.kill()
+    wait_until(lambda: not servers(), "the process that workers are forked from ends")
+    with pytest.raises(BusyError, match="the process that workers are forked from has ended"):
+        build(house, preload="ends_at_once")
+    check_whole(house, build(house))
 
 
 KILLED = """
@@ -244,9 +262,10 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
                 assert child.stdout.readline() == "page\n"
                 if page < pages - 1:  # it stands still at the last one
                     print(file=child.stdin, flush=True)
-            workers = [one for one in psutil.Process(child.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+            begun = psutil.Process(child.pid).children(recursive=True)
+            workers = [one for one in begun if "forkserver" in " ".join(one.cmdline())]
             child.kill()
-        assert len(workers) == 2
+        assert len(workers) == 3, "two, and the process that they are forked from"
         wait_until(lambda: not any(map(is_alive, workers)), "the workers end")  # noqa: B023 called at once
         assert house.query("SELECT 1 FROM build_pages"), "a page is committed when the third asks for its rows"
     built = release_build.build_release(here, name="r", purpose=IMPROVE, workers=3)

@@ -281,10 +281,12 @@ def naive_root(leaves: list[bytes]) -> bytes:
     return sha256(b"\x01" + naive_root(leaves[:split]) + naive_root(leaves[split:])).digest()
 
 
-def test_the_tree_is_that_of_rfc_6962_at_every_size() -> None:
+@pytest.mark.parametrize("block", [4, 4096])
+def test_the_tree_is_that_of_rfc_6962_at_every_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merkle, "_BLOCK", block)
     tree, leaves = merkle.Tree(), []
     for size in range(70):
-        assert tree.root() == naive_root(leaves)
+        assert tree.root() == merkle.root_of(leaves) == naive_root(leaves)
         leaves.append(merkle.leaf(size, bytes(16), 0, b"sealed"))
         tree.append(leaves[-1])
 

@@ -13,6 +13,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 from numpy.typing import NDArray
 
 POINTS = 0x110000
+NAMED = 0x40000  # the planes that have letters and blanks; what is above are tags, selectors and private use
 SPACE, BREAK, ALPHA, BULLET = 1, 2, 4, 8  # bits of a class
 BULLETS = frozenset("-*•‣▪")
 LETTERS = r"[^\W\d_]+"
@@ -35,7 +36,7 @@ def classes() -> NDArray[np.uint8]:
     table = np.zeros(POINTS, np.uint8)
     every = _every()
     for bit, is_one in ((SPACE, str.isspace), (ALPHA, str.isalpha)):
-        table[np.fromiter(map(is_one, every), np.bool_, POINTS)] |= bit
+        table[:NAMED][np.fromiter(map(is_one, every), np.bool_, NAMED)] |= bit
     table[[ord(one) for one in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"]] |= BREAK
     table[list(map(ord, BULLETS))] |= BULLET
     return table
@@ -64,4 +65,4 @@ def scripts() -> NDArray[np.uint8]:
 
 
 def _every() -> str:
-    return "".join(map(chr, range(POINTS)))
+    return "".join(map(chr, range(NAMED)))

@@ -23,6 +23,12 @@ def allow() -> None:
     _Read.is_build = True
 
 
+def load() -> None:
+    """This process is the one that workers of a build begin as: the loops are loaded at once, for all of them."""
+    allow()
+    _Read.count = PLAIN_BYTES + 1
+
+
 def loops(size: int) -> ModuleType | None:
     """`loops` if ``size`` more bytes are to be read by it; None for the plain code."""
     _Read.count += size

@@ -90,7 +90,7 @@ class Election:
         self._first_units = SpilledArray("i8", folder)
         self._signed = SpilledArray("i8", folder)  # the unit of each signature
         # Hashes whose signature was written, by their last bits; at first each place has one that does not belong there.
-        self._lately = array("Q", range(1, REMEMBERED + 1))
+        self._lately = array("Q", np.arange(1, REMEMBERED + 1, dtype=np.uint64).tobytes())
 
     def __len__(self) -> int:
         return len(self._orders)

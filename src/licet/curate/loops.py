@@ -158,29 +158,36 @@ def signals(codes: Codes, ends: Places, classes: Bytes, lines_max: int) -> Place
 
 @_jit
 def _words_and_symbols(codes: Codes, start: int, end: int, classes: Bytes, out: Places) -> None:
-    is_open, has_letter, at, dots, marks = False, False, start, 0, 0
+    symbols, words, said, alphabetic = 0, 0, 0, 0
+    was_open, had_letter, dots, marks = 0, 0, 0, 0
     for at in range(start, end):
         code = codes[at]
-        kind = classes[code]
-        if kind & SPACE:
-            out[7] += is_open and has_letter
-            is_open = has_letter = False
-        else:
-            out[5] += not is_open
-            out[6] += 1
-            is_open = True
-            has_letter = has_letter or (kind & ALPHA) != 0
-        out[4] += code == 35
+        kind = int(classes[code])
+        # Without a branch for where a word begins and ends, which a processor cannot foresee.
+        is_open = 1 - (kind & SPACE)
+        words += is_open & (1 - was_open)
+        said += is_open
+        letter = is_open & ((kind & ALPHA) // ALPHA)
+        alphabetic += letter & (1 - had_letter)
+        had_letter = is_open & (letter | had_letter)
+        was_open = is_open
+        symbols += code == 35
         dots = dots + 1 if code == 46 else 0
         if dots == 3:
-            out[4] += 1
+            symbols += 1
             dots = 0
-        marks = marks + 1 if code == 0x2026 else 0
-        out[4] += marks > 0
-        if marks == 2:
-            out[4] -= 1
+        if code == 0x2026:
+            marks += 1
+            symbols += 1
+            if marks == 2:
+                symbols -= 1
+                marks = 0
+        else:
             marks = 0
-    out[7] += is_open and has_letter
+    out[4] += symbols
+    out[5] += words
+    out[6] += said
+    out[7] += alphabetic
 
 
 @_jit
@@ -205,15 +212,18 @@ def _lines(codes: Codes, start: int, end: int, classes: Bytes, lines_max: int, o
         out[2] += (classes[codes[first]] & BULLET) != 0
         dots = last - first > 2 and codes[last - 1] == 46 and codes[last - 2] == 46 and codes[last - 3] == 46
         out[3] += codes[last - 1] == 0x2026 or dots
-        own = _FNV
-        for place in range(first, last):
-            own = (own ^ _U(codes[place])) * _FNV_PRIME
         if count == size:
             size *= 2
             firsts, lasts, hashed = _grown(firsts, size), _grown(lasts, size), _grown(hashed, size)
-        firsts[count], lasts[count], hashed[count] = first, last, own
+        firsts[count], lasts[count] = first, last
         count += 1
-    out[1] += _equal_lines(codes, firsts[:count], lasts[:count], hashed[:count])
+    if count > 1:
+        for line in range(count):
+            own = _FNV
+            for place in range(firsts[line], lasts[line]):
+                own = (own ^ _U(codes[place])) * _FNV_PRIME
+            hashed[line] = own
+        out[1] += _equal_lines(codes, firsts[:count], lasts[:count], hashed[:count])
 
 
 @_jit

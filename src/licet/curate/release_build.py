@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
 
 
+WORKER_START = "licet.curate.worker_start"
+
+
 class RuleCleaner:
     """The structured layer of de-identification, as a release needs it."""
 
@@ -64,7 +67,7 @@ def build_release(
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
-    crew = WorkerSettings(count=workers, config=here.config)
+    crew = WorkerSettings(count=workers, config=here.config, preload=(WORKER_START,))
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
         afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,

@@ -32,6 +32,8 @@ SIGNATURE_BYTES = 4 * PLACES
 NEAR_WORDS_MIN = 20
 CHUNK_BYTES = 2**18  # measured: the arrays of a chunk then stay in a core's cache
 _EMPTY = 2**32 - 1  # in no signature
+# Each byte of ASCII in lower case, and one blank for all that `bytes.split` parts by.
+_LOWERED = bytes(range(256)).lower().translate(bytes.maketrans(b"\t\n\r\v\f", b" " * 5))
 
 Signatures = NDArray[np.uint32]
 
@@ -39,7 +41,10 @@ Signatures = NDArray[np.uint32]
 def normalised(text: str) -> bytes:
     """The text as exact duplicates share it."""
     if text.isascii():
-        return b" ".join(text.lower().encode().split())
+        lowered = text.encode().translate(_LOWERED)
+        if b"   " in lowered:  # indented lines: many runs, of which a split by all blanks makes less work
+            return b" ".join(lowered.split())
+        return b" ".join(filter(None, map(bytes.strip, lowered.split(b"  "))))
     return " ".join(unicodedata.normalize("NFC", text).casefold().split()).encode("utf-8", "replace")
 
 

@@ -52,7 +52,7 @@ from licet.release import (
     sketch_source,
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
-from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerSettings, dsn_of, passed_on
+from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerSettings, dsn_of, passed_on, prepare
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
@@ -154,6 +154,8 @@ class Builder:
             lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
             if lock is None or not lock[0]:
                 raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
+            if self._workers is not None:
+                prepare(self._workers)
             wait_for_pages(tx, order.name)
             with self._held:
                 self._base = self._carry_from(order)

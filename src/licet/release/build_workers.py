@@ -16,6 +16,9 @@ A worker that dies ends the build with BusyError: its page is rolled back, and t
 page. Workers end with the build: one whose build was killed ends when it next asks for something, or at once where it
 notices; whoever continues the build waits for the page that it still holds.
 
+Workers are forked from a process that has nothing but modules: it is started anew, and loads what all of them need once
+(`WorkerSettings.preload`), while the build still prepares. It ends with the process that builds.
+
 What a worker needs comes over a pipe, never in its arguments or its environment: the connection string, the
 configuration, the plan. It opens the key provider itself, as every command does. Decided content does not leave a worker
 but sealed; sketches are keyed hashes.
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -63,10 +67,13 @@ _AGAIN = "run the command again: the build resumes"
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How many processes build, and the configuration with which they open the installation."""
+    """How many processes build, and the configuration with which they open the installation. ``preload``: the modules that
+    are imported before they are forked.
+    """
 
     count: int
     config: Configuration
+    preload: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= WORKERS_MAX:
@@ -144,6 +151,12 @@ def passed_on(curation: Curation) -> PageCuration:
     return passed
 
 
+def prepare(workers: WorkerSettings) -> None:
+    """Starts the process that workers are forked from, if it does not run; it loads its modules meanwhile."""
+    multiprocessing.forkserver.set_forkserver_preload(list(workers.preload))
+    multiprocessing.forkserver.ensure_running()
+
+
 class BuildWorkers:
     """The worker processes of one build; they end with the block, or when they are closed."""
 
@@ -183,12 +196,18 @@ class _Worker:
     """One process, and the number of the page that it makes; 0 for none."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would take over connections and locks of threads
+        # A fork of this process would take over connections, and locks of threads that it does not have.
+        context = multiprocessing.get_context("forkserver")
         self.pipe, theirs = context.Pipe()
         self.page = 0
         self._process = context.Process(target=work, args=(theirs,), name="licet build", daemon=True)
-        with theirs:
-            self._process.start()
+        try:
+            with theirs:
+                self._process.start()
+        except (EOFError, OSError) as error:
+            self.pipe.close()
+            hint = f"{_AGAIN}; if the machine ran out of memory, use fewer workers"
+            raise BusyError("the process that workers are forked from has ended", hint) from error
 
     def give(self, message: object) -> None:
         with contextlib.suppress(OSError):  # it died: `take` tells

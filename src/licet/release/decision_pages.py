@@ -35,6 +35,7 @@ from licet.vault.tables import AccountRow, ConversationRow
 PAGE_BYTES_MAX = 64 * 2**20
 EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_VOICES = {role: Voice(role.value) for role in TurnRole}
 
 Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and when its use ends
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
@@ -159,7 +160,7 @@ def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes
     for opened, turn, _ in thread:
         content = opened.content
         texts += [content.text, content.tool_name]
-        voices += [Voice(turn.role.value), Voice.name]
+        voices += [_VOICES[turn.role], Voice.name]
         for call in content.tool_calls:
             texts += [call.name, call.arguments]
             voices += [Voice.name, Voice.call]

@@ -9,7 +9,9 @@ and keeps one hash per level, so the root of a release of any size needs constan
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from itertools import islice
 
 from licet.ledger.tree import EMPTY_ROOT, leaf_hash, node_hash
 
@@ -24,6 +26,25 @@ def leaf(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> bytes:
 def leaf_of(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
     """The leaf hash of a row of which only the hash of its sealed bytes is known."""
     return leaf_hash(_ROW.pack(ordinal, row_id, until_us, sealed_sha256))
+
+
+_BLOCK = 2**12  # hashes at once
+
+
+def root_of(hashes: Iterable[bytes]) -> bytes:
+    """The root over ``hashes``, as `Tree` has it: those of leaves, or of whole subtrees of one size but for the last."""
+    rest = iter(hashes)
+    roots = [_folded(block) for block in iter(lambda: list(islice(rest, _BLOCK)), [])]
+    return _folded(roots) if roots else EMPTY_ROOT
+
+
+def _folded(nodes: Sequence[bytes]) -> bytes:
+    """Level by level: a node without a neighbour goes up as it is."""
+    while len(nodes) > 1:
+        pairs = zip(nodes[::2], nodes[1::2], strict=False)
+        above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        nodes = [*above, nodes[-1]] if len(nodes) % 2 else above
+    return nodes[0]
 
 
 class Tree:

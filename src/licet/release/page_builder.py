@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -23,10 +24,10 @@ from licet.clock import Clock
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.file import Policies
-from licet.policy.state import TurnRole
+from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
 from licet.release.base import BaseRelease, ThreadSources
-from licet.release.contents import RowFigures
+from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
 from licet.release.draft import Draft, End, KeptPage
@@ -43,6 +44,7 @@ from licet.vault.conversation_pages import Place, page_after
 from licet.vault.tables import ConversationRow
 
 MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
+PROFILES_MAX = 1_024  # that are remembered
 PAGES_LOCK = (
     0x11CE9  # with the hash of the release's name: held shared by every page, exclusively by who waits for them
 )
@@ -255,22 +257,34 @@ def _written(
 def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
     labels, (row, said, *_) = written.made.labels, written.thread
-    stamps = [row.state.segments[turn.segment].stamp for _, turn, _ in said]
-    models = [opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant]
-    counts: dict[str, Mapping[str, int]] = {
-        "kinds": {row.state.kind.value: 1},
-        "origins": Counter([turn.origin for _, turn, _ in said]),
-        "surfaces": Counter([stamp.surface for stamp in stamps]),
-        "plans": Counter([stamp.plan for stamp in stamps]),
-        "models": Counter(map(contents.model_named, models)),
-    }
-    if labels:
-        counts["languages"] = {labels.language: 1}
+    segments = row.state.segments
+    origins = [turn.origin for _, turn, _ in said]
+    stamps = [(segments[turn.segment].stamp.surface, segments[turn.segment].stamp.plan) for _, turn, _ in said]
+    models = [contents.model_named(opened.content.model) for opened, turn, _ in said if turn.role is TurnRole.assistant]
+    profile = _profile(row.state.kind, tuple(origins), tuple(stamps), tuple(models), labels and labels.language)
     times = [turn.occurred_at for _, turn, _ in said]
     return RowFigures(
         contents.account_mark(row.account_id), contents.month(min(times)), contents.month(max(times)),
-        written.text_bytes, contents.profile_of(counts), bool(written.thread.gaps),
+        written.text_bytes, profile, bool(written.thread.gaps),
     )  # fmt: skip
+
+
+@lru_cache(PROFILES_MAX)
+def _profile(
+    kind: ConversationKind, origins: tuple[str, ...], stamps: tuple[tuple[str, str], ...], models: tuple[str, ...],
+    language: str | None,
+) -> Profile:  # fmt: skip
+    """The profile of a row from its turns, with the names that ``models`` may be given; most rows are alike in it."""
+    counts: dict[str, Mapping[str, int]] = {
+        "kinds": {kind.value: 1},
+        "origins": Counter(origins),
+        "surfaces": Counter([surface for surface, _ in stamps]),
+        "plans": Counter([plan for _, plan in stamps]),
+        "models": Counter(models),
+    }
+    if language is not None:
+        counts["languages"] = {language: 1}
+    return contents.profile_of(counts)
 
 
 def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:

@@ -41,23 +41,21 @@ NO_HANDLE = bytes(HANDLE_BYTES)
 
 def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
     """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same bytes."""
-    tree, count, index = merkle.Tree(), 0, list[bytes]()
+    count, roots, index = 0, list[bytes](), list[bytes]()
     path = folder / name
     with replacing(path) as file:
         out = _Out(file)
         for block in _blocks(lines):
-            leaves = [leaf_hash(line) for line in block]
-            for each in leaves:
-                tree.append(each)
             place = out.member(b"\n".join(block) + b"\n")
-            index.append(_entry(_conversation_of(block[0]), place, leaves))
+            roots.append(merkle.root_of(map(leaf_hash, block)))
+            index.append(_ENTRY.pack(_conversation_of(block[0]), *place, roots[-1]))
             count += len(block)
         if count == 0:
             out.member(b"")
         if all(entry[:HANDLE_BYTES] != NO_HANDLE for entry in index) and index:
             _write_index(out, index, count)
     return ProofFile(
-        file=name, sha256=out.digest.hexdigest(), bytes=out.end, lines=count, root=tree.root().hex()
+        file=name, sha256=out.digest.hexdigest(), bytes=out.end, lines=count, root=merkle.root_of(roots).hex()
     )  # fmt: skip
 
 
@@ -101,14 +99,6 @@ def _conversation_of(line: bytes) -> bytes:
     return handle if len(handle) == HANDLE_BYTES else NO_HANDLE
 
 
-def _entry(first: bytes, place: tuple[int, int], hashes: Iterable[bytes]) -> bytes:
-    """What the index says of a block or of a group; ``hashes`` are those of what is in it."""
-    tree = merkle.Tree()
-    for one in hashes:
-        tree.append(one)
-    return _ENTRY.pack(first, *place, tree.root())
-
-
 def _write_index(out: _Out, entries: list[bytes], lines: int) -> None:
     """Groups of entries, level by level, until one is left; the last member says where that is."""
     levels = 1
@@ -125,4 +115,4 @@ def _grouped(entries: list[bytes]) -> Iterator[list[bytes]]:
 
 def _group(out: _Out, entries: list[bytes]) -> bytes:
     place = out.member(b"", b"".join(entries))
-    return _entry(entries[0][:HANDLE_BYTES], place, [entry[-HANDLE_BYTES:] for entry in entries])
+    return _ENTRY.pack(entries[0][:HANDLE_BYTES], *place, merkle.root_of(entry[-HANDLE_BYTES:] for entry in entries))

@@ -31,6 +31,7 @@ of a page do not change, except for rows that are removed later, so a resumed bu
 from __future__ import annotations
 
 import hmac
+import os
 import tempfile
 from array import array
 from collections import Counter
@@ -60,6 +61,7 @@ CANDIDATE_VERSION: Literal[1] = 1
 ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
+_LENGTH_BITS = 24  # of a line; its place has the other forty
 # These reasons are given in clear: they concern the content, its age or the terms. All others are salted.
 OPEN_REASONS = frozenset(
     {
@@ -80,35 +82,41 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines with a key of `HANDLE_BYTES` each, in an unnamed file; only their positions are in memory."""
+    """Lines with a key of `HANDLE_BYTES` each, in an unnamed file; only their positions, with their lengths in the last
+    bits, are in memory. The file grows at its end alone, and is read without moving there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it is open as long as the build runs
-        self._keys, self._places, self._end = bytearray(), array("Q"), 0
+        self._keys, self._places, self._end, self._is_flushed = bytearray(), array("Q"), 0, True
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, key: bytes, line: bytes) -> None:
         self._keys += key
-        self._places.append(self._end)
-        self._write(line)
+        self._places.append(self._written(line))
 
     def replace(self, number: int, line: bytes) -> None:
-        self._places[number] = self._end
-        self._write(line)
+        self._places[number] = self._written(line)
 
-    def _write(self, line: bytes) -> None:
-        self._file.seek(self._end)
-        self._file.write(line + b"\n")
-        self._end += len(line) + 1
+    def _written(self, line: bytes) -> int:
+        assert len(line) < 1 << _LENGTH_BITS
+        place = self._end << _LENGTH_BITS | len(line)
+        self._file.write(line)
+        self._end += len(line)
+        self._is_flushed = False
+        return place
 
     def key(self, number: int) -> bytes:
         return bytes(self._keys[HANDLE_BYTES * number : HANDLE_BYTES * (number + 1)])
 
     def line(self, number: int) -> bytes:
-        self._file.seek(self._places[number])
-        return self._file.readline()[:-1]
+        if not self._is_flushed:
+            self._file.flush()
+            self._is_flushed = True
+        place = self._places[number]
+        return os.pread(self._file.fileno(), place & (1 << _LENGTH_BITS) - 1, place >> _LENGTH_BITS)
 
     def ordered(self) -> Iterator[tuple[int, bytes]]:
         """Number and line of each, by key and number."""

@@ -183,6 +183,7 @@ class _Contexts(threading.local):
 
 
 _contexts = _Contexts()
+_ROLES: dict[TurnRole, Literal["user", "assistant", "tool"]] = {role: role.value for role in TurnRole}
 _frame_content_size = zstandard.frame_content_size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
@@ -190,7 +191,7 @@ _decode = msgspec.msgpack.Decoder(Payload).decode
 
 def shape(message: RowMessage) -> MessageShape:
     """``message`` in the shape that OpenAI's chat format and TRL read, without the fields it does not have."""
-    shaped: MessageShape = {"role": message.role.value, "content": message.content}
+    shaped: MessageShape = {"role": _ROLES[message.role], "content": message.content}
     if message.tool_calls:
         shaped["tool_calls"] = [
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}

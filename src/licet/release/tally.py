@@ -94,11 +94,9 @@ class Tally:
     def root(self) -> bytes:
         """The root over the remaining rows; computed again only after removals."""
         if self._root[0] != len(self.gone):
-            tree = merkle.Tree()
-            for ordinal in range(self.rows):
-                if ordinal not in self.gone:
-                    tree.append(bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]))
-            self._root = (len(self.gone), tree.root())
+            left = (ordinal for ordinal in range(self.rows) if ordinal not in self.gone)
+            leaves = (bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]) for ordinal in left)
+            self._root = (len(self.gone), merkle.root_of(leaves))
         return self._root[1]
 
     def runs(self) -> dict[str, tuple[tuple[int, int], ...]]:

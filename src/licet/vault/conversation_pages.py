@@ -57,12 +57,13 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[StoredTurn]]:
     """The turns of these conversations whose content is stored, in order."""
-    result: dict[UUID, list[StoredTurn]] = {}
-    for conversation, number, segment, role, origin, occurred_at in tx.execute(
+    # A conversation is told by its place here: an id is made for each turn, and hashed, in Python.
+    found: dict[int, list[StoredTurn]] = {}
+    for place, number, segment, role, origin, occurred_at in tx.execute(
         """
-        SELECT t.conversation_id, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)) k
-            USING (account_id, conversation_id)
+        SELECT k.place, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) WITH ORDINALITY
+                          AS k(account_id, conversation_id, place)) k USING (account_id, conversation_id)
          WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
                           AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
             OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
@@ -71,7 +72,7 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         """,
         {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
     ):
-        result.setdefault(conversation, []).append(
+        found.setdefault(place, []).append(
             StoredTurn(number=number, segment=segment, role=_ROLES[role], origin=origin, occurred_at=occurred_at)
         )
-    return result
+    return {places[place - 1][1]: turns for place, turns in found.items()}

@@ -187,7 +187,7 @@ _PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "sl
 
 def _find(table: str, body: str) -> str:
     return f"""
-        SELECT k.account_id, k.slot, k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
+        SELECT k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
                substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
           FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
@@ -216,22 +216,25 @@ def _found(
     })  # fmt: skip
     key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
     rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
-    keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
+    asked = dict(permits)
+    keys: dict[tuple[int, int], KeyMaterial | None] = {}  # by slot, of an account that is told by its row: see below
     chains: dict[UUID, AccountKeys] = {}
     opens: list[KeyMaterial] = []
-    for account, slot, _, wrapped, *chain in rows:
-        known = keys.get((account, slot))  # asked once a turn: an id is hashed in Python
-        if known is None and (account, slot) not in keys:
+    for number, wrapped, *chain in rows:
+        slot, row = asked[number].slot, asked[number].account
+        known = keys.get((id(row), slot))  # asked once a turn: the id of an account is hashed in Python
+        if known is None and (id(row), slot) not in keys:
+            account = row.account_id
             if account not in chains and any(wrapped):
                 chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
             is_there = account in chains and chain[4] is not None
             known = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
-            keys[account, slot] = known
+            keys[id(row), slot] = known
         if known is not None:
             opens.append(known)
     if len(opens) < len(permits):
         raise DeniedError("the key was destroyed after the decision")
-    if any(row[9] is None and row[10] is None for row in rows):
+    if any(row[7] is None and row[8] is None for row in rows):
         raise DeniedError("the turn was stored without content, or its content has been erased")
-    sealed = cold_tier.contents(keyring.cold, [row[9:] for row in rows])
-    return {row[2]: (key, body) for row, key, body in zip(rows, opens, sealed, strict=True)}
+    sealed = cold_tier.contents(keyring.cold, [row[7:] for row in rows])
+    return {row[0]: (key, body) for row, key, body in zip(rows, opens, sealed, strict=True)}
