@@ -521,9 +521,9 @@ def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) ->
     simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
     at = ("--at", "2026-03-01")
     dry = simulated("sweep", "--dry-run", *at).stdout
-    assert dry.startswith("would erase 2 turns in 1 segments")
+    assert dry.startswith("would erase 2 turns in 1 segment,")
     assert simulated("sweep", "--dry-run", *at).stdout == dry
-    assert "2 turns of 1 conversations" in simulated("status", *at).stdout
+    assert "2 turns of 1 conversation," in simulated("status", *at).stdout
     assert simulated("sweep", *at).stdout == dry.replace("would erase", "erased")
     assert simulated("sweep", "--dry-run", *at).stdout.startswith("would erase 0 turns")
 

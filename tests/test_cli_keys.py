@@ -76,7 +76,7 @@ def test_a_rotation_is_made_when_it_is_due_and_its_epoch_destroyed_a_window_late
 
 def test_a_kind_that_is_named_is_made_whether_it_is_due_or_not(operator: Operator) -> None:
     assert operator.keys("rotate", "--daily")["rotation"] == "daily"
-    assert "rotated: epoch 3 (weekly), 1 buckets, 0 with a new key" in operator.run("keys", "rotate", "--weekly").stdout
+    assert "rotated: epoch 3 (weekly), 1 bucket, 0 with a new key" in operator.run("keys", "rotate", "--weekly").stdout
     text = operator.run("keys", "status").stdout
     assert "epoch 2 (daily) since 2025-12-01T00:00:00Z: to be destroyed 2025-12-08T00:00:00Z" in text
     assert "daily: 0 accounts wait, nothing is due; out of reach of old copies within 8 days" in text

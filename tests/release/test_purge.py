@@ -499,7 +499,7 @@ def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn:
     assert "1 more are dead" in run("release", "status", "r")[1]
     code, said = run("release", "purge", "r")
     assert code == 0
-    assert "took out 1 dead rows" in said
+    assert "took out 1 dead row of" in said
     assert run("release", "verify", "r")[0] == 0
     assert run("release", "build", "s", "--purpose", "improve_models")[0] == 0
     code, said = run("release", "diff", "r", "s")

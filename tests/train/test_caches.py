@@ -136,7 +136,7 @@ def test_the_command_lists_with_dry_run_what_it_deletes_without(machine: Machine
     listed = run.invoke(purge_command, ["--dry-run", "--json"])
     assert [one["path"] for one in json.loads(listed.output)] == [str(ours)]
     assert ours.exists()
-    assert "deleted 1 files" in run.invoke(purge_command, []).output
+    assert "deleted 1 file," in run.invoke(purge_command, []).output
     assert not ours.exists()
     said = run.invoke(cache_command, [str(machine.home / "new cache")]).output
     assert f"export HF_DATASETS_CACHE='{machine.home}/new cache/datasets'" in said

@@ -89,7 +89,7 @@ def test_a_run_that_learns_nothing_is_no_pass(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ran = CliRunner().invoke(main, ["train", "canaries", "--steps", "1"])
     assert ran.exit_code == 75, ran.output
-    assert ran.stdout.splitlines()[-1].startswith("inconclusive: 1 steps on ")
+    assert ran.stdout.splitlines()[-1].startswith("inconclusive: 1 step on ")
     assert list(tmp_path.glob("licet-canaries-*")) == []
 
 

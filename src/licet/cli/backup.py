@@ -16,7 +16,18 @@ from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast, Re
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
 from licet.backup.drills import DrillOutcome, DrillResult
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, data_option, dry_option, json_option, moment, opened, show, user
+from licet.cli.shell import (
+    answer_options,
+    by_option,
+    counted,
+    data_option,
+    dry_option,
+    json_option,
+    moment,
+    opened,
+    show,
+    user,
+)
 from licet.clock import utc_now
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
@@ -133,7 +144,11 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
         show({"verdict": verdict, "why": why, "hint": error.hint}, as_json, lambda: text)
         return EXIT_NO
     told = {"verdict": "proved", **msgspec.to_builtins(manifest)}
-    show(told, as_json, lambda: f"proved: {manifest.backup}, {manifest.size:,} bytes, of {written(manifest.made_at)}")
+    show(
+        told,
+        as_json,
+        lambda: f"proved: {manifest.backup}, {counted(manifest.size, 'byte')}, of {written(manifest.made_at)}",
+    )
     return 0
 
 
@@ -212,22 +227,24 @@ def _line(kept: KeptBackup) -> str:
     if kept.made_at is None or kept.expires_at is None:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
-    return f"{kept.folder}: {kept.form} {kept.backup}, {kept.size:,} bytes, of {written(kept.made_at)}, {state}"
+    return (
+        f"{kept.folder}: {kept.form} {kept.backup}, {counted(kept.size, 'byte')}, of {written(kept.made_at)}, {state}"
+    )
 
 
 def _drilled(done: DrillResult) -> str:
     if done.outcome is DrillOutcome.failed:
         return f"failed: {done.backup}: {done.said}"
     return (
-        f"proved: {done.backup}: {done.accounts:,} accounts, the keys of {done.keys:,} of them unwrapped,"
-        f" {done.segments:,} segments kept, {done.entries:,} entries of the log"
+        f"proved: {done.backup}: {counted(done.accounts, 'account')}, the keys of {done.keys:,} of them unwrapped,"
+        f" {counted(done.segments, 'segment')} kept, {counted(done.entries, 'entry')} of the log"
     )
 
 
 def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {one.folder}" for one in spent.backups]
-    lines += [f"{verb} {spent.segments:,} segments of WAL"] if spent.segments else []
+    lines += [f"{verb} {counted(spent.segments, 'segment')} of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
 
 
@@ -251,6 +268,6 @@ def _report(done: RestoreResult) -> str:
             f"applied    {applied}, of what was taken back since; {done.gone:,} about what the backup does not hold",
             f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} rows had their place, "
             f"{done.repeated:,} were told already",
-            f"look at    {done.sessions_ended:,} sessions ended; webhooks are silent until `licet webhooks replay`",
+            f"look at    {counted(done.sessions_ended, 'session')} ended; webhooks are silent until `licet webhooks replay`",
         ]
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, by_option, opened, show, user
+from licet.cli.shell import answer_options, by_option, counted, opened, show, user
 from licet.store.core_dumps import harden
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -63,5 +63,8 @@ def _text(found: Audit) -> str:
     ]
     lines += [found.broken] if found.broken else []
     return "\n".join(
-        [*lines, f"{found.verdict.value}: {found.steps:,} steps on {found.rows:,} rows, seed {found.seed}"]
+        [
+            *lines,
+            f"{found.verdict.value}: {counted(found.steps, 'step')} on {counted(found.rows, 'row')}, seed {found.seed}",
+        ]
     )

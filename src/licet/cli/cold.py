@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
 from licet.vault import cold_storage
 
 
@@ -39,10 +39,10 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
             task = bar.add_task("moving turns", total=planned.turns)
             done = cold_storage.cool(here, after_days, lambda turns: bar.advance(task, turns))
         show(
-            done, as_json, lambda: f"moved {_counted(done.segments, done.turns, done.bytes)} to {done.objects:,} objects;"
-            f" deleted {done.deleted:,} in which nothing lived",
+            done, as_json, lambda: f"moved {_counted(done.segments, done.turns, done.bytes)} to"
+            f" {counted(done.objects, 'object')}; deleted {done.deleted:,} in which nothing lived",
         )  # fmt: skip
 
 
 def _counted(segments: int, turns: int, size: int) -> str:
-    return f"{turns:,} turns of {segments:,} segments, {size:,} bytes"
+    return f"{counted(turns, 'turn')} of {counted(segments, 'segment')}, {counted(size, 'byte')}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, counted, opened, show
 from licet.consent.acts import ActKind, ConsentAct
 from licet.consent.standing_tree import QuestionStood
 from licet.policy.period import written
@@ -54,8 +54,7 @@ def conversation_text(seen: answers.ConversationSeen) -> str:
     for said in seen.answers:
         what = "may be used" if said.use else "will not be used"
         until = f" until {written(said.until)}" if said.until else ""
-        turns = "1 turn" if said.turns == 1 else f"{said.turns} turns"
-        lines.append(f"{said.purpose}: {turns} from {said.turn} {what}{until}")
+        lines.append(f"{said.purpose}: {counted(said.turns, 'turn')} from {said.turn} {what}{until}")
         lines.append(
             f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now {said.policy_in_force})"
         )
@@ -72,7 +71,7 @@ def account_text(seen: answers.AccountSeen) -> str:
         f"gate      {seen.gate.value}",
         f"region    {seen.region or 'unknown'}: the values are {seen.region_values}",
         *(f"question  {_question(stood)}" for stood in seen.questions),
-        f"holds     {seen.conversations:,} conversations",
+        f"holds     {counted(seen.conversations, 'conversation')}",
         *(f"newest    {conversation}" for conversation in seen.newest),
     ]
     for purpose, reasons in seen.turns.items():

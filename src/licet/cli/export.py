@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, dry_option, opened, recipient_option, show
+from licet.cli.shell import answer_options, counted, dry_option, opened, recipient_option, show
 from licet.policy.period import written
 from licet.train.exports import Format
 
@@ -67,10 +67,12 @@ def make(
 
 def _made(made: ExportResult) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
-    lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {made.rows:,} rows"]
+    lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {counted(made.rows, 'row')}"]
     if made.splits:
-        lines.append("splits     " + ", ".join(f"{count:,} lines of {split}" for split, count in made.splits.items()))
-    lines += [f"left out   {count:,} rows: {why}" for why, count in made.left_out.items()]
+        lines.append(
+            "splits     " + ", ".join(f"{counted(count, 'line')} of {split}" for split, count in made.splits.items())
+        )
+    lines += [f"left out   {counted(count, 'row')}: {why}" for why, count in made.left_out.items()]
     if made.folder is not None:
         lines += [
             f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for nobody else",
@@ -117,7 +119,7 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
 def export_line(one: Export) -> str:
     """An export on one line: its recipient, its rows, and what was recalled of it."""
     if one.acknowledged_at is None and one.due_at is None and one.rows_due_at is not None:
-        state = f", {one.rows_recalled:,} rows recalled, due {written(one.rows_due_at)}" + (
+        state = f", {counted(one.rows_recalled, 'row')} recalled, due {written(one.rows_due_at)}" + (
             " OVERDUE" if one.overdue else ""
         )
     elif one.acknowledged_at is not None:
@@ -127,5 +129,5 @@ def export_line(one: Export) -> str:
     else:
         state = ""
     gone = f", {one.withdrawn:,} of them may no longer be used" if one.withdrawn else ""
-    what = f"{one.rows:,} rows of {one.release} as {one.format}, {written(one.made_at)}"
+    what = f"{counted(one.rows, 'row')} of {one.release} as {one.format}, {written(one.made_at)}"
     return f"{one.export} {one.recipient}: {what}{gone}{state}"

@@ -54,7 +54,7 @@ GROUPS = {
         "events": "Prints events as NDJSON, oldest first.",
         "keys": "Rotates encryption keys and destroys those that are due.",
         "backup": "Makes, lists, verifies, drills and prunes backups.",
-        "store": "Moves the journal, the log and releases into the bucket of several hosts.",
+        "store": "Moves the journal, log and releases into a shared bucket.",
         "restore": "Restores a backup, then reapplies withdrawals and deletions.",
         "upgrade": "Upgrades the database schema to this version.",
         "db": "Starts and stops the embedded database, and recounts.",

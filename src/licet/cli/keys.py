@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
@@ -59,9 +59,9 @@ def _total(so_far: RotationResult) -> int:
 
 def _counts(done: RotationResult) -> str:
     return (
-        f"epoch {done.epoch} ({done.rotation.value}), {done.buckets:,} buckets, {done.buckets_rekeyed:,} with a new key;"
-        f" {done.accounts_rewrapped:,} accounts wrapped anew, {done.accounts_rekeyed:,} with new keys,"
-        f" {done.pages:,} key pages"
+        f"epoch {done.epoch} ({done.rotation.value}), {counted(done.buckets, 'bucket')}, {done.buckets_rekeyed:,} with a new key;"
+        f" {counted(done.accounts_rewrapped, 'account')} wrapped anew, {done.accounts_rekeyed:,} with new keys,"
+        f" {counted(done.pages, 'key page')}"
     )
 
 
@@ -95,7 +95,9 @@ def _lines(seen: epochs.KeyStatus) -> list[str]:
         due = seen.due[name]
         when = f"due {written(due)}" if due else "nothing is due"
         days = seen.out_of_reach_days[name]
-        lines.append(f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within {days} days")
+        lines.append(
+            f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within {counted(days, 'day')}"
+        )
     return lines
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import json_option, show
+from licet.cli.shell import counted, json_option, show
 from licet.consent import catalogue, catalogue_check
 from licet.consent.language_tags import ENGLISH
 
@@ -62,7 +62,7 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     wanted = names or tuple(name for name in known.names if name != ENGLISH)
     found = [one for name in wanted for one in catalogue_check.check(known, name)]
     errors = sum(not one.is_warning for one in found)
-    lines = [*map(str, found), f"{errors} errors, {len(found) - errors} warnings"]
+    lines = [*map(str, found), f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}"]
     show(found, as_json, lambda: "\n".join(lines))
     return EXIT_NO if errors else 0
 

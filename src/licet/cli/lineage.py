@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, data_option, json_option, moment, opened, show, user
+from licet.cli.shell import (
+    answer_options,
+    by_option,
+    counted,
+    data_option,
+    json_option,
+    moment,
+    opened,
+    show,
+    user,
+)
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -37,7 +47,8 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     with opened(data, at) as here:
         found = lineage.which_models(here, name)
         lines = [
-            f"{one.model} {one.name}: {one.rows:,} rows of {one.release}, {written(one.finished_at)}" for one in found
+            f"{one.model} {one.name}: {counted(one.rows, 'row')} of {one.release}, {written(one.finished_at)}"
+            for one in found
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no model learnt from it")
 
@@ -59,8 +70,8 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     with opened(data, at) as here:
         found = lineage.affected(here, moment(since) if since else None)
         lines = [
-            f"{one.model} {one.name}: {one.withdrawn:,} of {one.consumed:,} rows of {one.release}, of {one.people:,} people, "
-            f"may no longer be used; {one.erased:,} are erased"
+            f"{one.model} {one.name}: {one.withdrawn:,} of {counted(one.consumed, 'row')} of {one.release}, "
+            f"of {one.people:,} people, may no longer be used; {one.erased:,} are erased"
             for one in found
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no model is affected")
@@ -159,8 +170,8 @@ def _lines(found: ModelDetail) -> Iterator[str]:
     known, run, gone = found.seen.model, found.run, found.seen.affected
     yield _line(known)
     yield (
-        f"  took {run.consumed:,} of {run.release_rows:,} rows, steps {run.first_step:,} to {run.last_step:,},"
-        f" {run.gates:,} states of the gate"
+        f"  took {run.consumed:,} of {counted(run.release_rows, 'row')}, steps {run.first_step:,} to {run.last_step:,},"
+        f" {counted(run.gates, 'state')} of the gate"
     )
     if gone is not None:
         yield f"  {gone.withdrawn:,} of its rows, of {gone.people:,} people, may no longer be used; {gone.erased:,} are erased"
@@ -177,4 +188,5 @@ def _lines(found: ModelDetail) -> Iterator[str]:
 
 def _line(seen: RecordedModel) -> str:
     retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
-    return f"{seen.model} {seen.name}: {seen.rows:,} rows of {seen.release}, {seen.recipe}, {written(seen.finished_at)}{retired}"
+    learnt = f"{counted(seen.rows, 'row')} of {seen.release}, {seen.recipe}"
+    return f"{seen.model} {seen.name}: {learnt}, {written(seen.finished_at)}{retired}"

@@ -12,6 +12,7 @@ from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
+    counted,
     data_option,
     json_option,
     listen_options,
@@ -182,7 +183,7 @@ def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool
     """
     with opened(data, at) as here:
         appended = documents.append(here)
-        show({"appended": appended}, as_json, lambda: f"{appended:,} entries appended")
+        show({"appended": appended}, as_json, lambda: f"{counted(appended, 'entry')} appended")
         if follow:
             documents.follow(here, Event())
 
@@ -202,7 +203,7 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
     """
     with opened(data) as here:
         copied = documents.publish(here, folder)
-        told = [f"{copied.files:,} new files; entries by year: {copied.sizes}"]
+        told = [f"{counted(copied.files, 'new file')}; entries by year: {copied.sizes}"]
         told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         show(copied, as_json, lambda: "\n".join(told))
 
@@ -218,7 +219,7 @@ def ledger_witness(data: Path | None, as_json: bool) -> int:
     """
     with opened(data) as here:
         gathered = documents.cosign(here)
-        lines = [f"{one.origin}, {one.size:,} entries: cosigned by {', '.join(one.cosigned) or 'nobody'}"
+        lines = [f"{one.origin}, {counted(one.size, 'entry')}: cosigned by {', '.join(one.cosigned) or 'nobody'}"
                  for one in gathered]  # fmt: skip
         lines += [f"not by {name}: {why}" for one in gathered for name, why in one.missing]
         show(gathered, as_json, lambda: "\n".join(lines))
@@ -257,7 +258,9 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
             show(gone, as_json, lambda: told)
             return 0
         seen = log_retention.plan(here)
-        lines = [f"{one.year}: {one.entries:,} entries: {'; '.join(one.kept_because) or 'may go'}" for one in seen]
+        lines = [
+            f"{one.year}: {counted(one.entries, 'entry')}: {'; '.join(one.kept_because) or 'may go'}" for one in seen
+        ]
         show(seen, as_json, lambda: "\n".join(lines))
         return EXIT_CHANGES if any(not one.kept_because for one in seen) else 0
 
@@ -280,7 +283,7 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
 def _log_line(log: documents.LogSeen) -> str:
     if not log.begun:
         return f"{log.origin}: no checkpoint yet, {log.placed:,} entries placed: `licet ledger append` writes it; {log.vkey}"
-    return f"{log.origin}: {log.size:,} entries until {written(log.logged_at)}, {log.vkey}"
+    return f"{log.origin}: {counted(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
 
 
 ledger.add_command(ledger_handles)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, counted, opened, show
 from licet.release.catalog import diff_releases
 from licet.release.diff import ReleaseDiff
 
@@ -40,7 +40,7 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
 
 def _text(found: ReleaseDiff) -> str:
     lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in found.changes]
-    lines.append(f"  {found.kept:,} rows in both")
+    lines.append(f"  {counted(found.kept, 'row')} in both")
     lines += [f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}" for why, rows in found.came.items()]
     lines += [f"- {rows:,} rows went; in the newer one: {_WHY.get(why, why)}" for why, rows in found.went.items()]
     return "\n".join(lines)

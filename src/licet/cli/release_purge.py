@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES
-from licet.cli.shell import answer_options, dry_option, opened, show
+from licet.cli.shell import answer_options, counted, dry_option, opened, show
 from licet.release.purge_verbs import PurgeResult, purge_release
 
 
@@ -35,7 +35,7 @@ def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
 def _text(done: PurgeResult, dry_run: bool) -> str:
     lines = [f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought]
     verb = "would take out" if dry_run else "took out"
-    lines.append(f"{verb} {done.rows:,} dead rows of {len(done.parts):,} parts")
+    lines.append(f"{verb} {counted(done.rows, 'dead row')} of {counted(len(done.parts), 'part')}")
     lines += [f"  {rows:>9,}  {part}" for part, rows in done.parts.items()]
     if done.addendum and not dry_run:
         lines.append(f"addendum   {done.folder / done.addendum}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES
-from licet.cli.shell import answer_options, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
 from licet.release import push as pushing
 from licet.release import signatures
 from licet.release.push import PushResult
@@ -42,6 +42,6 @@ def push(name: str, url: str, dry_run: bool, data: Path | None, at: str | None, 
 def _text(done: PushResult, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     return (
-        f"{would}copied {len(done.sent):,} files, {done.sent_bytes:,} bytes, to {done.url}\n"
+        f"{would}copied {counted(len(done.sent), 'file')}, {counted(done.sent_bytes, 'byte')}, to {done.url}\n"
         f"{would}deleted {len(done.deleted):,} there; {done.unchanged:,} were there already"
     )

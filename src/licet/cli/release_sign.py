@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, counted, opened, show
 from licet.policy.period import written
 from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
@@ -57,7 +57,7 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
 def standing_text(seen: ReleaseStanding) -> str:
     """The state of a release, and what was done to it since its seal, as text."""
     warning = "" if seen.looked_for_names else f"WARNING    {NAMES_IN}\n"
-    return f"{warning}release    {seen.release}: {seen.state}, {seen.rows:,} rows, {seen.folder}\n{since_text(seen)}"
+    return f"{warning}release    {seen.release}: {seen.state}, {counted(seen.rows, 'row')}, {seen.folder}\n{since_text(seen)}"
 
 
 def since_text(seen: ReleaseStanding) -> str:
@@ -65,7 +65,7 @@ def since_text(seen: ReleaseStanding) -> str:
     lines = []
     if seen.rows_purged or seen.rows_dead:
         more = f"; {seen.rows_dead:,} more are dead: `licet release purge`" if seen.rows_dead else ""
-        lines.append(f"purged     {seen.rows_purged:,} rows{more}")
+        lines.append(f"purged     {counted(seen.rows_purged, 'row')}{more}")
     if seen.sample:
         lines.append(f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have their finding")
     lines.append(f"review     {review_text(seen)}")
@@ -87,4 +87,6 @@ def review_text(seen: ReleaseStanding) -> str:
     for kind, count in seen.statement.chance.findings.items():
         kinds[kind] = kinds.get(kind, 0) + count
     found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
-    return f"{seen.statement.read:,} rows read by {seen.statement.readers}: found {found}\n           {seen.says}"
+    return (
+        f"{counted(seen.statement.read, 'row')} read by {seen.statement.readers}: found {found}\n           {seen.says}"
+    )

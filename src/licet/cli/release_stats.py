@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, opened, progress, show
+from licet.cli.shell import answer_options, counted, opened, progress, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.release.stats import ReleaseDrift, ReleaseStats, StatsSlice
@@ -51,7 +51,7 @@ def _text(found: ReleaseStats) -> Iterator[str]:
         yield f"{'a row':<28}{'p5':>10}{'p25':>10}{'p50':>10}{'p75':>10}{'p95':>10}"
     for what, values in found.spread.items():
         yield f"  {what:<26}" + "".join(f"{value:>10,.6g}" for value in values)
-    yield f"left out   {sum(found.left_out.values()):,} of {found.candidates:,} turns"
+    yield f"left out   {sum(found.left_out.values()):,} of {counted(found.candidates, 'turn')}"
     for reason, count in found.left_out.items():
         yield f"  {reason:<26}{count:>10,}"
     if found.drift is not None:
@@ -67,6 +67,6 @@ def _slices(title: str, slices: dict[str, StatsSlice], rows: int) -> Iterator[st
 
 
 def _drift(drift: ReleaseDrift) -> Iterator[str]:
-    yield f"drift      from {drift.against}, {drift.rows:,} rows: 0 is the same, 1 is nothing in common"
+    yield f"drift      from {drift.against}, {counted(drift.rows, 'row')}: 0 is the same, 1 is nothing in common"
     for what, distance in sorted(drift.distances.items(), key=lambda one: -one[1]):
         yield f"  {what:<26}{distance:>10.3f}"

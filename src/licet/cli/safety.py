@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, dry_option, model_name_option, opened, show
+from licet.cli.shell import answer_options, counted, dry_option, model_name_option, opened, show
 from licet.errors import UsageError
 from licet.policy.period import written
 
@@ -62,14 +62,16 @@ def train_safety(
 
 
 def _would_replace(would: RetrainingForecast) -> str:
-    lines = [f"would train  {would.name} on {', '.join(would.releases)}, without {would.withdrawn:,} withdrawn rows"]
+    lines = [
+        f"would train  {would.name} on {', '.join(would.releases)}, without {counted(would.withdrawn, 'withdrawn row')}"
+    ]
     lines += [f"would retire {model}, and delete its files in `{would.folder}`" for model in would.retired]
     return "\n".join(lines)
 
 
 def _learnt(made: TrainedClassifier) -> str:
     lines = [
-        f"{made.name} in `{made.folder}`: {made.examples:,} conversations of {', '.join(made.releases)}, "
+        f"{made.name} in `{made.folder}`: {counted(made.examples, 'conversation')} of {', '.join(made.releases)}, "
         f"{made.misuse:,} of them flagged",
     ]
     lines += [f"on record  {model}" for model in made.models]
@@ -78,7 +80,7 @@ def _learnt(made: TrainedClassifier) -> str:
     ]
     for one in made.slices:
         area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
-        lines.append(f"slice      {one.slice}: {one.examples:,} conversations, {one.misuse:,} flagged, {area}")
+        lines.append(f"slice      {one.slice}: {counted(one.examples, 'conversation')}, {one.misuse:,} flagged, {area}")
     for left in made.left_out:
         lines.append(
             f"left out   {left.domain}: AUPRC {left.auprc}, TF-IDF {left.tfidf}, difference {left.gain}; abstains on "
@@ -158,7 +160,7 @@ def flag(
 def _screened(found: ScreeningResult) -> str:
     more = "; others wait: the same command goes on" if found.more else ""
     lines = [
-        f"{found.read:,} conversations read, {len(found.suggested):,} suggested, abstained on {found.abstained:,}{more}"
+        f"{counted(found.read, 'conversation')} read, {len(found.suggested):,} suggested, abstained on {found.abstained:,}{more}"
     ]
     for one in found.domains:
         if (point := one.point) is None:

@@ -70,6 +70,12 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(as_text() if as_json else text())
 
 
+def counted(number: int, one: str) -> str:
+    """How many of something there are, as text: `1 row`, `1,200 rows`. ``one`` is the word for one of them."""
+    many = f"{one[:-1]}ies" if one[-1] == "y" and one[-2] not in "aeiou" else f"{one}s"
+    return f"{number:,} {one if number == 1 else many}"
+
+
 @contextmanager
 def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[Installation]:
     """The installation, on the system's clock, or on the simulated clock that its folder was created with."""

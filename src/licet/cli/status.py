@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, counted, opened, show
 from licet.service import population_status
 from licet.service.population_status import PopulationStatus
 
@@ -36,16 +36,17 @@ def status_text(seen: PopulationStatus) -> str:
         f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
         *(f"choices    {question}: {counts(standings)}" for question, standings in seen.standings.items()),
         f"gates      {counts(seen.gates)}",
-        f"kept       {seen.turns_kept:,} turns of {seen.conversations:,} conversations, {seen.bytes_kept:,} sealed bytes",
+        f"kept       {counted(seen.turns_kept, 'turn')} of {counted(seen.conversations, 'conversation')}, "
+        f"{counted(seen.bytes_kept, 'sealed byte')}",
         f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
-        f"overdue    {seen.overdue:,} segments, feedback and safety copies; `licet sweep` erases them",
-        f"held       {seen.held:,} conversations; flagged {seen.flagged:,}",
+        f"overdue    {counted(seen.overdue, 'segment')}, feedback and safety copies; `licet sweep` erases them",
+        f"held       {counted(seen.held, 'conversation')}; flagged {seen.flagged:,}",
     ]
     for due in seen.retraining_due:
         lines.append(
             f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
         )
     for known in seen.releases:
-        size = f"{known.rows:,} rows" if known.rows is not None else "unfinished"
+        size = f"{counted(known.rows, 'row')}" if known.rows is not None else "unfinished"
         lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
     return "\n".join(lines)

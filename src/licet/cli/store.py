@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import data_option, dry_option, json_option, progress, show
+from licet.cli.shell import counted, data_option, dry_option, json_option, progress, show
 from licet.config import Configuration
 from licet.service import store_move
 from licet.store.core_dumps import harden
@@ -17,7 +17,7 @@ from licet.vault import installation
 
 @click.group(cls=CommandGroup)
 def store() -> None:
-    """Moves the journal, the log and releases into the bucket of several hosts."""
+    """Moves the journal, log and releases into a shared bucket."""
 
 
 @store.command("move")
@@ -53,9 +53,12 @@ def _lines(found: store_move.StoreMove) -> list[str]:
     would = "moved" if found.moved else "would move"
     lines = [
         f"{would} to {found.url}",
-        f"journal    {found.records:,} records, {found.journal.bytes:,} bytes",
-        f"log        {found.log.files:,} files, {found.log.bytes:,} bytes",
-        *(f"release    {name}: {part.files:,} files, {part.bytes:,} bytes" for name, part in found.releases.items()),
+        f"journal    {counted(found.records, 'record')}, {counted(found.journal.bytes, 'byte')}",
+        f"log        {counted(found.log.files, 'file')}, {counted(found.log.bytes, 'byte')}",
+        *(
+            f"release    {name}: {counted(part.files, 'file')}, {counted(part.bytes, 'byte')}"
+            for name, part in found.releases.items()
+        ),
         *(f"not here   release {name}: its folder is on another host, or lost" for name in found.missing),
     ]
     if found.moved:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, dry_option, opened, progress, show, user
+from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStanding
@@ -98,8 +98,9 @@ def _swept(swept: SweepResult, dry_run: bool) -> str:
     """What a sweep did, or would do, by reason."""
     verb = "would erase" if dry_run else "erased"
     lines = [
-        f"{verb} {swept.turns:,} turns in {swept.segments:,} segments, {swept.safety_turns:,} turns of safety copies, "
-        f"{swept.feedback:,} feedback, {swept.scores:,} scores"
+        f"{verb} {counted(swept.turns, 'turn')} in {counted(swept.segments, 'segment')}, "
+        f"{counted(swept.safety_turns, 'turn')} of safety copies, "
+        f"{swept.feedback:,} feedback, {counted(swept.scores, 'score')}"
     ]
     lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, dry_option, json_option, model_name_option, opened, show
+from licet.cli.shell import answer_options, counted, dry_option, json_option, model_name_option, opened, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.train.local_runs import TrainedModel
@@ -57,8 +57,9 @@ def sft(
 def _made(made: TrainedModel) -> str:
     trained = made.trained
     lines = [
-        f"{made.name} ({made.model}): {trained.parameters:,} parameters, {trained.steps:,} steps on {made.release}",
-        f"consumed   {made.consumed:,} rows, on record in `{made.folder}`",
+        f"{made.name} ({made.model}): {counted(trained.parameters, 'parameter')}, {counted(trained.steps, 'step')} "
+        f"on {made.release}",
+        f"consumed   {counted(made.consumed, 'row')}, on record in `{made.folder}`",
     ]
     if trained.unfit:
         refused = f", {trained.refused:,} of them refused by the chat template" if trained.refused else ""
@@ -66,7 +67,7 @@ def _made(made: TrainedModel) -> str:
     if trained.held_out_before is None or trained.held_out_after is None:
         lines.append("held out   nobody: there are too few people")
     else:
-        said = f"{trained.held_out_rows:,} rows of {made.held_out_people:,} people who are not in training"
+        said = f"{counted(trained.held_out_rows, 'row')} of {made.held_out_people:,} people who are not in training"
         lines.append(f"held out   loss {trained.held_out_before:.3f} -> {trained.held_out_after:.3f}, on {said}")
     return "\n".join(lines)
 
@@ -108,7 +109,9 @@ def purge(dry_run: bool, as_json: bool) -> None:
     gone = found if dry_run else caches.purge(found)
     lines = [f"{one.kind:<9} {one.files:>6,} files {one.bytes:>13,} bytes  {one.path}" for one in gone]
     verb = "would delete" if dry_run else "deleted"
-    lines.append(f"{verb} {sum(one.files for one in gone):,} files, {sum(one.bytes for one in gone):,} bytes")
+    lines.append(
+        f"{verb} {counted(sum(one.files for one in gone), 'file')}, {counted(sum(one.bytes for one in gone), 'byte')}"
+    )
     show(gone, as_json, lambda: "\n".join(lines))
 
 
