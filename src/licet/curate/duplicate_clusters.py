@@ -5,13 +5,15 @@ stored (docs/adr/0008). So everything that may be used for the purpose of the re
 survey does it: decided and opened page by page, sketched under a key that dies with the count. Nothing of it is written
 anywhere but the figures. They are of today: who has withdrawn since the build is not in them, and who came later is.
 
-Memory: beside an election's some 24 bytes a document, above a million of them in unnamed files.
+Memory: beside an election's some 32 bytes a document, above a million of them in unnamed files.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -24,7 +26,6 @@ from licet.curate.release_build import RuleCleaner
 from licet.curate.runners import Local
 from licet.curate.spilled import SpilledArray
 from licet.release import catalog, duplicates, figures, registry
-from licet.release.contents import account_mark
 from licet.release.curation import Document
 from licet.release.decision_pages import PAGE_BYTES_MAX
 from licet.release.duplicates import LARGEST_MAX, DuplicateCluster, DuplicateClusters
@@ -66,13 +67,11 @@ class _Read:
     def __init__(self, here: Installation) -> None:
         folder = here.config.data
         self.election = Election(folder)
-        self._accounts = SpilledArray("u8", folder)
-        self._chats = (SpilledArray("u8", folder), SpilledArray("u8", folder))
+        self._accounts, self._chats = _Ids(folder), _Ids(folder)
 
     def enter(self, document: Document) -> None:
-        self._accounts.append(account_mark(UUID(bytes=document.account)))
-        for half, kept in enumerate(self._chats):
-            kept.append(int.from_bytes(document.name[8 * half : 8 * half + 8], "big"))
+        self._accounts.append(document.account)
+        self._chats.append(document.name[:16])
 
     def clusters(self, here: Installation, known: Release) -> DuplicateClusters:
         kept_by = self.election.outcome().kept_by
@@ -87,16 +86,35 @@ class _Read:
 
     def _one(self, here: Installation, known: Release, kept_by: NDArray[np.int32], number: int) -> DuplicateCluster:
         members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
-        accounts = len(np.unique(self._accounts.view()[members]))
-        first, second = (half.view()[members[:ASKED_MAX]] for half in self._chats)
-        chats = [UUID(int=(int(a) << 64) | int(b)) for a, b in zip(first, second, strict=True)]
+        some = members[:ASKED_MAX]
         with transaction(here.pool) as tx:
-            rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, [], chats)]
+            chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
+            rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, chats)]
         return DuplicateCluster(
-            conversations=len(members), accounts=duplicates.told_accounts(accounts), row=min(rows, default=None)
-        )
+            conversations=len(members), accounts=duplicates.told_accounts(len(set(self._accounts.at(members)))),
+            row=min(rows, default=None),
+        )  # fmt: skip
 
     def close(self) -> None:
         self.election.close()
-        for one in (self._accounts, *self._chats):
-            one.close()
+        self._accounts.close()
+        self._chats.close()
+
+
+class _Ids:
+    """Ids by the number of a document."""
+
+    def __init__(self, folder: Path) -> None:
+        self._halves = (SpilledArray("u8", folder), SpilledArray("u8", folder))
+
+    def append(self, one: bytes) -> None:
+        for half, number in zip(self._halves, struct.unpack(">2Q", one), strict=True):
+            half.append(number)
+
+    def at(self, numbers: NDArray[np.int64]) -> list[UUID]:
+        halves = (half.view()[numbers].tolist() for half in self._halves)
+        return [UUID(int=(first << 64) | second) for first, second in zip(*halves, strict=True)]
+
+    def close(self) -> None:
+        for half in self._halves:
+            half.close()
