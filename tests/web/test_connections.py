@@ -6,10 +6,12 @@ import json
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,11 +21,20 @@ import uvicorn
 from licet.access.roles import Scope
 from licet.config import Web
 from licet.store.connect import Pool
+from licet.web.access import connections as connections_module
 from licet.web.access import limits
-from licet.web.access.connections import HEADER_BYTES_MAX, BoundedServer, ConnectionBounds, Connections, protocol
+from licet.web.access.connections import (
+    HEADER_BYTES_MAX,
+    BoundedServer,
+    Connection,
+    ConnectionBounds,
+    Connections,
+    protocol,
+)
 
 from .served import World, listening, running
 
+Result = TypeVar("Result")
 PATIENCE = 60.0  # seconds that a test waits for what must happen; nothing here passes by being quick
 BOUNDS = ConnectionBounds(
     connections_max=20, header_seconds=PATIENCE, body_seconds=PATIENCE, body_bytes_per_second=1, answer_seconds=PATIENCE
@@ -75,12 +86,17 @@ async def answering(scope: Any, receive: Any, send: Any) -> None:
 
 @contextmanager
 def serving(**bounds: float) -> Iterator[str]:
-    connections = Connections(
-        ConnectionBounds(**{**{f: getattr(BOUNDS, f) for f in BOUNDS.__struct_fields__}, **bounds})
-    )
+    with serving_with(
+        Connections(ConnectionBounds(**{**{f: getattr(BOUNDS, f) for f in BOUNDS.__struct_fields__}, **bounds}))
+    ) as url:
+        yield url
+
+
+@contextmanager
+def serving_with(connections: Connections) -> Iterator[str]:
     config = uvicorn.Config(
         answering, host="127.0.0.1", port=0, log_config=None, http=protocol(connections), lifespan="on",
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=1, timeout_keep_alive=int(PATIENCE),
     )  # fmt: skip
     with running(BoundedServer(config, connections)) as url:
         yield url
@@ -162,6 +178,53 @@ def test_the_headers_of_many_requests_on_one_connection_are_not_added_up() -> No
     with serving() as url, httpx.Client() as http:
         for _ in range(10):
             assert http.get(url, headers={"x": "y" * (HEADER_BYTES_MAX // 4)}, timeout=PATIENCE).status_code == 200
+
+
+def test_a_request_that_came_while_the_server_stood_still_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop calls what is due before it reads: the check for slow connections, and the end of an idle one."""
+    monkeypatch.setattr(connections_module, "TICK_SECONDS", PATIENCE)  # between the two calls that end an idle one
+    connections = Connections(BOUNDS)
+    with serving_with(connections) as url, connected(url) as client:
+        assert answer(client, WHOLE)
+        (one,) = connections.open
+        client.sendall(WHOLE[:BEGUN])
+        assert called(one, lambda: one.due < inf), "its headers have begun, and have a time"
+        called(one, lambda: connections.close_late(one.loop.time() + 2 * PATIENCE, 2 * PATIENCE))
+        assert answer(client, WHOLE[BEGUN:])
+        called(one, one.timeout_keep_alive_handler)
+        assert answer(client, WHOLE)
+        client.sendall(WHOLE[:BEGUN])
+        assert called(one, lambda: one.due < inf)
+        called(one, lambda: connections.close_late(one.loop.time() + 2 * PATIENCE, 0.5))
+        assert is_closed(client)
+    with serving_with(connections) as url, connected(url) as client:
+        assert answer(client, WHOLE)
+        (one,) = connections.open
+        called(one, one.timeout_keep_alive_handler)
+        called(one, one.timeout_keep_alive_handler)
+        assert is_closed(client)
+
+
+WHOLE, BEGUN = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 23
+
+
+def answer(client: socket.socket, sent: bytes) -> bytes:
+    """What comes back for ``sent``, to its end; empty if the connection was closed."""
+    client.sendall(sent)
+    came = b""
+    while not came.endswith(b"\r\n0\r\n\r\n"):
+        piece = client.recv(1_024)
+        if not piece:
+            return b""
+        came += piece
+    return came
+
+
+def called(one: Connection, ask: Callable[[], Result]) -> Result:
+    """What ``ask`` gives in the loop of the server, when it has read what was sent before."""
+    given: Future[Result] = Future()
+    one.loop.call_soon_threadsafe(lambda: one.loop.call_later(0.05, lambda: given.set_result(ask())))
+    return given.result(PATIENCE)
 
 
 def test_a_reader_that_takes_nothing_of_an_answer_is_left() -> None:

@@ -52,12 +52,14 @@ END $$;
 """
 # The entries that a table of contents may list, by PostgreSQL's names, and which of them are relations of ours.
 _RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
-_ROUTINES = ("FUNCTION", "TRIGGER")  # named here alone: those of the dump are never made
+_NAMED = ("FUNCTION", "TRIGGER", "VIEW")  # named here alone: those of the dump are never made
 _LISTED = (
-    *_RELATIONS, *_ROUTINES, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA",
+    *_RELATIONS, *_NAMED, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA",
 )  # fmt: skip
 _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\w+)(?:\([^()]*\))?( .*)?")
-_MADE = re.compile(r"^CREATE (?:(?:UNLOGGED )?TABLE|SEQUENCE|FUNCTION|TRIGGER)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE)
+_MADE = re.compile(
+    r"^CREATE (?:(?:UNLOGGED )?TABLE|SEQUENCE|FUNCTION|TRIGGER|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE
+)
 _COPY = re.compile(r"COPY public\.([a-z_][a-z0-9_]*) \(([a-z0-9_\", ]+)\) FROM stdin;")
 _SETVAL = re.compile(r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);")
 _SILENT = re.compile(
@@ -157,7 +159,7 @@ def _rows(lines: IO[bytes]) -> Iterator[bytes]:
 
 
 def _known() -> frozenset[str]:
-    """The tables, sequences, functions and triggers that Licet's migrations create."""
+    """The tables, sequences, views, functions and triggers that Licet's migrations create."""
     text = "\n".join(step.sql.decode() for step in migrations())
     return frozenset(_MADE.findall(text)) | {"migrations"}
 
@@ -167,7 +169,7 @@ def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
     if kind == "TRIGGER":  # its table, then its own name
         return name in known and (entry[3] or "").split()[:1] != [] and entry[3].split()[0] in known
     is_own = kind.startswith("SEQUENCE") and name.endswith("_seq")
-    return kind not in (*_RELATIONS, *_ROUTINES) or name in known or is_own
+    return kind not in (*_RELATIONS, *_NAMED) or name in known or is_own
 
 
 def _foreign(what: str) -> ContradictedError:

@@ -1,7 +1,8 @@
 """Limits on connections: nobody can keep one open without sending, or keep out other clients.
 
 - A request's headers must arrive within `header_seconds`, its body at a minimum pace, and the client must read the
-  response; otherwise the connection is closed. The sender's time does not run while the server itself does not read.
+  response; otherwise the connection is closed. The sender's time does not run while the server itself does not read, nor
+  while its process stands still: what arrived meanwhile is read first.
 - Headers are limited to `HEADER_BYTES_MAX` (431), because the parser has no limit of its own.
 - When more than `connections_max` are open, an idle connection is closed: the oldest of the address with the most. A new
   connection is refused (503) only if all others are busy, or if its own address has the most and none of them is idle.
@@ -32,6 +33,7 @@ HEADERS_MAX = 200
 BACKLOG = 1_024
 TICKS = 5  # of a tenth of a second, between two checks for slow connections
 TICK_SECONDS = 0.1
+STILL_SECONDS = 5 * TICKS * TICK_SECONDS  # between two checks: the process stood still
 LEAVE_TICKS_MAX = 200  # longer than an idle connection stays open
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -116,8 +118,9 @@ class Connections:
 
     def close_late(self, now: float, passed: float) -> None:
         """Closes connections that are too slow; ``passed`` is the number of seconds since the last check."""
+        stood_still = passed > STILL_SECONDS
         for one in list(self.open):
-            if one.flow.read_paused and one.due != inf:
+            if (stood_still or one.flow.read_paused) and one.due != inf:
                 one.due += passed
             elif min(one.due, one.read_by) < now:
                 self.remove(one)
@@ -137,6 +140,7 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = self._headers_seen = self._heads = self._unended_bytes = 0
         self._body_from: float | None = None
         self._body_bytes = 0
+        self._waited = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -150,7 +154,18 @@ class Connection(HttpToolsProtocol):
         self._connections.remove(self)
         super().connection_lost(exc)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes an idle connection at its second call, a tick after the first: after the process stood still, the loop
+        calls what is due before it reads a request that has arrived.
+        """
+        if self._waited:
+            super().timeout_keep_alive_handler()
+            return
+        self._waited = True
+        self.timeout_keep_alive_task = self.loop.call_later(TICK_SECONDS, self.timeout_keep_alive_handler)
+
     def data_received(self, data: bytes) -> None:
+        self._waited = False
         if self.due == inf and (self.cycle is None or self.cycle.response_complete):
             self.due = self.loop.time() + self._connections.bounds.header_seconds
         if self.transport.is_closing():
