@@ -231,7 +231,7 @@ def test_the_status_loads_nothing_of_consent_and_of_what_builds_or_trains() -> N
                      "train", "vault", "clock"}, rooms  # fmt: skip
     loaded = set(done.stderr.split())
     assert {name for name in loaded if name.startswith(("licet.release.", "licet.train."))} == {
-        "licet.release.registry", "licet.train.model_registry",
+        "licet.release.registry", "licet.release.row_runs", "licet.train.model_registry",
     }  # fmt: skip
     assert "licet.vault.apply" not in loaded
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, opened, progress, show
+from licet.cli.shell import answer_options, counted, opened, progress, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.release.duplicates import DuplicateClusters
@@ -38,7 +38,7 @@ def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> N
 
 def _text(found: DuplicateClusters) -> Iterator[str]:
     yield f"release    {found.release}"
-    yield f"duplicates {found.left_out:,} of {found.looked_at:,} conversations that may be used now"
+    yield f"duplicates {found.left_out:,} of {counted(found.looked_at, 'conversation')} that may be used now"
     yield f"clusters   {found.clusters:,}"
     if found.sizes:
         yield f"  {'conversations':<26}{'clusters':>10}{'together':>10}"

@@ -70,10 +70,14 @@ _CONFIGURE = f"""
     SET tcp_user_timeout = {SILENT_SECONDS_MAX * 1_000};
 """
 _admissions: WeakKeyDictionary[Pool, Admission] = WeakKeyDictionary()
+_folders: WeakKeyDictionary[Pool, Path] = WeakKeyDictionary()  # of embedded servers
 _warned: WeakKeyDictionary[Transaction, str] = WeakKeyDictionary()
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
 _HINT_FULL = "make room on the disk of the database, then run it again"
+_HINT_FULL_UNKNOWN = (
+    "make room on the disk of the database, then look whether the change was kept before making it again"
+)
 _HINT_UNKNOWN = "look whether the change was kept before making it again, or repeat it with the same idempotency key"
 
 
@@ -135,6 +139,7 @@ def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Itera
         return
     folder = config.data / "postgres"
     with embedded.running(folder), opened(functools.partial(embedded.revive, folder), connections_max) as pool:
+        _folders[pool] = folder
         yield pool
 
 
@@ -215,7 +220,7 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
         except pg.ReadOnlySqlTransaction:
             _refuse_read_only(conn)
             raise
-        _commit(conn)
+        _commit(pool, conn)
         acts = _following.pop(conn, [])
     if following is not None:
         following += acts
@@ -341,11 +346,12 @@ def _refuse_read_only(conn: Transaction) -> None:
         raise replica_error() from None
 
 
-def _commit(conn: Transaction) -> None:
+def _commit(pool: Pool, conn: Transaction) -> None:
     """Commits; OutcomeUnknownError where the server does not say that it is kept, here and on the replica it waits for.
 
-    A wait for a synchronous replica that is cancelled ends as a success with a warning: the commit is on one server
-    only, and a failover would lose it. A commit of Licet's has no other warning.
+    A server ends when its disk has no room for a commit, and cannot say so; of the embedded one it is seen. A wait for a
+    synchronous replica that is cancelled ends as a success with a warning: the commit is on one server only, and a
+    failover would lose it. A commit of Licet's has no other warning.
     """
     _warned.pop(conn, None)
     try:
@@ -353,6 +359,10 @@ def _commit(conn: Transaction) -> None:
     except psycopg.OperationalError as error:
         if _is_contention(error):
             raise
+        if pool in _folders and embedded.is_full(_folders[pool]):
+            raise OutcomeUnknownError(
+                "the database went away during the commit: its disk is full", _HINT_FULL_UNKNOWN
+            ) from None
         raise OutcomeUnknownError("the database went away during the commit", _HINT_UNKNOWN) from None
     if _warned.pop(conn, None) is not None:
         raise OutcomeUnknownError("no replica has confirmed the commit", _HINT_UNKNOWN)
