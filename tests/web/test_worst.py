@@ -269,17 +269,27 @@ class Measured:
         return bool(seen["items"][0]["unread"])
 
     def cost(self, key: str, worst: Worst) -> Cost:
-        """What a request costs; the silence is the least of some tries, should it have been long."""
-        silent = float("inf")
-        for _ in range(TRIES):
-            before, resident = self.cpu(), self.resident(reset=True)
-            with probing(self.url, self.cpu) as silences:
-                status = self.send(key, worst)
-            silent = min(silent, max(silences, default=0.0))
-            cost = Cost(status, self.cpu() - before, max(0, self.peak() - resident - len(worst.body)), silent)
-            if silent <= SILENT_SECONDS_MAX:
-                break
-        return cost._replace(slowness=slowness()) if is_beyond(cost) else cost
+        """What a request costs: the least of some tries, should it have been much. What a busy machine adds differs from try
+        to try (the longer an answer takes, the more probes are counted with it), and what the request needs does not.
+        """
+        least = self.tried(key, worst)
+        for _ in range(TRIES - 1):
+            if not is_beyond(least):
+                return least
+            again = self.tried(key, worst)
+            least = least._replace(
+                cpu_seconds=min(least.cpu_seconds, again.cpu_seconds),
+                silent_seconds=min(least.silent_seconds, again.silent_seconds),
+                memory_bytes=min(least.memory_bytes, again.memory_bytes),
+            )
+        return least._replace(slowness=slowness()) if is_beyond(least) else least
+
+    def tried(self, key: str, worst: Worst) -> Cost:
+        before, resident = self.cpu(), self.resident(reset=True)
+        with probing(self.url, self.cpu) as silences:
+            status = self.send(key, worst)
+        memory = max(0, self.peak() - resident - len(worst.body))
+        return Cost(status, self.cpu() - before, memory, max(silences, default=0.0))
 
     def cpu(self) -> float:
         spent = self.process.cpu_times()
