@@ -122,13 +122,13 @@ def gathered(question: Question) -> Facts:
     judged = conversation.segments if terms.some_whole else [segment]
     deciding = (conversation.segments[conversation.deciding] if terms.some_whole else segment).stamp
     about = terms.asked.get(purpose, "")
-    grant = account.grant_for(about, conversation)
+    grant, min_age = account.grant_for(about, conversation), terms.min_ages.of(account.region)
     return {
         "closed": account.closed_at is not None, "deleted": conversation.deleted_at is not None,
         "out_of_scope": any(
             not policies.terms(s.stamp.version, number).in_scope(s.stamp.plan, s.stamp.surface) for s in judged
         ),
-        "min_age": NEVER if terms.min_age is None else terms.min_age, "age": NEVER if account.age is None else account.age,
+        "min_age": NEVER if min_age is None else min_age, "age": NEVER if account.age is None else account.age,
         "purpose": purpose, "turn": turn.number, "flagged_turn": segment.flagged_turn, "at": micros(at),
         "safety_until": NEVER if segment.safety_until is None else micros(segment.safety_until),
         "incognito": conversation.incognito, "keep_until": micros(segment.keep_until),
