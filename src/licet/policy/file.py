@@ -293,7 +293,7 @@ class Policies:
         return max(0, bisect_right(self._effective, at) - 1)
 
     def in_force(self, at: datetime) -> Policy:
-        return self.versions[max(0, bisect_right(self._effective, at) - 1)]
+        return self.versions[self.number(at)]
 
     def begun(self, at: datetime) -> bool:
         """Whether the first version is effective."""
