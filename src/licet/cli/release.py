@@ -45,7 +45,8 @@ def release() -> None:
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Processes that build at once; the release is the same, whatever their number.",
+    help="Processes, or actors of the configured Ray cluster, that build at once; the release is the same, whatever"
+    " their number.",
 )
 @click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
 @answer_options

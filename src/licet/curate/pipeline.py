@@ -17,7 +17,7 @@ from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SIGNALS
 from licet.curate.plan import CurationPlan
-from licet.curate.runners import Local, Runner
+from licet.curate.runners import Local, Ray, Runner
 from licet.curate.spilled import SpilledArray
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError, UsageError
@@ -76,10 +76,10 @@ class Pipeline(PlanCuration):
         return self
 
     def elsewhere(self) -> PlanCuration:
-        if not isinstance(self._runner, Local):
+        if not isinstance(self._runner, Local | Ray):
             raise UsageError(
-                "a build with worker processes curates in them, and another engine is configured",
-                "leave out `--workers`, or set `LICET_CURATE__RUNNER` to `local`",
+                "the workers of a build curate themselves, and another engine is configured",
+                "leave out `--workers`, or set `LICET_CURATE__RUNNER` to `local` or `ray`",
             )
         return PlanCuration(self._plan, Local())
 

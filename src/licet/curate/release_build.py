@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from licet.config import Configuration
 from licet.curate import deidentify, detect, engine_settings, rules
 from licet.errors import UsageError
 from licet.release import catalog, homes, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
-from licet.release.build_workers import WorkerSettings
+from licet.release.build_workers import Crew, Processes, WorkerSettings
 from licet.release.curation import CleanedTexts
 from licet.store import statistics
 from licet.store.connect import transaction
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 
 WORKER_START = "licet.curate.worker_start"
+
+
+def _crew(config: Configuration) -> Crew:
+    """Where the workers come from: the cluster, where curation has one."""
+    from licet.curate.ray_workers import RayActors
+    from licet.curate.runners import Engine
+
+    if config.curate.runner != Engine.ray:
+        return Processes((WORKER_START,))
+    return RayActors(config.curate.ray_address or "", WORKER_START)
 
 
 class RuleCleaner:
@@ -62,12 +73,12 @@ def build_release(
     A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
     ``says`` is told which, and why.
     ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated again (`release.base`).
-    ``workers`` is the number of processes that make the pages; the release is the same, whatever their number.
+    ``workers`` is how many make the pages, processes of this machine or actors of the cluster that the configuration
+    names; the release is the same, whatever their number.
     ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
-    crew = WorkerSettings(count=workers, config=here.config, preload=(WORKER_START,))
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
         afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,
@@ -78,7 +89,7 @@ def build_release(
     with engine_settings.curation(here, cleaner, scorers) as curation:
         builder = Builder(
             here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says,
-            workers=crew,
+            workers=WorkerSettings(count=workers, config=here.config, crew=_crew(here.config)),
         )  # fmt: skip
         built = builder.run(order)
     with transaction(here.pool) as tx:

@@ -106,14 +106,8 @@ class Ray:
     """On a Ray cluster: a task a batch, tried again where its worker dies."""
 
     def __init__(self, address: str = "") -> None:
-        self._ray = ray = _imported("ray")
-        self._own = not ray.is_initialized()
-        if self._own:
-            try:
-                ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
-            except ConnectionError as error:
-                raise BusyError(f"no Ray cluster answers at `{address}`", "start it, or name another") from error
-        self._task = ray.remote(max_retries=RETRIES_MAX)(_curated)
+        self._ray, self._own = ray_cluster(address)
+        self._task = self._ray.remote(max_retries=RETRIES_MAX)(_curated)
 
     def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         ray, shared = self._ray, self._ray.put(plan)
@@ -142,6 +136,18 @@ class Ray:
     def close(self) -> None:
         if self._own:
             self._ray.shutdown()
+
+
+def ray_cluster(address: str) -> tuple[Any, bool]:
+    """Ray, connected with the cluster at ``address``, and whether this call has connected it."""
+    ray = _imported("ray")
+    if ray.is_initialized():
+        return ray, False
+    try:
+        ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    except ConnectionError as error:
+        raise BusyError(f"no Ray cluster answers at `{address}`", "start it, or name another") from error
+    return ray, True
 
 
 class Spark:

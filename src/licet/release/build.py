@@ -52,7 +52,7 @@ from licet.release import (
     sketch_source,
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
-from licet.release.build_workers import BuildWorkers, WorkerJob, WorkerSettings, dsn_of, passed_on, prepare
+from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
@@ -71,6 +71,7 @@ from licet.release.manifest import (
     ReleaseManifest,
 )
 from licet.release.page_builder import BuiltPage, PageBuilder, Progress, TurnsInOrder, wait_for_pages
+from licet.release.page_worker import WorkerJob
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
 from licet.release.registry import Release
@@ -155,7 +156,7 @@ class Builder:
             if lock is None or not lock[0]:
                 raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
             if self._workers is not None:
-                prepare(self._workers)
+                self._workers.crew.prepare()
             wait_for_pages(tx, order.name)
             with self._held:
                 self._base = self._carry_from(order)
@@ -366,7 +367,7 @@ class Builder:
             curation=self._passed_on, page_bytes_max=self._page_bytes_max, looks_ahead=self._survey is not None,
             base=(self._base.folder, self._base.known, self._base.promised) if self._base is not None else None,
         )  # fmt: skip
-        return BuildWorkers(workers.count, job, self._says)
+        return BuildWorkers(workers, job, self._says)
 
     def _take(self, page: BuiltPage, proofs: Proofs) -> None:
         """Counts a page, and enters its rows for the election."""

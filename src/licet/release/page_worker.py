@@ -1,0 +1,199 @@
+"""The worker's side of a build in several processes (`release.build_workers`): the messages between a build and its
+workers, and the loop that makes the pages that a build asks for.
+
+A worker gets a `WorkerJob` first, then a `PageTask` for each page. It answers a task with what its `PageTurn` asks, one
+message at a time, each of which it waits to be answered, and ends with `PageBuilt`. `WorkerSays` is not answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from licet.config import Configuration
+from licet.errors import BrokenError, LicetError
+from licet.keys.cold_store import objects
+from licet.keys.keyring import Keyring
+from licet.keys.providers import provider
+from licet.policy.file import Policies
+from licet.release.base import BaseRelease
+from licet.release.curation import PageCuration
+from licet.release.draft import Draft
+from licet.release.manifest import ReleaseManifest
+from licet.release.page_builder import BuiltPage, PageBuilder
+from licet.release.registry import Release
+from licet.store.connect import opened, transaction
+from licet.store.core_dumps import harden
+from licet.vault.conversation_pages import Place
+
+LOCK_SECONDS_MAX = 60
+
+
+class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker needs for one build. ``base``: folder, release and manifest of the release that is carried."""
+
+    dsn: str
+    config: Configuration
+    policies: Policies
+    release: Release
+    curation: PageCuration
+    base: tuple[Path, Release, ReleaseManifest] | None
+    page_bytes_max: int
+    looks_ahead: bool
+
+    def __repr__(self) -> str:
+        return f"WorkerJob({self.release.name})"
+
+
+class PageTask(NamedTuple):
+    number: int
+    after: Place
+
+
+class PageBegins(NamedTuple):
+    last: Place
+
+
+class PageLost(NamedTuple):
+    names: Sequence[bytes]
+
+
+class PageRows(NamedTuple):
+    turns: int
+    rows: int
+
+
+class PageCommits(NamedTuple):
+    pass
+
+
+class PageBuilt(NamedTuple):
+    """``page``: None if no conversation is left."""
+
+    page: BuiltPage | None
+
+
+class WorkerSays(NamedTuple):
+    line: str
+
+
+class WorkerFailed(NamedTuple):
+    kind: type[LicetError]
+    arguments: tuple[Any, ...]
+    fields: dict[str, Any]
+
+    def error(self) -> LicetError:
+        """The worker's error, as it was raised there."""
+        error = self.kind.__new__(self.kind, *self.arguments)
+        error.args = self.arguments
+        error.__dict__.update(self.fields)
+        return error
+
+
+WorkerMessage: TypeAlias = PageBegins | PageLost | PageRows | PageCommits | PageBuilt | WorkerSays | WorkerFailed
+
+
+class BuildChannel(Protocol):
+    """What connects a worker with its build. Both methods raise EOFError or OSError when the build has ended."""
+
+    def send(self, obj: Any, /) -> None: ...  # noqa: ANN401 a message
+
+    def recv(self) -> Any: ...  # noqa: ANN401 the job, a task or an answer
+
+
+def work(pipe: Connection) -> None:
+    """What a worker process does: it makes the pages that it is given, until its build closes the pipe."""
+    harden()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the build ends its workers itself
+    threading.Thread(target=_end_with_the_build, daemon=True).start()
+    make_pages(pipe)
+
+
+def make_pages(channel: BuildChannel) -> None:
+    """Makes the pages that a build asks for, until it ends. An error is passed on to the build, and ends the loop."""
+    try:
+        _make_pages(channel)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the build has ended
+    except LicetError as error:
+        _tell(channel, WorkerFailed(type(error), error.args, error.__dict__))
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"a worker of the build failed: `{type(error).__name__}` in `{Path(place.filename).name}:{place.lineno}`"
+        _tell(channel, WorkerFailed(BrokenError, (said,), {"message": said, "hint": ""}))
+
+
+def _make_pages(channel: BuildChannel) -> None:
+    job: WorkerJob = channel.recv()
+    turn = _AskedTurn(channel)
+    keyring = Keyring(provider(job.config), cold=objects(job.config))
+    with ExitStack() as held:
+        pool = held.enter_context(opened(job.dsn, 1))
+        with transaction(pool) as tx:
+            # A page that waits for its turn holds what it wrote. Whoever waits for that and is waited for by the page
+            # before would stop all three, and the database sees no circle: so a page does not wait for ever.
+            tx.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")
+            found = Draft.find(tx, keyring, job.release.release_id)
+        if found is None:
+            raise BrokenError("the build that a worker was started for is not in the database")
+        base = None
+        if job.base is not None:
+            base = held.enter_context(BaseRelease(*job.base, lambda line: channel.send(WorkerSays(line))))
+        builder = PageBuilder(
+            pool, keyring, job.policies, job.release, found[0], job.curation, base=base,
+            page_bytes_max=job.page_bytes_max, looks_ahead=job.looks_ahead,
+        )  # fmt: skip
+        while True:
+            task: PageTask = channel.recv()
+            channel.send(PageBuilt(builder.build(*task, turn)))
+
+
+def _tell(channel: BuildChannel, failed: WorkerFailed) -> None:
+    with contextlib.suppress(OSError):
+        channel.send(failed)
+
+
+def _end_with_the_build() -> None:
+    """Ends this process when its build has died: nobody waits for its page, and its connection rolls it back."""
+    build = parent_process()
+    if build is not None:
+        build.join()
+    os._exit(1)
+
+
+class _AskedTurn:
+    """The turn of a page whose build is another process."""
+
+    def __init__(self, channel: BuildChannel) -> None:
+        self._channel = channel
+
+    def begins(self, last: Place) -> datetime:
+        at: datetime = self._asked(PageBegins(last))
+        return at
+
+    def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
+        lost: Sequence[bool] = self._asked(PageLost(names))
+        return lost
+
+    def rows(self, turns: int, count: int) -> int:
+        first: int = self._asked(PageRows(turns, count))
+        return first
+
+    def commits(self) -> None:
+        self._asked(PageCommits())
+
+    def _asked(self, question: WorkerMessage) -> Any:  # noqa: ANN401 what the question says
+        self._channel.send(question)
+        return self._channel.recv()
