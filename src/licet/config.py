@@ -101,8 +101,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 class Curate(msgspec.Struct, frozen=True, kw_only=True):
     """How a release is curated. Every variable begins with ``LICET_CURATE__``.
 
-    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``native`` (Daft),
-    ``ray`` or ``spark`` (the session that is open in the process); the release is the same on each. Whoever sets one of
+    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``ray`` or
+    ``spark`` (the session that is open in the process); the release is the same on each. Whoever sets one of
     the last two has content computed on the machines of that cluster.
 
     ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray starts on this machine.

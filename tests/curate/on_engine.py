@@ -1,6 +1,6 @@
-"""Run alone, as `on_engine.py native` or `on_engine.py ray`: the plan on an engine and in this process, compared.
+"""Run alone: the plan on Ray and in this process, compared.
 
-On Ray there are two nodes on this machine, and the first worker to come to a certain document dies.
+There are two nodes on this machine, and the first worker to come to a certain document dies.
 """
 
 from __future__ import annotations
@@ -42,14 +42,6 @@ class Dying:
         return batch
 
 
-def on_native(documents: list[pa.RecordBatch]) -> list[bytes]:
-    assert "daft" not in sys.modules
-    os.environ.pop("DO_NOT_TRACK", None)
-    runner = runners.runner(runners.Engine.native)
-    assert {name: os.environ[name] for name in runners.SILENT} == runners.SILENT
-    return as_bytes(runner.run(plan(Cleaner(), KEY), documents))
-
-
 def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     os.environ.update(runners.SILENT)
     os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 its name; on a machine that has other work
@@ -76,5 +68,4 @@ def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
 if __name__ == "__main__":
     given = [part for batch in batches(town(400)) for part in (batch.slice(0, 100), batch.slice(100))]
     expected = as_bytes(runners.Local().run(plan(Cleaner(), KEY), given))
-    found = {"native": on_native, "ray": on_ray}[sys.argv[1]](given)
-    print("same bytes" if found == expected else "other bytes")
+    print("same bytes" if on_ray(given) == expected else "other bytes")

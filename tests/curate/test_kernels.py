@@ -278,14 +278,9 @@ def alone(script: str, *arguments: str) -> str:
     return made.stdout.strip().splitlines()[-1]
 
 
-def test_daft_gives_the_same_bytes_and_phones_nobody() -> None:
-    needs("daft")
-    assert alone("on_engine.py", "native") == "same bytes"
-
-
 def test_two_nodes_of_ray_give_the_same_bytes_though_a_worker_dies() -> None:
     needs("ray")
-    assert alone("on_engine.py", "ray") == "same bytes"
+    assert alone("on_engine.py") == "same bytes"
 
 
 def test_what_spark_calls_gives_the_same_bytes_in_any_pieces() -> None:

@@ -1,10 +1,10 @@
-"""Engines that run a plan: in this process, on Daft's native runner, on a Ray cluster, on Spark.
+"""Engines that run a plan: in this process, on a Ray cluster, on Spark.
 
 Promise of each: the batches come out in the order they went in, byte for byte what the plan gives for each alone, and
 no more than a few are under way at once, so that memory is bounded by batches and not by the release. A kernel is
 pure, so what a dying worker had begun is run again.
 
-What content meets on the way: in this process and under Daft it stays in this process's memory. Ray keeps what it
+What content meets on the way: in this process it stays in its memory. Ray keeps what it
 passes on in an object store that may spill to disk; so a batch travels sealed (AES-256-GCM) both ways under a key of
 its own, which goes with the call and is never used again: what spills is noise.
 
@@ -32,14 +32,13 @@ from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 
 WINDOW_BATCHES_MAX = 16
 RETRIES_MAX = 3
-SILENT = {"DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+SILENT = {"DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 _NONCE = bytes(12)  # each key seals one batch on its way there; the way back has another nonce
 _NONCE_BACK = b"\x01" + bytes(11)
 
 
 class Engine(StrEnum):
     local = "local"
-    native = "native"
     ray = "ray"
     spark = "spark"
 
@@ -59,8 +58,6 @@ def runner(engine: Engine, address: str = "") -> Runner:
     match engine:
         case Engine.local:
             return Local()
-        case Engine.native:
-            return Native()
         case Engine.ray:
             return Ray(address)
         case Engine.spark:
@@ -75,31 +72,6 @@ class Local:
 
     def close(self) -> None:
         """There is nothing to let go of."""
-
-
-class Native:
-    """On Daft's native runner, a window of batches at a time, each a row of Arrow's stream format."""
-
-    def __init__(self) -> None:
-        self._daft = _imported("daft")
-        self._daft.set_runner_native()
-
-    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        daft = self._daft
-
-        @daft.func(return_dtype=daft.DataType.binary())  # type: ignore[untyped-decorator]  # daft is optional
-        def curated(batch: bytes) -> bytes:
-            return _written(plan(_read(batch)))
-
-        remaining = iter(batches)
-        while window := [_written(batch) for batch in islice(remaining, WINDOW_BATCHES_MAX)]:
-            frame = daft.from_pydict({"number": list(range(len(window))), "batch": window})
-            made = frame.select(frame["number"], curated(frame["batch"]).alias("batch")).to_pydict()
-            for _, batch in sorted(zip(made["number"], made["batch"], strict=True)):
-                yield _read(batch)
-
-    def close(self) -> None:
-        """Daft's threads serve whoever comes next."""
 
 
 class Ray:
