@@ -140,8 +140,8 @@ class SealedMessages:
 
     def open(self, sealed: bytes) -> Any:  # noqa: ANN401 what was sealed
         """The next message; InvalidTag if it is not the next one of this channel."""
-        # Only who has the key can have written it, and they run code in each other's name anyway.
-        return pickle.loads(self._key.decrypt(self._nonce(1 - self._sends), sealed, None))  # noqa: S301
+        message = self._key.decrypt(self._nonce(1 - self._sends), sealed, None)
+        return pickle.loads(message)  # noqa: S301 whoever has the key runs code in the other's name anyway
 
     def _nonce(self, direction: int) -> bytes:
         self._counts[direction] += 1

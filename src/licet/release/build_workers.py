@@ -104,11 +104,11 @@ class Processes(msgspec.Struct, frozen=True):
         multiprocessing.forkserver.set_forkserver_preload(list(self.preload))
         multiprocessing.forkserver.ensure_running()
 
-    def hire(self) -> WorkerProcess:
-        return WorkerProcess()
+    def hire(self) -> LocalWorker:
+        return LocalWorker()
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
-        by_pipe = {worker.pipe: worker for worker in workers if isinstance(worker, WorkerProcess)}
+        by_pipe = {worker.pipe: worker for worker in workers if isinstance(worker, LocalWorker)}
         return [by_pipe[pipe] for pipe in wait(list(by_pipe)) if isinstance(pipe, Connection)]
 
 
@@ -170,7 +170,7 @@ class BuildWorkers:
         self._workers.clear()
 
 
-class WorkerProcess:
+class LocalWorker:
     """A process of this machine that makes pages."""
 
     def __init__(self) -> None:
