@@ -23,7 +23,6 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.compiled import loops
 from licet.curate.hash_constants import GOLDEN
 from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
 
@@ -71,17 +70,10 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
         hashes, ends = shingles(found)
         enough = np.flatnonzero(np.diff(found.ends, prepend=0) >= NEAR_WORDS_MIN)
         if len(enough):
-            made = _signed(hashes, ends)
+            made = plain_signatures(hashes, ends)
             for at in enough.tolist():
                 out[numbers[at]] = made[at].tobytes()
     return out
-
-
-def _signed(hashes: Hashes, ends: Offsets) -> Signatures:
-    if (made := loops(0)) is not None:
-        signed: Signatures = made.signatures(hashes, ends, PLACES, np.uint32(_EMPTY))
-        return signed
-    return plain_signatures(hashes, ends)
 
 
 def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
