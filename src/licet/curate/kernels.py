@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version as installed_version
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from licet.curate import labels, name_spans, rules, sketches
@@ -28,9 +27,9 @@ from licet.curate.dedupe import WEIGHT_MAX, place
 from licet.curate.detect import DetectedSpan, Detector, Doubt
 from licet.curate.label_columns import label_columns
 from licet.curate.quality import Select, qualities
-from licet.curate.sketch_columns import signature_columns
+from licet.curate.sketch_columns import sketch_columns
 from licet.curate.splits import Shares, split
-from licet.curate.text_column import texts_of, voiced
+from licet.curate.text_column import texts_of
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
@@ -79,34 +78,26 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "sketch", "shingle_words": 5, "places": sketches.PLACES, "sketches": 2}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        said, texts = _spoken(batch, SAID), texts_of(batch)
-        is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
-        whole: Sequence[bytes] | pa.Array[Any]
-        turns: Sequence[Sequence[bytes]] | pa.Array[Any]
-        if (made := loops(texts.size)) is not None:
-            whole, turns = signature_columns(texts, voiced(batch, SAID), np.array(is_code, np.bool_), self.key, made)
-        else:
-            whole, turns = self._signatures(said, is_code)
-        exact = [sketches.exact_each(texts, self.key) for texts in said]
         places = zip(column(batch, "account"), column(batch, "name"), strict=True)
-        return adding(
-            batch,
-            order=(BINARY, [place(account, name) for account, name in places]),
-            whole=(BINARY, [whole for whole, _ in exact]),
-            whole_signature=(BINARY, whole),
-            turns=(BINARIES, [each for _, each in exact]),
-            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
-            turn_signatures=(BINARIES, turns),
-        )
-
-    def _signatures(
-        self, said: Sequence[Sequence[str]], is_code: Sequence[bool]
-    ) -> tuple[Sequence[bytes], Sequence[Sequence[bytes]]]:  # fmt: skip
-        """`signature_columns` by plain code."""
+        order = (BINARY, [place(account, name) for account, name in places])
+        is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
+        texts = texts_of(batch)
+        if (made := loops(texts.size)) is not None:
+            return adding(batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made))
+        said = _spoken(batch, SAID)
+        exact = [sketches.exact_each(texts, self.key) for texts in said]
         chats = ["" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)]
         turns = [text if code else "" for code, texts in zip(is_code, said, strict=True) for text in texts]
         signed = parted(sketches.signatures(turns, self.key), map(len, said))
-        return sketches.signatures(chats, self.key), list(signed)
+        return adding(
+            batch,
+            order=order,
+            whole=(BINARY, [whole for whole, _ in exact]),
+            whole_signature=(BINARY, sketches.signatures(chats, self.key)),
+            turns=(BINARIES, [each for _, each in exact]),
+            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
+            turn_signatures=(BINARIES, list(signed)),
+        )
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):

@@ -216,6 +216,33 @@ def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
 
 
 @jit
+def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
+    """What is ``said`` in ASCII as `sketches.normalised` has it, and where each text ends in it; and the characters of each text,
+    less than 0 where it is not ASCII.
+    """
+    out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
+    characters, count = np.zeros(len(said), np.int64), 0
+    for text in range(len(said)):
+        first, was_blank, high = count, 1, 0
+        if said[text]:
+            for at in range(ends[text], ends[text + 1]):  # without a branch, as in `hashed_words`
+                byte = data[at]
+                low = lowered[byte]
+                is_blank = int(low == 32)
+                out[count] = low
+                count += 1 - (is_blank & was_blank)
+                was_blank = is_blank
+                high |= INT(byte)
+                characters[text] += (byte & 0xC0) != 0x80
+            if count > first and was_blank:
+                count -= 1
+            if high >= 128:
+                count, characters[text] = first, -characters[text]
+        out_ends[text] = count
+    return out[:count], out_ends, characters
+
+
+@jit
 def labelled(
     data: Bytes, ends: Places, documents: Places, prose: Bools, classes: Classes, folded: Codes, lower: Bytes, values: Hashes,
     factors: Hashes, table: Places, known: Codes, spoken: Places, weights: Places, openers: Hashes, first_marks: Places,
