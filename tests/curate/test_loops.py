@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from random import Random
 
-import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.curate import characters, labels, quality, sketches, words
+from licet.curate import characters, kernels, label_columns, quality, sketches, words
+from licet.curate.batches import batches
+from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
+from licet.policy.state import ConversationKind
+from licet.release.curation import Document, Voice
+
+from .documents import chat, said
 
 if find_spec("numba") is None:
     pytest.skip("numba is not installed: `./run setup` with the lock of development", allow_module_level=True)
@@ -25,56 +31,98 @@ KEY = b"k" * 32
 PIECES = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["the and of it is", "und der die das nicht", "に は を 日本語", "的是 中文", "สวัสดี", "...", "…", "……", "- ", "•",
-         "\r\n", "\n", "\x1c", "\u2028", "\x85", "a1", "É", "ǅ", "²", "#", "  ", "\ud800", "word " * 30, "same line\n" * 3]
+        ["the and of it is", "und der die das nicht", "に は を 日本語", "的是 中文", "สวัสดี", "한국어 는 을", "...", "…", "……",
+         "- ", "•", "\r\n", "\n", "\n", "\x1c", "\u2028", "\x85", "a1", "É", "ǅ", "²", "#", "  ", "\ud800", "word " * 30,
+         "same line\n" * 3, "İstanbul ve bir bu için", "Σίσυφος ΟΔΟΣ", "e\u0301", "𠀀𠀁", "🙂", "\x00",
+         # what tells a topic
+         "step by step", "It follows", "Therefore", "PROVE", "proofs", "ſtep by ſtep", "3 + 4", "3+4+5", "12 * x", "7÷2", "_3+4",
+         "a3 - 4", "= ", "≤", "∴", "```\n", "def f(x):\n", "class\n", "defé(\n", "return x;\n", "#include <a>\n", "functions\n",
+         "function\n", "$ ls\n", "<div class='x'>\n", "</p>\n", "<a><b>\n", "})\n", "};\n", "],\n", " " * 400 + "if\n"]
     ),
 )  # fmt: skip
+Spoken = tuple[ConversationKind, list[tuple[Voice, str]]]
+STEPS = SketchKernel(key=KEY), LabelKernel()
 TEXTS = st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=1, max_size=6)
-
-
-def bytes_of(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    return words.joined([text.encode("utf-8", "replace") for text in texts])
+SPOKEN = st.lists(
+    st.tuples(st.sampled_from(ConversationKind), st.lists(st.tuples(st.sampled_from(Voice), TEXTS.map("".join)), max_size=6)),
+    min_size=1, max_size=6,
+)  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
 @given(TEXTS)
-def test_words_shingles_repeats_and_signatures_are_those_of_numpy(texts: list[str]) -> None:
-    data, ends = bytes_of(texts)
+def test_words_and_shingles_are_those_of_numpy(texts: list[str]) -> None:
+    data, ends = words.joined([text.encode("utf-8", "replace") for text in texts])
     plain = words.plain_words(data, ends, KEY)
-    made = words.Words(*loops.words(data, ends, words._LOWER_TABLE, words._values(KEY)))
+    made = words.Words(*loops.words(data, ends, words.LOWER_TABLE, words.values(KEY)))
     assert made.hashes.tolist() == plain.hashes.tolist() and made.ends.tolist() == plain.ends.tolist()
     for size in (1, 5, 13):
         hashes, last = words.plain_shingles(plain, size)
-        own, own_last = loops.shingles(plain.hashes, plain.ends, words._factors(size))
+        own, own_last = loops.shingles(plain.hashes, plain.ends, words.factors_of(size))
         assert own.tolist() == hashes.tolist() and own_last.tolist() == last.tolist()
-        assert loops.again(hashes, last).tolist() == quality.repeats(hashes, last).tolist()
-        signed = loops.signatures(hashes, last, sketches.PLACES, np.uint32(sketches._EMPTY))
-        assert signed.tolist() == sketches.plain_signatures(hashes, last).tolist()
 
 
-@settings(max_examples=300, deadline=None)
-@given(TEXTS, st.integers(1, 20))
-def test_signals_of_quality_are_those_of_plain_python(texts: list[str], lines_max: int) -> None:
+@settings(max_examples=400, deadline=None)
+@given(SPOKEN)
+def test_labels_and_sketches_are_those_of_plain_code(spoken: list[Spoken]) -> None:
+    assert_alike([said(str(n), *turns, kind=kind) for n, (kind, turns) in enumerate(spoken)])
+
+
+def test_long_texts_are_read_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Random(3)
+    some = ["".join(draw.choices("abcdeßж 日1=\n", k=draw.randint(1, 9))) for _ in range(300)]
+    texts = [" ".join(draw.choices(some, k=count)) for count in (1, 15, 16, 400, 20_000)]
+    texts += [
+        "the of and it is " * 3_000,
+        "é" * 30_000,
+        "def x\n" * 4_000,
+        "a" * 30_000,
+        "zzz. " * 30 + " ".join(texts[:3]),
+    ]
+    assert_alike([chat("a", *texts), chat("b", *(["the of"] * 500)), chat("c"), chat("d", "", "\n")])
+    assert_alike([chat("a", *texts, kind=ConversationKind.code), *(chat(str(n), text) for n, text in enumerate(texts))])
+    for module in (words, sketches, quality):
+        monkeypatch.setattr(module, "CHUNK_BYTES_MAX", 1_000)
+    monkeypatch.setattr(label_columns, "LIMITS", (1_000, 7, *label_columns.LIMITS[2:]))
+    monkeypatch.setattr(quality, "LINES_READ_MAX", 7)
+    for module in (sketches, quality):
+        monkeypatch.setattr(module, "CHUNK_BYTES", 500)
+    assert_alike([chat("a", *texts), *(chat(str(n), text) for n, text in enumerate(texts))])
+
+
+def test_a_part_of_a_batch_is_read_as_a_batch_of_its_own() -> None:
+    (batch,) = batches([chat(str(n), f"one {n} é", "two" * n) for n in range(9)])
+    for step in STEPS:
+        whole, part = compiled_made(step, batch), compiled_made(step, batch.slice(3, 4))
+        assert part.equals(whole.slice(3, 4))
+
+
+def assert_alike(documents: Sequence[Document]) -> None:
+    """Each step gives the same with the loops and without."""
+    (batch,) = batches(documents)
+    for step in STEPS:
+        assert compiled_made(step, batch).to_pylist() == step(batch).to_pylist()
+
+
+def compiled_made(step: Kernel, batch: pa.RecordBatch) -> pa.RecordBatch:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality, "LINES_READ_MAX", lines_max)
-        plain = [list(quality.plain_signals(text)) for text in texts]
-    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    found = loops.signals(characters.coded("".join(texts)), ends, characters.classes(), lines_max)
-    assert found.tolist() == plain
+        patch.setattr(kernels, "loops", lambda _size: loops)
+        return step(batch)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(TEXTS, min_size=1, max_size=4))
-def test_scores_of_languages_are_those_of_plain_python(documents: list[list[str]]) -> None:
-    lowered = [[text.lower() for text in texts] for texts in documents]
-    each = np.array([1 + n % 7 for n in range(len(lowered))])
-    turns = [turn for texts in lowered for turn in texts]
-    ends, texts = (np.cumsum([len(one) for one in many], dtype=np.int64) for many in (turns, lowered))
-    found = loops.languages(
-        characters.coded("".join(turns)), ends, texts, each, characters.letters(), *labels._known(loops),
-        labels.WORD_COUNTS_MAX,
-    )  # fmt: skip
-    assert found.tolist() == [labels.plain_scores(own, count) for own, count in zip(lowered, each, strict=True)]
+def test_each_voice_begins_with_another_letter() -> None:
+    assert len({voice.value[0] for voice in Voice}) == len(Voice)
+
+
+def test_letters_in_lower_case_are_letters_and_one_each_but_for_one() -> None:
+    every = list(map(chr, range(characters.NAMED)))
+    assert [one for one in every if len(one.lower()) != 1] == ["\u0130"]
+    lowered = [one.lower()[0] for one in every]
+    is_letter = characters.letters()
+    assert all(is_letter[ord(one)] == is_letter[ord(low)] for one, low in zip(every, lowered, strict=True))
+    assert "\u0130".lower() == "i\u0307" and not is_letter[0x307]
+    above = "".join(map(chr, range(characters.NAMED, characters.POINTS)))
+    assert above.lower() == above
 
 
 def test_no_character_above_the_planes_that_the_tables_read_is_a_letter_or_a_blank() -> None:
@@ -84,24 +132,10 @@ def test_no_character_above_the_planes_that_the_tables_read_is_a_letter_or_a_bla
     assert re.search(characters.LETTERS, above) is None
 
 
-def test_long_texts_are_read_alike_too() -> None:
-    draw = Random(3)
-    some = ["".join(draw.choices("abcdeßж 日1", k=draw.randint(1, 9))) for _ in range(300)]
-    texts = [" ".join(draw.choices(some, k=count)) for count in (1, 15, 16, 400, 20_000)]
-    data, ends = bytes_of(texts)
-    plain = words.plain_words(data, ends, KEY)
-    hashes, last = words.plain_shingles(plain)
-    assert loops.words(data, ends, words._LOWER_TABLE, words._values(KEY))[0].tolist() == plain.hashes.tolist()
-    assert loops.again(hashes, last).tolist() == quality.repeats(hashes, last).tolist()
-    signed = loops.signatures(hashes, last, sketches.PLACES, np.uint32(sketches._EMPTY))
-    assert signed.tolist() == sketches.plain_signatures(hashes, last).tolist()
-    assert (signed != sketches._EMPTY).all()
-
-
 def test_a_process_that_builds_nothing_never_loads_them() -> None:
     program = (
-        "import sys; from licet.curate import compiled, labels; compiled.PLAIN_BYTES = 0; "
-        "labels.languages([['the and of it is you'] * 9]); assert 'numba' not in sys.modules; "
+        "import sys; from licet.curate import compiled, kernels; compiled.PLAIN_BYTES = 0; "
+        "assert compiled.loops(1) is None and 'numba' not in sys.modules; "
         "compiled.allow(); assert compiled.loops(1) is not None and 'numba' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -88,11 +88,11 @@ def _values(array: Any) -> list[Any]:  # noqa: ANN401 of any type
     return values
 
 
-def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any]]) -> pa.RecordBatch:
+def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]) -> pa.RecordBatch:
     """``batch`` with these columns put at its end, or in the place of those of the same name."""
     names, arrays = list(batch.schema.names), list(batch.columns)
     for name, (kind, values) in columns.items():
-        made = pa.array(values, kind)
+        made = values if isinstance(values, pa.Array) else pa.array(values, kind)
         if name in names:
             arrays[names.index(name)] = made
         else:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 POINTS = 0x110000
 NAMED = 0x40000  # the planes that have letters and blanks; what is above are tags, selectors and private use
-SPACE, BREAK, ALPHA, BULLET = 1, 2, 4, 8  # bits of a class
+SPACE, BREAK, ALPHA, BULLET, WORD = 1, 2, 4, 8, 16  # bits of a class
+UNSPACED_SHIFT, SCRIPT_SHIFT = 5, 8  # where the numbers of scripts stand beside them (`label_columns`)
 BULLETS = frozenset("-*•‣▪")
 LETTERS = r"[^\W\d_]+"
 # Scripts of one common language each. Japanese comes before Chinese, since it writes both.
@@ -32,13 +33,14 @@ def coded(text: str) -> NDArray[np.uint32]:
 
 @cache
 def classes() -> NDArray[np.uint8]:
-    """The class of each code point: what `str.isspace`, `str.splitlines`, `str.isalpha` and ``BULLETS`` say."""
+    """The class of each code point: what `str.isspace`, `str.splitlines`, `str.isalpha`, ``BULLETS`` and `\\w` say."""
     table = np.zeros(POINTS, np.uint8)
     every = _every()
-    for bit, is_one in ((SPACE, str.isspace), (ALPHA, str.isalpha)):
+    for bit, is_one in ((SPACE, str.isspace), (ALPHA, str.isalpha), (WORD, str.isalnum)):
         table[:NAMED][np.fromiter(map(is_one, every), np.bool_, NAMED)] |= bit
     table[[ord(one) for one in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"]] |= BREAK
     table[list(map(ord, BULLETS))] |= BULLET
+    table[ord("_")] |= WORD
     return table
 
 
@@ -48,6 +50,15 @@ def letters() -> NDArray[np.bool_]:
     table = np.zeros(POINTS, np.bool_)
     for match in re.finditer(LETTERS, _every()):
         table[match.start() : match.end()] = True
+    return table
+
+
+@cache
+def folded() -> NDArray[np.uint32]:
+    """Each letter in lower case, and 0 for all else. The one that becomes two characters, an I with a dot, is an i."""
+    table = np.zeros(POINTS, np.uint32)
+    lowered = coded(_every().replace("\u0130", "i").lower())
+    table[:NAMED] = np.where(letters()[:NAMED], lowered, 0)
     return table
 
 

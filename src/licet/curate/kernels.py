@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version as installed_version
-from typing import ClassVar, Protocol, cast
+from typing import Protocol, cast
 
 import msgspec
 import pyarrow as pa
@@ -22,10 +22,14 @@ from licet.curate import labels, name_spans, rules, sketches
 from licet.curate.batches import BINARIES, BINARY, NUMBERS, PROSE, SAID, STRING, STRINGS, adding, column, parted
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.code_strings import readable
+from licet.curate.compiled import loops
 from licet.curate.dedupe import WEIGHT_MAX, place
 from licet.curate.detect import DetectedSpan, Detector, Doubt
+from licet.curate.label_columns import label_columns
 from licet.curate.quality import Select, qualities
+from licet.curate.sketch_columns import sketch_columns
 from licet.curate.splits import Shares, split
+from licet.curate.text_column import texts_of
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
@@ -74,21 +78,25 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "sketch", "shingle_words": 5, "places": sketches.PLACES, "sketches": 2}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        said = _spoken(batch, SAID)
-        code = [kind == ConversationKind.code for kind in column(batch, "kind")]
-        chats = sketches.signatures(["" if c else "\n".join(t) for c, t in zip(code, said, strict=True)], self.key)
-        turns = [text if c else "" for c, texts in zip(code, said, strict=True) for text in texts]
-        sizes = [len(texts) for texts in said]
-        exact = [sketches.exact_each(texts, self.key) for texts in said]
         places = zip(column(batch, "account"), column(batch, "name"), strict=True)
+        order = (BINARY, [place(account, name) for account, name in places])
+        is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
+        texts = texts_of(batch)
+        if (made := loops(texts.size)) is not None:
+            return adding(batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made))
+        said = _spoken(batch, SAID)
+        exact = [sketches.exact_each(texts, self.key) for texts in said]
+        chats = ["" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)]
+        turns = [text if code else "" for code, texts in zip(is_code, said, strict=True) for text in texts]
+        signed = parted(sketches.signatures(turns, self.key), map(len, said))
         return adding(
             batch,
-            order=(BINARY, [place(account, name) for account, name in places]),
+            order=order,
             whole=(BINARY, [whole for whole, _ in exact]),
-            whole_signature=(BINARY, chats),
+            whole_signature=(BINARY, sketches.signatures(chats, self.key)),
             turns=(BINARIES, [each for _, each in exact]),
             weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
-            turn_signatures=(BINARIES, list(parted(sketches.signatures(turns, self.key), sizes))),
+            turn_signatures=(BINARIES, list(signed)),
         )
 
 
@@ -204,6 +212,9 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "label", "labels": 1, "scorers": {scorer.name: scorer.sha256 for scorer in self.scorers}}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        texts = texts_of(batch)
+        if (made := loops(texts.size)) is not None:
+            return adding(batch, **label_columns(batch, texts, made), **self._scores(batch))
         prose = _spoken(batch, PROSE)
         kinds = [ConversationKind(kind) for kind in column(batch, "kind")]
         found = qualities(prose)
@@ -211,22 +222,26 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
             signal: (pa.uint64() if signal == "words" else pa.float64(), [getattr(one, signal) for one in found])
             for signal in SIGNALS
         }
-        turns = [text for texts in prose for text in texts]
-        sizes = [len(texts) for texts in prose]
-        scores = {
+        return adding(
+            batch,
+            language=(STRING, labels.languages(prose)),
+            topic=(STRING, [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)]),
+            **numbers,
+            **self._scores(batch),
+        )
+
+    def _scores(self, batch: pa.RecordBatch) -> dict[str, tuple[pa.DataType, list[float]]]:
+        if not self.scorers:
+            return {}
+        prose = _spoken(batch, PROSE)
+        turns, sizes = [text for texts in prose for text in texts], list(map(len, prose))
+        return {
             f"score_{scorer.name}": (
                 pa.float64(),
                 [max(own, default=0.0) for own in parted(scorer.scores(turns), sizes)],
             )
             for scorer in self.scorers
         }
-        return adding(
-            batch,
-            language=(STRING, labels.languages(prose)),
-            topic=(STRING, [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)]),
-            **numbers,
-            **scores,
-        )
 
 
 class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,31 +272,32 @@ class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "split", "test": self.shares.test, "validation": self.shares.validation}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        return adding(batch, split=(STRING, [split(a, self.shares).value for a in column(batch, "account")]))
+        accounts = column(batch, "account")
+        drawn = {account: split(account, self.shares).value for account in set(accounts)}
+        return adding(batch, split=(STRING, [drawn[account] for account in accounts]))
 
 
 class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
 
     select: Select = Select()
-    _columns: ClassVar[tuple[str, ...]] = ("doubtful", "topic", "benchmark", *SIGNALS)
 
     @property
     def declared(self) -> Mapping[str, object]:
         return {"step": "select", **msgspec.structs.asdict(self.select)}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        columns = [column(batch, name) for name in self._columns]
-        return adding(batch, dropped=(STRING, [self._reason(*row) for row in zip(*columns, strict=True)]))
+        refused = self.select.refused({name: batch.column(name).to_numpy() for name in SIGNALS})
+        judged = (column(batch, name) for name in ("benchmark", "doubtful", "topic"))
+        return adding(batch, dropped=(STRING, list(map(_reason, *judged, refused.tolist()))))
 
-    def _reason(self, doubtful: bool, topic: str, benchmark: bool, *signals: float) -> str:
-        if benchmark:
-            return LeftOut.benchmark
-        if doubtful:
-            return LeftOut.doubtful
-        quality = msgspec.convert(dict(zip(SIGNALS, signals, strict=True)), Quality)
-        refused = topic != labels.Topic.coding and self.select.refuses(quality)
-        return LeftOut.low_quality if refused else ""
+
+def _reason(benchmark: bool, doubtful: bool, topic: str, is_refused: bool) -> str:
+    if benchmark:
+        return LeftOut.benchmark
+    if doubtful:
+        return LeftOut.doubtful
+    return LeftOut.low_quality if is_refused and topic != labels.Topic.coding else ""
 
 
 def _spoken(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:

@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
 from itertools import islice
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
+from numpy.typing import NDArray
 
-from licet.curate.characters import LETTERS, SCRIPTS, coded, letters, scripts
-from licet.curate.compiled import loops
+from licet.curate.characters import LETTERS, SCRIPTS, coded, scripts
 from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
@@ -73,29 +70,32 @@ _COMMON = {
     "ar": "في من على أن إلى هذا عن ما لا هل التي كان مع هو هي كيف أو ذلك بعد كل",
     "fa": "و در به از که این را با است برای آن یک من می تا چه هم شود یا اگر",
 }
-_SPOKEN = {language: number for number, language in enumerate(_COMMON)}
-_WHOLE = 27_720  # the weight of a word of one language; of those that share it each has an equal part, without a rest
+SPOKEN = tuple(_COMMON)
+WHOLE = 27_720  # the weight of a word of one language; of those that share it each has an equal part, without a rest
 _SHARED = {
     word: [language for language in _COMMON if word in _COMMON[language].split()]
     for word in dict.fromkeys(" ".join(_COMMON.values()).split())
 }
-_WEIGHTS = {
-    word: [_WHOLE // len(shared) * (language in shared) for language in _COMMON] for word, shared in _SHARED.items()
+WEIGHTS = {
+    word: [WHOLE // len(shared) * (language in shared) for language in _COMMON] for word, shared in _SHARED.items()
 }
 _LATIN = bytes(range(0xCD)) + b"\xe2"  # bytes of UTF-8 that are in no character of SCRIPTS, but for punctuation
 _SCRIPT_MIN = 0.15  # of the letters; Japanese prose has about half of its letters in kana
 _WORD = re.compile(LETTERS)
 # Each byte of ASCII as it is if it is a letter in lower case, and a blank if not.
 _LETTERS_APART = bytes(byte if chr(byte).isalpha() and byte < 128 else 32 for byte in range(256))
-_OPENS_CODE = re.compile(
-    r"(?:def|class|import|from|return|if|for|while|elif|else|try|except|with|function|const|let|var|public|private|static|fn"
-    r"|impl|struct|enum|use|package|func|SELECT|INSERT|UPDATE|CREATE|\#include|\$\s|sudo|git|pip|npm|docker|cargo)\b"
-)
+OPENERS = (
+    "def", "class", "import", "from", "return", "if", "for", "while", "elif", "else", "try", "except", "with", "function",
+    "const", "let", "var", "public", "private", "static", "fn", "impl", "struct", "enum", "use", "package", "func",
+    "SELECT", "INSERT", "UPDATE", "CREATE", "#include", "sudo", "git", "pip", "npm", "docker", "cargo",
+)  # fmt: skip
+_OPENS_CODE = re.compile(rf"(?:{'|'.join(map(re.escape, OPENERS))}|\$\s)\b")
 _CLOSES = re.compile(r"[)\]}]+[,;]?|</?\w+[^>]*>")
-_MARK = re2.compile(
-    r"(?i)\b(?:therefore|hence|thus|because|prove|proof|implies|assume|suppose|step by step|equation|solve|theorem"
-    r"|contradiction|probability|deduce|conclude|it follows)\b|[=≤≥≠√∑∫⇒∴]|\b\d+\s*[-+*/^×÷]\s*\d+"
-)
+PHRASES = (
+    "therefore", "hence", "thus", "because", "prove", "proof", "implies", "assume", "suppose", "step by step", "equation",
+    "solve", "theorem", "contradiction", "probability", "deduce", "conclude", "it follows",
+)  # fmt: skip
+_MARK = re2.compile(rf"(?i)\b(?:{'|'.join(PHRASES)})\b|[=≤≥≠√∑∫⇒∴]|\b\d+\s*[-+*/^×÷]\s*\d+")
 
 
 def language(texts: Sequence[str]) -> str:
@@ -107,58 +107,32 @@ def languages(documents: Sequence[Sequence[str]]) -> list[str]:
     """The `language` of each document."""
     out = [_by_script(texts) for texts in documents]
     rest = [number for number, told in enumerate(out) if not told]
-    for number, scores in zip(rest, _scores([documents[number] for number in rest]), strict=True):
-        out[number] = _best(scores)
+    if rest:
+        scores = np.array([plain_scores(documents[number]) for number in rest])
+        for number, found in zip(rest, best(scores), strict=True):
+            out[number] = found
     return out
 
 
-def _best(scores: Sequence[int]) -> str:
-    *by_language, read = scores
-    first, second, *_ = sorted(by_language, reverse=True)
-    if first < SHARE_MIN * read * _WHOLE or first < _WHOLE or first < LEAD_MIN * second:
-        return UNDETERMINED
-    return next(code for code, number in _SPOKEN.items() if by_language[number] == first)
+def best(scores: NDArray[np.int64]) -> list[str]:
+    """The language of each document by its scores, of which the last is how many words were read."""
+    by_language, read = scores[:, :-1], scores[:, -1]
+    second, first = np.partition(by_language, -2, axis=1)[:, -2:].T
+    unsure = (first < SHARE_MIN * read * WHOLE) | (first < WHOLE) | (first < LEAD_MIN * second)
+    numbers = np.where(unsure, len(SPOKEN), by_language.argmax(axis=1)).tolist()
+    return [SPOKEN[number] if number < len(SPOKEN) else UNDETERMINED for number in numbers]
 
 
-def _scores(documents: Sequence[Sequence[str]]) -> Iterator[Sequence[int]]:
-    """How much each document has of each language, and behind that how many words of it were read."""
-    each = [max(WORDS_READ_MAX // max(len(texts), 1), 1) for texts in documents]
-    lowered = [
-        [turn[: min(READ_CHARS_MAX, CHARS_A_WORD * count)].lower() for turn in texts[:WORDS_READ_MAX]]
-        for texts, count in zip(documents, each, strict=True)
-    ]
-    turns = [turn for texts in lowered for turn in texts]
-    if (made := loops(sum(map(len, turns)))) is None:
-        return map(plain_scores, lowered, each)
-    ends, texts = (np.cumsum(list(map(len, items)), dtype=np.int64) for items in (turns, lowered))
-    words = _known(made)
-    found = made.languages(coded("".join(turns)), ends, texts, np.array(each), letters(), *words, WORD_COUNTS_MAX)
-    scores: Iterator[Sequence[int]] = iter(found.tolist())
-    return scores
-
-
-def plain_scores(lowered: Sequence[str], each: int) -> list[int]:
-    """The scores of a document whose texts are in lower case, by plain Python."""
-    found = [word for turn in lowered for word in _first_words(turn, each)]
-    scores = [0] * len(_SPOKEN)
-    for word, count in Counter(filter(_WEIGHTS.__contains__, found)).items():
-        for number, weight in enumerate(_WEIGHTS[word]):
+def plain_scores(texts: Sequence[str]) -> list[int]:
+    """How much a document has of each language, and behind that how many words of it were read."""
+    each = max(WORDS_READ_MAX // max(len(texts), 1), 1)
+    read = [turn[: min(READ_CHARS_MAX, CHARS_A_WORD * each)].lower() for turn in texts[:WORDS_READ_MAX]]
+    found = [word for turn in read for word in _first_words(turn, each)]
+    scores = [0] * len(SPOKEN)
+    for word, count in Counter(filter(WEIGHTS.__contains__, found)).items():
+        for number, weight in enumerate(WEIGHTS[word]):
             scores[number] += weight * min(count, WORD_COUNTS_MAX)
     return [*scores, len(found)]
-
-
-@cache
-def _known(made: ModuleType) -> tuple[Any, ...]:
-    """The common words as `loops.languages` takes them."""
-    coded_words = [coded(word) for word in _WEIGHTS]
-    table = np.full(1 << (4 * len(coded_words)).bit_length(), -1, np.int64)
-    for number, word in enumerate(coded_words):
-        place = int(made.hashed(word)) % len(table)
-        while table[place] >= 0:
-            place = (place + 1) % len(table)
-        table[place] = number
-    ends = np.cumsum([len(word) for word in coded_words], dtype=np.int64)
-    return table, np.concatenate(coded_words), ends, np.array(list(_WEIGHTS.values()), np.int64)
 
 
 def _first_words(text: str, count: int) -> list[str]:
@@ -174,14 +148,17 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
         return Topic.coding
     text = _read(texts)
     lines = [line for line in text.splitlines() if line.strip()]
-    if lines and sum(map(len, _code(lines))) >= CODE_MIN * sum(map(len, lines)):
-        return Topic.coding
     marks = len(_MARK.findall(text))
-    if marks < MARKS_LEAST:
-        return Topic.other
-    written = unspaced(text)
+    written = unspaced(text) if marks >= MARKS_LEAST else None
     said = len(text.split()) + (round(written.words) if written else 0)
-    return Topic.reasoning if said and marks >= MARKS_MIN * said else Topic.other
+    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, said)
+
+
+def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
+    """The topic of a chat with so many characters in lines, and in those of code, so many marks of argument and words."""
+    if lines and code >= CODE_MIN * lines:
+        return Topic.coding
+    return Topic.reasoning if words and marks >= max(MARKS_LEAST, MARKS_MIN * words) else Topic.other
 
 
 def _code(lines: Sequence[str]) -> list[str]:
@@ -218,6 +195,10 @@ def _by_script(texts: Sequence[str]) -> str:
     text = _read(texts)
     if not text.encode("utf-8", "replace").translate(None, _LATIN):
         return ""
-    letters_of, *counts = np.bincount(scripts()[coded(text)], minlength=len(SCRIPTS) + 2).tolist()[1:]
-    least = _SCRIPT_MIN * (letters_of + sum(counts))
-    return next((language for language, count in zip(SCRIPTS, counts, strict=True) if count > least), "")
+    return by_letters(np.bincount(scripts()[coded(text)], minlength=len(SCRIPTS) + 2).tolist()[1:])
+
+
+def by_letters(counts: Sequence[int]) -> str:
+    """The language that letters tell, if any does: so many of no script of one language, and of each of ``SCRIPTS``."""
+    least = _SCRIPT_MIN * sum(counts)
+    return next((language for language, count in zip(SCRIPTS, counts[1:], strict=True) if count > least), "")

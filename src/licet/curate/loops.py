@@ -1,8 +1,12 @@
 """The loops of curation as machine code: the same results as the plain code beside which they stand, a tenth of the time.
 
-Only `compiled` imports this module, where numba is installed. Arrays come in as numpy's over the bytes or the code points
-of many texts that lie one after the other, text ``i`` at ``ends[i-1]:ends[i]``; nothing here makes a Python object for a
-word. What each function gives is defined by its plain twin, named in its docstring, and a test holds the two together.
+Only `compiled` imports this module, where numba is installed. Texts come as the bytes of an Arrow buffer: text ``i`` at
+``ends[i]:ends[i + 1]``, document ``i`` with the texts ``documents[i]:documents[i + 1]`` (`text_column`). A text is read while it
+is in a core's cache, and nothing here makes a Python object. What each function gives is defined by its plain twin, named in
+its docstring, and a test holds the two together.
+
+All of them are in one module, because numba keeps machine code by the time of the file that a function is in, whatever it calls.
+What numba takes long to compile is avoided: slices that are assigned to, and functions that take many arrays.
 """
 
 from __future__ import annotations
@@ -14,154 +18,342 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE
+from licet.curate.characters import ALPHA, BREAK, BULLET, SCRIPT_SHIFT, SPACE, UNSPACED_SHIFT, WORD
 from licet.curate.hash_constants import GOLDEN
 
-SIGNALS = 8  # lines, repeated lines, bullets, ellipses, symbols, words, letters, words with a letter
+SIGNALS = 10  # of `quality.TurnSignals`, with repeated shingles and shingles behind them
+SCRIPTS = 7  # all characters; those of each script of `unspaced.py`; blanks
+LINES, CODE, MARKS, WORDS, LETTERS, UNSPACED = 0, 1, 2, 3, 4, 17  # among the figures; letters by script, from 1
+FIGURES = UNSPACED + SCRIPTS
+LINE_READ_MAX = 400
 
 Bytes: TypeAlias = NDArray[np.uint8]
+Bools: TypeAlias = NDArray[np.bool_]
+Classes: TypeAlias = NDArray[np.uint16]
 Codes: TypeAlias = NDArray[np.uint32]
 Hashes: TypeAlias = NDArray[np.uint64]
 Places: TypeAlias = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_U = np.uint64
-_GOLDEN = _U(GOLDEN)
-_FNV, _FNV_PRIME = _U(0xCBF29CE484222325), _U(0x100000001B3)
+INT: Any = np.int64
+U = np.uint64
+POWER = U(GOLDEN)
+DOTTED, LONG_S = 0x130, 0x17F  # the capital I with a dot; what is the same as s where case is ignored
+FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
-def _jit(function: _Function) -> _Function:
+def jit(function: _Function) -> _Function:
+    """``function`` as machine code that Python calls, kept on the disk where there is a folder for it."""
     try:
         made = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder that a cache can be kept in
+    except RuntimeError:
         made = numba.njit(nogil=True)(function)
     compiled: _Function = made
     return compiled
 
 
-@_jit
-def _mixed(hashed: np.uint64) -> np.uint64:
-    hashed = (hashed ^ (hashed >> _U(30))) * _U(0xBF58476D1CE4E5B9)
-    hashed = (hashed ^ (hashed >> _U(27))) * _U(0x94D049BB133111EB)
-    return hashed ^ (hashed >> _U(31))
+def inner(function: _Function) -> _Function:
+    """``function`` as machine code that only other functions here call."""
+    compiled: _Function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled
 
 
-@_jit
+@inner
+def mixed(hashed: np.uint64) -> np.uint64:
+    """`words.mixed` of one hash."""
+    hashed = (hashed ^ (hashed >> U(30))) * U(0xBF58476D1CE4E5B9)
+    hashed = (hashed ^ (hashed >> U(27))) * U(0x94D049BB133111EB)
+    return hashed ^ (hashed >> U(31))
+
+
+@inner
+def grown(numbers: Numbers, size: int) -> Numbers:
+    """``numbers`` at the beginning of an array of ``size``."""
+    out = np.empty(size, numbers.dtype)
+    for at in range(len(numbers)):
+        out[at] = numbers[at]
+    return out
+
+
+@inner
+def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
+    """Of each byte whether it is in a word (1), is one apart (2) or neither, and its value."""
+    kinds, valued = np.zeros(256, np.uint8), np.zeros(256, np.uint64)
+    for byte in range(256):
+        valued[byte] = values[lower[byte]]
+        if lower[byte]:
+            kinds[byte] = 2 if 0xE3 <= byte <= 0xED else 1
+    return kinds, valued
+
+
+@inner
+def hashed_words(
+    data: Bytes, start: int, end: int, kinds: Bytes, valued: Hashes, hashes: Hashes, count: int
+) -> int:  # fmt: skip
+    """Puts the hashes of the words of a text at ``count``, and returns how many there are then.
+
+    Without a branch for where a word begins and ends, which a processor cannot foresee: each byte writes what it would be if the
+    word ended before it.
+    """
+    first, is_open, hashed, power = count, 0, U(0), U(1)
+    for at in range(start, end):
+        byte = data[at]
+        kind = int(kinds[byte])
+        goes_on = is_open & kind & 1
+        hashes[count] = hashed
+        count += is_open & (1 - goes_on)
+        kept = U(-goes_on)
+        power = power & kept | U(1 - goes_on)
+        hashed = (hashed & kept) + valued[byte] * power
+        power *= POWER
+        is_open = kind & 1 | kind >> 1
+    if is_open:
+        hashes[count] = hashed
+        count += 1
+    for at in range(first, count):
+        hashes[at] = mixed(hashes[at])
+    return count
+
+
+@inner
+def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
+    """Puts the shingles of the words of a text at ``count``, and returns how many there are then; ``out`` may be ``hashes``."""
+    size = min(len(factors), len(hashes))
+    made = len(hashes) - size + 1 if size else 0
+    for at in range(made):
+        hashed = U(0)
+        for k in range(size):
+            hashed += hashes[at + k] * factors[k]
+        out[count + at] = mixed(hashed)
+    return count + made
+
+
+@jit
 def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hashes, Places]:
-    """The hashes of the words and where those of each text end: `words.words`."""
-    hashes, out = np.empty(len(data), np.uint64), np.empty(len(ends), np.int64)
+    """The hashes of the words and where those of each text end: `words.plain_words`; text ``i`` begins at ``ends[i-1]``."""
+    hashes, out = np.empty(len(data) + 1, np.uint64), np.empty(len(ends), np.int64)
+    kinds, valued = byte_tables(lower, values)
     count, start = 0, 0
     for text in range(len(ends)):
-        is_open, hashed, power = False, _U(0), _U(1)
-        for at in range(start, ends[text]):
-            byte = data[at]
-            low = lower[byte]
-            begins = low != 0 and (not is_open or 0xE3 <= byte <= 0xED)
-            if is_open and (low == 0 or begins):
-                hashes[count] = _mixed(hashed)
-                count += 1
-                is_open = False
-            if begins:
-                is_open, hashed, power = True, _U(0), _U(1)
-            if is_open:
-                hashed += values[low] * power
-                power *= _GOLDEN
-        if is_open:
-            hashes[count] = _mixed(hashed)
-            count += 1
+        count = hashed_words(data, start, ends[text], kinds, valued, hashes, count)
         out[text] = count
         start = ends[text]
-    return hashes[:count].copy(), out
+    return hashes[:count], out
 
 
-@_jit
+@jit
 def shingles(hashes: Hashes, ends: Places, factors: Hashes) -> tuple[Hashes, Places]:
-    """The hashes of the shingles and where those of each text end: `words.shingles`."""
-    size = len(factors)
+    """The hashes of the shingles and where those of each text end: `words.plain_shingles`."""
     made, out = np.empty(len(hashes), np.uint64), np.empty(len(ends), np.int64)
     count, start = 0, 0
     for text in range(len(ends)):
-        own = ends[text] - start
-        for at in range(start, start + max(own - size + 1, min(own, 1))):
-            hashed = _U(0)
-            for k in range(min(size, own)):
-                hashed += hashes[at + k] * factors[k]
-            made[count] = _mixed(hashed)
-            count += 1
+        count = shingled(hashes[start : ends[text]], factors, made, count)
         out[text] = count
         start = ends[text]
-    return made[:count].copy(), out
+    return made[:count], out
 
 
-@_jit
-def again(hashes: Hashes, ends: Places) -> Places:
-    """Of each text how many of its hashes stand in it before: `quality.repeats`."""
-    out = np.zeros(len(ends), np.int64)
-    most, start = 1, 0
-    for text in range(len(ends)):
-        most = max(most, ends[text] - start)
-        start = ends[text]
+@jit
+def sketched(
+    data: Bytes, ends: Places, documents: Places, said: Bools, is_code: Bools, lower: Bytes, values: Hashes, factors: Hashes,
+    places: int, words_min: int, bytes_max: int,
+) -> tuple[Places, Places, Codes]:  # fmt: skip
+    """Of each document and of each text the number of its signature, or -1; and the signatures: `sketches.signatures`.
+
+    Code has one for each text, other documents one over all texts. Only what is ``said`` counts.
+    """
+    of_documents, of_texts = np.empty(len(documents) - 1, np.int64), np.empty(len(said), np.int64)
+    signed, count = np.empty(64 * places, np.uint32), 0
+    kinds, valued = byte_tables(lower, values)
+    hashes, rounds = np.empty(1 << 12, np.uint64), np.empty(places, np.int64)
+    for document in range(len(documents) - 1):
+        found, size, last = 0, -1, documents[document + 1] - 1
+        of_documents[document] = -1
+        for text in range(documents[document], last + 1):
+            of_texts[text] = -1
+            own = ends[text + 1] - ends[text]
+            if said[text]:
+                size += own + 1
+            if said[text] and size <= bytes_max:
+                if len(hashes) <= found + own:
+                    hashes = grown(hashes, 2 * (found + own))
+                found = hashed_words(data, ends[text], ends[text + 1], kinds, valued, hashes, found)
+            if not (is_code[document] or text == last):
+                continue
+            if words_min <= found and size <= bytes_max:
+                if count * places == len(signed):
+                    signed = grown(signed, 2 * len(signed))
+                made = shingled(hashes[:found], factors, hashes, 0)
+                _signed(hashes[:made], signed[count * places : (count + 1) * places], rounds)
+                if is_code[document]:
+                    of_texts[text] = count
+                else:
+                    of_documents[document] = count
+                count += 1
+            found, size = 0, -1
+    return of_documents, of_texts, signed[: count * places]
+
+
+@inner
+def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
+    """Makes ``own`` the signature of a text of these shingles: `sketches.plain_signatures`."""
+    left, mask, empty = len(own), U(len(own) - 1), np.uint32(0xFFFFFFFF)
+    for place in range(len(own)):
+        own[place] = empty
+    for turn in range(2 * len(own)):
+        if left == 0:
+            break
+        for at in range(len(hashes)):
+            drawn = hashes[at] if turn == 0 else mixed(hashes[at] + U(turn) * POWER)
+            place = INT(drawn & mask) if turn < len(own) else turn - len(own)
+            value = min(np.uint32(drawn >> U(32)), np.uint32(empty - 1))
+            if own[place] == empty:
+                own[place], rounds[place] = value, turn
+                left -= 1
+            elif rounds[place] == turn and value < own[place]:
+                own[place] = value
+
+
+@jit
+def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
+    """What is ``said`` in ASCII as `sketches.normalised` has it, and where each text ends in it; and the characters of each text,
+    less than 0 where it is not ASCII.
+    """
+    out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
+    characters, count = np.zeros(len(said), np.int64), 0
+    for text in range(len(said)):
+        first, was_blank, high = count, 1, 0
+        if said[text]:
+            for at in range(ends[text], ends[text + 1]):  # without a branch, as in `hashed_words`
+                byte = data[at]
+                low = lowered[byte]
+                is_blank = int(low == 32)
+                out[count] = low
+                count += 1 - (is_blank & was_blank)
+                was_blank = is_blank
+                high |= INT(byte)
+                characters[text] += (byte & 0xC0) != 0x80
+            if count > first and was_blank:
+                count -= 1
+            if high >= 128:
+                count, characters[text] = first, -characters[text]
+        out_ends[text] = count
+    return out[:count], out_ends, characters
+
+
+@jit
+def labelled(
+    data: Bytes, ends: Places, documents: Places, prose: Bools, classes: Classes, folded: Codes, lower: Bytes, values: Hashes,
+    factors: Hashes, table: Places, known: Codes, spoken: Places, weights: Places, openers: Hashes, first_marks: Places,
+    marks: Bytes, limits: tuple[int, int, int, int, int, int, int, int],
+) -> tuple[Places, Places, Places, Places]:  # fmt: skip
+    """Of each document its signals, its scores of languages with the words read, and the figures of what is read for a topic; of
+    each text what `scripts_of` counts: where there is any of it, shingles are not counted here.
+
+    ``classes``: what each code point is; ``folded``: each letter in lower case, 0 for all else. ``table``: by the last bits of
+    its hash the number of a common word, which stands in ``known``, or -1; ``spoken``: its languages, -1 behind them;
+    ``weights``: what it counts for each of them. ``openers``: what a line of code begins with; ``marks``: phrases;
+    ``first_marks``: by first letter and length of the first word the number of the first phrase, times 256, and how many.
+    ``limits``: `label_columns.LIMITS`.
+    """
+    text_max, lines_max, words_max, word_chars, word_read_max, read_max, counted_max, languages = limits
+    count, longest = len(documents) - 1, 1
+    for text in range(len(ends) - 1):
+        longest = max(longest, min(ends[text + 1] - ends[text], text_max))
+    signals, scores = np.zeros((count, SIGNALS), np.int64), np.zeros((count, languages + 1), np.int64)
+    figures, scripts = np.zeros((count, FIGURES), np.int64), np.zeros((len(prose), SCRIPTS), np.int64)
+    codes, read, hashes = np.empty(longest, np.uint32), np.empty(read_max, np.uint32), np.empty(longest + 1, np.uint64)
+    kinds, valued = byte_tables(lower, values)
+    held, stamps = np.empty(1 << 8, np.uint64), np.zeros(1 << 8, np.int64)
+    counts, touched = np.zeros(len(known), np.int64), np.empty(len(known) + 1, np.int64)
+    for document in range(count):
+        first, last, texts = documents[document], documents[document + 1], 0
+        for text in range(first, last):
+            texts += prose[text]
+        each, words_each = max(read_max // max(texts, 1), 200), max(words_max // max(texts, 1), 1)
+        kept, nth, found = 0, 0, 0
+        for text in range(first, last):
+            if not prose[text]:
+                continue
+            start, end = ends[text], ends[text + 1]
+            own = codes[: decoded(data, start, end, codes, text_max)]
+            _words_and_symbols(own, classes, signals[document])
+            _lines(own, classes, lines_max, signals[document])
+            if len(own) == end - start or not scripts_of(own, classes, scripts[text]):
+                made = hashed_words(data, start, min(end, start + text_max), kinds, valued, hashes, 0)
+                made = shingled(hashes[:made], factors, hashes, 0)
+                if len(held) < 2 * made:
+                    held, stamps = np.empty(_space(made), np.uint64), np.zeros(_space(made), np.int64)
+                signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
+                signals[document, 9] += made
+            if nth < words_max:
+                head = own[: min(word_read_max, word_chars * words_each)]
+                found = _common(head, words_each, folded, table, known, counts, touched, found, scores[document])
+            kept = _taken(own[:each], read, kept, nth)
+            nth += 1
+        _scored(spoken, weights, counts, touched, found, counted_max, scores[document])
+        read_figures(read[:kept], classes, openers, first_marks, marks, figures[document])
+    return signals, scores, figures, scripts
+
+
+@inner
+def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
+    """Puts the code points of a text, ``most`` of them, at the beginning of ``codes``, and returns how many there are."""
+    count, at = 0, start
+    while at < end and count < most:
+        code = INT(data[at])
+        more = 0 if code < 0x80 else 1 if code < 0xE0 else 2 if code < 0xF0 else 3
+        if more:
+            code &= 0x3F >> more
+            for k in range(1, more + 1):
+                code = code << 6 | (INT(data[at + k]) & 0x3F)
+        at += 1 + more
+        codes[count] = code
+        count += 1
+    return count
+
+
+@inner
+def _taken(text: Codes, read: Codes, kept: int, nth: int) -> int:
+    """Puts what of a text is read behind what is there, a line's end between."""
+    if nth and kept < len(read):
+        read[kept] = 10
+        kept += 1
+    for at in range(min(len(text), len(read) - kept)):
+        read[kept] = text[at]
+        kept += 1
+    return kept
+
+
+@inner
+def _space(count: int) -> int:
     size = 1
-    while size < 2 * most:
+    while size < 2 * count:
         size *= 2
-    known, stamps, mask = np.empty(size, np.uint64), np.zeros(size, np.int64), _U(size - 1)
-    start = 0
-    for text in range(len(ends)):
-        for at in range(start, ends[text]):
-            place = hashes[at] & mask
-            while stamps[place] == text + 1 and known[place] != hashes[at]:
-                place = (place + _U(1)) & mask
-            if stamps[place] == text + 1:
-                out[text] += 1
-            else:
-                stamps[place], known[place] = text + 1, hashes[at]
-        start = ends[text]
+    return size
+
+
+@inner
+def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
+    """How many hashes of a text stand in it before: `quality.repeats`. ``stamp``: another one for each text."""
+    out, mask = 0, U(_space(len(hashes)) - 1)
+    for at in range(len(hashes)):
+        place = hashes[at] & mask
+        while stamps[place] == stamp and known[place] != hashes[at]:
+            place = (place + U(1)) & mask
+        if stamps[place] == stamp:
+            out += 1
+        else:
+            stamps[place], known[place] = stamp, hashes[at]
     return out
 
 
-@_jit
-def signatures(hashes: Hashes, ends: Places, places: int, empty: np.uint32) -> Codes:
-    """The signature of each text of ``places`` numbers: `sketches.plain_signatures`."""
-    out = np.full((len(ends), places), empty, np.uint32)
-    rounds, mask, start = np.empty(places, np.int64), _U(places - 1), 0
-    for text in range(len(ends)):
-        own, left = out[text], places
-        for turn in range(2 * places):
-            if left == 0 or ends[text] == start:
-                break
-            for at in range(start, ends[text]):
-                drawn = hashes[at] if turn == 0 else _mixed(hashes[at] + _U(turn) * _GOLDEN)
-                place = np.int64(drawn & mask) if turn < places else turn - places
-                value = min(np.uint32(drawn >> _U(32)), np.uint32(empty - 1))
-                if own[place] == empty:
-                    own[place], rounds[place] = value, turn
-                    left -= 1
-                elif rounds[place] == turn and value < own[place]:
-                    own[place] = value
-        start = ends[text]
-    return out
-
-
-@_jit
-def signals(codes: Codes, ends: Places, classes: Bytes, lines_max: int) -> Places:
-    """What `quality` counts in each text: `quality.plain_signals`. ``classes``: the class of each code point."""
-    out = np.zeros((len(ends), SIGNALS), np.int64)
-    start = 0
-    for text in range(len(ends)):
-        end, own = ends[text], out[text]
-        _words_and_symbols(codes, start, end, classes, own)
-        _lines(codes, start, end, classes, lines_max, own)
-        start = end
-    return out
-
-
-@_jit
-def _words_and_symbols(codes: Codes, start: int, end: int, classes: Bytes, out: Places) -> None:
+@inner
+def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
     symbols, words, said, alphabetic = 0, 0, 0, 0
     was_open, had_letter, dots, marks = 0, 0, 0, 0
-    for at in range(start, end):
-        code = codes[at]
+    for code in codes:
         kind = int(classes[code])
         # Without a branch for where a word begins and ends, which a processor cannot foresee.
         is_open = 1 - (kind & SPACE)
@@ -190,11 +382,11 @@ def _words_and_symbols(codes: Codes, start: int, end: int, classes: Bytes, out: 
     out[7] += alphabetic
 
 
-@_jit
-def _lines(codes: Codes, start: int, end: int, classes: Bytes, lines_max: int, out: Places) -> None:
-    size = 16
+@inner
+def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
+    size, end = 16, len(codes)
     firsts, lasts, hashed = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64)
-    count, seen, at = 0, 0, start
+    count, seen, at = 0, 0, 0
     while at < end and seen < lines_max:
         stop = at
         while stop < end and not classes[codes[stop]] & BREAK:
@@ -214,49 +406,40 @@ def _lines(codes: Codes, start: int, end: int, classes: Bytes, lines_max: int, o
         out[3] += codes[last - 1] == 0x2026 or dots
         if count == size:
             size *= 2
-            firsts, lasts, hashed = _grown(firsts, size), _grown(lasts, size), _grown(hashed, size)
+            firsts, lasts, hashed = grown(firsts, size), grown(lasts, size), grown(hashed, size)
         firsts[count], lasts[count] = first, last
         count += 1
     if count > 1:
         for line in range(count):
-            own = _FNV
+            own = FNV
             for place in range(firsts[line], lasts[line]):
-                own = (own ^ _U(codes[place])) * _FNV_PRIME
+                own = (own ^ U(codes[place])) * FNV_PRIME
             hashed[line] = own
         out[1] += _equal_lines(codes, firsts[:count], lasts[:count], hashed[:count])
 
 
-@_jit
-def _grown(numbers: Numbers, size: int) -> Numbers:
-    out = np.empty(size, numbers.dtype)
-    out[: len(numbers)] = numbers
-    return out
-
-
-@_jit
+@inner
 def _equal_lines(codes: Codes, firsts: Places, lasts: Places, hashed: Hashes) -> int:
     """How many lines are equal to one before."""
-    out, size = 0, 1
-    while size < 2 * len(firsts):
-        size *= 2
-    table, mask = np.full(size, -1, np.int64), _U(size - 1)
+    out, size = 0, _space(len(firsts))
+    table, mask = np.zeros(size, np.int64), U(size - 1)  # the line, from 1
     for line in range(len(firsts)):
-        place = _mixed(hashed[line]) & mask
-        while table[place] >= 0:
-            other = table[place]
+        place = mixed(hashed[line]) & mask
+        while table[place]:
+            other = table[place] - 1
             if hashed[other] == hashed[line] and _equal(
                 codes[firsts[other] : lasts[other]], codes[firsts[line] : lasts[line]]
             ):
                 break
-            place = (place + _U(1)) & mask
-        if table[place] >= 0:
+            place = (place + U(1)) & mask
+        if table[place]:
             out += 1
         else:
-            table[place] = line
+            table[place] = line + 1
     return out
 
 
-@_jit
+@inner
 def _equal(one: Codes, other: Codes) -> bool:
     if len(one) != len(other):
         return False
@@ -266,70 +449,298 @@ def _equal(one: Codes, other: Codes) -> bool:
     return True
 
 
-@_jit
-def hashed(codes: Codes) -> np.uint64:
-    """The hash by which `languages` finds a word."""
-    out = _FNV
-    for code in codes:
-        out = (out ^ _U(code)) * _FNV_PRIME
-    return _mixed(out)
+@jit
+def hashed_letters(letters: Codes) -> np.uint64:
+    """The hash by which `_common` finds a word."""
+    out = U(0)
+    for code in letters:
+        out = out * FNV_PRIME + U(code)
+    return mixed(out)
 
 
-@_jit
-def languages(
-    codes: Codes,
-    ends: Places,
-    texts: Places,
-    each: Places,
-    letters: NDArray[np.bool_],
-    table: Places,
-    known: Codes,
-    known_ends: Places,
-    weights: Places,
-    counted_max: int,
-) -> Places:
-    """The scores of each document, and behind them how many words were read: `labels.plain_scores`.
+@inner
+def _common(
+    codes: Codes, left: int, folded: Codes, table: Places, known: Codes, counts: Places, touched: Places, count: int, out: Places
+) -> int:  # fmt: skip
+    """Counts the common words among the first ``left`` of a text in ``counts``, and returns how many different ones there are."""
+    hashes, firsts, lasts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int64), np.empty(left + 1, np.int64)
+    words, mask = _letter_words(codes, left, folded, hashes, firsts, lasts), U(len(table) - 1)
+    for word in range(words):
+        place = mixed(hashes[word]) & mask
+        while table[place] >= 0 and not _is_word(codes[firsts[word] : lasts[word]], folded, known[table[place]]):
+            place = (place + U(1)) & mask
+        number = table[place]
+        if number >= 0:
+            touched[count] = number
+            count += counts[number] == 0
+            counts[number] += 1
+    out[-1] += words
+    return count
 
-    Document ``i`` has the texts ``texts[i-1]:texts[i]``, of each of which ``each[i]`` words are read. ``table``: by the
-    last bits of its hash the number of a word, which lies in ``known``, or -1. ``weights``: of each word by language.
+
+@inner
+def _letter_words(codes: Codes, left: int, folded: Codes, hashes: Hashes, firsts: Places, lasts: Places) -> int:
+    """Puts where the first ``left`` words begin and end, and their hashes; without a branch, as in `hashed_words`.
+
+    The letter I with a dot is an i and a dot in lower case, which ends the word.
     """
-    spoken = weights.shape[1]
-    out = np.zeros((len(texts), spoken + 1), np.int64)
-    counts, touched = np.zeros(len(known_ends), np.int64), np.empty(len(known_ends), np.int64)
-    first, mask = 0, _U(len(table) - 1)
-    for document in range(len(texts)):
-        count = 0
-        for text in range(first, texts[document]):
-            at, end, left = (ends[text - 1] if text else 0), ends[text], each[document]
-            while left > 0 and at < end:
-                while at < end and not letters[codes[at]]:
-                    at += 1
-                stop, own = at, _FNV
-                while stop < end and letters[codes[stop]]:
-                    own = (own ^ _U(codes[stop])) * _FNV_PRIME
-                    stop += 1
-                if stop == at:
-                    break
-                left -= 1
-                out[document, spoken] += 1
-                place = _mixed(own) & mask
-                while table[place] >= 0:
-                    number = table[place]
-                    begins = known_ends[number - 1] if number else 0
-                    if _equal(known[begins : known_ends[number]], codes[at:stop]):
-                        break
-                    place = (place + _U(1)) & mask
-                if table[place] >= 0:
-                    number = table[place]
-                    if counts[number] == 0:
-                        touched[count] = number
-                        count += 1
-                    counts[number] += 1
-                at = stop
-        for n in range(count):
-            number = touched[n]
-            for one in range(spoken):
-                out[document, one] += weights[number, one] * min(counts[number], counted_max)
-            counts[number] = 0
-        first = texts[document]
-    return out
+    words, is_open, may_go, hashed, first, at = 0, 0, 1, U(0), 0, 0
+    while at < len(codes) and words < left:
+        letter = folded[codes[at]]
+        is_letter = int(letter != 0)
+        goes_on = is_open & may_go & is_letter
+        hashes[words], firsts[words], lasts[words] = hashed, first, at
+        words += is_open & (1 - goes_on)
+        first = first & -goes_on | at & (goes_on - 1)
+        hashed = (hashed & U(-goes_on)) * FNV_PRIME + U(letter)
+        is_open, may_go = is_letter, int(codes[at] != DOTTED)
+        at += 1
+    if is_open and words < left:
+        hashes[words], firsts[words], lasts[words] = hashed, first, at
+        words += 1
+    return words
+
+
+@inner
+def _is_word(word: Codes, folded: Codes, known: Codes) -> bool:
+    """Whether a word is the one that stands in ``known``, zeros behind it."""
+    if len(word) >= len(known) or known[len(word)] != 0:
+        return False
+    for at in range(len(word)):  # noqa: SIM110 numba has no generators
+        if folded[word[at]] != known[at]:
+            return False
+    return True
+
+
+@inner
+def _scored(
+    spoken: Places, weights: Places, counts: Places, touched: Places, found: int, most: int, out: Places
+) -> None:
+    """The scores of a document from the words counted in it, of which the counts are zero then."""
+    for n in range(found):
+        number = touched[n]
+        for one in spoken[number]:
+            if one < 0:
+                break
+            out[one] += weights[number] * min(counts[number], most)
+        counts[number] = 0
+
+
+_WORDLIKE, _DIGIT, _BLANK, _OPERATOR = 1, 2, 4, 8
+
+
+def _ascii() -> Bytes:
+    """What RE2 takes each character of ASCII for, whatever the locale."""
+    table = np.zeros(128, np.uint8)
+    for code in range(128):
+        one = chr(code)
+        table[code] = (
+            _WORDLIKE * (one.isalnum() or one == "_") + _DIGIT * one.isdigit() + _BLANK * (one in "\t\n\f\r ")
+            + _OPERATOR * (one in "-+*/^")
+        )  # fmt: skip
+    return table
+
+
+_ASCII = _ascii()
+
+
+@inner
+def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
+    """Counts the characters by script, as `unspaced` does, and returns whether there are any of such a script."""
+    any_of = False
+    for code in codes:
+        script = classes[code] >> UNSPACED_SHIFT & 7
+        if script:
+            out[script] += 1
+            any_of = True
+        out[6] += code == 32
+    out[0] = len(codes)
+    return any_of
+
+
+@inner
+def read_figures(
+    read: Codes, classes: Classes, openers: Hashes, first_marks: Places, marks: Bytes, out: Places
+) -> None:  # fmt: skip
+    """Counts what `labels.topic` counts in what is read of a document, and letters and characters by script."""
+    is_ascii, was_open = True, False
+    for code in read:
+        is_open = not classes[code] & SPACE
+        out[WORDS] += is_open and not was_open
+        was_open = is_open
+        is_ascii = is_ascii and code < 128
+    _code(read, classes, openers, out)
+    out[MARKS] = _marks(read, first_marks, marks)
+    if not is_ascii:
+        scripts_of(read, classes, out[UNSPACED:])
+        for code in read:
+            script = classes[code] >> SCRIPT_SHIFT
+            if script:
+                out[LETTERS + script] += 1
+
+
+@inner
+def _code(read: Codes, classes: Classes, openers: Hashes, out: Places) -> None:
+    """Counts the characters of lines, and of those between fences or that look like code."""
+    at, end, fenced = 0, len(read), False
+    while at < end:
+        stop = at
+        while stop < end and not classes[read[stop]] & BREAK:
+            stop += 1
+        first = at
+        while first < stop and classes[read[first]] & SPACE:
+            first += 1
+        if first < stop:
+            out[LINES] += stop - at
+            if stop - first > 2 and read[first] == 96 and read[first + 1] == 96 and read[first + 2] == 96:
+                fenced = not fenced
+            elif fenced or _is_code(read[first : min(stop, at + LINE_READ_MAX)], classes, openers):
+                out[CODE] += stop - at
+        at = stop + (2 if stop + 1 < end and read[stop] == 13 and read[stop + 1] == 10 else 1)
+
+
+@inner
+def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
+    """Whether a line that begins with no blank looks like code and like nothing else: `labels.code_line`."""
+    end = len(line)
+    while end and classes[line[end - 1]] & SPACE:
+        end -= 1
+    if end == 0:
+        return False
+    last, first = line[end - 1], line[0]
+    if last == 59 or last == 123 or last == 125:  # ; { }
+        return True
+    if first == 41 or first == 93 or first == 125:  # ) ] }
+        return _is_closing(line[:end])
+    if first == 60:  # <
+        return _is_tag(line[:end], classes)
+    if first == 36:  # $
+        return end > 2 and classes[line[1]] & SPACE != 0 and classes[line[2]] & WORD != 0
+    return _opens(line[:end], classes, openers)
+
+
+@inner
+def _opens(line: Codes, classes: Classes, openers: Hashes) -> bool:
+    """Whether a line begins with one of the words, and not with a longer one."""
+    at = 1 if line[0] == 35 else 0  # of `#include`
+    packed = U(35 * at)
+    while at < len(line) and classes[line[at]] & WORD:
+        if line[at] >= 128 or at == 8:
+            return False
+        packed = packed << U(8) | U(line[at])
+        at += 1
+    for opener in openers:  # noqa: SIM110 numba has no generators
+        if opener == packed:
+            return True
+    return False
+
+
+@inner
+def _is_closing(line: Codes) -> bool:
+    """Whether a line is of closing brackets, with a comma or a semicolon behind them or none."""
+    end = len(line)
+    if line[end - 1] == 44 or line[end - 1] == 59:
+        end -= 1
+    for code in line[:end]:
+        if code != 41 and code != 93 and code != 125:
+            return False
+    return end > 0
+
+
+@inner
+def _is_tag(line: Codes, classes: Classes) -> bool:
+    """Whether a line is one tag of markup."""
+    at = 2 if len(line) > 1 and line[1] == 47 else 1
+    if len(line) <= at + 1 or not classes[line[at]] & WORD or line[len(line) - 1] != 62:
+        return False
+    for code in line[: len(line) - 1]:  # noqa: SIM110 numba has no generators
+        if code == 62:
+            return False
+    return True
+
+
+@inner
+def _is_of(code: int, kind: int) -> bool:
+    return code < 128 and bool(_ASCII[code] & kind)
+
+
+@inner
+def _past(read: Codes, at: int, kind: int) -> int:
+    """Where the run of characters of a kind ends that begins at ``at``."""
+    while at < len(read) and _is_of(read[at], kind):
+        at += 1
+    return at
+
+
+@inner
+def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
+    """How many marks of argument and calculation there are, or -1 where only the expression tells."""
+    starts, ends = np.empty(len(read) // 2 + 2, np.int64), np.empty(len(read) // 2 + 2, np.int64)
+    words, was_word, count, behind, is_odd, start = 0, 0, 0, 0, False, 0
+    for at in range(len(read)):  # without a branch, as in `hashed_words`
+        code = read[at]
+        is_word = int(code < 128) & INT(_ASCII[code & 127]) & _WORDLIKE
+        starts[words], ends[words] = start, at
+        words += was_word & (1 - is_word)
+        begins = is_word & (1 - was_word)
+        start = at & -begins | start & (begins - 1)
+        was_word = is_word
+        count += code == 61
+        is_odd |= code == LONG_S
+        if code >= 0x2192:
+            count += _is_symbol(code)
+    if is_odd:
+        return -1
+    starts[words], ends[words] = start, len(read)
+    for word in range(words + was_word):
+        at = starts[word]
+        if at < behind:
+            continue
+        is_number = read[at] < 58
+        last = _calculated(read, at, ends[word]) if is_number else _phrase(read, at, ends[word], first, phrases)
+        count += last > at
+        behind = max(behind, last)
+    return count
+
+
+@inner
+def _is_symbol(code: int) -> bool:
+    """Whether it is one of ≤≥≠√∑∫⇒∴."""
+    return (
+        code == 0x2264 or code == 0x2265 or code == 0x2260 or code == 0x221A or code == 0x2211 or code == 0x222B
+        or code == 0x21D2 or code == 0x2234
+    )  # fmt: skip
+
+
+@inner
+def _calculated(read: Codes, at: int, stop: int) -> int:
+    """Where two numbers with an operator between end, of which the first is the run up to ``stop``; ``at`` if there are none."""
+    if _past(read, at, _DIGIT) != stop:
+        return at
+    place = _past(read, stop, _BLANK)
+    if place == len(read) or not (_is_of(read[place], _OPERATOR) or read[place] == 0xD7 or read[place] == 0xF7):
+        return at
+    begins = _past(read, place + 1, _BLANK)
+    ends = _past(read, begins, _DIGIT)
+    return ends if ends > begins else at
+
+
+@inner
+def _phrase(read: Codes, at: int, stop: int, first: Places, phrases: Bytes) -> int:
+    """Where a phrase ends that begins with the word up to ``stop``, whatever the case; ``at`` if there is none."""
+    letter, length = (INT(read[at]) | 32) - 97, stop - at
+    if letter < 0 or letter > 25 or length > 15:
+        return at
+    group = first[letter * 16 + length]
+    for number in range(group >> 8, (group >> 8) + (group & 255)):
+        last = at
+        while last < len(read) and phrases[number, last - at] and _is_alike(read[last], phrases[number, last - at]):
+            last += 1
+        if not phrases[number, last - at] and not (last < len(read) and _is_of(read[last], _WORDLIKE)):
+            return last
+    return at
+
+
+@inner
+def _is_alike(code: int, letter: int) -> bool:
+    return code == letter or (letter >= 97 and 65 <= code <= 90 and code + 32 == letter)

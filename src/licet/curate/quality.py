@@ -15,23 +15,22 @@ Invariant: a signal depends on the document's own texts. A turn is read to ``wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import filterfalse
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.characters import BULLETS, classes, coded
-from licet.curate.compiled import loops
+from licet.curate.characters import BULLETS
 from licet.curate.sketches import CHUNK_BYTES
 from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, unspaced
 from licet.curate.words import CHUNK_BYTES_MAX, SHINGLE_WORDS, Hashes, Offsets, joined, shingles, words
 from licet.release.rows import Quality
 
 LINES_READ_MAX = 10_000
-_KEY = b"licet quality 1"
+KEY = b"licet quality 1"
 _ELLIPSES = ("...", "…")
 _Text = TypeVar("_Text", str, bytes)
 
@@ -40,8 +39,8 @@ def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
     """The signals of each document, given what people and the assistant said in it, turn by turn."""
     turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
     scripts = {number: found for number, turn in enumerate(turns) if not turn.isascii() and (found := unspaced(turn))}
-    repeats, fives = _repetition(turns, scripts)
-    counted = [one for chunk in _chunks(turns) for one in _signals(chunk)]
+    repeats, fives = repetition(turns, scripts)
+    counted = list(map(plain_signals, turns))
     out, first = [], 0
     for document in documents:
         last = first + len(document)
@@ -63,16 +62,6 @@ class TurnSignals(NamedTuple):
     words: int
     letters: int
     alphabetic: int
-
-
-def _signals(turns: Sequence[str]) -> Iterator[Sequence[int]]:
-    if (made := loops(sum(map(len, turns)))) is None:
-        return map(plain_signals, turns)
-    ends = np.cumsum([len(turn) for turn in turns], dtype=np.int64)
-    counted: Iterator[Sequence[int]] = iter(
-        made.signals(coded("".join(turns)), ends, classes(), LINES_READ_MAX).tolist()
-    )
-    return counted
 
 
 def plain_signals(turn: str) -> TurnSignals:
@@ -112,7 +101,42 @@ def _share(part: int, of: int) -> float:
     return round(part / of, 4) if of else 0.0
 
 
-def _repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[list[int], list[int]]:
+def quality_columns(
+    counts: NDArray[np.int64], repeats: NDArray[np.int64], fives: NDArray[np.int64], scripts: Mapping[int, Sequence[Unspaced]]
+) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """The signals of documents by name, each an array: `qualities` of what was counted in them, as `TurnSignals` has it, of their
+    shingles and of their turns in scripts without blanks.
+    """
+    lines, repeated, bullets, ellipses, symbols, whole, letters, alphabetic = counts.T
+    words, saying = (np.zeros(len(counts)) for _ in range(2))
+    for number, own in scripts.items():
+        words[number], saying[number] = sum(one.words for one in own), sum(one.saying for one in own)
+    count = whole + np.rint(words).astype(np.int64)
+    saying = np.rint(letters / LETTERS_A_WORD + saying).astype(np.int64)
+    return {
+        "words": count.astype(np.uint64),
+        "word_letters": _shares(letters, count),
+        "symbols": _shares(symbols, np.maximum(count, saying)),
+        "alphabetic": np.where(whole, _shares(alphabetic, whole), 1.0),
+        "bullets": _shares(bullets, lines),
+        "ellipses": _shares(ellipses, lines),
+        "repeated_lines": _shares(repeated, lines),
+        "repeated_fives": _shares(repeats, fives),
+    }
+
+
+def _shares(parts: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`_share` of each; those that lie near the middle between two decimals are rounded by Python, which is exact."""
+    exact = parts / np.maximum(of, 1)
+    scaled = exact * 1e4
+    out: NDArray[np.float64] = np.rint(scaled) / 1e4
+    for number in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < 1e-3).tolist():
+        out[number] = round(float(exact[number]), 4)
+    out[of == 0] = 0.0
+    return out
+
+
+def repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[list[int], list[int]]:
     """Of each turn how many of its shingles were there before in it, and how many it has."""
     written = [turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns]
     for number, script in scripts.items():
@@ -130,9 +154,8 @@ def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
     counts: list[int] = []
     totals: list[int] = []
     for chunk in _chunks(turns):
-        hashes, ends = shingles(words(*joined(chunk), _KEY), size)
-        made = loops(0)
-        counts += (made.again if made is not None else repeats)(hashes, ends).tolist()
+        hashes, ends = shingles(words(*joined(chunk), KEY), size)
+        counts += repeats(hashes, ends).tolist()
         totals += np.diff(ends, prepend=0).tolist()
     return counts, totals
 
@@ -176,9 +199,13 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
     symbols_max: float = 0.10  # A.1.1: symbol to word ratio
 
     def refuses(self, quality: Quality) -> bool:
-        return quality.words >= self.words_min and (
-            quality.repeated_lines > self.repeated_lines_max
-            or quality.repeated_fives > self.repeated_fives_max
-            or quality.ellipses > self.ellipses_max
-            or quality.symbols > self.symbols_max
+        return bool(self.refused(msgspec.structs.asdict(quality)))
+
+    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401 as the signals are: numbers, or arrays of them
+        """Of signals by name whether they are refused."""
+        return (signals["words"] >= self.words_min) & (
+            (signals["repeated_lines"] > self.repeated_lines_max)
+            | (signals["repeated_fives"] > self.repeated_fives_max)
+            | (signals["ellipses"] > self.ellipses_max)
+            | (signals["symbols"] > self.symbols_max)
         )

@@ -23,7 +23,6 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.compiled import loops
 from licet.curate.hash_constants import GOLDEN
 from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
 
@@ -33,7 +32,7 @@ NEAR_WORDS_MIN = 20
 CHUNK_BYTES = 2**18  # measured: the arrays of a chunk then stay in a core's cache
 _EMPTY = 2**32 - 1  # in no signature
 # Each byte of ASCII in lower case, and one blank for all that `bytes.split` parts by.
-_LOWERED = bytes(range(256)).lower().translate(bytes.maketrans(b"\t\n\r\v\f", b" " * 5))
+LOWERED = bytes(range(256)).lower().translate(bytes.maketrans(b"\t\n\r\v\f", b" " * 5))
 
 Signatures = NDArray[np.uint32]
 
@@ -41,7 +40,7 @@ Signatures = NDArray[np.uint32]
 def normalised(text: str) -> bytes:
     """The text as exact duplicates share it."""
     if text.isascii():
-        lowered = text.encode().translate(_LOWERED)
+        lowered = text.encode().translate(LOWERED)
         if b"   " in lowered:  # indented lines: many runs, of which a split by all blanks makes less work
             return b" ".join(lowered.split())
         return b" ".join(filter(None, map(bytes.strip, lowered.split(b"  "))))
@@ -55,9 +54,24 @@ def exact(texts: Sequence[str], key: bytes) -> bytes:
 
 def exact_each(texts: Sequence[str], key: bytes) -> tuple[bytes, list[bytes]]:
     """`exact` of ``texts``, and a hash of each of them by itself."""
-    each = [blake2b(normalised(text), key=key, digest_size=16, person=b"licet exact 2").digest() for text in texts]
-    whole = blake2b(b"".join(each), key=key, digest_size=8, person=b"licet exact 2 s").digest()
-    return whole, [one[:8] for one in each]
+    one, whole = keyed(key)
+    each = [digest(one, normalised(text)) for text in texts]
+    return digest(whole, b"".join(each)), [own[:8] for own in each]
+
+
+def keyed(key: bytes) -> tuple[blake2b, blake2b]:
+    """What `digest` begins with: for one text, and for the hashes of several."""
+    return (
+        blake2b(key=key, digest_size=16, person=b"licet exact 2"),
+        blake2b(key=key, digest_size=8, person=b"licet exact 2 s"),
+    )
+
+
+def digest(begun: blake2b, data: bytes | memoryview) -> bytes:
+    """The hash of ``data``: to copy what has read the key takes half the time of reading it anew."""
+    made = begun.copy()
+    made.update(data)
+    return made.digest()
 
 
 def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
@@ -71,17 +85,10 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
         hashes, ends = shingles(found)
         enough = np.flatnonzero(np.diff(found.ends, prepend=0) >= NEAR_WORDS_MIN)
         if len(enough):
-            made = _signed(hashes, ends)
+            made = plain_signatures(hashes, ends)
             for at in enough.tolist():
                 out[numbers[at]] = made[at].tobytes()
     return out
-
-
-def _signed(hashes: Hashes, ends: Offsets) -> Signatures:
-    if (made := loops(0)) is not None:
-        signed: Signatures = made.signatures(hashes, ends, PLACES, np.uint32(_EMPTY))
-        return signed
-    return plain_signatures(hashes, ends)
 
 
 def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:

@@ -13,11 +13,14 @@ characters as an English word has, 4.7, or as many of another script as say the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 from numpy.typing import NDArray
 
+from licet.curate.characters import NAMED
 from licet.curate.words import SHINGLE_WORDS
 
 HAN, KANA, HANGUL, SOUTH_EAST, ABJAD = 1, 2, 3, 4, 5
@@ -27,6 +30,7 @@ _RANGES = (
     (ABJAD, 0x0590, 0x07BF), (ABJAD, 0xFB1D, 0xFDFF), (ABJAD, 0xFE70, 0xFEFC),
     (SOUTH_EAST, 0x0E01, 0x0EFF), (SOUTH_EAST, 0x1000, 0x109F), (SOUTH_EAST, 0x1780, 0x17D3), (KANA, 0x3041, 0x30FF),
     (HAN, 0x3400, 0x4DBF), (HAN, 0x4E00, 0x9FFF), (HANGUL, 0xAC00, 0xD7A3), (HAN, 0xF900, 0xFAFF),
+    (HAN, 0x20000, NAMED - 1),
 )  # fmt: skip
 _BELOW = (
     bytes(range(0xD6)) + b"\xe2"
@@ -35,13 +39,13 @@ _WRITTEN_TOGETHER = re2.compile(r"([\x{e01}-\x{eff}\x{1000}-\x{109f}\x{1780}-\x{
 
 
 def _scripts() -> NDArray[np.uint8]:
-    table = np.zeros(0x10000, np.uint8)
+    table = np.zeros(NAMED, np.uint8)
     for script, first, last in _RANGES:
         table[first : last + 1] = script
     return table
 
 
-_SCRIPT = _scripts()
+SCRIPT = _scripts()
 
 
 class Unspaced(msgspec.Struct, frozen=True):
@@ -65,14 +69,18 @@ def unspaced(text: str) -> Unspaced | None:
     if not text.encode("utf-8", "replace").translate(None, _BELOW):
         return None
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    found = np.bincount(_SCRIPT[np.where(codes < len(_SCRIPT), codes, 0)], minlength=6).tolist()
-    found[HAN] += int(np.count_nonzero((codes >= 0x20000) & (codes < 0x40000)))
+    found = np.bincount(SCRIPT[np.where(codes < len(SCRIPT), codes, 0)], minlength=6).tolist()
+    return told(found, len(codes), text.count(" "))
+
+
+def told(found: Sequence[int], characters: int, blanks: int) -> Unspaced | None:
+    """`unspaced` of a text with so many characters of each script, in all, and blanks."""
     if not any(found[1:]):
         return None
     said = {script: found[script] / rate for script, rate in CHARACTERS_A_WORD.items()}
     words = said[HAN] + said[KANA] + said[SOUTH_EAST]
     parted = sum(found[1:ABJAD])
-    mostly = parted and 2 * parted > len(codes) - text.count(" ")
+    mostly = parted and 2 * parted > characters - blanks
     shingle = round(SHINGLE_WORDS * parted / (words + said[HANGUL])) if mostly else SHINGLE_WORDS
     saying = sum(said.values()) - sum(found[1:]) / LETTERS_A_WORD
     return Unspaced(words, shingle, together=found[SOUTH_EAST] > 0, saying=saying)

@@ -44,8 +44,8 @@ def _lower() -> NDArray[np.uint8]:
     return table
 
 
-_LOWER_TABLE = _lower()
-_LOWER = _LOWER_TABLE.tobytes()
+LOWER_TABLE = _lower()
+_LOWER = LOWER_TABLE.tobytes()
 
 
 class Words:
@@ -65,7 +65,7 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     if len(data) > CHUNK_BYTES_MAX:
         raise UsageError(f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`", "pass fewer texts at once")
     if (made := loops(len(data))) is not None:
-        return Words(*made.words(data, ends, _LOWER_TABLE, _values(key)))
+        return Words(*made.words(data, ends, LOWER_TABLE, values(key)))
     return plain_words(data, ends, key)
 
 
@@ -83,14 +83,14 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
         return Words(np.empty(0, np.uint64), np.zeros(len(ends), np.int64))
     powers, inverses = _powers(_rounded(len(data)))
     # What lies between words counts nothing, so that a word may be summed up to the start of the next.
-    sums = np.add.reduceat(_values(key)[lowered] * powers[: len(data)], places)
+    sums = np.add.reduceat(values(key)[lowered] * powers[: len(data)], places)
     return Words(mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
 
 
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
     """The shingles of each text, repeats and all, with where those of each end; none for a text without a word."""
     if (made := loops(len(found.hashes))) is not None:
-        hashes, ends = made.shingles(found.hashes, found.ends, _factors(size))
+        hashes, ends = made.shingles(found.hashes, found.ends, factors_of(size))
         return hashes, ends
     return plain_shingles(found, size)
 
@@ -101,7 +101,7 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
     counts = np.diff(ends, prepend=0)
     total = len(hashes)
     out = np.zeros(total, np.uint64)
-    factors = _factors(size)
+    factors = factors_of(size)
     whole = max(total - size + 1, 0)
     for k in range(size):
         out[:whole] += hashes[k : k + whole] * factors[k]
@@ -127,16 +127,16 @@ def mixed(hashes: Hashes) -> Hashes:
 
 
 @lru_cache(maxsize=8)
-def _values(key: bytes) -> Hashes:
+def values(key: bytes) -> Hashes:
     """A value for each byte, 0 for the byte that stands between words."""
     drawn = b"".join(blake2b(bytes([n]), key=key, person=b"licet word 1", digest_size=64).digest() for n in range(32))
-    values = np.frombuffer(drawn, "<u8").astype(np.uint64)
-    values[0] = 0
-    return values
+    made = np.frombuffer(drawn, "<u8").astype(np.uint64)
+    made[0] = 0
+    return made
 
 
 @lru_cache(maxsize=32)
-def _factors(size: int) -> Hashes:
+def factors_of(size: int) -> Hashes:
     drawn = blake2b(bytes([size]), person=b"licet shingle 1", digest_size=64).digest()
     numbers = [int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)]
     return np.array([number % 2**64 | 1 for number in numbers], np.uint64)

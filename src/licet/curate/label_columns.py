@@ -1,0 +1,156 @@
+"""The columns of labels by the compiled loops, from the buffers of a batch: what `LabelKernel` makes text by text without them.
+
+Only what few texts have comes to Python: shingles of scripts without blanks, and a topic that an expression alone can tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from licet.curate import labels, quality, words
+from licet.curate.batches import PROSE, STRING, column
+from licet.curate.characters import SCRIPT_SHIFT, UNSPACED_SHIFT, classes, coded, folded, scripts
+from licet.curate.labels import Topic
+from licet.curate.text_column import BatchTexts, Ends, voiced
+from licet.curate.unspaced import SCRIPT, Unspaced, told
+from licet.policy.state import ConversationKind
+
+# How much is read: characters of a text, lines of it; for its language texts, characters a word and of a text; characters for a
+# topic; how often a word counts; and the languages.
+LIMITS = (
+    words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.WORDS_READ_MAX, labels.CHARS_A_WORD, labels.READ_CHARS_MAX,
+    labels.READ_CHARS_MAX, labels.WORD_COUNTS_MAX, len(labels.SPOKEN),
+)  # fmt: skip
+
+
+def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) -> dict[str, tuple[pa.DataType, Any]]:
+    """``language``, ``topic`` and the signals of quality by their names, as `adding` takes them."""
+    prose = voiced(batch, PROSE)
+    signals, scores, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
+    scripted = _scripted(texts, found)
+    _repeats(texts, scripted, signals)
+    owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
+    by_document = defaultdict[int, list[Unspaced]](list)
+    for document, own in zip(owner.tolist(), scripted.values(), strict=True):
+        by_document[document].append(own)
+    numbers = quality.quality_columns(signals[:, :8], signals[:, 8], signals[:, 9], by_document)
+    types = {name: pa.uint64() if name == "words" else pa.float64() for name in numbers}
+    return {
+        "language": (STRING, _languages(scores, figures, made)),
+        "topic": (STRING, _topics(batch, texts, prose, figures, made)),
+        **{name: (types[name], own) for name, own in numbers.items()},
+    }
+
+
+def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
+    """The texts by number that have characters of scripts without blanks."""
+    numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()
+    own = {number: told(row[:6], row[0], row[6]) for number, row in zip(numbers, found[numbers].tolist(), strict=True)}
+    return {number: one for number, one in own.items() if one is not None}
+
+
+def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[np.int64]) -> None:
+    """Adds to the ``signals`` of documents the shingles of their texts in scripts without blanks."""
+    if not scripted:
+        return
+    said = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
+    counted = quality.repetition(said, dict(enumerate(scripted.values())))
+    owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
+    for place, own in enumerate(counted, 8):
+        np.add.at(signals[:, place], owner, own)
+
+
+def _languages(scores: NDArray[np.int64], figures: NDArray[np.int64], made: ModuleType) -> list[str]:
+    out = labels.best(scores) if len(scores) else []
+    letters = figures[:, made.LETTERS + 1 : made.UNSPACED]
+    for number in np.flatnonzero(letters.any(axis=1)).tolist():
+        out[number] = labels.by_letters(letters[number].tolist()) or out[number]
+    return out
+
+
+def _topics(
+    batch: pa.RecordBatch, texts: BatchTexts, prose: NDArray[np.bool_], figures: NDArray[np.int64], made: ModuleType
+) -> list[str]:  # fmt: skip
+    out = []
+    rows = figures[:, : made.LETTERS].tolist()
+    for number, (kind, (lines, code, marks, said)) in enumerate(zip(column(batch, "kind"), rows, strict=True)):
+        if kind == ConversationKind.code:
+            out.append(Topic.coding.value)
+        elif marks < 0:
+            first, last = texts.documents[number : number + 2].tolist()
+            own = [texts.text(first + n) for n in np.flatnonzero(prose[first:last]).tolist()]
+            out.append(labels.topic(ConversationKind(kind), own).value)
+        else:
+            if marks >= labels.MARKS_LEAST and figures[number, made.UNSPACED]:
+                found = figures[number, made.UNSPACED :].tolist()
+                written = told(found[:6], found[0], found[6])
+                said += round(written.words) if written is not None else 0
+            out.append(labels.topic_of(lines, code, marks, said).value)
+    return out
+
+
+@cache
+def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
+    """What `loops.labelled` knows of characters and words, in its order."""
+    kinds = classes().astype(np.uint16) | scripts().astype(np.uint16) << SCRIPT_SHIFT
+    kinds[: len(SCRIPT)] |= SCRIPT.astype(np.uint16) << UNSPACED_SHIFT
+    known, phrases = _padded(list(map(coded, labels.WEIGHTS))), _phrases()
+    weights = [max(own) for own in labels.WEIGHTS.values()]
+    openers = [int.from_bytes(opener.encode(), "big") for opener in labels.OPENERS]
+    return (
+        kinds, folded(), words.LOWER_TABLE, words.values(quality.KEY), words.factors_of(words.SHINGLE_WORDS),
+        _hash_table(made), known, _spoken(), np.array(weights), np.array(openers, np.uint64),
+        _first_phrases(phrases), _padded([np.frombuffer(phrase.encode(), np.uint8) for phrase in phrases]),
+    )  # fmt: skip
+
+
+def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The rows with zeros behind each, one at least."""
+    out = np.zeros((len(rows), 1 + max(map(len, rows))), rows[0].dtype)
+    for number, row in enumerate(rows):
+        out[number, : len(row)] = row
+    return out
+
+
+def _hash_table(made: ModuleType) -> Ends:
+    """By the last bits of its hash the number of each common word, or of the next places; -1 where there is none."""
+    table = np.full(1 << (4 * len(labels.WEIGHTS)).bit_length(), -1, np.int64)
+    for number, word in enumerate(labels.WEIGHTS):
+        place = int(made.hashed_letters(coded(word))) % len(table)
+        while table[place] >= 0:
+            place = (place + 1) % len(table)
+        table[place] = number
+    return table
+
+
+def _spoken() -> Ends:
+    """The languages of each common word by number, -1 behind them."""
+    own = [[number + 1 for number, weight in enumerate(weights) if weight] for weights in labels.WEIGHTS.values()]
+    return _padded([np.array(numbers) for numbers in own]) - 1
+
+
+def _phrases() -> list[str]:
+    return sorted(labels.PHRASES, key=_begins)
+
+
+def _begins(phrase: str) -> tuple[int, int]:
+    """The first letter of a phrase, and the length of its first word."""
+    return ord(phrase[0]) - ord("a"), len(phrase.split()[0])
+
+
+def _first_phrases(phrases: list[str]) -> Ends:
+    """By first letter and length of the first word, sixteen places a letter, the first phrase times 256, and how many."""
+    table = np.zeros(26 * 16, np.int64)
+    for number, phrase in enumerate(phrases):
+        letter, length = _begins(phrase)
+        place = letter * 16 + length
+        table[place] = (table[place] or number << 8) + 1
+    return table
