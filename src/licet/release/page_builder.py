@@ -26,7 +26,7 @@ from licet.keys.log_keys import LogKeys
 from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
-from licet.release.base import BaseRelease, ThreadSources
+from licet.release.base import BaseRelease
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
@@ -193,11 +193,10 @@ class PageBuilder:
 
     def _seal_row(self, ordinal: int, written: WrittenRow) -> tuple[SealedRow, RowSources]:
         thread, messages, curated, _ = written
-        row, said = thread.row, thread.said
-        of, release_id = ThreadSources.of(thread), self._release.release_id.bytes
+        row, of, release_id = thread.row, thread.of, self._release.release_id.bytes
         row_id = row_id_of(release_id, ordinal)
         made = ReleaseRow(
-            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in said),
+            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in thread.said),
             messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
             surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
             labels=curated.labels,
