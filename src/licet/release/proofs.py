@@ -37,7 +37,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self
 from uuid import UUID
@@ -150,27 +149,32 @@ class PageProofs:
 
     def __init__(self, release_id: UUID, purpose: str, salts: Mapping[UUID, bytes]) -> None:
         self._release, self._purpose, self._salts = release_id, purpose, salts
+        self._who: dict[UUID, str] = {}  # the pseudonym of each account
+        self._handles: dict[UUID, str] = {}  # of each conversation
         self.candidates: list[ProofLine] = []
         self.rows: list[ProofLine] = []
 
     def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
         """A candidate conversation: how many of its turns are included, and the others by reason."""
         salt = self._salts[account]
-        handle = entries.conversation_pseudonym(salt, conversation)
+        handle = self._handles[conversation] = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
         self.candidates.append(ProofLine(bytes.fromhex(handle), line))
 
-    def row(self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
-        """A row, with the basis of its decision. Rows come in the order of their ordinals."""
-        salt = self._salts[row.account]
-        handle = entries.conversation_pseudonym(salt, row.conversation)
+    def row(
+        self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow, sealed_sha256: bytes
+    ) -> None:  # fmt: skip
+        """A row of a candidate, with the basis of its decision. Rows come in the order of their ordinals."""
+        salt, handle = self._salts[row.account], self._handles[row.conversation]
+        if row.account not in self._who:
+            self._who[row.account] = entries.who(salt)
         identity: dict[str, Canonical] = {
             "v": ROW_VERSION,
             "conversation": handle,
-            "who": entries.who(salt),
+            "who": self._who[row.account],
             "ordinal": row.ordinal,
             "row_id": sealed.row_id.hex(),
-            "sealed_sha256": sha256(sealed.sealed).hexdigest(),
+            "sealed_sha256": sealed_sha256.hex(),
             "until": _day(sealed.until),
         }
         decided = decided_of(seen, policies, self._purpose, row, salt)

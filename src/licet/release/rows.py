@@ -150,7 +150,7 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
             raise BrokenError(f"row `{self.ordinal}` has `{len(self.messages)}` messages, not 1 to `{MESSAGES_MAX}`")
         if not 1 <= self.sources <= SOURCES_MAX:
             raise BrokenError(f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`")
-        if not _are_places(self.gaps, len(self.messages)):
+        if self.gaps and not _are_places(self.gaps, len(self.messages)):
             raise BrokenError(f"row `{self.ordinal}` has a gap before none of its messages, or twice")
 
     def __repr__(self) -> str:
