@@ -31,7 +31,7 @@ of a page do not change, except for rows that are removed later, so a resumed bu
 from __future__ import annotations
 
 import hmac
-import os
+import mmap
 import tempfile
 from array import array
 from collections import Counter
@@ -81,48 +81,59 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines with a key of `HANDLE_BYTES` each, in an unnamed file; only their positions, with their lengths in the last
-    bits, are in memory. The file grows at its end alone, and is read without moving there.
+    """Lines, each behind its key of `HANDLE_BYTES`, in an unnamed file; only their positions, with their lengths in the last
+    bits, are in memory. The file grows at its end alone.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it is open as long as the build runs
-        self._keys, self._places, self._end, self._is_flushed = bytearray(), array("Q"), 0, True
+        self._places, self._end = array("Q"), 0
+        self._mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, key: bytes, line: bytes) -> None:
-        self._keys += key
-        self._places.append(self._written(line))
+        self._places.append(self._written(key, line))
 
     def replace(self, number: int, line: bytes) -> None:
-        self._places[number] = self._written(line)
+        self._places[number] = self._written(self.key(number), line)
 
-    def _written(self, line: bytes) -> int:
+    def _written(self, key: bytes, line: bytes) -> int:
+        assert len(key) == HANDLE_BYTES
         assert len(line) < 1 << _LENGTH_BITS
         place = self._end << _LENGTH_BITS | len(line)
-        self._file.write(line)
-        self._end += len(line)
-        self._is_flushed = False
+        self._file.write(key + line)
+        self._end += len(key) + len(line)
         return place
 
     def key(self, number: int) -> bytes:
-        return bytes(self._keys[HANDLE_BYTES * number : HANDLE_BYTES * (number + 1)])
+        at = self._places[number] >> _LENGTH_BITS
+        return self._written_so_far()[at : at + HANDLE_BYTES]
 
     def line(self, number: int) -> bytes:
-        if not self._is_flushed:
-            self._file.flush()
-            self._is_flushed = True
         place = self._places[number]
-        return os.pread(self._file.fileno(), place & (1 << _LENGTH_BITS) - 1, place >> _LENGTH_BITS)
+        at = (place >> _LENGTH_BITS) + HANDLE_BYTES
+        return self._written_so_far()[at : at + (place & (1 << _LENGTH_BITS) - 1)]
+
+    def _written_so_far(self) -> mmap.mmap:
+        if self._mapped is None or len(self._mapped) < self._end:
+            self._file.flush()
+            self._mapped = mmap.mmap(self._file.fileno(), self._end, access=mmap.ACCESS_READ)
+        return self._mapped
 
     def ordered(self) -> Iterator[tuple[int, bytes]]:
-        """Number and line of each, by key and number."""
-        for number in sorted(range(len(self)), key=self.key):
-            yield number, self.line(number)
+        """Number and line of each, by key and number: sorted by the keys' first byte, and then the few that share one."""
+        alike = [array("I") for _ in range(256)]
+        for number in range(len(self)):
+            alike[self.key(number)[0]].append(number)
+        for numbers in alike:
+            for number in sorted(numbers, key=self.key):
+                yield number, self.line(number)
 
     def close(self) -> None:
+        if self._mapped is not None:
+            self._mapped.close()
         self._file.close()
 
 
