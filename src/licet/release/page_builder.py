@@ -267,7 +267,8 @@ def _figures(written: WrittenRow) -> RowFigures:
         (source.origin, stamp.surface, stamp.plan, source.count)
         for source, stamp in zip(thread.of.sources, stamps, strict=True)
     )
-    models = Counter([opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant])
+    stated = Counter([opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant])
+    models = _summed((contents.model_named(model), count) for model, count in stated.items())
     profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
     times = [turn.occurred_at for _, turn, _ in said]
     return RowFigures(
@@ -281,15 +282,15 @@ def _profile(
     kind: ConversationKind, turns: tuple[tuple[str, str, str, int], ...], models: tuple[tuple[str, int], ...],
     language: str | None,
 ) -> Profile:  # fmt: skip
-    """The profile of a row from the origin, surface and plan of its turns, and from the models that generated them, each
-    with how many turns; most rows are alike in it.
+    """The profile of a row from the origin, surface and plan of its turns, and from the names that the models which
+    generated them may be given, each with how many turns; most rows are alike in it.
     """
     counts: dict[str, Mapping[str, int]] = {
         "kinds": {kind.value: 1},
         "origins": _summed((origin, count) for origin, _, _, count in turns),
         "surfaces": _summed((surface, count) for _, surface, _, count in turns),
         "plans": _summed((plan, count) for _, _, plan, count in turns),
-        "models": _summed((contents.model_named(model), count) for model, count in models),
+        "models": dict(models),
     }
     if language is not None:
         counts["languages"] = {language: 1}
