@@ -17,8 +17,7 @@ from licet.errors import BrokenError, DeniedError
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import row_keys, rows
 from licet.release.row_keys import open_row, row_key, seal_row
-from licet.release.rows import Payload, ReleaseRow, RowMessage
-from licet.vault.content import ToolCall
+from licet.release.rows import CalledFunction, Payload, ReleaseRow, RowCall, RowMessage
 
 from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
 
@@ -28,7 +27,11 @@ ROW = ReleaseRow(
     until=UNTIL,
     messages=(
         RowMessage(role=TurnRole.user, content="Wie spät ist es?"),
-        RowMessage(role=TurnRole.assistant, content="", tool_calls=(ToolCall(id="c1", name="clock", arguments="{}"),)),
+        RowMessage(
+            role=TurnRole.assistant,
+            content="",
+            tool_calls=(RowCall(id="c1", function=CalledFunction(name="clock", arguments="{}")),),
+        ),
         RowMessage(role=TurnRole.tool, content="12:00", tool_call_id="c1", name="clock"),
         RowMessage(role=TurnRole.assistant, content="Zwölf."),
     ),
@@ -66,7 +69,7 @@ SEALED = bytes.fromhex(
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-calls = st.builds(ToolCall, id=texts, name=texts, arguments=texts)
+calls = st.builds(RowCall, id=texts, function=st.builds(CalledFunction, name=texts, arguments=texts))
 messages = st.builds(
     RowMessage,
     role=st.sampled_from(TurnRole),
@@ -88,9 +91,8 @@ keys = st.binary(min_size=32, max_size=32)
 
 
 def payload_of(row: ReleaseRow) -> Payload:
-    return Payload(
-        kind=row.kind, messages=[rows.shape(m) for m in row.messages], sources=row.sources, gaps=list(row.gaps)
-    )
+    messages = [msgspec.msgpack.decode(msgspec.msgpack.encode(message)) for message in row.messages]
+    return Payload(kind=row.kind, messages=messages, sources=row.sources, gaps=list(row.gaps))
 
 
 GAPPED: dict[str, object] = msgspec.msgpack.decode(PACKED) | {"gaps": [0, 3]}

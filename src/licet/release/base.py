@@ -17,8 +17,7 @@ build then says so, and is whole. A part that is not the file of the manifest is
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -28,34 +27,14 @@ import msgspec
 from licet.errors import BrokenError, DeniedError, LicetError
 from licet.release import manifest, registry
 from licet.release.curation import Curated
-from licet.release.decision_pages import Thread
+from licet.release.decision_pages import Thread, ThreadSources
 from licet.release.manifest import ReleaseManifest
 from licet.release.part import PartPromise, PartReader, RowGroup, verified
 from licet.release.registry import Release
 from licet.release.row_keys import open_row, row_key
-from licet.release.row_runs import RowSource, RowSources
+from licet.release.row_runs import RowSources
 from licet.release.rows import Payload, row_id_of, surrogates_mark
 from licet.store.connect import Transaction
-from licet.vault.copies import CopyPlace
-
-
-class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row of a thread is made of: the keys of its segments in order, and its turns by segment and origin."""
-
-    keys: Mapping[tuple[int, CopyPlace], bytes]
-    sources: tuple[RowSource, ...]
-
-    @classmethod
-    def of(cls, thread: Thread) -> ThreadSources:
-        keys: dict[tuple[int, CopyPlace], bytes] = {}
-        counts: Counter[tuple[int, str]] = Counter()
-        last: dict[tuple[int, str], int] = {}
-        for opened, turn, _ in thread.said:
-            keys[turn.segment, opened.permit.place] = opened.key
-            counts[turn.segment, turn.origin] += 1
-            last[turn.segment, turn.origin] = turn.number
-        sources = (RowSource(segment=s, origin=o, turn=last[s, o], count=count) for (s, o), count in counts.items())
-        return cls(keys=keys, sources=tuple(sources))
 
 
 class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +65,8 @@ class BaseRelease:
         }
         found = {}
         for number, thread in enumerate(threads):
-            of = ThreadSources.of(thread)
-            row = known.get((thread.row.conversation_id, tuple(of.keys), of.sources))
-            payload = self._opened(row, of) if row is not None else None
+            row = known.get((thread.row.conversation_id, tuple(thread.of.keys), thread.of.sources))
+            payload = self._opened(row, thread.of) if row is not None else None
             if payload is not None and self._is_alike(payload, thread):
                 found[number] = _curated(payload)
         return found

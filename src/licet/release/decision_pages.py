@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
+import msgspec
+
 from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
 from licet.policy.decide import Decision
@@ -22,12 +24,14 @@ from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release.curation import Document, Voice
 from licet.release.quality_counts import JudgedRows
-from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, RowMessage
+from licet.release.row_runs import RowSource
+from licet.release.rows import MESSAGES_MAX, ROW_BYTES_MAX, SOURCES_MAX, CalledFunction, RowCall, RowMessage
 from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
-from licet.vault.content import Content, ToolCall
+from licet.vault.content import Content
 from licet.vault.conversation_pages import Place, StoredTurn, turns_with_content
+from licet.vault.copies import CopyPlace
 from licet.vault.permit import OpenedTurn, Permit, content_bytes
 from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
@@ -41,13 +45,35 @@ Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
 
 
+class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row of a thread is made of: the keys of its segments in order, and its turns by segment and origin."""
+
+    keys: Mapping[tuple[int, CopyPlace], bytes]
+    sources: tuple[RowSource, ...]
+
+    @classmethod
+    def of(cls, said: Sequence[Said]) -> ThreadSources:
+        origins = [(turn.segment, turn.origin) for _, turn, _ in said]
+        last = dict(zip(origins, [turn.number for _, turn, _ in said], strict=True))
+        return cls(
+            keys={(opened.permit.segment, opened.permit.place): opened.key for opened, _, _ in said},
+            sources=tuple(
+                RowSource(segment=segment, origin=origin, turn=last[segment, origin], count=count)
+                for (segment, origin), count in Counter(origins).items()
+            ),
+        )
+
+
 class Thread(NamedTuple):
-    """A candidate row: its turns, what curation gets of them, and the places before which a turn was left out."""
+    """A candidate row: its turns, what curation gets of them, the places before which a turn was left out, and what a row
+    of it is made of.
+    """
 
     row: ConversationRow
     said: Sequence[Said]
     document: Document
     gaps: tuple[int, ...]
+    of: ThreadSources
 
 
 class DecisionPage:
@@ -123,12 +149,11 @@ class DecisionPage:
                 self._leave_out(row.conversation_id, EMPTY, item[1])
         surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
         for name, thread in threads.items():
-            contents = [opened.content for opened, _, _ in thread]
-            segments = {(turn.segment, opened.permit.place) for opened, turn, _ in thread}
-            if len(thread) > MESSAGES_MAX or len(segments) > SOURCES_MAX or _letters(contents) > ROW_BYTES_MAX:
+            of = ThreadSources.of(thread)
+            if len(thread) > MESSAGES_MAX or len(of.keys) > SOURCES_MAX or _letters(thread) > ROW_BYTES_MAX:
                 self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
             else:
-                yield Thread(row, thread, document(row, name, thread, surrogates), gaps(name, thread, said))
+                yield Thread(row, thread, document(row, name, thread, surrogates), gaps(name, thread, said), of)
 
 
 def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, ...]:
@@ -137,11 +162,13 @@ def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, 
     A turn that was not opened may be of any thread, so it is missing in each that goes on around it. An empty message is
     missing unless it is the assistant's: an answer that was broken off before its first word separates nothing.
     """
+    last = thread[-1][1].number
+    if len(thread) == last:  # every turn up to its last, as of most conversations
+        return ()
     here = {
         turn.number for opened, turn, _ in said
         if opened.content.thread != name or _has_words(opened.content) or turn.role is TurnRole.assistant
     }  # fmt: skip
-    last = thread[-1][1].number
     missing = [number for number in range(1, last) if number not in here]
     before = [bisect_left(missing, turn.number) for _, turn, _ in thread]
     return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
@@ -177,12 +204,15 @@ def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessa
     for opened, turn, _ in thread:
         content = opened.content
         body, name = next(text), next(text)
-        calls = tuple(ToolCall(id=c.id, name=next(text), arguments=next(text)) for c in content.tool_calls)
+        calls = tuple(
+            RowCall(id=c.id, function=CalledFunction(name=next(text), arguments=next(text))) for c in content.tool_calls
+        )
         messages.append(
             RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
         )
     return tuple(messages)
 
 
-def _letters(contents: Sequence[Content]) -> int:
-    return sum(len(c.text) + sum(len(call.arguments) for call in c.tool_calls) for c in contents)
+def _letters(thread: Sequence[Said]) -> int:
+    arguments = sum(len(call.arguments) for opened, _, _ in thread for call in opened.content.tool_calls)
+    return arguments + sum(len(opened.content.text) for opened, _, _ in thread)

@@ -30,6 +30,7 @@ from licet.vault.conversation_pages import Place
 
 PAGES_AT_ONCE = 64
 SEALED_BYTES_MAX = 2**30  # of one page before it is compressed
+_LEVEL = 1  # most of a page are hashes in hexadecimal, and its row goes with the build
 
 
 class Stage(StrEnum):
@@ -227,7 +228,7 @@ class Draft:
         return cut > 0
 
     def _seal(self, what: str, data: bytes) -> bytes:
-        return seal(self._key, zstandard.ZstdCompressor().compress(data), self._place(what), self._random)
+        return seal(self._key, zstandard.ZstdCompressor(_LEVEL).compress(data), self._place(what), self._random)
 
     def _open(self, what: str, sealed: bytes) -> bytes:
         frame = unseal(self._key, sealed, self._place(what))

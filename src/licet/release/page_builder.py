@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -26,7 +27,7 @@ from licet.keys.log_keys import LogKeys
 from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
-from licet.release.base import BaseRelease, ThreadSources
+from licet.release.base import BaseRelease
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
@@ -153,12 +154,13 @@ class PageBuilder:
         first = turn.rows(page.turns, len(written))
         rows = [self._seal_row(ordinal, one) for ordinal, one in enumerate(written.values(), first)]
         registry.add_rows(tx, self._release.release_id, [sources for _, sources in rows])
-        proofs = self._proofs(tx, page, rows)
+        digests = [sha256(sealed.sealed).digest() for sealed, _ in rows]
+        proofs = self._proofs(tx, page, rows, digests)
         made = [one.made for one in written.values()]
         untils = [microseconds(sealed.until) for sealed, _ in rows]
         kept = KeptPage(
             candidates=page.turns, dropped=page.reasons(),
-            replaced=sum((Counter(one.replaced) for one in made), Counter[str]()),
+            replaced=_replaced(made),
             splits=[one.labels.split if one.labels else "" for one in made],
             candidate_lines=[line for _, line in proofs.candidates], row_lines=[line for _, line in proofs.rows],
             carried=[n in carried for n in written],
@@ -169,8 +171,8 @@ class PageBuilder:
             end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
             sealed=[sealed for sealed, _ in rows], untils_us=untils, sketches=[one.sketch for one in made],
             leaves=[
-                merkle.leaf(sealed.ordinal, sealed.row_id, until_us, sealed.sealed)
-                for (sealed, _), until_us in zip(rows, untils, strict=True)
+                merkle.leaf_of(sealed.ordinal, sealed.row_id, until_us, digest)
+                for (sealed, _), until_us, digest in zip(rows, untils, digests, strict=True)
             ],
             candidates=proofs.candidates, rows=proofs.rows,
         )  # fmt: skip
@@ -193,11 +195,10 @@ class PageBuilder:
 
     def _seal_row(self, ordinal: int, written: WrittenRow) -> tuple[SealedRow, RowSources]:
         thread, messages, curated, _ = written
-        row, said = thread.row, thread.said
-        of, release_id = ThreadSources.of(thread), self._release.release_id.bytes
+        row, of, release_id = thread.row, thread.of, self._release.release_id.bytes
         row_id = row_id_of(release_id, ordinal)
         made = ReleaseRow(
-            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in said),
+            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in thread.said),
             messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
             surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
             labels=curated.labels,
@@ -207,19 +208,22 @@ class PageBuilder:
             keys=tuple(of.keys), sources=of.sources,
         )  # fmt: skip
 
-    def _proofs(self, tx: Transaction, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]]) -> PageProofs:
-        """The basis of the page's decisions, so that third parties can repeat them."""
+    def _proofs(
+        self, tx: Transaction, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]],
+        digests: Sequence[bytes],
+    ) -> PageProofs:  # fmt: skip
+        """The basis of the page's decisions, so that third parties can repeat them; ``digests`` are of the sealed rows."""
         accounts = {account for account, _ in page.places}
         log_keys = LogKeys(self._keyring).log_keys(tx, accounts, self._release.begun_at.year)
         salts = salts_of(accounts, log_keys, self._keyring.random)
         proofs = PageProofs(self._release.release_id, self._release.purpose, salts)
         for account, conversation in page.places:
-            dropped = page.dropped.get(conversation, Counter())
-            included = len(page.candidates.get(conversation, ())) - dropped.total()
+            dropped: Mapping[str, int] = page.dropped.get(conversation, {})
+            included = len(page.candidates.get(conversation, ())) - sum(dropped.values())
             if included or dropped:
                 proofs.candidate(account, conversation, included, dropped)
-        for sealed, row in rows:
-            proofs.row(page.seen[row.conversation], self._policies, row, sealed)
+        for (sealed, row), digest in zip(rows, digests, strict=True):
+            proofs.row(page.seen[row.conversation], self._policies, row, sealed, digest)
         return proofs
 
 
@@ -248,7 +252,7 @@ def _written(
             continue
         messages = row_messages(thread.said, made.texts)
         said = sum(len(text) if text.isascii() else len(text.encode()) for text in made.texts)
-        if said + sum(map(_ids_bytes, messages)) > ROW_BYTES_MAX:
+        if said + _other_bytes(messages) > ROW_BYTES_MAX:
             page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
             continue
         yield number, WrittenRow(thread, messages, made, said)
@@ -256,35 +260,54 @@ def _written(
 
 def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
-    labels, (row, said, *_) = written.made.labels, written.thread
-    segments = row.state.segments
-    origins = [turn.origin for _, turn, _ in said]
-    stamps = [(segments[turn.segment].stamp.surface, segments[turn.segment].stamp.plan) for _, turn, _ in said]
-    models = [contents.model_named(opened.content.model) for opened, turn, _ in said if turn.role is TurnRole.assistant]
-    profile = _profile(row.state.kind, tuple(origins), tuple(stamps), tuple(models), labels and labels.language)
+    labels, thread = written.made.labels, written.thread
+    row, said, state = thread.row, thread.said, thread.row.state
+    stamps = [state.segments[source.segment].stamp for source in thread.of.sources]
+    turns = tuple(
+        (source.origin, stamp.surface, stamp.plan, source.count)
+        for source, stamp in zip(thread.of.sources, stamps, strict=True)
+    )
+    stated = Counter([opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant])
+    models = _summed((contents.model_named(model), count) for model, count in stated.items())
+    profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
     times = [turn.occurred_at for _, turn, _ in said]
     return RowFigures(
         contents.account_mark(row.account_id), contents.month(min(times)), contents.month(max(times)),
-        written.text_bytes, profile, bool(written.thread.gaps),
+        written.text_bytes, profile, bool(thread.gaps),
     )  # fmt: skip
 
 
 @lru_cache(PROFILES_MAX)
 def _profile(
-    kind: ConversationKind, origins: tuple[str, ...], stamps: tuple[tuple[str, str], ...], models: tuple[str, ...],
+    kind: ConversationKind, turns: tuple[tuple[str, str, str, int], ...], models: tuple[tuple[str, int], ...],
     language: str | None,
 ) -> Profile:  # fmt: skip
-    """The profile of a row from its turns, with the names that ``models`` may be given; most rows are alike in it."""
+    """The profile of a row from the origin, surface and plan of its turns, and from the names that the models which
+    generated them may be given, each with how many turns; most rows are alike in it.
+    """
     counts: dict[str, Mapping[str, int]] = {
         "kinds": {kind.value: 1},
-        "origins": Counter(origins),
-        "surfaces": Counter([surface for surface, _ in stamps]),
-        "plans": Counter([plan for _, plan in stamps]),
-        "models": Counter(models),
+        "origins": _summed((origin, count) for origin, _, _, count in turns),
+        "surfaces": _summed((surface, count) for _, surface, _, count in turns),
+        "plans": _summed((plan, count) for _, _, plan, count in turns),
+        "models": dict(models),
     }
     if language is not None:
         counts["languages"] = {language: 1}
     return contents.profile_of(counts)
+
+
+def _summed(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
+    """How many of each value; one may come several times."""
+    summed = Counter[str]()
+    for value, count in counts:
+        summed[value] += count
+    return summed
+
+
+def _replaced(curated: Iterable[Curated]) -> Mapping[str, int]:
+    """How much was replaced, by kind."""
+    return _summed(item for one in curated for item in one.replaced.items())
 
 
 def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
@@ -300,9 +323,8 @@ def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRo
     ]
 
 
-def _ids_bytes(message: RowMessage) -> int:
-    """A lower bound of the bytes of the message in a row, beside what was said."""
-    if not message.tool_calls and not message.tool_call_id:
-        return MESSAGE_BYTES
-    ids = sum(len(call.id.encode()) for call in message.tool_calls) + len(message.tool_call_id.encode())
-    return ids + MESSAGE_BYTES * (1 + len(message.tool_calls))
+def _other_bytes(messages: Sequence[RowMessage]) -> int:
+    """A lower bound of the bytes of messages in a row, beside what was said."""
+    calls = [call for message in messages for call in message.tool_calls]
+    ids = [call.id for call in calls] + [message.tool_call_id for message in messages]
+    return sum(len(one.encode()) for one in filter(None, ids)) + MESSAGE_BYTES * (len(messages) + len(calls))

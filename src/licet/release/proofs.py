@@ -31,13 +31,12 @@ of a page do not change, except for rows that are removed later, so a resumed bu
 from __future__ import annotations
 
 import hmac
-import os
+import mmap
 import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self
 from uuid import UUID
@@ -82,48 +81,59 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines with a key of `HANDLE_BYTES` each, in an unnamed file; only their positions, with their lengths in the last
-    bits, are in memory. The file grows at its end alone, and is read without moving there.
+    """Lines, each behind its key of `HANDLE_BYTES`, in an unnamed file; only their positions, with their lengths in the last
+    bits, are in memory. The file grows at its end alone.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it is open as long as the build runs
-        self._keys, self._places, self._end, self._is_flushed = bytearray(), array("Q"), 0, True
+        self._places, self._end = array("Q"), 0
+        self._mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, key: bytes, line: bytes) -> None:
-        self._keys += key
-        self._places.append(self._written(line))
+        self._places.append(self._written(key, line))
 
     def replace(self, number: int, line: bytes) -> None:
-        self._places[number] = self._written(line)
+        self._places[number] = self._written(self.key(number), line)
 
-    def _written(self, line: bytes) -> int:
+    def _written(self, key: bytes, line: bytes) -> int:
+        assert len(key) == HANDLE_BYTES
         assert len(line) < 1 << _LENGTH_BITS
         place = self._end << _LENGTH_BITS | len(line)
-        self._file.write(line)
-        self._end += len(line)
-        self._is_flushed = False
+        self._file.write(key + line)
+        self._end += len(key) + len(line)
         return place
 
     def key(self, number: int) -> bytes:
-        return bytes(self._keys[HANDLE_BYTES * number : HANDLE_BYTES * (number + 1)])
+        at = self._places[number] >> _LENGTH_BITS
+        return self._written_so_far()[at : at + HANDLE_BYTES]
 
     def line(self, number: int) -> bytes:
-        if not self._is_flushed:
-            self._file.flush()
-            self._is_flushed = True
         place = self._places[number]
-        return os.pread(self._file.fileno(), place & (1 << _LENGTH_BITS) - 1, place >> _LENGTH_BITS)
+        at = (place >> _LENGTH_BITS) + HANDLE_BYTES
+        return self._written_so_far()[at : at + (place & (1 << _LENGTH_BITS) - 1)]
+
+    def _written_so_far(self) -> mmap.mmap:
+        if self._mapped is None or len(self._mapped) < self._end:
+            self._file.flush()
+            self._mapped = mmap.mmap(self._file.fileno(), self._end, access=mmap.ACCESS_READ)
+        return self._mapped
 
     def ordered(self) -> Iterator[tuple[int, bytes]]:
-        """Number and line of each, by key and number."""
-        for number in sorted(range(len(self)), key=self.key):
-            yield number, self.line(number)
+        """Number and line of each, by key and number: sorted by the keys' first byte, and then the few that share one."""
+        alike = [array("I") for _ in range(256)]
+        for number in range(len(self)):
+            alike[self.key(number)[0]].append(number)
+        for numbers in alike:
+            for number in sorted(numbers, key=self.key):
+                yield number, self.line(number)
 
     def close(self) -> None:
+        if self._mapped is not None:
+            self._mapped.close()
         self._file.close()
 
 
@@ -150,27 +160,32 @@ class PageProofs:
 
     def __init__(self, release_id: UUID, purpose: str, salts: Mapping[UUID, bytes]) -> None:
         self._release, self._purpose, self._salts = release_id, purpose, salts
+        self._who: dict[UUID, str] = {}  # the pseudonym of each account
+        self._handles: dict[UUID, str] = {}  # of each conversation
         self.candidates: list[ProofLine] = []
         self.rows: list[ProofLine] = []
 
     def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
         """A candidate conversation: how many of its turns are included, and the others by reason."""
         salt = self._salts[account]
-        handle = entries.conversation_pseudonym(salt, conversation)
+        handle = self._handles[conversation] = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
         self.candidates.append(ProofLine(bytes.fromhex(handle), line))
 
-    def row(self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow) -> None:
-        """A row, with the basis of its decision. Rows come in the order of their ordinals."""
-        salt = self._salts[row.account]
-        handle = entries.conversation_pseudonym(salt, row.conversation)
+    def row(
+        self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow, sealed_sha256: bytes
+    ) -> None:  # fmt: skip
+        """A row of a candidate, with the basis of its decision. Rows come in the order of their ordinals."""
+        salt, handle = self._salts[row.account], self._handles[row.conversation]
+        if row.account not in self._who:
+            self._who[row.account] = entries.who(salt)
         identity: dict[str, Canonical] = {
             "v": ROW_VERSION,
             "conversation": handle,
-            "who": entries.who(salt),
+            "who": self._who[row.account],
             "ordinal": row.ordinal,
             "row_id": sealed.row_id.hex(),
-            "sealed_sha256": sha256(sealed.sealed).hexdigest(),
+            "sealed_sha256": sealed_sha256.hex(),
             "until": _day(sealed.until),
         }
         decided = decided_of(seen, policies, self._purpose, row, salt)

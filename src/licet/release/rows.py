@@ -25,14 +25,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 import msgspec
 import zstandard
 
 from licet.errors import BrokenError
+from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
-from licet.vault.content import ToolCall
 
 PLAINTEXT_V3 = b"\x03"
 ROW_ID_BYTES = 16
@@ -46,12 +46,29 @@ MARK_BYTES = 8
 _LEVEL = -1
 
 
-class RowMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn as a trainer reads it. ``tool_call_id`` and ``name`` identify the call that a tool's message answers."""
+class CalledFunction(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool call calls; ``arguments`` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class RowCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call in a message."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify the call that a tool's
+    message answers.
+    """
 
     role: TurnRole
     content: str
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[RowCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
 
@@ -133,7 +150,7 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
             raise BrokenError(f"row `{self.ordinal}` has `{len(self.messages)}` messages, not 1 to `{MESSAGES_MAX}`")
         if not 1 <= self.sources <= SOURCES_MAX:
             raise BrokenError(f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`")
-        if not _are_places(self.gaps, len(self.messages)):
+        if self.gaps and not _are_places(self.gaps, len(self.messages)):
             raise BrokenError(f"row `{self.ordinal}` has a gap before none of its messages, or twice")
 
     def __repr__(self) -> str:
@@ -183,25 +200,9 @@ class _Contexts(threading.local):
 
 
 _contexts = _Contexts()
-_ROLES: dict[TurnRole, Literal["user", "assistant", "tool"]] = {role: role.value for role in TurnRole}
 _frame_content_size = zstandard.frame_content_size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
-
-
-def shape(message: RowMessage) -> MessageShape:
-    """``message`` in the shape that OpenAI's chat format and TRL read, without the fields it does not have."""
-    shaped: MessageShape = {"role": _ROLES[message.role], "content": message.content}
-    if message.tool_calls:
-        shaped["tool_calls"] = [
-            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
-            for c in message.tool_calls
-        ]
-    if message.tool_call_id:
-        shaped["tool_call_id"] = message.tool_call_id
-    if message.name:
-        shaped["name"] = message.name
-    return shaped
 
 
 def plain(labels: Labels) -> LabelsShape:
@@ -226,7 +227,7 @@ def encode(row: ReleaseRow) -> bytes:
         packed = _encode(
             Payload(
                 kind=row.kind,
-                messages=[shape(m) for m in row.messages],
+                messages=cast("list[MessageShape]", row.messages),  # they are written in this shape
                 sources=row.sources,
                 gaps=list(row.gaps),
                 replaced=dict(sorted(row.replaced.items())),

@@ -86,7 +86,7 @@ def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[
 
 def _as_of(row: RowSources, thread: Thread) -> Document | None:
     """The thread as it was when it became the row; None if it has changed."""
-    of, said, now, _ = thread
+    of, said, now, *_ = thread
     last = {(source.segment, source.origin): source.turn for source in row.sources}
     mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
     counts = Counter((turn.segment, turn.origin) for _, turn, _ in mine)

@@ -1,7 +1,6 @@
 """The counts of a build: its rows by ordinal, and turns included and excluded.
 
-Invariant: candidates = included + dropped, after every page and every removed row. Memory: some 90 bytes per row; no
-content.
+Invariant: candidates = included + dropped, after every page and every removed row. Memory: 68 bytes a row; no content.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ class Tally:
         self.candidates = self.included = 0
         self.dropped: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
-        self.splits: list[str] = []  # of each row
-        self.carried: list[bool] = []  # of each row, whether it was curated in the base
+        self.splits = array("H")  # of each row, by its number
+        self._splits: dict[str, int] = {}  # their numbers
+        self.carried = bytearray()  # of each row, 1 if it was curated in the base
         self.contents = ContentTally()
         self.quality = QualityTally()
         self.gone: set[int] = set()
@@ -67,8 +67,8 @@ class Tally:
     def count_page(self, kept: KeptPage) -> None:
         """All that is kept of a page; its rows are added one by one."""
         self.count(kept.candidates, kept.dropped, kept.replaced)
-        self.splits += kept.splits
-        self.carried += kept.carried
+        self.splits.extend([self._splits.setdefault(split, len(self._splits)) for split in kept.splits])
+        self.carried += bytes(kept.carried)
         for figures in kept.figures:
             self.contents.add(figures)
         self.quality.add(kept.judged)
@@ -102,9 +102,10 @@ class Tally:
     def runs(self) -> dict[str, tuple[tuple[int, int], ...]]:
         """The remaining rows of each split, as runs of a first and a last ordinal."""
         runs: dict[str, list[tuple[int, int]]] = {}
-        before = ""
-        for ordinal, split in enumerate(self.splits):
+        before, names = "", list(self._splits)
+        for ordinal, number in enumerate(self.splits):
             if ordinal not in self.gone:
+                split = names[number]
                 own = runs.setdefault(split, [])
                 first = own.pop()[0] if split == before else ordinal
                 own.append((first, ordinal))

@@ -40,6 +40,7 @@ COOL_LOCK = 0x11CE7_0009
 
 SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a body `b`, wherever it lies
 PLACED = "b.sealed, b.object_id, b.object_offset, b.object_length"
+PLACED_EACH = ", ".join(f"array_agg({column})" for column in PLACED.split(", "))  # of several bodies, as columns
 Key = tuple[date, UUID, UUID, int]
 Place = tuple[bytes | None, UUID | None, int | None, int | None]
 Progress = Callable[[int], None]

@@ -59,7 +59,7 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
     """The turns of these conversations whose content is stored, in order."""
     # A conversation is told by its place here: an id is made for each turn, and hashed, in Python.
     found: dict[int, list[StoredTurn]] = {}
-    for place, number, segment, role, origin, occurred_at in tx.execute(
+    rows = tx.cursor(binary=True).execute(
         """
         SELECT k.place, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
           JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) WITH ORDINALITY
@@ -71,7 +71,8 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
          ORDER BY t.account_id, t.conversation_id, t.turn
         """,
         {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
-    ):
+    )
+    for place, number, segment, role, origin, occurred_at in rows.fetchall():
         found.setdefault(place, []).append(
             StoredTurn(number=number, segment=segment, role=_ROLES[role], origin=origin, occurred_at=occurred_at)
         )

@@ -6,8 +6,11 @@ turn's content where the decision says: the segment's own, or the safety copy of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -36,6 +39,7 @@ from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
 
 ENVELOPE_BYTES = 128  # at most what sealing and packing add to a turn's content
+TOGETHER_MAX = 12  # turns whose bodies are one value of the database, which has at most 2**30 bytes (`TURN_BYTES_MAX`)
 _STORED = {CopyPlace.vault: ("bodies", cold_tier.SIZE), CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)")}
 
 
@@ -158,83 +162,106 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
 def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
-    found: dict[int, tuple[KeyMaterial, bytes]] = {}
-    for where in (CopyPlace.vault, CopyPlace.safety):
-        there = [(number, permit) for number, permit in enumerate(permits) if permit.place is where]
-        if there:
-            found |= _found(tx, keyring, there, where)
-    mine = [found[number] for number in range(len(permits))]
-    opened = unseal_each((key, sealed, place) for (key, sealed), place in zip(mine, _places(permits), strict=True))
-    for permit, (key, _), envelope in zip(permits, mine, opened, strict=True):
+    together = _together(permits)
+    found = _found(tx, keyring, together)
+    wanted = [one for run, (key, bodies) in zip(together, found, strict=True) for one in _sealed(run, key, bodies)]
+    for permit, (key, _, _), envelope in zip(permits, wanted, unseal_each(wanted), strict=True):
         yield permit, key, envelope
 
 
-def _places(permits: Sequence[Permit]) -> Iterator[bytes]:
-    """The associated data of what each permit opens; turns of one conversation mostly follow each other."""
-    conversation, begins = None, b""
-    for permit in permits:
-        if permit.conversation is not conversation:
-            conversation = permit.conversation
-            begins = turns_place(permit.account.account_id, conversation)
-        place = begins + turn_in_place(permit.segment, permit.turn)
-        yield b"y" + place if permit.place is CopyPlace.safety else place
+_SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
+
+
+def _together(permits: Sequence[Permit]) -> list[list[Permit]]:
+    """The permits in their order, in lists that one key opens: the turns of a segment mostly follow each other."""
+    runs = (list(run) for _, run in groupby(permits, _SHARED))
+    return [run[start : start + TOGETHER_MAX] for run in runs for start in range(0, len(run), TOGETHER_MAX)]
+
+
+def _sealed(
+    run: Sequence[Permit], key: KeyMaterial, bodies: Mapping[int, bytes]
+) -> Iterator[tuple[KeyMaterial, bytes, bytes]]:
+    """The key, the sealed bytes and the associated data of each permit of a list."""
+    first = run[0]
+    begins = turns_place(first.account.account_id, first.conversation)
+    if first.place is CopyPlace.safety:
+        begins = b"y" + begins
+    for permit in run:
+        if permit.turn not in bodies:
+            raise DeniedError("the turn was stored without content, or its content has been erased")
+        yield key, bodies[permit.turn], begins + turn_in_place(permit.segment, permit.turn)
 
 
 # Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a
 # page is thirty-two times as long.
-_PERMITS = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "slot": "int4", "number": "int4"}
+_RUNS = {"account_id": "uuid", "conversation_id": "uuid", "turns": "text", "slot": "int4", "number": "int4"}
 
 
-def _find(table: str, body: str) -> str:
+def _find(bodies: str) -> str:
     return f"""
         SELECT k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
-               substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
-          FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
+               substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), b.*
+          FROM (SELECT * FROM {unnested(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
           JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
           LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {SLOTS_PER_PAGE}
-          LEFT JOIN {table} b
-            ON b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn"""
+         CROSS JOIN LATERAL (SELECT array_agg(b.turn), {cold_tier.PLACED_EACH} FROM {bodies} b
+                              WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
+                                AND b.turn = ANY(k.turns::int4[])) b"""
 
 
 _FOUND = {
-    CopyPlace.vault: _find("bodies", cold_tier.PLACED),
-    CopyPlace.safety: _find("safety_bodies", "b.sealed, NULL, NULL, NULL"),
+    CopyPlace.vault: _find("bodies"),
+    CopyPlace.safety: _find(
+        """(SELECT *, NULL::uuid AS object_id, NULL::int8 AS object_offset, NULL::int4 AS object_length
+              FROM safety_bodies)"""
+    ),
 }
 
 
 def _found(
-    tx: Transaction, keyring: Keyring, permits: Sequence[tuple[int, Permit]], where: CopyPlace
-) -> dict[int, tuple[KeyMaterial, bytes]]:
-    """The key and the sealed bytes of each permit, by its number; DeniedError if one no longer has any."""
-    key = arrays(_PERMITS, {
-        "account_id": [p.account.account_id for _, p in permits],
-        "conversation_id": [p.conversation for _, p in permits],
-        "turn": [p.turn for _, p in permits],
-        "slot": [p.slot for _, p in permits],
-        "number": [number for number, _ in permits],
-    })  # fmt: skip
-    key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
-    rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
-    asked = dict(permits)
-    keys: dict[tuple[int, int], KeyMaterial | None] = {}  # by slot, of an account that is told by its row: see below
-    chains: dict[UUID, AccountKeys] = {}
-    opens: list[KeyMaterial] = []
-    for number, wrapped, *chain in rows:
-        slot, row = asked[number].slot, asked[number].account
-        known = keys.get((id(row), slot))  # asked once a turn: the id of an account is hashed in Python
-        if known is None and (id(row), slot) not in keys:
-            account = row.account_id
-            if account not in chains and any(wrapped):
-                chains[account] = unwrap_account_keys(keyring.bucket_key(*chain[:4]), account, wrapped)
-            is_there = account in chains and chain[4] is not None
-            known = unwrap_slot(chain[4], account, chains[account].slots, slot) if is_there else None
-            keys[id(row), slot] = known
-        if known is not None:
-            opens.append(known)
-    if len(opens) < len(permits):
-        raise DeniedError("the key was destroyed after the decision")
-    if any(row[7] is None and row[8] is None for row in rows):
-        raise DeniedError("the turn was stored without content, or its content has been erased")
-    sealed = cold_tier.contents(keyring.cold, [row[7:] for row in rows])
-    return {row[0]: (key, body) for row, key, body in zip(rows, opens, sealed, strict=True)}
+    tx: Transaction, keyring: Keyring, together: Sequence[Sequence[Permit]]
+) -> list[tuple[KeyMaterial, Mapping[int, bytes]]]:
+    """The key of each list of permits, and the sealed bytes of those of its turns that are stored; DeniedError if a key
+    was destroyed.
+    """
+    found: dict[int, tuple[KeyMaterial, Mapping[int, bytes]]] = {}
+    for where, statement in _FOUND.items():
+        asked = {number: run for number, run in enumerate(together) if run[0].place is where}
+        if not asked:
+            continue
+        given = arrays(_RUNS, {
+            "account_id": [run[0].account.account_id for run in asked.values()],
+            "conversation_id": [run[0].conversation for run in asked.values()],
+            "turns": [f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in asked.values()],
+            "slot": [run[0].slot for run in asked.values()],
+            "number": asked,
+        })  # fmt: skip
+        given["runs"] = len(asked)  # a limit, for the reason that `tables` gives
+        rows = tx.cursor(binary=True).execute(statement, given).fetchall()
+        keys = _keys(keyring, [(asked[row[0]][0], row[1:7]) for row in rows])
+        if len(keys) < len(asked):
+            raise DeniedError("the key was destroyed after the decision")
+        stored = [row[8:] for row in rows if row[7] is not None]
+        places = [place for columns in stored for place in zip(*columns, strict=True)]
+        sealed = iter(cold_tier.contents(keyring.cold, places))
+        for (number, *_, turns, _, _, _, _), key in zip(rows, keys, strict=True):
+            found[number] = key, {turn: next(sealed) for turn in turns or ()}
+    return [found[number] for number in range(len(together))]
+
+
+def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> list[KeyMaterial]:
+    """The key of each permit from the chain that leads to it; one that was destroyed is left out."""
+    accounts: dict[UUID, AccountKeys] = {}
+    keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
+    for permit, (wrapped, *bucket, slot) in chains:
+        account = permit.account.account_id
+        if account not in accounts and any(wrapped):
+            accounts[account] = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped)
+        if (account, permit.slot) not in keys:
+            is_there = account in accounts and slot is not None
+            keys[account, permit.slot] = (
+                unwrap_slot(slot, account, accounts[account].slots, permit.slot) if is_there else None
+            )
+    mine = [keys[permit.account.account_id, permit.slot] for permit, _ in chains]
+    return [key for key in mine if key is not None]
