@@ -36,7 +36,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, insert, pipelined
+from licet.store.rows import INSERTED_ROWS_MAX, change, insert, pipelined
 from licet.vault import account_journal, account_keys, copies, tables
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
@@ -353,12 +353,12 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
+        changes = tables.account_changes(accounts) + tables.feedback_changes("conversation_id", self._nearer)
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
-        tables.shorten_feedback(tx, "conversation_id", self._nearer)
-        tables.shorten_feedback(tx, "feedback_id", self._nearer_feedback)
-        tables.save_conversations(tx, self.conversations.values(), self._added())
+        change(tx, tables.feedback_changes("feedback_id", self._nearer_feedback))
+        tables.save_conversations(tx, self.conversations.values(), self._added(), changes)
         if self._begun:  # after the projects and conversations that they are for
             tables.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
