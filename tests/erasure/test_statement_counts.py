@@ -20,7 +20,7 @@ from licet.vault.commands import Delete
 
 from ..installed import House
 
-DELETION_MAX, CERTIFICATE_MAX = 13, 20
+DELETION_MAX, CERTIFICATE_MAX = 7, 19
 POLICIES = (
     "SELECT document, sha256, version FROM policies"  # a process keeps what it read: when it reads is not counted
 )

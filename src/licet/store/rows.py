@@ -50,10 +50,11 @@ def unnested(columns: Mapping[str, str]) -> str:
 
 
 class Change(NamedTuple):
-    """A statement that changes rows, without a `WITH` of its own that does; ``values`` are its parameters in order."""
+    """A statement that changes rows; ``values`` are its parameters in order, ``before`` the queries of its `WITH`."""
 
     text: str
     values: Sequence[Any]
+    before: str = ""
 
 
 def change(tx: Transaction, changes: Sequence[Change]) -> None:
@@ -66,8 +67,22 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     if not changes:
         return
     *others, last = changes
-    parts = ", ".join(f"change_{number} AS ({one.text})" for number, one in enumerate(others))
-    tx.execute(f"WITH {parts} {last.text}" if parts else last.text, [value for one in changes for value in one.values])
+    parts = [
+        part for number, one in enumerate(others) for part in (one.before, f"change_{number} AS ({one.text})") if part
+    ]
+    parts += [last.before] if last.before else []
+    text = f"WITH {', '.join(parts)} {last.text}" if parts else last.text
+    tx.execute(text, [value for one in changes for value in one.values])
+
+
+def listed(columns: Mapping[str, str]) -> str:
+    """The rows of `listing`, in the form in which a statement reads them; ``columns`` maps each name to its type."""
+    return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
+
+
+def listing(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> list[Any]:
+    """The parameters of `listed`: each column's values as one."""
+    return [_array(kind, values[name]) for name, kind in columns.items()]
 
 
 def matched(columns: Mapping[str, str]) -> str:
@@ -77,13 +92,12 @@ def matched(columns: Mapping[str, str]) -> str:
     seems cheaper, so that it plans at each execution, which takes longer than to run the plan. With a limit that it does not
     know either, every plan assumes one row, and the first one is kept.
     """
-    each = ", ".join(f"%s::{kind}[]" for kind in columns.values())
-    return f"(SELECT * FROM unnest({each}) AS k({', '.join(columns)}) LIMIT %s)"
+    return f"(SELECT * FROM {listed(columns)} AS k({', '.join(columns)}) LIMIT %s)"
 
 
 def matching(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]], count: int) -> list[Any]:
     """The parameters of `matched`, for ``count`` rows."""
-    return [*(_array(kind, values[name]) for name, kind in columns.items()), count]
+    return [*listing(columns, values), count]
 
 
 def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> dict[str, Any]:

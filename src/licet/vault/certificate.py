@@ -16,7 +16,7 @@ words, numbers and dates, and a salt, so that its hash reveals nothing to somebo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -39,7 +39,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import insert
+from licet.store.rows import Change, listed, listing
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
@@ -125,15 +125,20 @@ _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_a
     verified_at"""
 
 _BEGUN = {
-    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "state": "text",
-    "requested_at": "timestamptz", "fenced_at": "timestamptz",
+    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "requested_at": "timestamptz",
 }  # fmt: skip
+_BEGIN = f"""
+    INSERT INTO erasures ({", ".join(_BEGUN)}, state, fenced_at)
+    SELECT {", ".join(_BEGUN)}, '{ErasureState.fenced}', requested_at FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
 
 
-def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> dict[int, UUID]:
+def request(
+    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]], is_overdue: Callable[[CommandResult], bool]
+) -> tuple[dict[int, UUID], list[Change]]:
     """Begins an erasure for each effective command that requires one; it is fenced, because its transaction fences it.
 
-    Returns the erasures' ids by the command's place.
+    Returns the erasures' ids by the command's place, and the change that writes them. ``is_overdue`` says of the end of a
+    hold whether it was the last and leaves something that should have been erased.
     """
     begun: dict[int, UUID] = {}
     rows: list[Sequence[object]] = []
@@ -146,27 +151,15 @@ def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Com
                 cause, conversation = ErasureCause.deletion, command.conversation
             case CloseAccount():
                 cause = ErasureCause.closure
-            case Unhold() if _is_overdue(tx, answer, command.conversation):
+            case Unhold() if is_overdue(answer):
                 cause, conversation = ErasureCause.hold_released, command.conversation
             case _:
                 continue
         begun[place] = uuid7(answer.at, keyring.random(10))
-        rows.append(
-            (answer.account, begun[place], conversation, cause.value, ErasureState.fenced.value, answer.at, answer.at)
-        )
-    insert(tx, "erasures", _BEGUN, rows)
-    return begun
-
-
-def _is_overdue(tx: Transaction, answer: CommandResult, conversation: UUID) -> bool:
-    """Whether the end of the last hold leaves something that should have been erased."""
-    row = tx.execute(
-        """SELECT NOT EXISTS (SELECT FROM holds WHERE account_id = %(account)s AND conversation_id = %(conversation)s)
-              AND EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
-                             AND erased_at IS NULL AND keep_until <= %(at)s)""",
-        {"account": answer.account, "conversation": conversation, "at": answer.at},
-    ).fetchone()
-    return bool(row and row[0])
+        rows.append((answer.account, begun[place], conversation, cause.value, answer.at))
+    if not rows:
+        return begun, []
+    return begun, [Change(_BEGIN, listing(_BEGUN, dict(zip(_BEGUN, zip(*rows, strict=True), strict=True))))]
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
