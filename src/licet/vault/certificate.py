@@ -39,7 +39,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import Change, listed, listing
+from licet.store.rows import Change, change, listed, listing
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
@@ -107,13 +107,16 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them."""
+    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them; and the
+    releases with rows that were made from its content.
+    """
 
     keys: int
     bodies: int
     due_at: datetime | None
     held: bool
     is_fenced: bool = False
+    releases: tuple[UUID, ...] = ()
 
     def refuse_fenced(self) -> None:
         """FencedError behind the fence, which was read in the same statement."""
@@ -245,13 +248,14 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
     return int(row[0]), row[1]
 
 
-def save(tx: Transaction, of: ErasureRecord, jws: str | None = None) -> None:
-    """Stores how far the erasure is, and the certificate that verifies it."""
-    tx.execute(
-        """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
-            WHERE account_id = %s AND erasure_id = %s""",
-        [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure],
-    )
+def save(tx: Transaction, of: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()) -> None:
+    """Stores how far the erasure is, and the certificate that verifies it; in one statement with ``others``."""
+    state = [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure]
+    change(tx, [*others, Change(_SAVE, state)])
+
+
+_SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
+    WHERE account_id = %s AND erasure_id = %s"""
 
 
 def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
@@ -331,6 +335,14 @@ _BODIES = f"FROM bodies b JOIN segments s USING (account_id, conversation_id, se
 _SHARED = f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"
 
 
+# The rows of releases that were made from it; what rests only on a safety copy dies with that.
+_OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
+    AND (%(ended)s::timestamptz IS NULL OR EXISTS (
+        SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
+           AND s.conversation_id = r.conversation_id AND s.segment = k.segment
+         WHERE s.keep_until <= %(ended)s))"""
+
+
 def scope(of: ErasureRecord) -> dict[str, Any]:
     """The parameters of every statement about what is erased."""
     ended = of.requested_at if of.cause is ErasureCause.hold_released else None
@@ -342,7 +354,7 @@ _WAITS = f"""(SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) 
     (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
     greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
              (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
-    {_HELD}, {fence.STANDS}"""
+    {_HELD}, {fence.STANDS}, ARRAY(SELECT DISTINCT r.release_id FROM release_rows r WHERE {_OF_ROWS})"""
 _LATER = f"keep_until > %(at)s AND erased_at IS NULL AND NOT {_HELD}"
 _NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {_LATER}),
     feedback_nearer AS (UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {_LATER})"""
@@ -368,12 +380,14 @@ def renewed(tx: Transaction, of: ErasureRecord) -> tuple[ErasureRecord, Waits]:
     ).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, of.erasure)}`")
-    return _read(row[:-5]), _read_waits(row[-5:])
+    return _read(row[:-6]), _read_waits(row[-6:])
 
 
 def _read_waits(row: Sequence[Any]) -> Waits:
-    keys, bodies, due_at, held, is_fenced = row
-    return Waits(keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced)
+    keys, bodies, due_at, held, is_fenced, releases = row
+    return Waits(
+        keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced, releases=tuple(releases)
+    )  # fmt: skip
 
 
 def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
@@ -458,13 +472,7 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
     that.
     """
     rows = tx.execute(
-        f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
-             WHERE {_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
-               AND (%(ended)s::timestamptz IS NULL OR EXISTS (
-                   SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
-                      AND s.conversation_id = r.conversation_id AND s.segment = k.segment
-                    WHERE s.keep_until <= %(ended)s))
-             GROUP BY r.release_id""",
+        f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} GROUP BY r.release_id",
         scope(of),
     )
     return dict(rows.fetchall())
