@@ -177,6 +177,7 @@ class Keyring:
                          UNION SELECT bucket FROM {matched({"account_id": "uuid"})} k JOIN accounts USING (account_id)) k
                  USING (bucket)""",
             [list(buckets), len(buckets), list(accounts), len(accounts)],
+            prepare=True,
         )
 
         def read() -> OpenedBuckets:

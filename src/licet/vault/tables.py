@@ -163,8 +163,8 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
     Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
     named = _named(accounts)
-    locked = tx.execute(_LOCK, named)
-    asked = tx.execute(_READ, named)
+    locked = tx.execute(_LOCK, named, prepare=True)
+    asked = tx.execute(_READ, named, prepare=True)
 
     def read() -> dict[UUID, AccountRow]:
         locked.fetchall()
@@ -325,7 +325,7 @@ def loading(
         key |= {
             "hosts": len(hosts), "host_account": uuids(account for account, _ in hosts), "host": [host for _, host in hosts],
         }  # fmt: skip
-    asked = tx.execute(statement, key)
+    asked = tx.execute(statement, key, prepare=True)
     return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
 
 
@@ -655,9 +655,9 @@ def save_conversations(
                 known.append((row, n))
     begun = [row for row in differing if row.saved is None]
     if begun:
-        tx.execute(_ADD_CONVERSATIONS, arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)))
+        tx.execute(_ADD_CONVERSATIONS, arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)), prepare=True)
     if fresh:
-        tx.execute(_ADD_SEGMENTS, arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)))
+        tx.execute(_ADD_SEGMENTS, arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)), prepare=True)
     changes = list(others)
     if begun != differing:
         old = [row for row in differing if row.saved is not None]
