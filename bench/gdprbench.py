@@ -20,8 +20,9 @@ before the time is over. Off: the same rows in plain tables of the same server w
 no journal, no log; a deletion there is a DELETE. 32 clients are threads of one process in both. A round on is followed
 by one off with as many operations of each client. Off is run twice: each operation a transaction, as clients of a
 database do and as the benchmark's do; and through the same batched writer as Licet's, the stricter floor. The goal is 0.70.
-Before the rounds of a mix each arm plays one that does not count: on a connection's first executions of a statement the
-server plans it anew, and Licet's statements, which are longer, cost more of that; a service pays it once.
+Before the rounds of a mix each arm plays as long as they take, which does not count: on a connection's first executions of
+a statement the server plans it anew, and there are sixteen connections; Licet's statements, which are longer, cost more of
+that; a service pays it once.
 What a deletion owes later (its keys destroyed, its certificate signed) has a row of its own.
 
     python -m bench gdprbench [ACCOUNTS] [SECONDS] [MIX]
@@ -143,7 +144,7 @@ def agree(arms: Sequence[On | Off]) -> None:
 def measure(here: installation.Installation, mix: str, arms: dict[str, On | Off], seconds: float) -> Iterator[Row]:
     """The rows of one mix: rounds on and off by turns, so that what else the machine does falls on all."""
     for arm in arms.values():
-        play(arm, mix, ROUNDS, seconds=max(1.0, seconds / ROUNDS))
+        play(arm, mix, ROUNDS, seconds=seconds)
     done, clock, processors = 0, dict.fromkeys(arms, 0.0), dict.fromkeys(arms, (0.0, 0.0))
     for number in range(ROUNDS):
         counts: list[int] | None = None

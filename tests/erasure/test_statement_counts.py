@@ -15,9 +15,10 @@ from typing import Any
 import psycopg
 
 from licet.erasure import certificates
-from licet.store.connect import Pool
+from licet.store.connect import Pool, transaction
 from licet.vault import verbs
 from licet.vault.commands import Delete
+from licet.vault.installation import policies
 
 from ..installed import House
 
@@ -66,3 +67,22 @@ def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(pool: P
         done = certificates.run(house.here, only=f"era_{erasure.hex}", at_once=True)
     assert done.certificates == 1
     assert 0 < len(sent) <= CERTIFICATE_MAX, sent
+
+
+def test_no_statement_of_a_deletion_is_planned_at_each_execution(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=True)
+    chats = [f"chat {number}" for number in range(12)]
+    for chat in chats:
+        house.talk("ana", chat)
+    account, at = house.accounts["ana"], house.here.clock()
+    with transaction(pool) as tx:
+        tx.execute("DEALLOCATE ALL")
+        for chat in chats:
+            gone = Delete(account=account, at=at, conversation=house.chats[chat])
+            verbs.tell_in(tx, house.here.keyring, policies(house.here), [gone])
+        plans = tx.execute(
+            "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements WHERE generic_plans + custom_plans > 6"
+        ).fetchall()
+    assert len(plans) == DELETION_MAX - 1, "without the policies, which the process has read"
+    assert [text for text, generic, _ in plans if not generic] == []
