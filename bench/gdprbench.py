@@ -20,11 +20,12 @@ before the time is over. Off: the same rows in plain tables of the same server w
 no journal, no log; a deletion there is a DELETE. 32 clients are threads of one process in both. A round on is followed
 by one off with as many operations of each client. Off is run twice: each operation a transaction, as clients of a
 database do and as the benchmark's do; and through the same batched writer as Licet's, the stricter floor. The goal is 0.70.
-Before the rounds of a mix each arm plays one that does not count: on a connection's first executions of a statement the
-server plans it anew, and Licet's statements, which are longer, cost more of that; a service pays it once.
+Before the rounds of a mix each arm plays as long as they take, which does not count: on a connection's first executions of
+a statement the server plans it anew, and there are sixteen connections; Licet's statements, which are longer, cost more of
+that; a service pays it once.
 What a deletion owes later (its keys destroyed, its certificate signed) has a row of its own.
 
-    python -m bench gdprbench [ACCOUNTS] [SECONDS]
+    python -m bench gdprbench [ACCOUNTS] [SECONDS] [MIX]
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from typing import Any
 
 from bench import Row
 from bench._gdpr_arms import Key, Off, On, now, text
+from bench.building import spent
 from licet.config import Configuration
 from licet.erasure import certificates
 from licet.policy.file import preset
@@ -103,6 +105,7 @@ def main(arguments: list[str]) -> list[Row]:
     """Operations a second of each mix, on and off."""
     accounts = int(arguments[0]) if arguments else ACCOUNTS
     seconds = float(arguments[1]) if len(arguments) > 1 else SECONDS
+    mixes = arguments[2:] or list(MIXES)
     with tempfile.TemporaryDirectory(prefix="licet-gdprbench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
@@ -117,7 +120,7 @@ def main(arguments: list[str]) -> list[Row]:
             }
             agree(list(arms.values()))
             with following(data):
-                rows = [row for mix in MIXES for row in measure(mix, arms, seconds)]
+                rows = [row for mix in mixes for row in measure(here, mix, arms, seconds)]
             for arm in arms.values():
                 arm.close()
             return [*rows, certified(here)]
@@ -138,25 +141,29 @@ def agree(arms: Sequence[On | Off]) -> None:
         assert all(other == first for other in others), f"the arms differ in `{operation}`"
 
 
-def measure(mix: str, arms: dict[str, On | Off], seconds: float) -> Iterator[Row]:
+def measure(here: installation.Installation, mix: str, arms: dict[str, On | Off], seconds: float) -> Iterator[Row]:
     """The rows of one mix: rounds on and off by turns, so that what else the machine does falls on all."""
     for arm in arms.values():
-        play(arm, mix, ROUNDS, seconds=max(1.0, seconds / ROUNDS))
-    done, spent, cpu = 0, dict.fromkeys(arms, 0.0), dict.fromkeys(arms, 0.0)
+        play(arm, mix, ROUNDS, seconds=seconds)
+    done, clock, processors = 0, dict.fromkeys(arms, 0.0), dict.fromkeys(arms, (0.0, 0.0))
     for number in range(ROUNDS):
         counts: list[int] | None = None
         for name, arm in arms.items():  # "on" first: it says how much the others do
-            before, begun = time.process_time(), time.perf_counter()
+            before, begun = spent(here), time.perf_counter()
             counts = play(arm, mix, number, seconds=seconds / ROUNDS, counts=counts)
-            spent[name] += time.perf_counter() - begun
-            cpu[name] += time.process_time() - before
+            clock[name] += time.perf_counter() - begun
+            process, server = (
+                total + now - then for total, now, then in zip(processors[name], spent(here), before, strict=True)
+            )
+            processors[name] = process, server
         done += sum(counts or ())
     for name in list(arms)[1:]:
-        on, floor = done / spent["on"], done / spent[name]
+        on, floor = done / clock["on"], done / clock[name]
         what = f"{mix}: {done:,} operations, {CLIENTS} clients, a second, beside {name} (goal: at least {GOAL:.2f})"
         yield Row(what, f"{on:,.0f}", f"{floor:,.0f}", f"{on / floor:.2f}")
-    on, floor = (cpu[name] / done * 1e6 for name in list(arms)[:2])
-    yield Row("  CPU of the clients' process, us an operation", f"{on:,.0f}", f"{floor:,.0f}", f"{floor / on:.2f}")
+    for which, whose in enumerate(("the clients' process", "the database")):
+        on, floor = (processors[name][which] / done * 1e6 for name in list(arms)[:2])
+        yield Row(f"  CPU of {whose}, us an operation", f"{on:,.0f}", f"{floor:,.0f}", f"{floor / on:.2f}")
 
 
 def play(arm: On | Off, mix: str, number: int, *, seconds: float = 0, counts: Sequence[int] | None = None) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -92,10 +93,16 @@ def test_a_key_is_out_of_reach_by_the_first_epoch_that_was_opened_no_earlier(hou
         epochs.rotate(house.here, Rotation.daily)
         opened.append(house.now)
     with transaction(house.here.pool) as tx:
-        assert chain.epoch_opened_since(tx, opened[0] - DAY) == opened[0]
-        assert chain.epoch_opened_since(tx, opened[0]) == opened[0], "of the same instant it is no earlier"
-        assert chain.epoch_opened_since(tx, opened[0] + timedelta.resolution) == opened[1]
-        assert chain.epoch_opened_since(tx, opened[1] + DAY) is None
+
+        def since(at: datetime) -> datetime | None:
+            row = tx.execute(f"SELECT {chain.OPENED_SINCE}", {"since": at}).fetchone()
+            assert row is not None
+            return cast("datetime | None", row[0])
+
+        assert since(opened[0] - DAY) == opened[0]
+        assert since(opened[0]) == opened[0], "of the same instant it is no earlier"
+        assert since(opened[0] + timedelta.resolution) == opened[1]
+        assert since(opened[1] + DAY) is None
 
 
 def test_a_version_is_amended_by_a_later_deadline_alone(conn: Transaction) -> None:

@@ -53,6 +53,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
+from licet.store.rows import Change
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, named, parse, shown, uuid7
@@ -207,9 +208,9 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
     at, more = max(here.clock(), erasure.requested_at), False
     with transaction(here.pool) as tx:
         hold_accounts(tx, [erasure.account])
-        _recall(tx, erasure, at)
         waits = certificate.waits(tx, erasure, at_once=at if at_once else None)
         waits.refuse_fenced()
+        _recall(tx, erasure, waits.releases, at)
         if _is_due(waits, at, at_once) and not waits.held and (waits.keys or waits.bodies):
             more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
     try:
@@ -234,11 +235,11 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool
             if now.state is ErasureState.verified:
                 return now
             moved = _progress(now, waits, at)
-            jws = _certify(here, tx, moved, at) if moved.state is ErasureState.swept else None
+            jws = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
             if jws is not None:
                 moved = replace(moved, state=ErasureState.verified, verified_at=at)
             if moved != now:
-                certificate.save(tx, moved, jws)
+                certificate.save(tx, moved, jws, _leaf(tx, jws, at))
             return moved
 
 
@@ -251,11 +252,21 @@ def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureReco
     return erasure
 
 
-def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime) -> str | None:
-    """Reads every place back, signs the result, and writes its leaf; returns the certificate, or None if the log still
-    lacks leaves of the account. BrokenError if something is still there.
+def _leaf(tx: Transaction, jws: str | None, at: datetime) -> list[Change]:
+    """The change that writes the leaf of a certificate."""
+    if jws is None:
+        return []
+    sha256 = hashlib.sha256(jws.encode()).hexdigest()
+    return outbox.appending(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
 
-    The account is locked, and the erasure was read under that lock.
+
+def _certify(
+    here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits, at: datetime
+) -> str | None:  # fmt: skip
+    """Reads every place back and signs the result; returns the certificate, or None if the log still lacks leaves of the
+    account. BrokenError if something is still there.
+
+    The account is locked, and the erasure and what it ``waits`` for were read under that lock.
     """
     if _awaits_log(here, tx, erasure):
         return None
@@ -265,21 +276,19 @@ def _certify(here: Installation, tx: Transaction, erasure: ErasureRecord, at: da
     if erasure.cause is ErasureCause.closure:
         _destroy_account_keys(tx, erasure, at)
     leasable: dict[UUID, int] = {}
-    rows = certificate.rows_by_release(tx, erasure)
+    rows = certificate.rows_by_release(tx, erasure) if waits.releases else {}
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
         given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
         leasable[release] = len(given)
+    places = certificate.read_back(tx, erasure, leasable, at)
+    backups, out_of_reach = _backups(here, tx, erasure, at)
     document = certificate.document(
-        erasure, at, certificate.read_back(tx, erasure, leasable, at), _recipients(tx, erasure, at),
-        _hosts(tx, erasure, at), _backups(tx, erasure, at), _out_of_reach(here, tx, erasure),
+        erasure, at, places, _recipients(tx, erasure, at), _hosts(tx, erasure, at), backups, out_of_reach,
         here.keyring.random(certificate.SALT_BYTES),
     )  # fmt: skip
-    jws = sign(document, here.keyring.log_seed(tx), CERTIFICATE)
-    sha256 = hashlib.sha256(jws.encode()).hexdigest()
-    outbox.append(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
-    return jws
+    return sign(document, here.keyring.log_seed(tx), CERTIFICATE)
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
@@ -333,27 +342,27 @@ def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[s
     ]  # fmt: skip
 
 
-def _backups(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
+def _backups(
+    here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime
+) -> tuple[list[dict[str, Canonical]], datetime | None]:
     """The backups that are still kept and that are older than the destruction of the keys, or that contain database
-    pages, which may still hold deleted rows.
+    pages, which may still hold deleted rows; and the latest day on which the last epoch that could open an older copy is
+    destroyed.
     """
     rows = tx.execute(
-        """SELECT backup_id, made_at, expires_at FROM backups
-            WHERE (base OR made_at <= %s) AND pruned_at IS NULL AND expires_at > %s ORDER BY made_at""",
-        [erasure.shredded_at, at],
-    )
-    return [
-        {"backup": shown(Prefix.backup, backup), "made": written(made_at), "expires": written(expires_at)}
-        for backup, made_at, expires_at in rows
-    ]
-
-
-def _out_of_reach(here: Installation, tx: Transaction, erasure: ErasureRecord) -> datetime | None:
-    """The latest day on which the last epoch that could open an older copy is destroyed."""
-    rotated = chain.epoch_opened_since(tx, erasure.shredded_at)
+        f"""SELECT o.opened_at, b.backup_id, b.made_at, b.expires_at FROM (SELECT {chain.OPENED_SINCE} AS opened_at) o
+              LEFT JOIN backups b ON (b.base OR b.made_at <= %(since)s) AND b.pruned_at IS NULL AND b.expires_at > %(at)s
+             ORDER BY b.made_at""",
+        {"since": erasure.shredded_at, "at": at},
+    ).fetchall()
+    rotated = rows[0][0]
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
-    return rotated + backup_window(here) if rotated is not None else None
+    kept: list[dict[str, Canonical]] = [
+        {"backup": shown(Prefix.backup, backup), "made": written(made_at), "expires": written(expires_at)}
+        for _, backup, made_at, expires_at in rows if backup is not None
+    ]  # fmt: skip
+    return kept, rotated + backup_window(here) if rotated is not None else None
 
 
 # Questions
@@ -555,9 +564,8 @@ HANDOUTS = Listing(
 )  # fmt: skip
 
 
-def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
-    """Asks every recipient of a release with rows of the erased content to take them out of use, once per handout."""
-    releases = list(certificate.rows_by_release(tx, erasure))
+def _recall(tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], at: datetime) -> None:
+    """Asks every recipient of these releases to take the rows of the erased content out of use, once per handout."""
     if not releases:
         return
     recalled = tx.execute(
@@ -570,7 +578,7 @@ def _recall(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
              FROM recalled r JOIN handouts h USING (handout_id) ORDER BY h.handout_id""",
         {
             "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
-            "releases": releases,
+            "releases": list(releases),
         },
     ).fetchall()  # fmt: skip
     names = registry.names(tx, [row[2] for row in recalled])

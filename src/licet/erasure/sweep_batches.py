@@ -142,5 +142,5 @@ def _tell(
     tx: Transaction, rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback], dead: Sequence[Entry], at: datetime
 ) -> None:
     """Writes an ending to the journal for each conversation, and a leaf for each key."""
-    account_journal.append_endings(tx, "erased", at, sorted({(row.account, row.conversation) for row in rows}))
-    outbox.append(tx, dead)
+    places = sorted({(row.account, row.conversation) for row in rows})
+    account_journal.append_endings(tx, "erased", at, places, outbox.appending(tx, dead))

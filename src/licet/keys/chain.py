@@ -54,10 +54,8 @@ def newest_epoch(tx: Transaction) -> int | None:
     return None if row is None else row[0]
 
 
-def epoch_opened_since(tx: Transaction, at: datetime | None) -> datetime | None:
-    """When the earliest epoch was opened that is not older than ``at``."""
-    row = tx.execute("SELECT min(opened_at) FROM epochs WHERE opened_at >= %s", [at]).fetchone()
-    return None if row is None else row[0]
+# When the earliest epoch was opened that is not older than an instant; for a statement that reads something else as well.
+OPENED_SINCE = "(SELECT min(opened_at) FROM epochs WHERE opened_at >= %(since)s)"
 
 
 def begin_epochs(tx: Transaction, number: int) -> None:

@@ -35,6 +35,7 @@ from licet.keys.material import (
 from licet.keys.objects import Objects
 from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
+from licet.store.rows import matched
 
 CACHE_SECONDS_MAX = 60.0
 EPOCHS_LOCK = (
@@ -172,9 +173,11 @@ class Keyring:
         """
         asked = tx.execute(
             f"""SELECT {fence.LIFE}, bucket, epoch, wrapped, {fence.STANDS} FROM buckets
-                 WHERE bucket IN (SELECT unnest(%s::int[])
-                                   UNION SELECT bucket FROM accounts WHERE account_id = ANY(%s::uuid[]))""",
-            [list(buckets), list(accounts)],
+                  JOIN (SELECT bucket FROM {matched({"bucket": "int4"})} k
+                         UNION SELECT bucket FROM {matched({"account_id": "uuid"})} k JOIN accounts USING (account_id)) k
+                 USING (bucket)""",
+            [list(buckets), len(buckets), list(accounts), len(accounts)],
+            prepare=True,
         )
 
         def read() -> OpenedBuckets:

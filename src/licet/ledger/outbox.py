@@ -15,9 +15,10 @@ import msgspec
 
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope
 from licet.store.connect import Transaction
-from licet.store.rows import insert
+from licet.store.rows import INSERTED_ROWS_MAX, Change, insert, listed, listing
 
 _COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
+_APPEND = f"INSERT INTO outbox ({', '.join(_COLUMNS)}) SELECT * FROM {listed(_COLUMNS)}"
 
 
 class EntryKind(StrEnum):
@@ -151,7 +152,19 @@ def forget_year(tx: Transaction, year: int) -> None:
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
-    insert(tx, "outbox", _COLUMNS, [
+    insert(tx, "outbox", _COLUMNS, _rows(entries))
+
+
+def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
+    """`append`, left to be sent in one statement with other changes; so many that COPY is faster are written at once."""
+    if not 0 < len(entries) <= INSERTED_ROWS_MAX:
+        append(tx, entries)
+        return []
+    return [Change(_APPEND, listing(_COLUMNS, dict(zip(_COLUMNS, zip(*_rows(entries), strict=True), strict=True))))]
+
+
+def _rows(entries: Sequence[Entry]) -> list[Sequence[object]]:
+    return [
         (entry.account, entry.told.value, entry.occurred_at, msgspec.json.encode(entry.facts, order="sorted").decode())
         for entry in entries
-    ])  # fmt: skip
+    ]

@@ -222,6 +222,7 @@ SELECT concat_ws(' ', 'column', full_name, to_char(place, 'FM000'), attname,
     pg_catalog.format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'not null' END,
     'default ' || pg_catalog.pg_get_expr(adbin, attrelid), 'identity ' || nullif(attidentity, '')::text,
     'generated ' || nullif(attgenerated, '')::text, 'storage ' || attstorage::text, attacl::text,
+    'statistics ' || nullif(attstattarget, -1)::text,
     (SELECT 'collate ' || collname FROM pg_catalog.pg_collation k WHERE k.oid = attcollation AND collname <> 'default'))
 FROM columns
 UNION ALL

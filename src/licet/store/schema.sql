@@ -60,6 +60,8 @@ CREATE TABLE buckets (
     wrapped bytea NOT NULL
 );
 
+-- SET STATISTICS 0, here and below: samples of keys, sealed bytes and HMACs must not stand among the planner's statistics,
+-- where no erasure reaches them.
 CREATE TABLE accounts (
     account_id  uuid PRIMARY KEY,
     bucket      integer NOT NULL REFERENCES buckets,
@@ -78,6 +80,7 @@ CREATE TABLE accounts (
     CONSTRAINT grants_in_force_were_given CHECK (in_force BETWEEN 0 AND granted),
     CONSTRAINT closed_ends_the_grants CHECK (closed_at IS NULL OR in_force = 0)
 );
+ALTER TABLE accounts ALTER COLUMN wrapped_key SET STATISTICS 0;
 CREATE INDEX accounts_granted_by_version ON accounts (seen) WHERE in_force > 0;
 
 -- Which account the host means by its own id, as an HMAC: the one thing that must be unique over all accounts, in a table
@@ -159,6 +162,7 @@ CREATE TABLE key_pages (
     slots      bytea NOT NULL,
     PRIMARY KEY (account_id, page)
 );
+ALTER TABLE key_pages ALTER COLUMN slots SET STATISTICS 0;
 
 CREATE TABLE conversations (
     account_id      uuid NOT NULL REFERENCES accounts,
@@ -256,6 +260,7 @@ CREATE TABLE turns (
     PRIMARY KEY (account_id, conversation_id, turn),
     FOREIGN KEY (account_id, conversation_id, segment) REFERENCES segments
 );
+ALTER TABLE turns ALTER COLUMN host_hmac SET STATISTICS 0;
 CREATE UNIQUE INDEX turns_by_host ON turns (account_id, conversation_id, host_hmac) WHERE host_hmac IS NOT NULL;
 
 -- Sealed content, apart from its turns. Turn 0 is the conversation's title.
@@ -275,6 +280,7 @@ CREATE TABLE bodies (
 );
 CREATE INDEX bodies_by_object ON bodies (object_id) WHERE object_id IS NOT NULL;
 ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
+ALTER TABLE bodies ALTER COLUMN sealed SET STATISTICS 0;
 
 -- The safety copy of what was flagged, under keys of its own.
 CREATE TABLE safety_bodies (
@@ -286,6 +292,7 @@ CREATE TABLE safety_bodies (
     PRIMARY KEY (account_id, conversation_id, turn)
 );
 ALTER TABLE safety_bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
+ALTER TABLE safety_bodies ALTER COLUMN sealed SET STATISTICS 0;
 
 -- Where a detector of names found them in the turns of a segment, so that the next release reads new turns only. Sealed under a
 -- key that is derived from the segment's key: it ends with it, and the row goes with the segment's bodies. It holds no text.
@@ -297,6 +304,7 @@ CREATE TABLE found_names (
     PRIMARY KEY (account_id, conversation_id, segment)
 );
 ALTER TABLE found_names ALTER COLUMN sealed SET STORAGE EXTERNAL;
+ALTER TABLE found_names ALTER COLUMN sealed SET STATISTICS 0;
 
 -- The score of a flag stays, without content, for the period of its own.
 CREATE TABLE flags (
@@ -369,6 +377,7 @@ CREATE TABLE feedback_bodies (
     PRIMARY KEY (account_id, feedback_id, turn)
 );
 ALTER TABLE feedback_bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
+ALTER TABLE feedback_bodies ALTER COLUMN sealed SET STATISTICS 0;
 
 -- The register: every place that came to hold content, or something derived from it. Of releases their rows say it.
 CREATE TABLE copies (

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from licet.errors import BrokenError
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import Change, change, listed, listing
 
 ENDINGS_LOCK = 0x11CE7_0001
 
@@ -47,10 +47,10 @@ _PLACES = {"account": "uuid", "conversation": "uuid"}
 _APPEND = f"""
     INSERT INTO journal ({", ".join(_COLUMNS)}, position)
     SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
-      FROM (SELECT k.* FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
+      FROM (SELECT k.* FROM {listed(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
 # The lock that appending an ending needs. What joins it has no row before it is held, and so takes no number before.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
-_APPEND_ENDINGS = f"WITH {_SHARED} {_APPEND.format(', shared')}"
+_APPEND_SHARED = _APPEND.format(", shared")
 _APPEND_OTHERS = _APPEND.format("")
 
 
@@ -59,40 +59,46 @@ def stop_endings(tx: Transaction) -> None:
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
 
 
-def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
-    """Appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
-    columns = zip(*rows, strict=True)
-    append_all = _APPEND_ENDINGS if any(row.ends for row in rows) else _APPEND_OTHERS
-    tx.execute(append_all, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
+def appended(rows: Sequence[JournalRow]) -> list[Change]:
+    """The change that appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
+    if not rows:
+        return []
+    values = listing(_COLUMNS, dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)))
+    return [
+        Change(_APPEND_SHARED, values, _SHARED) if any(row.ends for row in rows) else Change(_APPEND_OTHERS, values)
+    ]
 
 
-def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]]) -> None:
-    """Takes the next numbers of locked accounts, and appends an ending for each `(account, conversation)`.
+def append_endings(
+    tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]], others: Sequence[Change] = ()
+) -> None:
+    """Takes the next numbers of locked accounts, and appends an ending for each `(account, conversation)`; in one statement
+    with ``others``.
 
     ``at`` becomes part of the account's history: no later event may be dated before it.
     """
     if not places:
+        change(tx, others)
         return
-    columns = zip(*places, strict=True)
-    tx.execute(
-        f"""
-        WITH {_SHARED}, told AS (
-            SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
-              FROM unnest(%(account)s::uuid[], %(conversation)s::uuid[]) AS k(account_id, conversation_id), shared
-        ), moved AS (
-            UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %(at)s)
-              FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c
-             WHERE a.account_id = c.account_id
-            RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
-        ), numbered AS (
-            SELECT account_id, base + place AS seq, last_at, conversation_id FROM told JOIN moved USING (account_id)
-             ORDER BY account_id, place
-        )
-        INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
-        SELECT account_id, seq, nextval('journal_position'), last_at, %(event)s, conversation_id, true FROM numbered
-        """,
-        {**arrays(_PLACES, dict(zip(_PLACES, columns, strict=True))), "at": at, "event": event},
-    )
+    values = listing(_PLACES, dict(zip(_PLACES, zip(*places, strict=True), strict=True)))
+    change(tx, [*others, Change(_APPEND_NEXT, [*values, at, event], _NEXT)])
+
+
+_NEXT = f"""{_SHARED}, told AS (
+        SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
+          FROM {listed(_PLACES)} AS k(account_id, conversation_id), shared
+    ), moved AS (
+        UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %s)
+          FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c
+         WHERE a.account_id = c.account_id
+        RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
+    ), numbered AS (
+        SELECT account_id, base + place AS seq, last_at, conversation_id FROM told JOIN moved USING (account_id)
+         ORDER BY account_id, place
+    )"""
+_APPEND_NEXT = """
+    INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
+    SELECT account_id, seq, nextval('journal_position'), last_at, %s, conversation_id, true FROM numbered"""
 
 
 def last_position(tx: Transaction) -> int:

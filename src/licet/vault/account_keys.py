@@ -29,10 +29,10 @@ def load_pages(tx: Transaction, pages: Sequence[Page]) -> dict[Page, bytes]:
     rows = tx.execute(
         """
         SELECT account_id, page, slots FROM key_pages
-          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page)) k
+          JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(page)b::int[]) AS k(account_id, page) LIMIT %(pages)s) k
             USING (account_id, page)
         """,
-        {"account": [a for a, _ in pages], "page": [p for _, p in pages]},
+        {"account": [a for a, _ in pages], "page": [p for _, p in pages], "pages": len(pages)},
     ).fetchall()
     return {(account, page): slots for account, page, slots in rows}
 

@@ -27,6 +27,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
+from licet.store.rows import matched, matching
 from licet.vault import cold_tier, policy_versions, tables
 from licet.vault.list_filters import BY_ACCOUNT, by_day, by_day_of_id
 from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
@@ -237,12 +238,16 @@ def copied_conversation_ids(
     return [row[0] for row in rows]
 
 
+_NAMED = {"conversation_id": "uuid"}
+_KEYS = {"account_id": "uuid", **_NAMED}
+
+
 def stored(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> set[UUID]:
     """Those of which more than a safety copy is kept."""
     rows = tx.execute(
-        """SELECT DISTINCT conversation_id FROM segments
-            WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
-        [account, list(conversations)],
+        f"""SELECT DISTINCT conversation_id FROM {matched(_NAMED)} k JOIN segments s USING (conversation_id)
+             WHERE s.account_id = %s AND s.erased_at IS NULL""",
+        [*matching(_NAMED, {"conversation_id": conversations}, len(conversations)), account],
     )
     return {row[0] for row in rows}
 
@@ -252,11 +257,12 @@ def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID,
     first turn.
     """
     rows = tx.execute(
-        f"""SELECT DISTINCT ON (b.conversation_id) b.conversation_id, b.turn, {cold_tier.SIZE} FROM bodies b
-             JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
-                            AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
-            WHERE b.turn IN (0, 1) AND b.segment = 0 ORDER BY b.conversation_id, b.turn""",
-        {"account": [account for account, _ in keys], "conversation": [conversation for _, conversation in keys]},
+        f"""SELECT DISTINCT ON (b.conversation_id) b.conversation_id, b.turn, {cold_tier.SIZE}
+              FROM {matched(_KEYS)} k JOIN bodies b USING (account_id, conversation_id)
+             WHERE b.turn IN (0, 1) AND b.segment = 0 ORDER BY b.conversation_id, b.turn""",
+        matching(
+            _KEYS, {"account_id": [one for one, _ in keys], "conversation_id": [one for _, one in keys]}, len(keys)
+        ),
     ).fetchall()
     return {conversation: (turn, size) for conversation, turn, size in rows}
 

@@ -21,10 +21,19 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
 from licet.store.connect import Transaction
-from licet.store.rows import pipelined
+from licet.store.rows import Change, pipelined
 from licet.vault import account_choices, account_view, host_events, tables
 from licet.vault.account_choices import NewestChoice
-from licet.vault.commands import About, AboutProject, Choose, ChosenScope, Command, OpenAccount, Say
+from licet.vault.commands import (
+    About,
+    AboutProject,
+    Choose,
+    ChosenScope,
+    Command,
+    CommandResult,
+    OpenAccount,
+    Say,
+)
 from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
@@ -280,12 +289,21 @@ class BatchState:
         )
         self.note_event(event)
 
-    def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
-        """Writes the events of the batch, after the rows that they report; ``begun`` are the erasures by the command's
-        place.
-        """
-        host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
-        self.happened = []
+    def is_overdue(self, ended: CommandResult) -> bool:
+        """Whether a hold that ended was the last on its conversation, and something is left that should have been erased."""
+        row = self.conversations.get(ended.conversation) if ended.conversation is not None else None
+        if row is None or row.state.holds:
+            return False
+        return any(
+            not keys.erased and segment.keep_until <= ended.at
+            for keys, segment in zip(row.keys, row.state.segments, strict=True)
+        )
 
-    def flush(self) -> None:
-        self.writes.flush()
+    def told_hosts(self, begun: Mapping[int, UUID]) -> list[Change]:
+        """The change that writes the events of the batch; ``begun`` are the erasures by the command's place."""
+        happened = [event.owing(begun.get(place)) for place, event in self.happened]
+        self.happened = []
+        return host_events.appended(happened)
+
+    def flush(self, records: Sequence[Change] = ()) -> None:
+        self.writes.flush(records)

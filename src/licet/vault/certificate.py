@@ -16,7 +16,7 @@ words, numbers and dates, and a salt, so that its hash reveals nothing to somebo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -39,7 +39,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import insert
+from licet.store.rows import Change, change, listed, listing
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
@@ -107,13 +107,16 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them."""
+    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them; and the
+    releases with rows that were made from its content.
+    """
 
     keys: int
     bodies: int
     due_at: datetime | None
     held: bool
     is_fenced: bool = False
+    releases: tuple[UUID, ...] = ()
 
     def refuse_fenced(self) -> None:
         """FencedError behind the fence, which was read in the same statement."""
@@ -125,15 +128,20 @@ _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_a
     verified_at"""
 
 _BEGUN = {
-    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "state": "text",
-    "requested_at": "timestamptz", "fenced_at": "timestamptz",
+    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "requested_at": "timestamptz",
 }  # fmt: skip
+_BEGIN = f"""
+    INSERT INTO erasures ({", ".join(_BEGUN)}, state, fenced_at)
+    SELECT {", ".join(_BEGUN)}, '{ErasureState.fenced}', requested_at FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
 
 
-def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> dict[int, UUID]:
+def request(
+    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]], is_overdue: Callable[[CommandResult], bool]
+) -> tuple[dict[int, UUID], list[Change]]:
     """Begins an erasure for each effective command that requires one; it is fenced, because its transaction fences it.
 
-    Returns the erasures' ids by the command's place.
+    Returns the erasures' ids by the command's place, and the change that writes them. ``is_overdue`` says of the end of a
+    hold whether it was the last and leaves something that should have been erased.
     """
     begun: dict[int, UUID] = {}
     rows: list[Sequence[object]] = []
@@ -146,27 +154,15 @@ def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Com
                 cause, conversation = ErasureCause.deletion, command.conversation
             case CloseAccount():
                 cause = ErasureCause.closure
-            case Unhold() if _is_overdue(tx, answer, command.conversation):
+            case Unhold() if is_overdue(answer):
                 cause, conversation = ErasureCause.hold_released, command.conversation
             case _:
                 continue
         begun[place] = uuid7(answer.at, keyring.random(10))
-        rows.append(
-            (answer.account, begun[place], conversation, cause.value, ErasureState.fenced.value, answer.at, answer.at)
-        )
-    insert(tx, "erasures", _BEGUN, rows)
-    return begun
-
-
-def _is_overdue(tx: Transaction, answer: CommandResult, conversation: UUID) -> bool:
-    """Whether the end of the last hold leaves something that should have been erased."""
-    row = tx.execute(
-        """SELECT NOT EXISTS (SELECT FROM holds WHERE account_id = %(account)s AND conversation_id = %(conversation)s)
-              AND EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
-                             AND erased_at IS NULL AND keep_until <= %(at)s)""",
-        {"account": answer.account, "conversation": conversation, "at": answer.at},
-    ).fetchone()
-    return bool(row and row[0])
+        rows.append((answer.account, begun[place], conversation, cause.value, answer.at))
+    if not rows:
+        return begun, []
+    return begun, [Change(_BEGIN, listing(_BEGUN, dict(zip(_BEGUN, zip(*rows, strict=True), strict=True))))]
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
@@ -252,13 +248,14 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
     return int(row[0]), row[1]
 
 
-def save(tx: Transaction, of: ErasureRecord, jws: str | None = None) -> None:
-    """Stores how far the erasure is, and the certificate that verifies it."""
-    tx.execute(
-        """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
-            WHERE account_id = %s AND erasure_id = %s""",
-        [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure],
-    )
+def save(tx: Transaction, of: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()) -> None:
+    """Stores how far the erasure is, and the certificate that verifies it; in one statement with ``others``."""
+    state = [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure]
+    change(tx, [*others, Change(_SAVE, state)])
+
+
+_SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
+    WHERE account_id = %s AND erasure_id = %s"""
 
 
 def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
@@ -338,6 +335,14 @@ _BODIES = f"FROM bodies b JOIN segments s USING (account_id, conversation_id, se
 _SHARED = f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"
 
 
+# The rows of releases that were made from it; what rests only on a safety copy dies with that.
+_OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
+    AND (%(ended)s::timestamptz IS NULL OR EXISTS (
+        SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
+           AND s.conversation_id = r.conversation_id AND s.segment = k.segment
+         WHERE s.keep_until <= %(ended)s))"""
+
+
 def scope(of: ErasureRecord) -> dict[str, Any]:
     """The parameters of every statement about what is erased."""
     ended = of.requested_at if of.cause is ErasureCause.hold_released else None
@@ -349,7 +354,7 @@ _WAITS = f"""(SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) 
     (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
     greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
              (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
-    {_HELD}, {fence.STANDS}"""
+    {_HELD}, {fence.STANDS}, ARRAY(SELECT DISTINCT r.release_id FROM release_rows r WHERE {_OF_ROWS})"""
 _LATER = f"keep_until > %(at)s AND erased_at IS NULL AND NOT {_HELD}"
 _NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {_LATER}),
     feedback_nearer AS (UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {_LATER})"""
@@ -375,12 +380,14 @@ def renewed(tx: Transaction, of: ErasureRecord) -> tuple[ErasureRecord, Waits]:
     ).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, of.erasure)}`")
-    return _read(row[:-5]), _read_waits(row[-5:])
+    return _read(row[:-6]), _read_waits(row[-6:])
 
 
 def _read_waits(row: Sequence[Any]) -> Waits:
-    keys, bodies, due_at, held, is_fenced = row
-    return Waits(keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced)
+    keys, bodies, due_at, held, is_fenced, releases = row
+    return Waits(
+        keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced, releases=tuple(releases)
+    )  # fmt: skip
 
 
 def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
@@ -465,13 +472,7 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
     that.
     """
     rows = tx.execute(
-        f"""SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r
-             WHERE {_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
-               AND (%(ended)s::timestamptz IS NULL OR EXISTS (
-                   SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
-                      AND s.conversation_id = r.conversation_id AND s.segment = k.segment
-                    WHERE s.keep_until <= %(ended)s))
-             GROUP BY r.release_id""",
+        f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} GROUP BY r.release_id",
         scope(of),
     )
     return dict(rows.fetchall())

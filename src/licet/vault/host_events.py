@@ -29,6 +29,7 @@ from licet.keys import fence
 from licet.policy.period import written
 from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
+from licet.store.rows import Change, change, listed, listing
 from licet.vault.ids import Prefix, shown
 
 NUMBERING_LOCK = 0x11CE7_000B
@@ -193,33 +194,41 @@ def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
 
     The caller has locked the accounts.
     """
-    if happened:
-        tx.execute(_APPEND, {
-            "account": [one.account for one in happened],
-            "kind": [one.kind.value for one in happened],
-            "at": [one.at for one in happened],
-            "erasure": [one.erasure for one in happened],
-            "acknowledge_by": [one.acknowledge_by for one in happened],
-            "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
-        })  # fmt: skip
+    change(tx, appended(happened))
 
 
+def appended(happened: Sequence[NewHostEvent]) -> list[Change]:
+    """`append`, as a change of one statement with others."""
+    if not happened:
+        return []
+    values = listing(_EVENTS, {
+        "account_id": [one.account for one in happened],
+        "kind": [one.kind.value for one in happened],
+        "occurred_at": [one.at for one in happened],
+        "erasure_id": [one.erasure for one in happened],
+        "acknowledge_by": [one.acknowledge_by for one in happened],
+        "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
+    })  # fmt: skip
+    return [Change(_DELIVER, values, _HAPPENED)]
+
+
+_EVENTS = {
+    "account_id": "uuid", "kind": "text", "occurred_at": "timestamptz", "erasure_id": "uuid",
+    "acknowledge_by": "timestamptz", "facts": "text",
+}  # fmt: skip
 # The identity column counts in the order of the query below it, so that rows of one statement keep their order.
-_APPEND = """
-    WITH told AS (
-        INSERT INTO events (account_id, kind, occurred_at, erasure_id, acknowledge_by, facts)
-        SELECT account_id, kind, at, erasure_id, acknowledge_by, facts
-          FROM unnest(%(account)b::uuid[], %(kind)b::text[], %(at)b::timestamptz[], %(erasure)b::uuid[],
-                      %(acknowledge_by)b::timestamptz[], %(facts)b::text[])
-               WITH ORDINALITY AS k(account_id, kind, at, erasure_id, acknowledge_by, facts, place)
+_HAPPENED = f"""happened AS (
+        INSERT INTO events ({", ".join(_EVENTS)})
+        SELECT {", ".join(_EVENTS)} FROM {listed(_EVENTS)} WITH ORDINALITY AS k({", ".join(_EVENTS)}, place)
          WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
          ORDER BY place
         RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by
-    )
+    )"""
+_DELIVER = """
     INSERT INTO deliveries (account_id, event_id, endpoint_id, row_no, next_at, acknowledge_by)
     SELECT t.account_id, t.event_id, e.endpoint_id, t.row_no, CASE WHEN e.url IS NOT NULL THEN t.occurred_at END,
            t.acknowledge_by
-      FROM told t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
+      FROM happened t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
      WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL"""
 
 

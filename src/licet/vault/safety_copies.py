@@ -121,7 +121,6 @@ def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
             key = writes.slot_key(account, keys.safety_slot)
         sealed = seal(key, content, safety_place(row, segment, turn), writes.random)
         writes.safety_body(row, segment, turn, sealed)
-    row.saved = None  # the new slots are written with the segments
     writes.conversations[row.conversation_id] = row
 
 

@@ -26,7 +26,7 @@ from licet.policy.state import (
     TurnState,
 )
 from licet.store.connect import Transaction, uuids
-from licet.store.rows import arrays, unnested
+from licet.store.rows import Change, arrays, change, matched, matching, unnested
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
@@ -136,12 +136,20 @@ def read_account(row: Sequence[Any]) -> AccountRow:
     )
 
 
-_LOCK = "SELECT account_id FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE"
+_IDS = {"account_id": "uuid"}
+_NAMED = f"FROM {matched(_IDS)} k JOIN accounts a USING (account_id)"
+_LOCK = f"SELECT a.account_id {_NAMED} ORDER BY a.account_id FOR NO KEY UPDATE OF a"
+_READ = f"SELECT {ACCOUNT_COLUMNS} {_NAMED}"
 
 
 def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
     """Locks the accounts, in the order of their ids, for who needs no more of them; returns those that there are."""
-    return [row[0] for row in tx.execute(_LOCK, [sorted(accounts)]).fetchall()]
+    return [row[0] for row in tx.execute(_LOCK, _named(accounts)).fetchall()]
+
+
+def _named(accounts: Iterable[UUID]) -> list[Any]:
+    ids = set(accounts)
+    return matching(_IDS, {"account_id": ids}, len(ids))
 
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
@@ -154,9 +162,9 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID
 
     Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
-    ids = sorted(accounts)
-    locked = tx.execute(_LOCK, [ids])
-    asked = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [ids])
+    named = _named(accounts)
+    locked = tx.execute(_LOCK, named, prepare=True)
+    asked = tx.execute(_READ, named, prepare=True)
 
     def read() -> dict[UUID, AccountRow]:
         locked.fetchall()
@@ -317,7 +325,7 @@ def loading(
         key |= {
             "hosts": len(hosts), "host_account": uuids(account for account, _ in hosts), "host": [host for _, host in hosts],
         }  # fmt: skip
-    asked = tx.execute(statement, key)
+    asked = tx.execute(statement, key, prepare=True)
     return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
 
 
@@ -435,18 +443,42 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
 
 
 def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Inserts new accounts and writes the changes of others, with their answers."""
-    if not rows:
-        return
-    columns: dict[str, list[Any]] = {
+    """Inserts new accounts, and writes the answers of all that differ from the tables."""
+    new = [row for row in rows if row.is_new]
+    if new:
+        tx.execute(
+            f"INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM {unnested(_HOST_TYPES)}",
+            arrays(_HOST_TYPES, {
+                "account_id": [row.account_id for row in new], "host_hmac": [row.host_hmac for row in new],
+            }),
+        )  # fmt: skip
+        columns = _changing(new) | {
+            "bucket": [row.bucket for row in new], "wrapped_key": [row.wrapped_key for row in new],
+            "opened_at": [row.state.opened_at for row in new],
+        }  # fmt: skip
+        tx.execute(
+            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
+            arrays(_ACCOUNT_TYPES, columns),
+        )
+    _save_standings(tx, rows)
+    for row in rows:
+        row.is_new, row.saved = False, row.state
+
+
+def account_changes(rows: Sequence[AccountRow]) -> list[Change]:
+    """The change of accounts that are not new."""
+    old = [row for row in rows if not row.is_new]
+    return [Change(_CHANGE_ACCOUNTS, matching(_CHANGING_TYPES, _changing(old), len(old)))] if old else []
+
+
+def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
+    """What of an account changes, by column."""
+    return {
         "account_id": [r.account_id for r in rows],
-        "bucket": [r.bucket for r in rows],
-        "wrapped_key": [r.wrapped_key for r in rows],
         "next_slot": [r.next_slot for r in rows],
         "plan": [r.state.plan for r in rows],
         "age": [r.state.age for r in rows],
         "region": [r.state.region for r in rows],
-        "opened_at": [r.state.opened_at for r in rows],
         "last_at": [r.state.last_at for r in rows],
         "last_seq": [r.last_seq for r in rows],
         "seen": [r.state.seen for r in rows],
@@ -454,33 +486,6 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         "granted": [r.state.granted for r in rows],
         "in_force": [len(r.state.grants) for r in rows],
     }
-    new = [n for n, row in enumerate(rows) if row.is_new]
-    old = [n for n, row in enumerate(rows) if not row.is_new]
-    if new:
-        tx.execute(
-            f"INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM {unnested(_HOST_TYPES)}",
-            arrays(_HOST_TYPES, {
-                "account_id": [rows[n].account_id for n in new], "host_hmac": [rows[n].host_hmac for n in new],
-            }),
-        )  # fmt: skip
-        tx.execute(
-            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
-            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in new] for name, values in columns.items()}),
-        )
-    if old:
-        tx.execute(
-            f"""
-            UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
-                 = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted,
-                    n.in_force)
-              FROM {unnested(_ACCOUNT_TYPES)} AS n({", ".join(_ACCOUNT_TYPES)})
-             WHERE a.account_id = n.account_id
-            """,
-            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in old] for name, values in columns.items()}),
-        )
-    _save_standings(tx, rows)
-    for row in rows:
-        row.is_new, row.saved = False, row.state
 
 
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
@@ -550,11 +555,15 @@ def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
 
 
 _HOST_TYPES = {"account_id": "uuid", "host_hmac": "bytea"}
-_ACCOUNT_TYPES = {
-    "account_id": "uuid", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4", "plan": "text",
-    "age": "int2", "region": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
-    "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
+_CHANGING_TYPES = {
+    "account_id": "uuid", "next_slot": "int4", "plan": "text", "age": "int2", "region": "text", "last_at": "timestamptz",
+    "last_seq": "int8", "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
 }  # fmt: skip
+_ACCOUNT_TYPES = {**_CHANGING_TYPES, "bucket": "int4", "wrapped_key": "bytea", "opened_at": "timestamptz"}
+_CHANGE_ACCOUNTS = f"""
+    UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
+         = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted, n.in_force)
+      FROM {matched(_CHANGING_TYPES)} n WHERE a.account_id = n.account_id"""
 _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
     "grant_no": "int4",
@@ -574,20 +583,48 @@ _PROJECT_TYPES = {
     "account_id": "uuid", "project_id": "uuid", "host_hmac": "bytea", "title": "bytea", "begun_at": "timestamptz",
     "kept_out_at": "timestamptz",
 }  # fmt: skip
+_CONVERSATION_KEY = {"account_id": "uuid", "conversation_id": "uuid"}
+_CONVERSATION_CHANGING = {
+    "narrowed": "bool", "narrowings": "int4", "deleted_at": "timestamptz", "safety_until": "timestamptz",
+    "deciding": "int2", "deciding_grants": "text", "deciding_narrowing": "int4", "deciding_stale": "text",
+    "out_of_scope": "bool",
+}  # fmt: skip
 _CONVERSATION_TYPES = {
-    "account_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "begun_at": "timestamptz", "kind": "text",
-    "incognito": "bool", "narrowed": "bool", "narrowings": "int4", "deleted_at": "timestamptz",
-    "safety_until": "timestamptz", "deciding": "int2", "deciding_grants": "text", "deciding_narrowing": "int4",
-    "deciding_stale": "text", "out_of_scope": "bool", "project_id": "uuid",
+    **_CONVERSATION_KEY, **_CONVERSATION_CHANGING, "host_hmac": "bytea", "begun_at": "timestamptz", "kind": "text",
+    "incognito": "bool", "project_id": "uuid",
+}  # fmt: skip
+_SEGMENT_KEY = {**_CONVERSATION_KEY, "segment": "int2"}
+_SEGMENT_CHANGING = {
+    "last_turn": "int4", "last_at": "timestamptz", "has_user": "bool", "origins": "text", "keep_until": "timestamptz",
+    "flagged_turn": "int4", "safety_until": "timestamptz", "key_slot": "int4", "safety_slot": "int4",
+    "stored_bytes": "int8", "safety_bytes": "int8",
 }  # fmt: skip
 _SEGMENT_TYPES = {
-    "account_id": "uuid", "conversation_id": "uuid", "segment": "int2", "plan": "text", "surface": "text",
-    "in_scope": "bool", "version": "int2", "narrowed": "bool", "stale": "text", "grants": "text",
-    "narrowing": "int4", "origins": "text", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz",
-    "has_user": "bool",
-    "keep_until": "timestamptz", "flagged_turn": "int4", "safety_until": "timestamptz", "key_slot": "int4",
-    "safety_slot": "int4", "stored_bytes": "int8", "safety_bytes": "int8",
+    **_SEGMENT_KEY, **_SEGMENT_CHANGING, "plan": "text", "surface": "text", "in_scope": "bool", "version": "int2",
+    "narrowed": "bool", "stale": "text", "grants": "text", "narrowing": "int4", "first_turn": "int4",
 }  # fmt: skip
+_ADD_CONVERSATIONS = f"""
+    INSERT INTO conversations ({", ".join(_CONVERSATION_TYPES)})
+    SELECT {", ".join(_CONVERSATION_TYPES).replace("deciding_grants", "deciding_grants::int[]")}
+      FROM {unnested(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})"""
+_CHANGE_CONVERSATIONS = f"""
+    UPDATE conversations c SET (narrowed, narrowings, deleted_at, safety_until, deciding, deciding_grants,
+                                deciding_narrowing, deciding_stale, out_of_scope)
+         = (n.narrowed, n.narrowings, n.deleted_at, n.safety_until, n.deciding, n.deciding_grants::int[],
+            n.deciding_narrowing, n.deciding_stale, n.out_of_scope)
+      FROM {matched(_CONVERSATION_KEY | _CONVERSATION_CHANGING)} n
+     WHERE c.account_id = n.account_id AND c.conversation_id = n.conversation_id"""
+_ADD_SEGMENTS = f"""
+    INSERT INTO segments ({", ".join(_SEGMENT_TYPES)})
+    SELECT {", ".join(_SEGMENT_TYPES).replace("grants", "grants::int[]")}
+      FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})"""
+_CHANGE_SEGMENTS = f"""
+    UPDATE segments s SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot,
+                           safety_slot, stored_bytes, safety_bytes)
+         = (n.last_turn, n.last_at, n.has_user, n.origins, n.keep_until, n.flagged_turn, n.safety_until, n.key_slot,
+            n.safety_slot, s.stored_bytes + n.stored_bytes, s.safety_bytes + n.safety_bytes)
+      FROM {matched(_SEGMENT_KEY | _SEGMENT_CHANGING)} n
+     WHERE s.account_id = n.account_id AND s.conversation_id = n.conversation_id AND s.segment = n.segment"""
 
 
 class AddedBytes(NamedTuple):
@@ -600,115 +637,117 @@ class AddedBytes(NamedTuple):
 AddedSizes = Mapping[tuple[UUID, int], AddedBytes]  # by conversation and segment
 
 
-def save_conversations(tx: Transaction, rows: Iterable[ConversationRow], added: AddedSizes) -> None:
-    """Writes conversations and segments that differ from the tables, and how many bytes are ``added`` under each."""
+def save_conversations(
+    tx: Transaction, rows: Iterable[ConversationRow], added: AddedSizes, others: Sequence[Change] = ()
+) -> None:
+    """Writes conversations and segments that differ from the tables, and how many bytes are ``added`` under each; what
+    changes is one statement with ``others``.
+    """
     fuller = {conversation for conversation, _ in added}
-    changed = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
-    if not changed:
-        return
-    decides = [row.state.segments[row.state.deciding].stamp for row in changed]
-    tx.execute(
-        f"""
-        INSERT INTO conversations (account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed,
-                                   narrowings, deleted_at, safety_until, deciding, deciding_grants,
-                                   deciding_narrowing, deciding_stale, out_of_scope, project_id)
-        SELECT account_id, conversation_id, host_hmac, begun_at, kind, incognito, narrowed, narrowings, deleted_at,
-               safety_until, deciding, deciding_grants::int[], deciding_narrowing, deciding_stale, out_of_scope,
-               project_id
-          FROM {unnested(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})
-        ON CONFLICT (account_id, conversation_id) DO UPDATE
-           SET (narrowed, narrowings, deleted_at, safety_until, deciding, deciding_grants, deciding_narrowing,
-                deciding_stale, out_of_scope)
-             = (excluded.narrowed, excluded.narrowings, excluded.deleted_at, excluded.safety_until, excluded.deciding,
-                excluded.deciding_grants, excluded.deciding_narrowing, excluded.deciding_stale,
-                excluded.out_of_scope)
-        """,
-        arrays(_CONVERSATION_TYPES, {
-            "account_id": [r.account_id for r in changed],
-            "conversation_id": [r.conversation_id for r in changed],
-            "host_hmac": [r.host_hmac for r in changed],
-            "begun_at": [r.begun_at for r in changed],
-            "kind": [r.state.kind.value for r in changed],
-            "incognito": [r.state.incognito for r in changed],
-            "narrowed": [r.state.narrowed for r in changed],
-            "narrowings": [r.state.narrowings for r in changed],
-            "deleted_at": [r.state.deleted_at for r in changed],
-            "safety_until": [r.state.safety_until for r in changed],
-            "deciding": [r.state.deciding for r in changed],
-            "deciding_grants": [numbers(s.grants) for s in decides],
-            "deciding_narrowing": [s.narrowing for s in decides],
-            "deciding_stale": [",".join(s.stale) for s in decides],
-            "out_of_scope": [any(not s.stamp.in_scope for s in r.state.segments) for r in changed],
-            "project_id": [UUID(hex=r.state.project) if r.state.project else None for r in changed],
-        }),
-    )  # fmt: skip
-    _save_segments(tx, changed, added)
-    for row in changed:
+    differing = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
+    fresh, known = list[_Segment](), list[_Segment]()
+    for row in differing:
+        stored = row.saved.segments if row.saved is not None else ()
+        for n, segment in enumerate(row.state.segments):
+            if n >= len(stored):
+                fresh.append((row, n))
+            elif (row.conversation_id, n) in added or segment != stored[n]:
+                known.append((row, n))
+    begun = [row for row in differing if row.saved is None]
+    if begun:
+        tx.execute(_ADD_CONVERSATIONS, arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)), prepare=True)
+    if fresh:
+        tx.execute(_ADD_SEGMENTS, arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)), prepare=True)
+    changes = list(others)
+    if begun != differing:
+        old = [row for row in differing if row.saved is not None]
+        changes.append(
+            Change(_CHANGE_CONVERSATIONS, matching(_CONVERSATION_KEY | _CONVERSATION_CHANGING, _told(old), len(old)))
+        )
+    if known:
+        values = _lasting(known, added)
+        changes.append(Change(_CHANGE_SEGMENTS, matching(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known))))
+    change(tx, changes)
+    for row in differing:
         row.saved = row.state
 
 
-def _save_segments(tx: Transaction, rows: Sequence[ConversationRow], added: AddedSizes) -> None:
-    fresh = [
-        (row, n) for row in rows for n in range(len(row.state.segments))
-        if (row.conversation_id, n) in added or _differs(row, n)
-    ]  # fmt: skip
-    if not fresh:
-        return
-    states = [row.state.segments[n] for row, n in fresh]
-    keys = [row.keys[n] for row, n in fresh]
-    sizes = [added.get((row.conversation_id, n), AddedBytes()) for row, n in fresh]
-    tx.execute(
-        f"""
-        INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale,
-                              grants, narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until,
-                              flagged_turn, safety_until, key_slot, safety_slot, stored_bytes, safety_bytes)
-        SELECT account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants::int[],
-               narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until,
-               key_slot, safety_slot, stored_bytes, safety_bytes
-          FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})
-        ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
-           SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot, safety_slot,
-                stored_bytes, safety_bytes)
-             = (excluded.last_turn, excluded.last_at, excluded.has_user, excluded.origins, excluded.keep_until,
-                excluded.flagged_turn, excluded.safety_until, excluded.key_slot, excluded.safety_slot,
-                segments.stored_bytes + excluded.stored_bytes, segments.safety_bytes + excluded.safety_bytes)
-        """,
-        arrays(_SEGMENT_TYPES, {
-            "account_id": [row.account_id for row, _ in fresh],
-            "conversation_id": [row.conversation_id for row, _ in fresh],
-            "segment": [n for _, n in fresh],
-            "plan": [s.stamp.plan for s in states],
-            "surface": [s.stamp.surface for s in states],
-            "in_scope": [s.stamp.in_scope for s in states],
-            "version": [s.stamp.version for s in states],
-            "narrowed": [s.stamp.narrowed for s in states],
-            "stale": [",".join(s.stamp.stale) for s in states],
-            "grants": [numbers(s.stamp.grants) for s in states],
-            "narrowing": [s.stamp.narrowing for s in states],
-            "origins": [",".join(sorted(s.origins)) for s in states],
-            "first_turn": [s.first_turn for s in states],
-            "last_turn": [s.last_turn for s in states],
-            "last_at": [s.last_at for s in states],
-            "has_user": [s.has_user for s in states],
-            "keep_until": [s.keep_until for s in states],
-            "flagged_turn": [s.flagged_turn for s in states],
-            "safety_until": [s.safety_until for s in states],
-            "key_slot": [k.key_slot for k in keys],
-            "safety_slot": [k.safety_slot for k in keys],
-            "stored_bytes": [size.stored for size in sizes],
-            "safety_bytes": [size.safety for size in sizes],
-        }),
-    )  # fmt: skip
+_Segment = tuple[ConversationRow, int]  # of a conversation, and its number
+
+
+def _beginning(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
+    """What a conversation begins with and keeps, by column."""
+    return {
+        "host_hmac": [r.host_hmac for r in rows],
+        "begun_at": [r.begun_at for r in rows],
+        "kind": [r.state.kind.value for r in rows],
+        "incognito": [r.state.incognito for r in rows],
+        "project_id": [UUID(hex=r.state.project) if r.state.project else None for r in rows],
+    }
+
+
+def _told(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
+    """What of a conversation changes, and its key, by column."""
+    deciding = [r.state.deciding for r in rows]
+    stamps = [r.state.segments[n].stamp for r, n in zip(rows, deciding, strict=True)]
+    return {
+        "account_id": [r.account_id for r in rows],
+        "conversation_id": [r.conversation_id for r in rows],
+        "narrowed": [r.state.narrowed for r in rows],
+        "narrowings": [r.state.narrowings for r in rows],
+        "deleted_at": [r.state.deleted_at for r in rows],
+        "safety_until": [r.state.safety_until for r in rows],
+        "deciding": deciding,
+        "deciding_grants": [numbers(s.grants) for s in stamps],
+        "deciding_narrowing": [s.narrowing for s in stamps],
+        "deciding_stale": [",".join(s.stale) for s in stamps],
+        "out_of_scope": [any(not s.stamp.in_scope for s in r.state.segments) for r in rows],
+    }
+
+
+def _stamps(segments: Sequence[_Segment]) -> dict[str, list[Any]]:
+    """What a segment begins with and keeps, by column."""
+    states = [row.state.segments[n] for row, n in segments]
+    stamps = [state.stamp for state in states]
+    return {
+        "plan": [s.plan for s in stamps],
+        "surface": [s.surface for s in stamps],
+        "in_scope": [s.in_scope for s in stamps],
+        "version": [s.version for s in stamps],
+        "narrowed": [s.narrowed for s in stamps],
+        "stale": [",".join(s.stale) for s in stamps],
+        "grants": [numbers(s.grants) for s in stamps],
+        "narrowing": [s.narrowing for s in stamps],
+        "first_turn": [s.first_turn for s in states],
+    }
+
+
+def _lasting(segments: Sequence[_Segment], added: AddedSizes) -> dict[str, list[Any]]:
+    """What of a segment changes, and its key, by column; of its bytes those that are added."""
+    states = [row.state.segments[n] for row, n in segments]
+    keys = [row.keys[n] for row, n in segments]
+    sizes = [added.get((row.conversation_id, n), AddedBytes()) for row, n in segments]
+    return {
+        "account_id": [row.account_id for row, _ in segments],
+        "conversation_id": [row.conversation_id for row, _ in segments],
+        "segment": [n for _, n in segments],
+        "last_turn": [s.last_turn for s in states],
+        "last_at": [s.last_at for s in states],
+        "has_user": [s.has_user for s in states],
+        "origins": [",".join(sorted(s.origins)) for s in states],
+        "keep_until": [s.keep_until for s in states],
+        "flagged_turn": [s.flagged_turn for s in states],
+        "safety_until": [s.safety_until for s in states],
+        "key_slot": [k.key_slot for k in keys],
+        "safety_slot": [k.safety_slot for k in keys],
+        "stored_bytes": [size.stored for size in sizes],
+        "safety_bytes": [size.safety for size in sizes],
+    }
 
 
 def numbers(grants: Sequence[int]) -> str:
     """An array of numbers as text: PostgreSQL has no array of arrays of different lengths."""
     return f"{{{','.join(map(str, grants))}}}"
-
-
-def _differs(row: ConversationRow, n: int) -> bool:
-    saved = row.saved.segments if row.saved is not None else ()
-    return n >= len(saved) or row.state.segments[n] != saved[n]
 
 
 def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, datetime]]) -> None:
@@ -717,7 +756,7 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
         tx.execute(
             """
             WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(content)b::timestamptz[], %(feedback)b::timestamptz[])
-                                  AS k(account_id, content_until, feedback_until)),
+                                  AS k(account_id, content_until, feedback_until) LIMIT %(accounts)s),
                  nearer AS (UPDATE segments s SET keep_until = k.content_until FROM k
                              WHERE s.account_id = k.account_id AND s.keep_until > k.content_until
                                AND s.erased_at IS NULL)
@@ -725,6 +764,7 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
              WHERE f.account_id = k.account_id AND f.keep_until > k.feedback_until AND f.erased_at IS NULL
             """,
             {
+                "accounts": len(endings),
                 "account": list(endings),
                 "content": [content for content, _ in endings.values()],
                 "feedback": [feedback for _, feedback in endings.values()],
@@ -732,20 +772,19 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
         )
 
 
-def shorten_feedback(
-    tx: Transaction, by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
-) -> None:
-    """Shortens the feedback of each (account, ``by``) to at most the given instant."""
-    if nearer:
-        tx.execute(
-            f"""
-            UPDATE feedback f SET keep_until = k.until
-              FROM unnest(%(account)b::uuid[], %(id)b::uuid[], %(until)b::timestamptz[]) AS k(account_id, {by}, until)
-             WHERE f.account_id = k.account_id AND f.{by} = k.{by} AND f.keep_until > k.until
-            """,
-            {
-                "account": [account for account, _ in nearer],
-                "id": [one for _, one in nearer],
-                "until": list(nearer.values()),
-            },
-        )
+def feedback_changes(
+    by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
+) -> list[Change]:
+    """The change that shortens the feedback of each (account, ``by``) to at most the given instant."""
+    if not nearer:
+        return []
+    columns = {"account_id": "uuid", by: "uuid", "until": "timestamptz"}
+    values = {
+        "account_id": [account for account, _ in nearer],
+        by: [one for _, one in nearer],
+        "until": nearer.values(),
+    }
+    text = f"""
+        UPDATE feedback f SET keep_until = n.until FROM {matched(columns)} n
+         WHERE f.account_id = n.account_id AND f.{by} = n.{by} AND f.keep_until > n.until"""
+    return [Change(text, matching(columns, values, len(nearer)))]

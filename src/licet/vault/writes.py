@@ -36,7 +36,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, insert, pipelined
+from licet.store.rows import INSERTED_ROWS_MAX, Change, change, insert, pipelined
 from licet.vault import account_journal, account_keys, copies, tables
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
@@ -339,11 +339,12 @@ class Writes:
         most = max(len(self.entries), len(self._journal), len(self._unsealed), *map(len, self._rows.values()))
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
-    def flush(self) -> None:
-        """Writes everything gathered, in one order."""
+    def flush(self, records: Sequence[Change] = ()) -> None:
+        """Writes everything gathered, in one order; ``records`` in one statement with the journal and the outbox."""
         with self.together():
             self._seal()
             self._write()
+            self._record(records)
         self._account = self._conversation = self._segment = None
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
@@ -353,12 +354,12 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
+        changes = tables.account_changes(accounts) + tables.feedback_changes("conversation_id", self._nearer)
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
-        tables.shorten_feedback(tx, "conversation_id", self._nearer)
-        tables.shorten_feedback(tx, "feedback_id", self._nearer_feedback)
-        tables.save_conversations(tx, self.conversations.values(), self._added())
+        change(tx, tables.feedback_changes("feedback_id", self._nearer_feedback))
+        tables.save_conversations(tx, self.conversations.values(), self._added(), changes)
         if self._begun:  # after the projects and conversations that they are for
             tables.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
@@ -377,9 +378,12 @@ class Writes:
                     WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s""",
                 reviewed,
             )
-        self._write_journal()
         copies.register_each(tx, self._copies)
-        outbox.append(tx, self.entries)
+
+    def _record(self, records: Sequence[Change]) -> None:
+        """The journal is numbered only now: under the endings lock if one of its rows is an ending, and in this order."""
+        entries = outbox.appending(self.tx, self.entries)
+        change(self.tx, [*account_journal.appended(self._journal), *entries, *records])
 
     def _seal(self) -> None:
         """Seals the gathered bodies. Those of one segment usually follow each other, and take one key schedule."""
@@ -416,8 +420,3 @@ class Writes:
             sizes[feedback] += len(sealed)
         given = cast("list[tuple[UUID, UUID]]", self._rows.get("feedback", []))
         return [(*row, sizes[row[1]]) for row in given]
-
-    def _write_journal(self) -> None:
-        """Numbered only now: under the endings lock if one of them is an ending, and in this order."""
-        if self._journal:
-            account_journal.append(self.tx, self._journal)
