@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
 SCHEMA = SRC / "store" / "schema.sql"
 
-APPENDING = {"insert", "copy_in"}  # of `store.rows`: their second argument is the table's name
+APPENDING = {"AppendedTable": 0, "copy_in": 1}  # of `store.rows`: which argument is the table's name
 
 _TABLE = r"(?:ONLY\s+)?(?P<table>[a-z_]+|\{[^{}]*\})"
 _WRITES = re.compile(
@@ -68,10 +68,10 @@ def uses_of(source: str) -> Iterator[tuple[str, int, bool]]:
     for line, text in _strings(parsed, constants):
         for table, writes in tables_of(text):
             yield table, line, writes
-    appending = APPENDING & _imported(parsed, "licet.store.rows")
+    appending = APPENDING.keys() & _imported(parsed, "licet.store.rows")
     for node in ast.walk(parsed):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in appending:
-            yield _text(node.args[1], constants) or "{table}", node.lineno, True
+            yield _text(node.args[APPENDING[node.func.id]], constants) or "{table}", node.lineno, True
 
 
 def tables_of(text: str) -> Iterator[tuple[str, bool]]:

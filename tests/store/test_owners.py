@@ -30,7 +30,7 @@ NOT_OURS = {
 # Tables whose names a string leaves open, by what is written there.
 OPEN = {
     ("backup/dump.py", True): set[str](),  # every table, of a database that nothing else is in yet
-    ("store/rows.py", True): set[str](),  # `insert` and `copy_in`, whose callers name the table
+    ("store/rows.py", True): set[str](),  # an `AppendedTable` and `copy_in`, whose callers name the table
     ("vault/conversation_pages.py", False): {"bodies", "safety_bodies"},
     ("vault/permit.py", False): {"bodies", "safety_bodies"},
     ("vault/counts.py", True): {"segments", "feedback"},
@@ -133,14 +133,15 @@ def test_a_statement_is_read_for_its_tables(text: str, found: set[tuple[str, boo
 def test_a_module_is_read_for_its_statements() -> None:
     source = '''
 """FROM accounts: a docstring is no statement."""
-from licet.store.rows import insert
+from licet.store.rows import AppendedTable, insert
 TABLE = "holds"
+CHOICES = AppendedTable("choices", {})
 def f(tx, rows):
     """SELECT 1 FROM segments"""
     tx.execute(f"UPDATE {TABLE} SET a = 1")
     tx.execute("SELECT 1 FROM " "turns t")
     tx.execute("SELECT 1 FROM flags" + rows)
-    insert(tx, "choices", {}, rows)
+    insert(tx, CHOICES, rows)
 '''
     assert {(table, writes) for table, _, writes in uses_of(source)} == {
         ("holds", True), ("turns", False), ("flags", False), ("choices", True),

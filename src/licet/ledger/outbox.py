@@ -15,9 +15,11 @@ import msgspec
 
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope
 from licet.store.connect import Transaction
-from licet.store.rows import insert
+from licet.store.rows import AppendedTable, TableRows, insert
 
-_COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
+_OUTBOX = AppendedTable(
+    "outbox", {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
+)
 
 
 class EntryKind(StrEnum):
@@ -151,7 +153,12 @@ def forget_year(tx: Transaction, year: int) -> None:
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
-    insert(tx, "outbox", _COLUMNS, [
+    insert(tx, *rows(entries))
+
+
+def rows(entries: Sequence[Entry]) -> TableRows:
+    """What `append` writes, to be written together with the rows of other tables."""
+    return _OUTBOX, [
         (entry.account, entry.told.value, entry.occurred_at, msgspec.json.encode(entry.facts, order="sorted").decode())
         for entry in entries
-    ])  # fmt: skip
+    ]

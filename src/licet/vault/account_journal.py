@@ -15,7 +15,7 @@ from uuid import UUID
 
 from licet.errors import BrokenError
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import AppendedTable, TableRows, arrays, unnested
 
 ENDINGS_LOCK = 0x11CE7_0001
 
@@ -50,8 +50,8 @@ _APPEND = f"""
       FROM (SELECT k.* FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
 # The lock that appending an ending needs. What joins it has no row before it is held, and so takes no number before.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
-_APPEND_ENDINGS = f"WITH {_SHARED} {_APPEND.format(', shared')}"
-_APPEND_OTHERS = _APPEND.format("")
+_ENDINGS = AppendedTable("journal", _COLUMNS, f"WITH {_SHARED} {_APPEND.format(', shared')}")
+_OTHERS = AppendedTable("journal", _COLUMNS, _APPEND.format(""))
 
 
 def stop_endings(tx: Transaction) -> None:
@@ -59,11 +59,9 @@ def stop_endings(tx: Transaction) -> None:
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
 
 
-def append(tx: Transaction, rows: Sequence[JournalRow]) -> None:
-    """Appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
-    columns = zip(*rows, strict=True)
-    append_all = _APPEND_ENDINGS if any(row.ends for row in rows) else _APPEND_OTHERS
-    tx.execute(append_all, arrays(_COLUMNS, dict(zip(_COLUMNS, columns, strict=True))))
+def numbered(rows: Sequence[JournalRow]) -> TableRows:
+    """``rows`` to be appended in their order; their accounts are locked, and the rows have their numbers already."""
+    return _ENDINGS if any(row.ends for row in rows) else _OTHERS, rows
 
 
 def append_endings(tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]]) -> None:

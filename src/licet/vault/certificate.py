@@ -39,7 +39,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import insert
+from licet.store.rows import AppendedTable, insert
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
@@ -124,10 +124,10 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at, swept_at,
     verified_at"""
 
-_BEGUN = {
+_BEGUN = AppendedTable("erasures", {
     "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "state": "text",
     "requested_at": "timestamptz", "fenced_at": "timestamptz",
-}  # fmt: skip
+})  # fmt: skip
 
 
 def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> dict[int, UUID]:
@@ -154,7 +154,7 @@ def request(tx: Transaction, keyring: Keyring, told: Sequence[tuple[Command, Com
         rows.append(
             (answer.account, begun[place], conversation, cause.value, ErasureState.fenced.value, answer.at, answer.at)
         )
-    insert(tx, "erasures", _BEGUN, rows)
+    insert(tx, _BEGUN, rows)
     return begun
 
 

@@ -28,7 +28,7 @@ from licet.errors import BrokenError
 from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import arrays, few, unnested
 
 RECORD_BYTES_MAX = 2**20  # of what is found in one segment; the texts beyond it are read by each build
 MARK_BYTES = 16
@@ -85,9 +85,9 @@ def load(tx: Transaction, segments: Sequence[NamedSegment], finder: str) -> list
     """What ``finder`` found in each of ``segments`` before, by the marks of its texts."""
     rows = tx.execute(
         f"""SELECT f.account_id, f.conversation_id, f.segment, f.sealed
-              FROM (SELECT * FROM {unnested(_KEYS)} AS k({", ".join(_KEYS)}) LIMIT %(segments)s) k
+              FROM {few(_KEYS)} k
               JOIN found_names f USING (account_id, conversation_id, segment)""",
-        arrays(_KEYS, _places(segments)) | {"segments": len(segments)},
+        arrays(_KEYS, _places(segments)) | {"few": len(segments)},
     ).fetchall()
     sealed = {tuple(row[:3]): row[3] for row in rows}
     there = (sealed.get((one.account, one.conversation, one.segment)) for one in segments)

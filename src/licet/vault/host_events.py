@@ -29,6 +29,7 @@ from licet.keys import fence
 from licet.policy.period import written
 from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
+from licet.store.rows import arrays, unnested
 from licet.vault.ids import Prefix, shown
 
 NUMBERING_LOCK = 0x11CE7_000B
@@ -194,24 +195,26 @@ def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
     The caller has locked the accounts.
     """
     if happened:
-        tx.execute(_APPEND, {
-            "account": [one.account for one in happened],
+        tx.execute(_APPEND, arrays(_COLUMNS, {
+            "account_id": [one.account for one in happened],
             "kind": [one.kind.value for one in happened],
             "at": [one.at for one in happened],
-            "erasure": [one.erasure for one in happened],
+            "erasure_id": [one.erasure for one in happened],
             "acknowledge_by": [one.acknowledge_by for one in happened],
             "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
-        })  # fmt: skip
+        }))  # fmt: skip
 
 
 # The identity column counts in the order of the query below it, so that rows of one statement keep their order.
-_APPEND = """
+_COLUMNS = {
+    "account_id": "uuid", "kind": "text", "at": "timestamptz", "erasure_id": "uuid", "acknowledge_by": "timestamptz",
+    "facts": "text",
+}  # fmt: skip
+_APPEND = f"""
     WITH told AS (
         INSERT INTO events (account_id, kind, occurred_at, erasure_id, acknowledge_by, facts)
         SELECT account_id, kind, at, erasure_id, acknowledge_by, facts
-          FROM unnest(%(account)b::uuid[], %(kind)b::text[], %(at)b::timestamptz[], %(erasure)b::uuid[],
-                      %(acknowledge_by)b::timestamptz[], %(facts)b::text[])
-               WITH ORDINALITY AS k(account_id, kind, at, erasure_id, acknowledge_by, facts, place)
+          FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place)
          WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
          ORDER BY place
         RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by

@@ -29,7 +29,7 @@ from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.state import ConversationState, TurnState
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import arrays, few
 from licet.vault import cold_tier
 from licet.vault.content import Content, decode, packed_bytes
 from licet.vault.copies import CopyPlace
@@ -190,7 +190,7 @@ def _find(table: str, body: str) -> str:
         SELECT k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
                substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), {body}
-          FROM (SELECT * FROM {unnested(_PERMITS)} AS k({", ".join(_PERMITS)}) LIMIT %(permits)s) k
+          FROM {few(_PERMITS)} k
           JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
           LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {SLOTS_PER_PAGE}
           LEFT JOIN {table} b
@@ -214,7 +214,7 @@ def _found(
         "slot": [p.slot for _, p in permits],
         "number": [number for number, _ in permits],
     })  # fmt: skip
-    key["permits"] = len(permits)  # a limit, for the reason that `tables` gives
+    key["few"] = len(permits)
     rows = tx.cursor(binary=True).execute(_FOUND[where], key).fetchall()
     asked = dict(permits)
     keys: dict[tuple[int, int], KeyMaterial | None] = {}  # by slot, of an account that is told by its row: see below

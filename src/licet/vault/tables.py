@@ -5,7 +5,7 @@ Statements only, in sets: each takes the ids of a batch. The caller has locked t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -13,7 +13,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from licet.keys.keyring import BUCKET_COLUMNS, THEIR_BUCKETS, BucketRow
 from licet.masked import Masked
+from licet.policy.file import Policies
 from licet.policy.state import (
     WHOLE_ACCOUNT,
     AccountState,
@@ -26,7 +28,8 @@ from licet.policy.state import (
     TurnState,
 )
 from licet.store.connect import Transaction, uuids
-from licet.store.rows import arrays, unnested
+from licet.store.rows import AppendedTable, TableRows, arrays, few, insert, unnested
+from licet.vault import policy_versions
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
@@ -90,6 +93,7 @@ CONSENT = """json_build_object(
 _OWN_COLUMNS = """a.account_id, a.last_seq, a.next_slot, a.bucket, a.wrapped_key, a.plan, a.age, a.opened_at, a.last_at,
     a.seen, a.closed_at, a.granted, a.region"""
 ACCOUNT_COLUMNS = f"{_OWN_COLUMNS}, {CONSENT}"
+_BUCKET_FIELDS = len(BucketRow._fields)
 _consent = msgspec.json.Decoder(Consent)
 
 
@@ -136,31 +140,63 @@ def read_account(row: Sequence[Any]) -> AccountRow:
     )
 
 
-_LOCK = "SELECT account_id FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id FOR NO KEY UPDATE"
+_ASKED = f"{few({'account_id': 'uuid'})} k"
+_LOCK = f"""SELECT a.account_id FROM accounts a JOIN {_ASKED} USING (account_id)
+             ORDER BY a.account_id FOR NO KEY UPDATE OF a"""
+_SEE_ACCOUNTS = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a JOIN {_ASKED} USING (account_id)"
+_SEE_UNDER = f"""SELECT m.*, a.* FROM (SELECT {policy_versions.MARK}) m LEFT JOIN ({_SEE_ACCOUNTS}) a ON true"""
+_SEE_LOCKED = f"""SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} FROM accounts a JOIN {_ASKED} USING (account_id)
+                    {THEIR_BUCKETS}"""
+
+
+def _asked_for(accounts: Collection[UUID]) -> dict[str, Any]:
+    return {"account_id": uuids(accounts), "few": len(accounts)}
+
+
+def see_accounts_under(tx: Transaction, accounts: Collection[UUID]) -> tuple[Policies, dict[UUID, AccountRow]]:
+    """The accounts, not locked, and the versions of the policy, in one statement; FencedError behind the fence."""
+    rows = tx.execute(_SEE_UNDER, _asked_for(set(accounts))).fetchall()
+    known = policy_versions.marked(tx, *rows[0][:2])
+    return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
+
+
+def see_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
+    """The accounts, not locked."""
+    rows = tx.execute(_SEE_ACCOUNTS, _asked_for(set(accounts))).fetchall()
+    return {row[0]: read_account(row) for row in rows}
 
 
 def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
     """Locks the accounts, in the order of their ids, for who needs no more of them; returns those that there are."""
-    return [row[0] for row in tx.execute(_LOCK, [sorted(accounts)]).fetchall()]
+    return [row[0] for row in tx.execute(_LOCK, _asked_for(set(accounts))).fetchall()]
+
+
+class LockedAccounts(NamedTuple):
+    """Accounts under their locks, and the `BUCKET_COLUMNS` of each."""
+
+    accounts: dict[UUID, AccountRow]
+    buckets: list[BucketRow]
 
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
-    return locking(tx, accounts)()
+    return locking(tx, accounts)().accounts
 
 
-def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID, AccountRow]]:
+def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAccounts]:
     """`lock_accounts`, sent but not read yet; the returned function reads it.
 
     Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
-    ids = sorted(accounts)
-    locked = tx.execute(_LOCK, [ids])
-    asked = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [ids])
+    these = _asked_for(set(accounts))
+    locked = tx.execute(_LOCK, these)
+    asked = tx.execute(_SEE_LOCKED, these)
 
-    def read() -> dict[UUID, AccountRow]:
+    def read() -> LockedAccounts:
         locked.fetchall()
-        return {row[0]: read_account(row) for row in asked.fetchall()}
+        rows = asked.fetchall()
+        own = [read_account(row[_BUCKET_FIELDS:]) for row in rows]
+        return LockedAccounts({row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows])
 
     return read
 
@@ -265,8 +301,7 @@ _ACCOUNT = """json_build_object(
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
-# `LIMIT` with a parameter: the server assumes ten rows for an array of unknown length, and for one row it plans anew at
-# each execution, which took five times as long as the reading. With a limit every plan assumes one row.
+# With a limit that is a parameter, for the reason that `store.rows.few` gives.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
     LIMIT %(ids)s"""
 _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
@@ -435,73 +470,42 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
 
 
 def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Inserts new accounts and writes the changes of others, with their answers."""
-    if not rows:
-        return
-    columns: dict[str, list[Any]] = {
-        "account_id": [r.account_id for r in rows],
-        "bucket": [r.bucket for r in rows],
-        "wrapped_key": [r.wrapped_key for r in rows],
-        "next_slot": [r.next_slot for r in rows],
-        "plan": [r.state.plan for r in rows],
-        "age": [r.state.age for r in rows],
-        "region": [r.state.region for r in rows],
-        "opened_at": [r.state.opened_at for r in rows],
-        "last_at": [r.state.last_at for r in rows],
-        "last_seq": [r.last_seq for r in rows],
-        "seen": [r.state.seen for r in rows],
-        "closed_at": [r.state.closed_at for r in rows],
-        "granted": [r.state.granted for r in rows],
-        "in_force": [len(r.state.grants) for r in rows],
-    }
-    new = [n for n, row in enumerate(rows) if row.is_new]
-    old = [n for n, row in enumerate(rows) if not row.is_new]
+    """Inserts new accounts, and writes the answers of all; `changes` writes what else is new of the others."""
+    new = [row for row in rows if row.is_new]
     if new:
-        tx.execute(
-            f"INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM {unnested(_HOST_TYPES)}",
-            arrays(_HOST_TYPES, {
-                "account_id": [rows[n].account_id for n in new], "host_hmac": [rows[n].host_hmac for n in new],
-            }),
-        )  # fmt: skip
-        tx.execute(
-            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
-            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in new] for name, values in columns.items()}),
-        )
-    if old:
-        tx.execute(
-            f"""
-            UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
-                 = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted,
-                    n.in_force)
-              FROM {unnested(_ACCOUNT_TYPES)} AS n({", ".join(_ACCOUNT_TYPES)})
-             WHERE a.account_id = n.account_id
-            """,
-            arrays(_ACCOUNT_TYPES, {name: [values[n] for n in old] for name, values in columns.items()}),
-        )
+        insert(tx, _HOSTS, [(row.account_id, row.host_hmac) for row in new])
+        insert(tx, _ACCOUNTS, [(row.state.opened_at, row.bucket, row.wrapped_key, *_changing(row)) for row in new])
     _save_standings(tx, rows)
     for row in rows:
         row.is_new, row.saved = False, row.state
 
 
+def changes(rows: Sequence[AccountRow]) -> TableRows:
+    """What has changed of accounts that are in the table, to be written together with other rows."""
+    return _CHANGED, [_changing(row) for row in rows]
+
+
+def _changing(row: AccountRow) -> tuple[object, ...]:
+    """The columns of `_CHANGING`."""
+    state = row.state
+    return (
+        row.account_id, row.next_slot, state.plan, state.age, state.region, state.last_at, row.last_seq, state.seen,
+        state.closed_at, state.granted, len(state.grants),
+    )  # fmt: skip
+
+
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     """Writes each account's standing in each question if it differs from the table."""
     said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
+    if not said:
+        return
     fresh = [(row, standing) for row in said for standing in row.state.standings]
     # In two statements: each of a pair of triggers counts what its own statement did (`count_answers_between`).
-    for statement, is_new in ((_ADD_STANDINGS, True), (_CHANGE_STANDINGS, False)):
-        these = [(row, standing) for row, standing in fresh if (standing.question not in _asked(row.saved)) == is_new]
-        if these:
-            tx.execute(
-                statement,
-                arrays(_STANDING_TYPES, {
-                    "account_id": [row.account_id for row, _ in these],
-                    "question": [s.question for _, s in these],
-                    "standing": [s.standing.value for _, s in these],
-                    "answered": [s.answered for _, s in these],
-                    "granted_before": [s.granted_before for _, s in these],
-                    "grant_no": [row.state.grant(s.question) for row, s in these],
-                }),
-            )  # fmt: skip
+    for table, is_new in ((_ADD_STANDINGS, True), (_CHANGE_STANDINGS, False)):
+        insert(tx, table, [
+            (row.account_id, s.question, s.standing.value, s.answered, s.granted_before, row.state.grant(s.question))
+            for row, s in fresh if (s.question not in _asked(row.saved)) == is_new
+        ])  # fmt: skip
     ended = [
         (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
     ]
@@ -549,23 +553,27 @@ def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
     return UUID(hex=grant.scope.name) if grant.scope.kind is kind else None
 
 
-_HOST_TYPES = {"account_id": "uuid", "host_hmac": "bytea"}
-_ACCOUNT_TYPES = {
-    "account_id": "uuid", "bucket": "int4", "wrapped_key": "bytea", "next_slot": "int4", "plan": "text",
-    "age": "int2", "region": "text", "opened_at": "timestamptz", "last_at": "timestamptz", "last_seq": "int8",
-    "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
+_HOSTS = AppendedTable("account_hosts", {"account_id": "uuid", "host_hmac": "bytea"})
+_CHANGING = {
+    "account_id": "uuid", "next_slot": "int4", "plan": "text", "age": "int2", "region": "text", "last_at": "timestamptz",
+    "last_seq": "int8", "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
 }  # fmt: skip
+_ACCOUNTS = AppendedTable(
+    "accounts", {"opened_at": "timestamptz", "bucket": "int4", "wrapped_key": "bytea", **_CHANGING}
+)
+_CHANGED = AppendedTable("accounts", _CHANGING, f"""
+    UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
+         = (k.next_slot, k.plan, k.age, k.region, k.last_at, k.last_seq, k.seen, k.closed_at, k.granted, k.in_force)
+      FROM {few(_CHANGING)} k WHERE a.account_id = k.account_id""")  # fmt: skip
 _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
     "grant_no": "int4",
 }  # fmt: skip
-_ADD_STANDINGS = f"""INSERT INTO standings ({", ".join(_STANDING_TYPES)})
-    SELECT * FROM {unnested(_STANDING_TYPES)}"""
-_CHANGE_STANDINGS = f"""
+_ADD_STANDINGS = AppendedTable("standings", _STANDING_TYPES)
+_CHANGE_STANDINGS = AppendedTable("standings", _STANDING_TYPES, f"""
     UPDATE standings s SET (standing, answered, granted_before, grant_no)
-         = (n.standing, n.answered, n.granted_before, n.grant_no)
-      FROM {unnested(_STANDING_TYPES)} AS n({", ".join(_STANDING_TYPES)})
-     WHERE (s.account_id, s.question) = (n.account_id, n.question)"""
+         = (k.standing, k.answered, k.granted_before, k.grant_no)
+      FROM {few(_STANDING_TYPES)} k WHERE (s.account_id, s.question) = (k.account_id, k.question)""")  # fmt: skip
 _GRANT_TYPES = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
     "begun_at": "timestamptz",

@@ -36,7 +36,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, insert, pipelined
+from licet.store.rows import INSERTED_ROWS_MAX, AppendedTable, insert, insert_together, pipelined
 from licet.vault import account_journal, account_keys, copies, tables
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
@@ -49,27 +49,32 @@ _BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, se
 _Unsealed = tuple[ConversationRow, int, int, KeyMaterial, bytes]  # of a segment and a turn: the key and the content
 _FeedbackBodyRow = tuple[UUID, UUID, int, bytes]  # account, feedback, turn, sealed
 
-_TURNS = {
+_TURNS = AppendedTable("turns", {
     "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8",
     "role": "text", "origin": "text", "occurred_at": "timestamptz", "host_hmac": "bytea",
-}  # fmt: skip
-_BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
-_CHOICES = {
+})  # fmt: skip
+_BODY = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
+_BODIES, _SAFETY_BODIES = AppendedTable("bodies", _BODY), AppendedTable("safety_bodies", _BODY)
+_CHOICES = AppendedTable("choices", {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
     "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid", "question": "text",
     "project_id": "uuid", "conversation_id": "uuid", "because": "text", "kept": "text",
-}  # fmt: skip
-_FEEDBACK = {
+})  # fmt: skip
+_FEEDBACK = AppendedTable("feedback", {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
     "share": "text", "turn": "int4", "given_at": "timestamptz", "version": "int2", "narrowed": "bool",
     "grant_no": "int4", "grant_narrowing": "int4", "keep_until": "timestamptz", "key_slot": "int4",
     "stored_bytes": "int8",
-}  # fmt: skip
-_FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
-_HOLDS = {
+})  # fmt: skip
+_FEEDBACK_BODIES = AppendedTable(
+    "feedback_bodies", {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
+)
+_HOLDS = AppendedTable("holds", {
     "account_id": "uuid", "conversation_id": "uuid", "matter_hmac": "bytea", "matter": "bytea",
     "placed_at": "timestamptz", "reason": "text", "review_at": "timestamptz", "placed_by": "text", "is_told": "bool",
-}  # fmt: skip
+})  # fmt: skip
+
+_APPENDED = (_TURNS, _BODIES, _SAFETY_BODIES, _CHOICES, _FEEDBACK_BODIES)
 
 
 def feedback_place(feedback: UUID, turn: int) -> bytes:
@@ -353,6 +358,7 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
+        changed = [row for row in accounts if not row.is_new]
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
@@ -364,22 +370,21 @@ class Writes:
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
-        insert(tx, "turns", _TURNS, self._rows.get("turns", []))
-        insert(tx, "bodies", _BODIES, self._rows.get("bodies", []))
-        insert(tx, "safety_bodies", _BODIES, self._rows.get("safety_bodies", []))
-        insert(tx, "choices", _CHOICES, self._rows.get("choices", []))
-        insert(tx, "holds", _HOLDS, self._rows.get("holds", []))
-        insert(tx, "feedback", _FEEDBACK, self._sized_feedback())
-        insert(tx, "feedback_bodies", _FEEDBACK_BODIES, self._rows.get("feedback_bodies", []))
+        insert(tx, _HOLDS, self._rows.get("holds", []))
         for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
             tx.execute(
                 """UPDATE holds SET (reason, review_at, placed_by, is_told) = (%s, %s, %s, %s)
                     WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s""",
                 reviewed,
             )
-        self._write_journal()
         copies.register_each(tx, self._copies)
-        outbox.append(tx, self.entries)
+        insert_together(tx, [
+            tables.changes(changed),
+            *((one, self._rows[one.name]) for one in _APPENDED if one.name in self._rows),
+            (_FEEDBACK, self._sized_feedback()),
+            account_journal.numbered(self._journal),  # only now: under the endings lock if one of them is an ending
+            outbox.rows(self.entries),
+        ])  # fmt: skip
 
     def _seal(self) -> None:
         """Seals the gathered bodies. Those of one segment usually follow each other, and take one key schedule."""
@@ -416,8 +421,3 @@ class Writes:
             sizes[feedback] += len(sealed)
         given = cast("list[tuple[UUID, UUID]]", self._rows.get("feedback", []))
         return [(*row, sizes[row[1]]) for row in given]
-
-    def _write_journal(self) -> None:
-        """Numbered only now: under the endings lock if one of them is an ending, and in this order."""
-        if self._journal:
-            account_journal.append(self.tx, self._journal)
