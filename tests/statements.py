@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
 SCHEMA = SRC / "store" / "schema.sql"
 
-APPENDING = {"insert", "copy_in"}  # of `store.rows`: their second argument is the table's name
+APPENDING = {"insert", "appending", "copy_in"}  # of `store.rows`: their second argument is the table's name
 
 _TABLE = r"(?:ONLY\s+)?(?P<table>[a-z_]+|\{[^{}]*\})"
 _WRITES = re.compile(

@@ -27,9 +27,10 @@ from .served import NOTICE, World
 PAGE_TO_API_MAX = 1.25  # calls of a verb on a page, to those of the same verb by the API
 MINE = "/v1/accounts/me"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-# The transactions of each journey. A browser's session is looked up in one of its own, before anything is done.
+# The transactions of each journey. A gate is one statement and takes none; a browser's session is looked up in one of its
+# own, before anything is done.
 TRANSACTIONS = {
-    "gate": 1, "choice, API": 1, "choice, API, of a showing": 1, "choice, API, session": 2, "choice, settings": 1,
+    "gate": 0, "choice, API": 1, "choice, API, of a showing": 1, "choice, API, session": 2, "choice, settings": 1,
     "choice, notice": 1, "choice, notice, session": 2, "turn": 1, "explain": 1, "explain, service": 2,
     "keep out, API": 1, "keep out, page": 1, "let in, API": 1, "let in, page": 1,
     "take feedback back, API": 1, "take feedback back, page": 1, "delete": 1, "delete, page": 1, "certificate": 3,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from licet.keys.material import (
 from licet.keys.objects import Objects
 from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
-from licet.store.rows import matched
+from licet.store.rows import matched, matching
 
 CACHE_SECONDS_MAX = 60.0
 EPOCHS_LOCK = (
@@ -47,6 +47,21 @@ _LOG = "log"
 _GATE = "gate"
 _MODELS = "models"
 _INBOX = "inbox"
+
+
+class BucketRow(NamedTuple):
+    """A bucket as `BUCKET_COLUMNS` reads it, with the life of the database and whether the fence stands."""
+
+    life: int
+    bucket: int
+    epoch: int
+    wrapped: bytes
+    is_fenced: bool
+
+
+BUCKET_COLUMNS = f"{fence.LIFE}, b.bucket, b.epoch, b.wrapped, {fence.STANDS}"  # of buckets `b`
+_BUCKET = {"bucket": "int4"}
+THEIR_BUCKETS = "JOIN buckets b USING (bucket)"  # for a statement of what has a bucket
 
 
 class OpenedBuckets(NamedTuple):
@@ -163,28 +178,21 @@ class Keyring:
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
         """The keys of ``buckets``; the caller has locked them or the accounts in them."""
-        return self.opening(tx, (), buckets)().keys
+        return self.opened(self.asking(tx, buckets)()).keys
 
-    def opening(
-        self, tx: Transaction, accounts: Collection[UUID], buckets: Collection[int]
-    ) -> Callable[[], OpenedBuckets]:
-        """The keys of ``buckets`` and of those that ``accounts`` are in: sent but not read; the returned function reads
-        them.
-        """
+    def asking(self, tx: Transaction, buckets: Collection[int]) -> Callable[[], list[BucketRow]]:
+        """The rows of ``buckets``: sent but not read; the returned function reads them."""
         asked = tx.execute(
-            f"""SELECT {fence.LIFE}, bucket, epoch, wrapped, {fence.STANDS} FROM buckets
-                  JOIN (SELECT bucket FROM {matched({"bucket": "int4"})} k
-                         UNION SELECT bucket FROM {matched({"account_id": "uuid"})} k JOIN accounts USING (account_id)) k
-                 USING (bucket)""",
-            [list(buckets), len(buckets), list(accounts), len(accounts)],
-            prepare=True,
-        )
+            f"SELECT {BUCKET_COLUMNS} FROM {matched(_BUCKET)} k JOIN buckets b USING (bucket)",
+            matching(_BUCKET, {"bucket": buckets}, len(buckets)), prepare=True,
+        )  # fmt: skip
+        return lambda: [BucketRow(*row) for row in asked.fetchall()]
 
-        def read() -> OpenedBuckets:
-            rows = asked.fetchall()
-            return OpenedBuckets({row[1]: self.bucket_key(*row[1:]) for row in rows}, rows[0][0] if rows else 0)
-
-        return read
+    def opened(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
+        """The keys in ``rows``; FencedError behind the fence."""
+        each = {row.bucket: row for row in rows}
+        keys = {number: self.bucket_key(*row[1:]) for number, row in each.items()}
+        return OpenedBuckets(keys, next((row.life for row in each.values()), 0))
 
     def bucket_key(self, bucket: int, epoch: int, wrapped: bytes, is_fenced: bool) -> KeyMaterial:
         if is_fenced and not self._behind_fence:

@@ -14,11 +14,11 @@ from uuid import UUID
 import msgspec
 
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope
+from licet.store import rows
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, Change, insert, listed, listing
+from licet.store.rows import Change, change
 
 _COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz", "payload": "text"}
-_APPEND = f"INSERT INTO outbox ({', '.join(_COLUMNS)}) SELECT * FROM {listed(_COLUMNS)}"
 
 
 class EntryKind(StrEnum):
@@ -152,15 +152,12 @@ def forget_year(tx: Transaction, year: int) -> None:
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
-    insert(tx, "outbox", _COLUMNS, _rows(entries))
+    change(tx, appending(tx, entries))
 
 
 def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
     """`append`, left to be sent in one statement with other changes; so many that COPY is faster are written at once."""
-    if not 0 < len(entries) <= INSERTED_ROWS_MAX:
-        append(tx, entries)
-        return []
-    return [Change(_APPEND, listing(_COLUMNS, dict(zip(_COLUMNS, zip(*_rows(entries), strict=True), strict=True))))]
+    return rows.appending(tx, "outbox", _COLUMNS, _rows(entries))
 
 
 def _rows(entries: Sequence[Entry]) -> list[Sequence[object]]:

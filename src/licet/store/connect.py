@@ -230,6 +230,18 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
 
 
 @contextlib.contextmanager
+def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
+    """A connection for one statement that only reads, which takes neither a beginning nor a commit of its own."""
+    with traces.transaction(), translated(pool), pool.connection() as conn:
+        conn.autocommit = True
+        try:
+            yield conn
+        finally:
+            if not conn.closed:
+                conn.autocommit = False
+
+
+@contextlib.contextmanager
 def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
     """A transaction that sees the database as it was at one moment: for an answer that takes several statements.
 

@@ -38,14 +38,7 @@ def pipelined(tx: Transaction) -> Iterator[None]:
 
 def insert(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
     """Appends ``rows`` to ``table``; ``columns`` maps each name to its type."""
-    if len(rows) > INSERTED_ROWS_MAX:
-        copy_in(tx, table, columns, rows)
-    elif rows:
-        tx.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {unnested(columns)}",
-            arrays(columns, dict(zip(columns, zip(*rows, strict=True), strict=True))),
-            prepare=True,
-        )
+    change(tx, appending(tx, table, columns, rows))
 
 
 def unnested(columns: Mapping[str, str]) -> str:
@@ -77,6 +70,18 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     parts += [last.before] if last.before else []
     text = f"WITH {', '.join(parts)} {last.text}" if parts else last.text
     tx.execute(text, [value for one in changes for value in one.values], prepare=True)
+
+
+def appending(
+    tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
+) -> list[Change]:  # fmt: skip
+    """`insert`, left to be sent in one statement with other changes; so many that COPY is faster are written at once."""
+    if len(rows) > INSERTED_ROWS_MAX:
+        copy_in(tx, table, columns, rows)
+    if not 0 < len(rows) <= INSERTED_ROWS_MAX:
+        return []
+    text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {listed(columns)}"
+    return [Change(text, listing(columns, dict(zip(columns, zip(*rows, strict=True), strict=True))))]
 
 
 def listed(columns: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -32,6 +33,7 @@ from licet.store.connect import OutcomeUnknownError, Pool, Transaction, Unreacha
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Begin: TypeAlias = Callable[[Pool, list[Callable[[], None]]], AbstractContextManager[Transaction]]
 _Committed: TypeAlias = tuple[list[tuple[Item, Future[Result]]], Sequence[Result], list[Callable[[], None]]]
 
 BATCH_ROWS_MAX = 500
@@ -55,7 +57,7 @@ class BatchWriter(Generic[Item, Result]):
     """Applies submitted items in batches, on a thread of its own, from construction to `close`.
 
     ``apply`` gets a transaction and items and returns one result per item, in order. It is called again for a batch
-    that failed, so it must have no effects outside the transaction.
+    that failed, so it must have no effects outside the transaction. ``begin`` opens one.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class BatchWriter(Generic[Item, Result]):
         apply: Callable[[Transaction, Sequence[Item]], Sequence[Result]],
         bounds: Bounds | None = None,
         name: str = "writer",
+        begin: Begin = transaction,
     ) -> None:
-        self._pool = pool
+        self._pool, self._begin = pool, begin
         self._apply = apply
         self._bounds = bounds or Bounds()
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
@@ -187,7 +190,7 @@ class BatchWriter(Generic[Item, Result]):
 
     def _commit(self, items: list[Item]) -> tuple[Sequence[Result], list[Callable[[], None]]]:
         acts: list[Callable[[], None]] = []
-        with transaction(self._pool, acts) as tx:
+        with self._begin(self._pool, acts) as tx:
             results = self._apply(tx, items)
             if len(results) != len(items):
                 raise BrokenError(f"`{len(items)}` items got `{len(results)}` results")

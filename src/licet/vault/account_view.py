@@ -28,9 +28,9 @@ from licet.store.keyset import (
     read_name,
 )
 from licet.store.rows import matched, matching
-from licet.vault import cold_tier, policy_versions, tables
+from licet.vault import cold_tier, tables
 from licet.vault.list_filters import BY_ACCOUNT, by_day, by_day_of_id
-from licet.vault.tables import ACCOUNT_COLUMNS, AccountRow, ConversationRow
+from licet.vault.tables import AccountRow, ConversationRow
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +56,7 @@ def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.Accou
 
 
 def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
-    rows = tx.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.account_id = ANY(%s)", [list(ids)]).fetchall()
-    return {row[0]: tables.read_account(row) for row in rows}
+    return tables.see_accounts(tx, ids)
 
 
 def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
@@ -462,8 +461,7 @@ class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen | None]:
     """The gate of each account at ``at``; None for an unknown account. FencedError behind the fence."""
-    known = policy_versions.current(tx)
-    rows = accounts(tx, list(set(ids)))
+    known, rows = tables.see_accounts_under(tx, ids)
     version, newest = known.in_force(at).version, known.newest_material(at)
     decide_by = known[newest].decide_by if newest is not None else None
     found: dict[UUID, GateSeen] = {}

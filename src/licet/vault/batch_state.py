@@ -97,8 +97,8 @@ class BatchState:
         with pipelined(self.tx):
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
-            buckets = self.writes.keyring.opening(self.tx, wanted, {bucket_of(c.account) for c in opening})
-        self.accounts = accounts()
+            new = self.writes.keyring.asking(self.tx, {bucket_of(c.account) for c in opening}) if opening else list
+        self.accounts, buckets = accounts()
         for row in conversations():
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
@@ -108,7 +108,7 @@ class BatchState:
         answering = [c.account for c in others if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
-        opened = buckets()
+        opened = self.writes.keyring.opened([*buckets, *new()])
         self.life = opened.life
         self.writes.prepare(opened.keys, self._pages(saying))
 

@@ -320,8 +320,11 @@ def _matter(value: str) -> None:
 
 
 def _text(key: str, value: str) -> None:
-    _require(len(value.encode("utf-8", "replace")) <= TEXT_BYTES_MAX, key, f"is longer than {TEXT_BYTES_MAX} bytes")
-    _require(not any("\ud800" <= letter <= "\udfff" for letter in value), key, "contains half a surrogate pair")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise UsageError(f"`{key}` contains half a surrogate pair") from None
+    _require(size <= TEXT_BYTES_MAX, key, f"is longer than {TEXT_BYTES_MAX} bytes")
 
 
 class Outcome(StrEnum):

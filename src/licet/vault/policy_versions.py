@@ -7,7 +7,7 @@ version may therefore be amended by that, and by nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -170,10 +170,16 @@ def applied(tx: Transaction) -> Policies:
 
 def current(tx: Transaction) -> Policies:
     """`applied` for frequent callers: the documents are read only if they changed; FencedError behind the fence."""
-    row = tx.execute(f"SELECT array_agg(sha256 ORDER BY number), {fence.STANDS} FROM policies").fetchone()
-    if row is None or row[1]:
+    row = tx.execute(f"SELECT {MARK}").fetchone()
+    assert row is not None
+    return marked(tx, *row)
+
+
+def marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> Policies:
+    """`current`, by the `MARK` that another statement read as well."""
+    if is_fenced:
         raise fence.fenced_error()
-    mark = tuple(row[0] or ())
+    mark = tuple(hashes or ())
     found = _current.get(mark)
     if found is None:
         found = applied(tx)
@@ -183,6 +189,8 @@ def current(tx: Transaction) -> Policies:
     return found
 
 
+# The SHA-256 of every version, in order, and whether the fence stands.
+MARK = f"(SELECT array_agg(sha256 ORDER BY number) FROM policies), {fence.STANDS}"
 _current: dict[tuple[bytes, ...], Policies] = {}  # by the SHA-256 of every version, which identify their content
 
 

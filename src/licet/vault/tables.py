@@ -13,7 +13,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from licet.keys.keyring import BUCKET_COLUMNS, THEIR_BUCKETS, BucketRow
 from licet.masked import Masked
+from licet.policy.file import Policies
 from licet.policy.state import (
     WHOLE_ACCOUNT,
     AccountState,
@@ -26,7 +28,8 @@ from licet.policy.state import (
     TurnState,
 )
 from licet.store.connect import Transaction, uuids
-from licet.store.rows import Change, arrays, change, matched, matching, unnested
+from licet.store.rows import Change, arrays, change, insert, matched, matching, unnested
+from licet.vault import policy_versions
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
@@ -90,6 +93,7 @@ CONSENT = """json_build_object(
 _OWN_COLUMNS = """a.account_id, a.last_seq, a.next_slot, a.bucket, a.wrapped_key, a.plan, a.age, a.opened_at, a.last_at,
     a.seen, a.closed_at, a.granted, a.region"""
 ACCOUNT_COLUMNS = f"{_OWN_COLUMNS}, {CONSENT}"
+_BUCKET_FIELDS = len(BucketRow._fields)
 _consent = msgspec.json.Decoder(Consent)
 
 
@@ -140,6 +144,21 @@ _IDS = {"account_id": "uuid"}
 _NAMED = f"FROM {matched(_IDS)} k JOIN accounts a USING (account_id)"
 _LOCK = f"SELECT a.account_id {_NAMED} ORDER BY a.account_id FOR NO KEY UPDATE OF a"
 _READ = f"SELECT {ACCOUNT_COLUMNS} {_NAMED}"
+_READ_UNDER = f"SELECT m.*, a.* FROM (SELECT {policy_versions.MARK}) m LEFT JOIN ({_READ}) a ON true"
+_READ_LOCKED = f"SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} {_NAMED} {THEIR_BUCKETS}"
+
+
+def see_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
+    """The accounts, not locked."""
+    rows = tx.execute(_READ, _named(accounts), prepare=True).fetchall()
+    return {row[0]: read_account(row) for row in rows}
+
+
+def see_accounts_under(tx: Transaction, accounts: Iterable[UUID]) -> tuple[Policies, dict[UUID, AccountRow]]:
+    """The accounts, not locked, and the versions of the policy, in one statement; FencedError behind the fence."""
+    rows = tx.execute(_READ_UNDER, _named(accounts), prepare=True).fetchall()
+    known = policy_versions.marked(tx, *rows[0][:2])
+    return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
 
 
 def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
@@ -152,23 +171,32 @@ def _named(accounts: Iterable[UUID]) -> list[Any]:
     return matching(_IDS, {"account_id": ids}, len(ids))
 
 
+class LockedAccounts(NamedTuple):
+    """Accounts under their locks, and the `BUCKET_COLUMNS` of each."""
+
+    accounts: dict[UUID, AccountRow]
+    buckets: list[BucketRow]
+
+
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
-    return locking(tx, accounts)()
+    return locking(tx, accounts)().accounts
 
 
-def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], dict[UUID, AccountRow]]:
+def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAccounts]:
     """`lock_accounts`, sent but not read yet; the returned function reads it.
 
     Two statements: a statement that waited for a lock sees other tables as they were before it waited.
     """
     named = _named(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
-    asked = tx.execute(_READ, named, prepare=True)
+    asked = tx.execute(_READ_LOCKED, named, prepare=True)
 
-    def read() -> dict[UUID, AccountRow]:
+    def read() -> LockedAccounts:
         locked.fetchall()
-        return {row[0]: read_account(row) for row in asked.fetchall()}
+        rows = asked.fetchall()
+        own = [read_account(row[_BUCKET_FIELDS:]) for row in rows]
+        return LockedAccounts({row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows])
 
     return read
 
@@ -273,8 +301,7 @@ _ACCOUNT = """json_build_object(
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
-# `LIMIT` with a parameter: the server assumes ten rows for an array of unknown length, and for one row it plans anew at
-# each execution, which took five times as long as the reading. With a limit every plan assumes one row.
+# With a limit that is a parameter, for the reason that `store.rows.few` gives.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
     LIMIT %(ids)s"""
 _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
@@ -491,22 +518,21 @@ def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     """Writes each account's standing in each question if it differs from the table."""
     said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
+    if not said:
+        return
     fresh = [(row, standing) for row in said for standing in row.state.standings]
+    added, changed = (
+        [
+            (row.account_id, s.question, s.standing.value, s.answered, s.granted_before, row.state.grant(s.question))
+            for row, s in fresh if (s.question not in _asked(row.saved)) == is_new
+        ]
+        for is_new in (True, False)
+    )  # fmt: skip
     # In two statements: each of a pair of triggers counts what its own statement did (`count_answers_between`).
-    for statement, is_new in ((_ADD_STANDINGS, True), (_CHANGE_STANDINGS, False)):
-        these = [(row, standing) for row, standing in fresh if (standing.question not in _asked(row.saved)) == is_new]
-        if these:
-            tx.execute(
-                statement,
-                arrays(_STANDING_TYPES, {
-                    "account_id": [row.account_id for row, _ in these],
-                    "question": [s.question for _, s in these],
-                    "standing": [s.standing.value for _, s in these],
-                    "answered": [s.answered for _, s in these],
-                    "granted_before": [s.granted_before for _, s in these],
-                    "grant_no": [row.state.grant(s.question) for row, s in these],
-                }),
-            )  # fmt: skip
+    insert(tx, "standings", _STANDING_TYPES, added)
+    if changed:
+        columns = dict(zip(_STANDING_TYPES, zip(*changed, strict=True), strict=True))
+        change(tx, [Change(_CHANGE_STANDINGS, matching(_STANDING_TYPES, columns, len(changed)))])
     ended = [
         (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
     ]
@@ -568,13 +594,10 @@ _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
     "grant_no": "int4",
 }  # fmt: skip
-_ADD_STANDINGS = f"""INSERT INTO standings ({", ".join(_STANDING_TYPES)})
-    SELECT * FROM {unnested(_STANDING_TYPES)}"""
 _CHANGE_STANDINGS = f"""
     UPDATE standings s SET (standing, answered, granted_before, grant_no)
          = (n.standing, n.answered, n.granted_before, n.grant_no)
-      FROM {unnested(_STANDING_TYPES)} AS n({", ".join(_STANDING_TYPES)})
-     WHERE (s.account_id, s.question) = (n.account_id, n.question)"""
+      FROM {matched(_STANDING_TYPES)} n WHERE (s.account_id, s.question) = (n.account_id, n.question)"""
 _GRANT_TYPES = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
     "begun_at": "timestamptz",

@@ -36,7 +36,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, Change, change, insert, pipelined
+from licet.store.rows import INSERTED_ROWS_MAX, Change, appending, change, insert, pipelined
 from licet.vault import account_journal, account_keys, copies, tables
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
@@ -66,6 +66,10 @@ _FEEDBACK = {
     "stored_bytes": "int8",
 }  # fmt: skip
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
+_APPENDED = {
+    "turns": _TURNS, "bodies": _BODIES, "safety_bodies": _BODIES, "choices": _CHOICES, "feedback": _FEEDBACK,
+    "feedback_bodies": _FEEDBACK_BODIES,
+}  # fmt: skip
 _HOLDS = {
     "account_id": "uuid", "conversation_id": "uuid", "matter_hmac": "bytea", "matter": "bytea",
     "placed_at": "timestamptz", "reason": "text", "review_at": "timestamptz", "placed_by": "text", "is_told": "bool",
@@ -340,11 +344,12 @@ class Writes:
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self, records: Sequence[Change] = ()) -> None:
-        """Writes everything gathered, in one order; ``records`` in one statement with the journal and the outbox."""
+        """Writes everything gathered, in one order; ``records`` in one statement with what is appended."""
         with self.together():
             self._seal()
+            changes = tables.account_changes(list(self.accounts.values()))  # before `save_accounts` has them for saved
             self._write()
-            self._record(records)
+            self._append([*changes, *records])
         self._account = self._conversation = self._segment = None
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
@@ -354,7 +359,7 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
-        changes = tables.account_changes(accounts) + tables.feedback_changes("conversation_id", self._nearer)
+        changes = tables.feedback_changes("conversation_id", self._nearer)
         tables.save_accounts(tx, accounts)
         tables.save_projects(tx, list(self._projects.values()))
         tables.shorten_accounts(tx, self._endings)
@@ -365,13 +370,7 @@ class Writes:
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
-        insert(tx, "turns", _TURNS, self._rows.get("turns", []))
-        insert(tx, "bodies", _BODIES, self._rows.get("bodies", []))
-        insert(tx, "safety_bodies", _BODIES, self._rows.get("safety_bodies", []))
-        insert(tx, "choices", _CHOICES, self._rows.get("choices", []))
         insert(tx, "holds", _HOLDS, self._rows.get("holds", []))
-        insert(tx, "feedback", _FEEDBACK, self._sized_feedback())
-        insert(tx, "feedback_bodies", _FEEDBACK_BODIES, self._rows.get("feedback_bodies", []))
         for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
             tx.execute(
                 """UPDATE holds SET (reason, review_at, placed_by, is_told) = (%s, %s, %s, %s)
@@ -380,10 +379,21 @@ class Writes:
             )
         copies.register_each(tx, self._copies)
 
-    def _record(self, records: Sequence[Change]) -> None:
-        """The journal is numbered only now: under the endings lock if one of its rows is an ending, and in this order."""
+    def _append(self, changes: Sequence[Change]) -> None:
+        """Appends what is new of a batch, in one statement with ``changes`` unless COPY is faster.
+
+        The journal is numbered only now: under the endings lock if one of its rows is an ending, and in this order.
+        """
+        rows = {**self._rows, "feedback": self._sized_feedback()}
+        if max(map(len, rows.values())) > INSERTED_ROWS_MAX:  # one after the other: some refer to others
+            for name, columns in _APPENDED.items():
+                insert(self.tx, name, columns, rows.get(name, []))
+            rows = {}
+        appended = [
+            one for name, columns in _APPENDED.items() for one in appending(self.tx, name, columns, rows.get(name, []))
+        ]
         entries = outbox.appending(self.tx, self.entries)
-        change(self.tx, [*account_journal.appended(self._journal), *entries, *records])
+        change(self.tx, [*appended, *account_journal.appended(self._journal), *entries, *changes])
 
     def _seal(self) -> None:
         """Seals the gathered bodies. Those of one segment usually follow each other, and take one key schedule."""

@@ -26,7 +26,7 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
-from licet.store.connect import Transaction, snapshot, transaction
+from licet.store.connect import Transaction, snapshot, statement, transaction
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, check
@@ -82,7 +82,7 @@ class Site:
         ends.
         """
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
-        self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader")
+        self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader", begin=statement)
         beside = [asyncio.create_task(self._sweeping())]
         beside += [asyncio.create_task(self._sharing_rates())] if self.shares_rates else []
         try:

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from licet.errors import BusyError
-from licet.store.connect import Pool, Transaction
-from licet.store.writer import BatchWriter, Bounds
+from licet.store.connect import Pool, Transaction, transaction
+from licet.store.writer import BatchWriter, Begin, Bounds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,9 +28,10 @@ class Batches(Generic[Item, Result]):
     """A `BatchWriter` for callers on an event loop. Answers come back in whole batches."""
 
     def __init__(
-        self, pool: Pool, apply: Callable[[Transaction, Sequence[Item]], Sequence[Result]], bounds: Bounds, name: str
-    ) -> None:
-        self._writer: BatchWriter[Item, Result] = BatchWriter(pool, apply, bounds, name)
+        self, pool: Pool, apply: Callable[[Transaction, Sequence[Item]], Sequence[Result]], bounds: Bounds, name: str,
+        begin: Begin = transaction,
+    ) -> None:  # fmt: skip
+        self._writer: BatchWriter[Item, Result] = BatchWriter(pool, apply, bounds, name, begin)
         self._done: deque[tuple[asyncio.Future[Result], Future[Result]]] = deque()
         self._waking = False
         self._under_way = 0
