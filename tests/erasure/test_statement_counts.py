@@ -22,7 +22,7 @@ from licet.vault.installation import policies
 
 from ..installed import House
 
-DELETION_MAX, CERTIFICATE_MAX = 7, 15
+DELETION_MAX, CERTIFICATE_MAX = 6, 15
 POLICIES = (
     "SELECT document, sha256, version FROM policies"  # a process keeps what it read: when it reads is not counted
 )
