@@ -90,10 +90,9 @@ def counted(tx: Transaction, policies: Policies, account: UUID, at: datetime) ->
     while True:
         ids = account_view.kept_conversation_ids(tx, account, BATCH_CONVERSATIONS * 4, before=before)
         seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
-        stored = account_view.stored(tx, account, ids)
         for conversation, one in seen.items():
             turns += len(one.said)
-            if conversation not in stored:
+            if not one.is_stored:
                 copied += 1
             elif one.turns.deleted_at is not None:
                 deleted += 1

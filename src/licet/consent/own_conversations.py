@@ -158,10 +158,7 @@ def several(
     seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
     named, began = titles(tx, keyring, seen, at), _began(tx, account, policies, seen)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
-    holds, kept = (
-        _holds(tx, account, [c for c, one in seen.items() if one.turns.holds]),
-        account_view.stored(tx, account, ids),
-    )
+    holds = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
     return [
         msgspec.structs.replace(
             _one(
@@ -172,7 +169,7 @@ def several(
                 releases.get(conversation, []),
                 holds.get(conversation, []),
             ),
-            erased=conversation not in kept,
+            erased=not seen[conversation].is_stored,
             learnt=tuple(learnt.get(conversation, [])),
         )
         for conversation in ids

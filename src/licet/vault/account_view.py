@@ -43,6 +43,11 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     said: tuple[TurnState, ...] = ()
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether more of it than a safety copy is kept."""
+        return any(not keys.erased for keys in self.conversation.keys)
+
     def decide(self, turn: TurnState | None, policies: Policies, purpose: str) -> Decision:
         return decide(self.state, self.turns, turn, policies, purpose, self.at)
 
@@ -237,18 +242,7 @@ def copied_conversation_ids(
     return [row[0] for row in rows]
 
 
-_NAMED = {"conversation_id": "uuid"}
-_KEYS = {"account_id": "uuid", **_NAMED}
-
-
-def stored(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> set[UUID]:
-    """Those of which more than a safety copy is kept."""
-    rows = tx.execute(
-        f"""SELECT DISTINCT conversation_id FROM {matched(_NAMED)} k JOIN segments s USING (conversation_id)
-             WHERE s.account_id = %s AND s.erased_at IS NULL""",
-        [*matching(_NAMED, {"conversation_id": conversations}, len(conversations)), account],
-    )
-    return {row[0] for row in rows}
+_KEYS = {"account_id": "uuid", "conversation_id": "uuid"}
 
 
 def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
