@@ -6,7 +6,8 @@ is in a core's cache, and nothing here makes a Python object. What each function
 its docstring, and a test holds the two together.
 
 All of them are in one module, because numba keeps machine code by the time of the file that a function is in, whatever it calls.
-What numba takes long to compile is avoided: slices that are assigned to, and functions that take many arrays.
+What numba takes long to compile is avoided: slices that are assigned to, and functions that take many arrays. For each word no
+function is called and no slice is made, which would count references.
 """
 
 from __future__ import annotations
@@ -466,10 +467,17 @@ def _common(
     hashes, firsts, lasts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int64), np.empty(left + 1, np.int64)
     words, mask = _letter_words(codes, left, folded, hashes, firsts, lasts), U(len(table) - 1)
     for word in range(words):
-        place = mixed(hashes[word]) & mask
-        while table[place] >= 0 and not _is_word(codes[firsts[word] : lasts[word]], folded, known[table[place]]):
-            place = (place + U(1)) & mask
+        place, start, size = mixed(hashes[word]) & mask, firsts[word], lasts[word] - firsts[word]
         number = table[place]
+        while number >= 0:
+            is_same, at = size < known.shape[1] and known[number, size] == 0, 0
+            while is_same and at < size:
+                is_same = known[number, at] == folded[codes[start + at]]
+                at += 1
+            if is_same:
+                break
+            place = (place + U(1)) & mask
+            number = table[place]
         if number >= 0:
             touched[count] = number
             count += counts[number] == 0
@@ -499,17 +507,6 @@ def _letter_words(codes: Codes, left: int, folded: Codes, hashes: Hashes, firsts
         hashes[words], firsts[words], lasts[words] = hashed, first, at
         words += 1
     return words
-
-
-@inner
-def _is_word(word: Codes, folded: Codes, known: Codes) -> bool:
-    """Whether a word is the one that stands in ``known``, zeros behind it."""
-    if len(word) >= len(known) or known[len(word)] != 0:
-        return False
-    for at in range(len(word)):  # noqa: SIM110 numba has no generators
-        if folded[word[at]] != known[at]:
-            return False
-    return True
 
 
 @inner
@@ -693,11 +690,16 @@ def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
         return -1
     starts[words], ends[words] = start, len(read)
     for word in range(words + was_word):
-        at = starts[word]
+        at, size = starts[word], ends[word] - starts[word]
+        letter = (INT(read[at]) | 32) - 97
         if at < behind:
             continue
-        is_number = read[at] < 58
-        last = _calculated(read, at, ends[word]) if is_number else _phrase(read, at, ends[word], first, phrases)
+        if read[at] < 58:
+            last = _calculated(read, at, ends[word])
+        elif 0 <= letter < 26 and size < 16 and first[letter * 16 + size]:
+            last = _phrase(read, at, first[letter * 16 + size], phrases)
+        else:
+            continue
         count += last > at
         behind = max(behind, last)
     return count
@@ -726,12 +728,8 @@ def _calculated(read: Codes, at: int, stop: int) -> int:
 
 
 @inner
-def _phrase(read: Codes, at: int, stop: int, first: Places, phrases: Bytes) -> int:
-    """Where a phrase ends that begins with the word up to ``stop``, whatever the case; ``at`` if there is none."""
-    letter, length = (INT(read[at]) | 32) - 97, stop - at
-    if letter < 0 or letter > 25 or length > 15:
-        return at
-    group = first[letter * 16 + length]
+def _phrase(read: Codes, at: int, group: int, phrases: Bytes) -> int:
+    """Where a phrase of a group ends that stands at ``at``, whatever the case; ``at`` if there is none."""
     for number in range(group >> 8, (group >> 8) + (group & 255)):
         last = at
         while last < len(read) and phrases[number, last - at] and _is_alike(read[last], phrases[number, last - at]):
