@@ -21,7 +21,14 @@ import msgspec
 
 from licet.errors import BrokenError, DeniedError
 from licet.keys.keyring import Keyring
-from licet.keys.material import SLOTS_PER_PAGE, WRAPPED_BYTES, KeyMaterial, unseal_slots, unwrap_account_keys
+from licet.keys.material import (
+    EMPTY_SLOT,
+    SLOTS_PER_PAGE,
+    WRAPPED_BYTES,
+    KeyMaterial,
+    unseal_slots,
+    unwrap_account_keys,
+)
 from licet.ledger import jws
 from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies
@@ -113,27 +120,28 @@ ROW_ENDS = f"""(
                   ) d ON true
              LEFT JOIN {VERSIONS} ON v.number = d.version)"""
 # A row of the answer is a run, and its columns are those of the keys of its rows: numbers of one width after another, the
-# slots cut out of their pages, which are thirty-two times as long. An account is decided once a run. Everything behind the
-# run is looked up by primary keys: joins of the sets that arrays unfold to have no statistics, and took a hundred times as
-# long. Every source must have an end: that of the segment where all origins of the run are listed, or else its own.
-_UNTIL = f"""(
-           SELECT CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END AS until OFFSET 0) u
-     CROSS JOIN LATERAL (
-           SELECT CASE WHEN u.until IS NOT NULL THEN u.until
-                  ELSE (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END
-                          FROM release_row_sources(m.sources, r.origins) t
-                          JOIN {VERSIONS} ON v.number = d.version
-                         WHERE t.segment = k.segment) END AS until OFFSET 0) e"""
+# slots cut out of their pages, which are thirty-two times as long. An account is decided once a run. Everything else is looked
+# up by primary keys, behind OFFSET 0: joins of the sets that arrays unfold to have no statistics, took a hundred times as long,
+# and read all segments of a conversation, all pages of an account or all runs of a release that nobody has analysed yet.
+# Every source must have an end: that of the segment where all origins of the run are listed, or else its own.
+_UNTIL = f"""coalesce(
+                  CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END,
+                  (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END
+                     FROM release_row_sources(m.sources, r.origins) t
+                     JOIN {VERSIONS} ON v.number = d.version
+                    WHERE t.segment = k.segment))"""
 _ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.region_place, r.seen, r.is_lapsed, r.grant_no,
                      r.scopes, r.numbers, r.standing"""
 _LEASED = f"""
       WITH r AS MATERIALIZED (
            SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, h.wrapped_key, b.bucket, b.epoch,
-                  b.wrapped, EXISTS (SELECT FROM feedback f WHERE f.account_id = m.account_id) AS is_rated,
+                  b.wrapped, -- in order of the index, or the planner may read the table from its start to find one
+                  (SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY f.conversation_id LIMIT 1) AS is_rated,
                   ARRAY(SELECT v.number FROM {VERSIONS}
                          WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins, ',')) AS listed
              FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
-             JOIN release_runs m ON m.release_id = %(release)s AND m.first / 64 = w.block
+            CROSS JOIN LATERAL (
+                  SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block OFFSET 0) m
              JOIN ({ACCOUNTS_OF_FEW}) a USING (account_id)
              JOIN accounts h USING (account_id)
              JOIN buckets b ON b.bucket = h.bucket) -- in this statement: a rotation between two gives half a chain
@@ -142,18 +150,21 @@ _LEASED = f"""
      CROSS JOIN LATERAL (
            SELECT string_agg(int4send(n.ordinal), '') AS ordinals, string_agg(timestamptz_send(e.until), '') AS untils,
                   string_agg(int4send(z.slot), '') AS slots,
-                  string_agg(substring(
-                      p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), '') AS wrapped,
+                  string_agg(coalesce(
+                      (SELECT substring(
+                                  p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
+                         FROM key_pages p WHERE p.account_id = r.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}),
+                      %(no_key)s), '') AS wrapped,
                   array_agg(m.sources) AS sources, array_agg(k.place) AS places, array_agg(m.row_id) AS row_ids
              FROM unnest(r.conversations, r.sources, r.row_ids) AS m(conversation_id, sources, row_id)
             CROSS JOIN LATERAL (SELECT r.first + (get_byte(m.sources, 0) & 63) AS ordinal) n
             CROSS JOIN LATERAL release_row_keys(m.sources) k
             CROSS JOIN LATERAL ({decisions_of_few(_ACCOUNT)}
-                  WHERE s.account_id = r.account_id AND s.conversation_id = m.conversation_id AND s.segment = k.segment) d
-            CROSS JOIN LATERAL {_UNTIL}
+                  WHERE s.account_id = r.account_id AND s.conversation_id = m.conversation_id AND s.segment = k.segment
+                 OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT {_UNTIL} AS until OFFSET 0) e
             CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN d.safety_slot ELSE d.key_slot END AS slot) z
-             JOIN key_pages p ON p.account_id = r.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}
-            WHERE r.mask >> (n.ordinal & 63) & 1 = 1 AND e.until > %(soon)s) x
+            WHERE r.mask >> (n.ordinal & 63) & 1 = 1 AND e.until > %(soon)s AND z.slot IS NOT NULL) x
      WHERE x.ordinals IS NOT NULL"""
 
 
@@ -200,7 +211,7 @@ def leased_columns(
     if not ordinals:
         return found
     values = population.parameters(policies, known.purpose, at) | _asked(ordinals)
-    values |= {"release": known.release_id, "soon": at + timedelta(seconds=LAST_SECONDS)}
+    values |= {"release": known.release_id, "soon": at + timedelta(seconds=LAST_SECONDS), "no_key": EMPTY_SLOT}
     keys, holder, key = RowKeys(known.release_id.bytes), None, KeyMaterial()
     for row in _runs(tx, values):
         account, wrapped_key, *bucket, is_rated = row[:_RUN_COLUMNS]
