@@ -134,17 +134,20 @@ _ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.regio
                      r.scopes, r.numbers, r.standing"""
 _LEASED = f"""
       WITH r AS MATERIALIZED (
-           SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, h.wrapped_key, b.bucket, b.epoch,
+           SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, b.wrapped_key, b.bucket, b.epoch,
                   b.wrapped, -- in order of the index, or the planner may read the table from its start to find one
                   (SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY f.conversation_id LIMIT 1) AS is_rated,
                   ARRAY(SELECT v.number FROM {VERSIONS}
                          WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins, ',')) AS listed
              FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
-            CROSS JOIN LATERAL (
-                  SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block OFFSET 0) m
-             JOIN ({ACCOUNTS_OF_FEW}) a USING (account_id)
-             JOIN accounts h USING (account_id)
-             JOIN buckets b ON b.bucket = h.bucket) -- in this statement: a rotation between two gives half a chain
+            CROSS JOIN LATERAL ( -- those of the block's runs that have a row which is asked for
+                  SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block
+                     AND w.mask >> (first & 63) & (2::int8 << (get_byte(sources[cardinality(sources)], 0) & 63)) - 1 <> 0
+                  OFFSET 0) m
+            CROSS JOIN LATERAL ({ACCOUNTS_OF_FEW} WHERE a.account_id = m.account_id OFFSET 0) a
+            CROSS JOIN LATERAL ( -- in this statement: a rotation between two gives half a chain
+                  SELECT h.wrapped_key, b.* FROM accounts h JOIN buckets b ON b.bucket = h.bucket
+                   WHERE h.account_id = m.account_id OFFSET 0) b)
     SELECT r.account_id, r.wrapped_key, r.bucket, r.epoch, r.wrapped, EXISTS (SELECT FROM fence), r.is_rated, r.origins, x.*
       FROM r
      CROSS JOIN LATERAL (
