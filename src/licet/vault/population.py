@@ -144,12 +144,12 @@ RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 ELSE {Rank.BEFORE_GRANT} END"""
 
 
-def _decisions(accounts: str) -> str:
-    """One row a segment."""
+def _decisions(accounts: str, also: str = "") -> str:
+    """One row a segment; ``also`` names more columns of it."""
     return f"""
     SELECT s.account_id, s.conversation_id, s.segment, {RANK} AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
-           s.last_turn - s.first_turn + 1 AS turns, s.key_slot, s.safety_slot
+           s.last_turn - s.first_turn + 1 AS turns{also}
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
       JOIN ({accounts}) a USING (account_id)
@@ -163,9 +163,9 @@ DECISIONS = f"""{_decisions(ACCOUNTS)} ({LEFT_CONVERSATIONS}) o
 
 def decisions_of_few(accounts: str) -> str:
     """As `DECISIONS`, for a few segments, which the caller's WHERE names: each conversation's others are looked up, never
-    all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it returned before.
+    all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it returned before. The slots of its keys come with it.
     """
-    return f"""{_decisions(accounts)} LATERAL (
+    return f"""{_decisions(accounts, ", s.key_slot, s.safety_slot")} LATERAL (
     SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
        AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
