@@ -34,6 +34,7 @@ from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release import ratings, registry
+from licet.release.ratings import IS_RATED
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
 from licet.release.registry import Release
 from licet.release.row_keys import RowKeys
@@ -135,8 +136,7 @@ _ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.regio
 _LEASED = f"""
       WITH r AS MATERIALIZED (
            SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, b.wrapped_key, b.bucket, b.epoch,
-                  b.wrapped, -- in order of the index, or the planner may read the table from its start to find one
-                  (SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY f.conversation_id LIMIT 1) AS is_rated,
+                  b.wrapped, {IS_RATED} AS is_rated,
                   ARRAY(SELECT v.number FROM {VERSIONS}
                          WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins, ',')) AS listed
              FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
