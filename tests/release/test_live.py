@@ -44,6 +44,7 @@ from ..vault.test_population import Lived, copy_population, lived, moments, sequ
 
 HISTORIES = min(int(os.environ.get("TESTS_HISTORIES", "800")), 20_000)
 SHARE = 20  # histories under one sequence of versions
+WIDE = 300  # turns of a source: its row is packed in numbers of four bytes
 RELEASE = UUID(int=77)
 
 
@@ -105,7 +106,10 @@ def draw_rows(people: list[Lived], draw: Random) -> list[RowSources]:
                         account=one.account(one.world.conversations[chat].account),
                         conversation=one.conversation(chat), ordinal=len(rows),
                         keys=tuple((n, CopyPlace.safety if draw.random() < 0.3 else CopyPlace.vault) for n in segments),
-                        sources=tuple(RowSource(segment=s, origin=o, turn=t, count=1) for (s, o), t in last.items()),
+                        sources=tuple(
+                            RowSource(segment=s, origin=o, turn=t, count=1 if len(rows) % 5 else WIDE)
+                            for (s, o), t in last.items()
+                        ),
                     )
                 )  # fmt: skip
     return rows

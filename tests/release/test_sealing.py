@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from licet.errors import BrokenError, DeniedError
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import row_keys, rows
-from licet.release.row_keys import open_row, row_key, seal_row
-from licet.release.rows import CalledFunction, Payload, ReleaseRow, RowCall, RowMessage
+from licet.release.row_keys import RowKeys, open_row, row_key, seal_row
+from licet.release.rows import CalledFunction, Payload, ReleaseRow, RowCall, RowMessage, row_id_of
 
 from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
 
@@ -137,6 +137,13 @@ def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
     assert row_key(sources, RELEASE_ID, ROW.row_id) == KEY
     extracted = hmac.digest(RELEASE_ID, b"".join(sources), "sha256")
     assert hmac.digest(extracted, ROW.row_id + b"\x01" + b"\x01", "sha256") == KEY
+
+
+@given(keys=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4), ordinal=st.integers(0, 2**32 - 1))
+def test_the_keys_of_many_rows_are_those_of_each(keys: list[bytes], ordinal: int) -> None:
+    many, row_id = RowKeys(RELEASE_ID), row_id_of(RELEASE_ID, ordinal)
+    assert many.row_id(ordinal) == row_id
+    assert many.key(b"".join(keys), row_id) == row_key(keys, RELEASE_ID, row_id)
 
 
 def test_a_sealed_row_is_these_bytes_and_opens() -> None:

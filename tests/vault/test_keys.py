@@ -25,6 +25,7 @@ from licet.keys.material import (
     ACCOUNT_KEYS_BYTES,
     DESTROYED_KEYS,
     EMPTY_PAGE,
+    EMPTY_SLOT,
     KEY_BYTES,
     SLOTS_PER_PAGE,
     WRAPPED_BYTES,
@@ -41,6 +42,7 @@ from licet.keys.material import (
     slot_place,
     turn_place,
     unseal,
+    unseal_slots,
     unwrap_account_keys,
     wrap_account_keys,
     write_slot,
@@ -185,6 +187,21 @@ def test_a_page_gives_each_slot_its_key_and_nothing_for_a_destroyed_one(keys: di
         page = write_slot(page, slot, seal(KEY, key, slot_place(ANA, slot)))
     assert len(page) == len(EMPTY_PAGE)
     assert {s: k for s in range(SLOTS_PER_PAGE) if (k := read_slot(page, ANA, KEY, s)) is not None} == keys
+
+
+@given(keys=st.dictionaries(st.integers(0, 2**31 - 1), st.one_of(st.none(), st.binary(min_size=32, max_size=32))))
+def test_the_slots_of_an_account_open_together_as_they_do_each(keys: dict[int, bytes | None]) -> None:
+    held = [EMPTY_SLOT if key is None else seal(KEY, key, slot_place(ANA, slot)) for slot, key in keys.items()]
+    slots = b"".join(slot.to_bytes(4, "big") for slot in keys)
+    assert unseal_slots(KEY, ANA, slots, b"".join(held)) == list(keys.values())
+
+
+def test_a_slot_of_another_place_does_not_open_among_many() -> None:
+    moved = seal(KEY, KEY, slot_place(ANA, 7))
+    with pytest.raises(BrokenError, match="cannot be opened"):
+        unseal_slots(KEY, ANA, (8).to_bytes(4, "big"), moved)
+    with pytest.raises(BrokenError, match="cannot be opened"):
+        unseal_slots(KEY, ANA, (7).to_bytes(4, "big"), moved + moved)
 
 
 def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:

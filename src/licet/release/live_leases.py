@@ -11,9 +11,9 @@ takes a tenth of the time. A test holds the two equal on generated histories.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
-from itertools import islice
+import struct
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +26,7 @@ from licet.keys.material import (
     SLOTS_PER_PAGE,
     WRAPPED_BYTES,
     KeyMaterial,
-    slot_place,
-    unseal_each,
+    unseal_slots,
     unwrap_account_keys,
 )
 from licet.ledger import jws
@@ -35,20 +34,29 @@ from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release import ratings, registry
+from licet.release.ratings import IS_RATED
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
 from licet.release.registry import Release
-from licet.release.row_keys import row_key
-from licet.release.row_runs import BLOCK_ROWS, RowSources
-from licet.release.rows import row_id_of
+from licet.release.row_keys import RowKeys
+from licet.release.row_runs import BLOCK_ROWS, RowSources, unpacked
 from licet.store.connect import Pool, Transaction, transaction
-from licet.store.rows import arrays
+from licet.store.rows import arrays, pipelined
 from licet.vault import account_view, population
 from licet.vault import policy_versions as versions
 from licet.vault.copies import CopyPlace
-from licet.vault.population import DECISIONS_OF_FEW, USABLE_UNTIL, VERSIONS
+from licet.vault.population import (
+    ACCOUNTS_OF_FEW,
+    DECISIONS_OF_FEW,
+    PERMITTED_UNTIL,
+    USABLE_UNTIL,
+    VERSIONS,
+    decisions_of_few,
+)
 from licet.vault.tables import AccountRow
 
 LAST_SECONDS = 10
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_RUN_COLUMNS = 7  # of an answer of `_LEASED`: account, its key, its bucket in four, and whether it ever rated
 
 
 class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,29 +120,55 @@ ROW_ENDS = f"""(
                    WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
                   ) d ON true
              LEFT JOIN {VERSIONS} ON v.number = d.version)"""
-# Row by row, each looking its sources and keys up by their primary keys: joins of the sets that the arrays unfold to
-# have no statistics, and took a hundred times as long. Every key must have its slot, which is cut out of its page here:
-# a page is thirty-two times as long.
+# A row of the answer is a run, and its columns are those of the keys of its rows: numbers of one width after another, the
+# slots cut out of their pages, which are thirty-two times as long. An account is decided once a run. Everything else is looked
+# up by primary keys, behind OFFSET 0: joins of the sets that arrays unfold to have no statistics, took a hundred times as long,
+# and read all segments of a conversation, all pages of an account or all runs of a release that nobody has analysed yet.
+# Every source must have an end: that of the segment where all origins of the run are listed, or else its own.
+_UNTIL = f"""coalesce(
+                  CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END,
+                  (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END
+                     FROM release_row_sources(m.sources, r.origins) t
+                     JOIN {VERSIONS} ON v.number = d.version
+                    WHERE t.segment = k.segment))"""
+_ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.region_place, r.seen, r.is_lapsed, r.grant_no,
+                     r.scopes, r.numbers, r.standing"""
 _LEASED = f"""
-    SELECT m.ordinal, m.row_id, e.until, m.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
-           EXISTS (SELECT FROM fence), k.slots, k.wrapped
-      FROM release_rows m
-      JOIN accounts a USING (account_id)
-      JOIN buckets b ON b.bucket = a.bucket -- in this statement: a rotation between two gives half a chain
-     CROSS JOIN LATERAL {ROW_ENDS} e
+      WITH r AS MATERIALIZED (
+           SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, b.wrapped_key, b.bucket, b.epoch,
+                  b.wrapped, {IS_RATED} AS is_rated,
+                  ARRAY(SELECT v.number FROM {VERSIONS}
+                         WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins, ',')) AS listed
+             FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
+            CROSS JOIN LATERAL ( -- those of the block's runs that have a row which is asked for
+                  SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block
+                     AND w.mask >> (first & 63) & (2::int8 << (get_byte(sources[cardinality(sources)], 0) & 63)) - 1 <> 0
+                  OFFSET 0) m
+            CROSS JOIN LATERAL ({ACCOUNTS_OF_FEW} WHERE a.account_id = m.account_id OFFSET 0) a
+            CROSS JOIN LATERAL ( -- in this statement: a rotation between two gives half a chain
+                  SELECT h.wrapped_key, b.* FROM accounts h JOIN buckets b ON b.bucket = h.bucket
+                   WHERE h.account_id = m.account_id OFFSET 0) b)
+    SELECT r.account_id, r.wrapped_key, r.bucket, r.epoch, r.wrapped, EXISTS (SELECT FROM fence), r.is_rated, r.origins, x.*
+      FROM r
      CROSS JOIN LATERAL (
-           SELECT array_agg(k.slot ORDER BY k.place) AS slots, array_agg(k.wrapped ORDER BY k.place) AS wrapped
-             FROM (SELECT k.place, z.slot, substring(
-                          p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}) AS wrapped
-                     FROM release_row_keys(m.sources) k
-                     JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
-                      AND s.segment = k.segment
-                    CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN s.safety_slot ELSE s.key_slot END AS slot) z
-                     JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}) k) k
-     WHERE m.release_id = %(release)s AND m.block BETWEEN %(first)s AND %(last)s
-       AND m.ordinal = ANY(%(ordinals)s::int4[])
-       AND e.use AND e.until > %(soon)s AND cardinality(k.slots) = release_row_number(m.sources, 1)
-     ORDER BY m.account_id"""
+           SELECT string_agg(int4send(n.ordinal), '') AS ordinals, string_agg(timestamptz_send(e.until), '') AS untils,
+                  string_agg(int4send(z.slot), '') AS slots,
+                  string_agg(coalesce(
+                      (SELECT substring(
+                                  p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
+                         FROM key_pages p WHERE p.account_id = r.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}),
+                      %(no_key)s), '') AS wrapped,
+                  array_agg(m.sources) AS sources, array_agg(k.place) AS places, array_agg(m.row_id) AS row_ids
+             FROM unnest(r.conversations, r.sources, r.row_ids) AS m(conversation_id, sources, row_id)
+            CROSS JOIN LATERAL (SELECT r.first + (get_byte(m.sources, 0) & 63) AS ordinal) n
+            CROSS JOIN LATERAL release_row_keys(m.sources) k
+            CROSS JOIN LATERAL ({decisions_of_few(_ACCOUNT)}
+                  WHERE s.account_id = r.account_id AND s.conversation_id = m.conversation_id AND s.segment = k.segment
+                 OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT {_UNTIL} AS until OFFSET 0) e
+            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN d.safety_slot ELSE d.key_slot END AS slot) z
+            WHERE r.mask >> (n.ordinal & 63) & 1 = 1 AND e.until > %(soon)s AND z.slot IS NOT NULL) x
+     WHERE x.ordinals IS NOT NULL"""
 
 
 class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,39 +182,108 @@ class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"LeasedRow({self.ordinal}, sealed)"
 
 
+class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that may be used, as columns of equal length. ``until_us``: microseconds since 2000, as PostgreSQL counts.
+
+    ``rated`` are those of accounts that ever rated an answer.
+    """
+
+    ordinals: list[int]
+    keys: list[bytes]
+    until_us: list[int]
+    rated: list[int]
+
+    def __repr__(self) -> str:
+        return f"LeasedRows({len(self.ordinals)}, sealed)"
+
+
 def leased(
     tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
 ) -> list[LeasedRow]:
     """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys all exist."""
+    rows = leased_columns(tx, keyring, known, ordinals, policies, at)
+    columns = zip(rows.ordinals, rows.keys, rows.until_us, strict=True)
+    return [LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us)) for ordinal, key, until_us in columns]
+
+
+def leased_columns(
+    tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
+) -> LeasedRows:
+    """As `leased`, in columns."""
+    found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
-        return []
-    values = population.parameters(policies, known.purpose, at)
-    values |= {"release": known.release_id, "first": min(ordinals) // BLOCK_ROWS, "last": max(ordinals) // BLOCK_ROWS}
-    values |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
-    values["soon"] = at + timedelta(seconds=LAST_SECONDS)
-    rows = tx.cursor(binary=True).execute(_LEASED, values).fetchall()
-    living = [row for row in rows if EMPTY_SLOT not in row[-1]]  # destroyed, although the segment still names it
-    keys = unseal_each(_sealed_slots(keyring, living))
-    release = known.release_id.bytes
-    return [
-        LeasedRow(
-            ordinal=ordinal,
-            until=until,
-            key=row_key(list(islice(keys, len(slots))), release, row_id or row_id_of(release, ordinal)),
-        )
-        for ordinal, row_id, until, *_, slots, _ in living
-    ]
-
-
-def _sealed_slots(keyring: Keyring, rows: Sequence[Any]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """The slots of these rows, row by row, as `unseal_each` takes them; rows of one account follow each other."""
-    holder, key = None, KeyMaterial()
-    for _, _, _, account, wrapped_key, *bucket, slots, wrapped in rows:
-        if account is not holder and account != holder:
+        return found
+    values = population.parameters(policies, known.purpose, at) | _asked(ordinals)
+    values |= {"release": known.release_id, "soon": at + timedelta(seconds=LAST_SECONDS), "no_key": EMPTY_SLOT}
+    keys, holder, key = RowKeys(known.release_id.bytes), None, KeyMaterial()
+    for row in _runs(tx, values):
+        account, wrapped_key, *bucket, is_rated = row[:_RUN_COLUMNS]
+        if account != holder:
             key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
             holder = account
-        for slot, one in zip(slots, wrapped, strict=True):
-            yield key, one, slot_place(account, slot)
+        before = len(found.ordinals)
+        _add(found, keys, account, key, *row[_RUN_COLUMNS:])
+        if is_rated:
+            found.rated.extend(found.ordinals[before:])
+    return found
+
+
+def _add(
+    found: LeasedRows, keys: RowKeys, account: UUID, key: KeyMaterial, origins: str, ordinals: bytes, untils: bytes,
+    slots: bytes, wrapped: bytes, sources: Sequence[bytes], places: Sequence[int], row_ids: Sequence[bytes | None],
+) -> None:  # fmt: skip
+    """Adds the rows of a run, as `_LEASED` has it: those of which every key is there, and none is destroyed."""
+    count = len(places)
+    numbers, ends = struct.unpack(f">{count}i", ordinals), struct.unpack(f">{count}q", untils)
+    opened = unseal_slots(key, account, slots, wrapped)
+    add_ordinal, add_key, add_end = found.ordinals.append, found.keys.append, found.until_us.append
+    several: dict[int, list[int]] = {}
+    for n, (ordinal, until_us, made, row_id) in enumerate(zip(numbers, ends, sources, row_ids, strict=True)):
+        if not _is_of_one_key(made):
+            several.setdefault(ordinal, []).append(n)
+        elif (one := opened[n]) is not None:  # None: destroyed, although the segment still names it
+            add_ordinal(ordinal)
+            add_key(keys.key(one, row_id or keys.row_id(ordinal)))
+            add_end(until_us)
+    for ordinal, at in several.items():
+        row = unpacked(account, account, ordinal, origins.split(","), sources[at[0]])
+        living = [one for n in sorted(at, key=places.__getitem__) if (one := opened[n]) is not None]
+        if len(living) == len(row.keys) and {one.segment for one in row.sources} <= {
+            segment for segment, _ in row.keys
+        }:
+            add_ordinal(ordinal)
+            add_key(keys.key(b"".join(living), row_ids[at[0]] or keys.row_id(ordinal)))
+            add_end(min(ends[n] for n in at))
+
+
+def _is_of_one_key(made: bytes) -> bool:
+    """Whether a packed row (`row_runs`) has a single key, and all its sources are of that key's segment: nearly all."""
+    segments = made[3::4]
+    return made[0] < BLOCK_ROWS and made[1] == 1 and segments.count(made[2] >> 1) == len(segments)
+
+
+def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:
+    """The answer of `_LEASED`. It is planned once a connection: planning it takes as long as a thousand rows of it."""
+    with tx.cursor(binary=True) as cursor:
+        with pipelined(tx):
+            tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            cursor.execute(_LEASED, values, prepare=True)
+            tx.execute("SET LOCAL plan_cache_mode TO DEFAULT")
+        return cursor.fetchall()
+
+
+def _asked(ordinals: Sequence[int]) -> dict[str, Any]:
+    """The blocks of these ordinals, and which of its rows are asked for in each."""
+    masks: dict[int, int] = {}
+    for ordinal in ordinals:
+        block = ordinal // BLOCK_ROWS
+        masks[block] = masks.get(block, 0) | 1 << ordinal % BLOCK_ROWS
+    signed = [mask - (mask >> 63 << 64) for mask in masks.values()]
+    return arrays({"blocks": "int4", "masks": "int8"}, {"blocks": masks, "masks": signed})
+
+
+def _moment(until_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=until_us)
 
 
 class DatabaseLeases:
@@ -208,10 +311,12 @@ class DatabaseLeases:
             policies = versions.load(tx)
             if policies is None:
                 raise DeniedError("no policy has been applied, so nothing may be used")
-            rows = leased(tx, self._keyring, known, ordinals, policies, now)
-            expires = min([now + timedelta(seconds=self._seconds), *(row.until for row in rows)])
-            rated = ratings.rated(tx, known, [row.ordinal for row in rows], policies, now, expires)
-        return Lease(keys={row.ordinal: row.key for row in rows}, expires=expires, ratings=rated)
+            rows = leased_columns(tx, self._keyring, known, ordinals, policies, now)
+            expires = now + timedelta(seconds=self._seconds)
+            if rows.until_us:
+                expires = min(expires, _moment(min(rows.until_us)))
+            rated = ratings.rated(tx, known, rows.rated, policies, now, expires)
+        return Lease(keys=dict(zip(rows.ordinals, rows.keys, strict=True)), expires=expires, ratings=rated)
 
     def log_key(self, release_id: bytes) -> bytes:
         """See `Leases`."""

@@ -286,12 +286,12 @@ def _group(table: pa.Table) -> RowGroup:
     # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes three times as long
     row_ids = _buffers(table["row_id"])[1].to_pybytes()
     _, offsets, sealed = _buffers(table["sealed"])
-    values = sealed.to_pybytes()
+    values = memoryview(sealed)
     return RowGroup(
         row_ids=[row_ids[at : at + ROW_ID_BYTES] for at in range(0, table.num_rows * ROW_ID_BYTES, ROW_ID_BYTES)],
         ordinals=_integers(_buffers(table["ordinal"])[1], "I", table.num_rows),
         until_us=_integers(_buffers(table["until"])[1], "q", table.num_rows),
-        sealed=[values[start:end] for start, end in pairwise(_integers(offsets, "i", table.num_rows + 1))],
+        sealed=[values[start:end].tobytes() for start, end in pairwise(_integers(offsets, "i", table.num_rows + 1))],
     )
 
 
@@ -301,7 +301,8 @@ def _buffers(column: pa.ChunkedArray[Any]) -> list[pa.Buffer]:
         raise BrokenError("a column of the part has nulls")
     import pyarrow as pa
 
-    array = pa.concat_arrays(column.chunks)
+    chunks = column.chunks
+    array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)  # which would copy one, too
     if array.offset:
         raise BrokenError("a column of the part does not begin at its first value")
     return array.buffers()  # type: ignore[return-value]  # only the first, of validity, may be None

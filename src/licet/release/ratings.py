@@ -28,6 +28,8 @@ from licet.store.connect import Transaction
 from licet.store.rows import arrays
 from licet.vault import account_view
 
+# Whether the account of `m` ever rated: in order of the index, or the planner may read the table from its start to find one.
+IS_RATED = "(SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY f.conversation_id LIMIT 1)"
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
 _GIVEN = """
     SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed, f.grant_no,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -31,6 +32,9 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 RELEASE_ID_BYTES = 16
+_BLOCK_BYTES = 64  # of SHA-256
+_PADDING = bytes(_BLOCK_BYTES - KEY_BYTES)
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 _TEXT_AT = len(SEALED_V1) + NONCE_BYTES
 _SEALED_BYTES_MIN = _TEXT_AT + TAG_BYTES
 
@@ -70,6 +74,27 @@ def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
     ciphertext = AESGCM(key).encrypt(nonce, plaintext, release_id + row.row_id + SEALED_V1)
     until = datetime(row.until.year, row.until.month, row.until.day, tzinfo=UTC)
     return SealedRow(row_id=row.row_id, ordinal=row.ordinal, until=until, sealed=SEALED_V1 + nonce + ciphertext)
+
+
+class RowKeys:
+    """`row_key` and `row_id_of` for many rows of a release: what depends on the release alone is written once.
+
+    HMAC of a few bytes by its definition (RFC 2104): the library's takes a third longer.
+    """
+
+    def __init__(self, release_id: bytes) -> None:
+        self._release_id = release_id
+        salt = release_id.ljust(_BLOCK_BYTES, b"\0")
+        self._inner, self._outer = salt.translate(_INNER), salt.translate(_OUTER)
+
+    def key(self, source_keys: bytes, row_id: bytes) -> bytes:
+        """The key of a row; ``source_keys`` are those of its segments, one behind another."""
+        extracted = sha256(self._outer + sha256(self._inner + source_keys).digest()).digest() + _PADDING
+        inner = sha256(extracted.translate(_INNER) + row_id + SEALED_V1 + b"\x01").digest()
+        return sha256(extracted.translate(_OUTER) + inner).digest()
+
+    def row_id(self, ordinal: int) -> bytes:
+        return rows.row_id_of(self._release_id, ordinal)
 
 
 def open_row(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> Payload:

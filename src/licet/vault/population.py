@@ -89,6 +89,7 @@ def _accounts(scopes: str) -> str:
 
 
 ACCOUNTS = _accounts(_SCOPES_OF_ALL)
+ACCOUNTS_OF_FEW = _accounts(_SCOPES_OF_FEW)
 # The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
 _GRANT = """CASE WHEN a.scopes IS NULL THEN a.grant_no
      ELSE coalesce(a.numbers[array_position(a.scopes, c.conversation_id)], a.numbers[array_position(a.scopes, c.project_id)],
@@ -143,12 +144,12 @@ RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 ELSE {Rank.BEFORE_GRANT} END"""
 
 
-def _decisions(accounts: str) -> str:
-    """One row a segment."""
+def _decisions(accounts: str, also: str = "") -> str:
+    """One row a segment; ``also`` names more columns of it."""
     return f"""
     SELECT s.account_id, s.conversation_id, s.segment, {RANK} AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
-           s.last_turn - s.first_turn + 1 AS turns
+           s.last_turn - s.first_turn + 1 AS turns{also}
       FROM segments s
       JOIN conversations c USING (account_id, conversation_id)
       JOIN ({accounts}) a USING (account_id)
@@ -158,11 +159,19 @@ def _decisions(accounts: str) -> str:
 
 DECISIONS = f"""{_decisions(ACCOUNTS)} ({LEFT_CONVERSATIONS}) o
            ON o.account_id = c.account_id AND o.conversation_id = c.conversation_id"""
-# The same for a few segments, which the caller's WHERE names: each conversation's others are looked up, never all.
-DECISIONS_OF_FEW = f"""{_decisions(_accounts(_SCOPES_OF_FEW))} LATERAL (
+
+
+def decisions_of_few(accounts: str) -> str:
+    """As `DECISIONS`, for a few segments, which the caller's WHERE names: each conversation's others are looked up, never
+    all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it returned before. The slots of its keys come with it.
+    """
+    return f"""{_decisions(accounts, ", s.key_slot, s.safety_slot")} LATERAL (
     SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
        AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
+
+
+DECISIONS_OF_FEW = decisions_of_few(ACCOUNTS_OF_FEW)
 
 # The permitted segments. Conditions that need one table alone are repeated beside the rule, so that
 # PostgreSQL excludes the other rows before it joins: with ten million segments that halves the time.
@@ -183,6 +192,8 @@ USEFUL_OF_FEW = f"""
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL if it may not be used.
 _IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
+# The end of all turns of the segment `d` whose origins are listed; NULL where it has to be asked turn by turn.
+PERMITTED_UNTIL = f"CASE WHEN d.rank = {Rank.PERMITTED} AND NOT %(safety)s THEN d.until END"
 USABLE_UNTIL = f"""CASE
     WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
     WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
