@@ -61,7 +61,7 @@ class RowCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
     function: CalledFunction
 
 
-class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify the call that a tool's
     message answers.
     """

@@ -35,7 +35,7 @@ class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
     arguments: str
 
 
-class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything in a turn that came from outside and is not a closed enumeration.
 
     ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread; ``tool_call_id`` says

@@ -24,7 +24,7 @@ Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
 
 
-class StoredTurn(TurnState, frozen=True, kw_only=True):
+class StoredTurn(TurnState, frozen=True, kw_only=True, gc=False):
     """A turn whose content is stored, and when it was said."""
 
     occurred_at: datetime

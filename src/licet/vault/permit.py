@@ -2,6 +2,9 @@
 
 A `Permit` to use a turn cannot be created unless the rule allows the use, and `open` accepts nothing else. It opens the
 turn's content where the decision says: the segment's own, or the safety copy of flagged content.
+
+Nothing that a permit or an opened turn refers to refers back, and there are many of them at once: the collector of cycles
+does not look at them (``gc=False``), here and where a build makes a value for each turn.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ TOGETHER_MAX = 12  # turns whose bodies are one value of the database, which has
 _STORED = {CopyPlace.vault: ("bodies", cold_tier.SIZE), CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)")}
 
 
-class Permit(msgspec.Struct, frozen=True, kw_only=True):
+class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The right to open one turn. ``place`` is where its content is stored, ``slot`` that of the key that opens it."""
 
     account: AccountRow
@@ -109,7 +112,7 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
-class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a permit opened, and the key that opened it, for callers that seal it again."""
 
     permit: Permit
