@@ -37,10 +37,11 @@ class AppendedTable:
     """A table to which rows are appended; ``columns`` maps each name to its type.
 
     ``statement`` is how they are written where that is not a plain INSERT: it reads `unnested` or `few` of the columns.
+    ``then`` follows it in the same statement, and reads what it returns as `new_NAME`.
     """
 
-    def __init__(self, name: str, columns: Mapping[str, str], statement: str = "") -> None:
-        self.name, self.columns, self.is_plain = name, columns, not statement
+    def __init__(self, name: str, columns: Mapping[str, str], statement: str = "", then: str = "") -> None:
+        self.name, self.columns, self.then, self.is_plain = name, columns, then, not statement
         self.statement = statement or f"INSERT INTO {name} ({', '.join(columns)}) SELECT * FROM {unnested(columns)}"
 
     def values(self, rows: Sequence[Sequence[object]]) -> dict[str, Any]:
@@ -56,7 +57,10 @@ def insert(tx: Transaction, table: AppendedTable, rows: Sequence[Sequence[object
     if len(rows) > INSERTED_ROWS_MAX and table.is_plain:
         copy_in(tx, table.name, table.columns, rows)
     elif rows:
-        tx.execute(table.statement, table.values(rows))
+        tx.execute(
+            f"WITH new_{table.name} AS ({table.statement}) {table.then}" if table.then else table.statement,
+            table.values(rows),
+        )
 
 
 def insert_together(tx: Transaction, each: Iterable[TableRows]) -> None:
@@ -78,6 +82,7 @@ def insert_together(tx: Transaction, each: Iterable[TableRows]) -> None:
 def _together(tables: tuple[AppendedTable, ...]) -> str:
     """One statement of those of the tables; the name of each stands before its parameters."""
     parts = [f"new_{one.name} AS ({one.statement.replace('%(', f'%({one.name}_')})" for one in tables]
+    parts += [f"after_{one.name} AS ({one.then})" for one in tables if one.then]
     return f"WITH {', '.join(parts)} SELECT"
 
 

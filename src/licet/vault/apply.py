@@ -90,16 +90,20 @@ def apply(
         answers.append(batch.take(command))
         holder = batch.account_of(answers[-1].account)
         told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
-    with batch.writes.together():
-        batch.flush()
+
+    def ending() -> list[NewHostEvent]:
+        """Begins the erasures that the commands ask for; returns the events of the batch."""
         begun = certificate.request(tx, keyring, told)
         restriction.keep(tx, keyring, batch.life, told, begun)
         for place, erasure in begun.items():
             answers[place] = replace(answers[place], erasure=erasure)
             if isinstance(commands[place], Unhold):
                 batch.happened.append((place, _overdue(answers[place])))
-        if not replay:  # recorded history is the host's own, and its times passed long ago
-            batch.tell_hosts(begun)
+        return (
+            [] if replay else batch.events(begun)
+        )  # recorded history is the host's own, and its times passed long ago
+
+    batch.flush(ending)
     return answers
 
 
@@ -123,9 +127,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
         batch.bring_to(account, at)
-    with batch.writes.together():
-        batch.flush()
-        batch.tell_hosts({})
+    batch.flush(lambda: batch.events({}))
     return len(rows)
 
 

@@ -6,7 +6,7 @@ entries of the journal, of the log and for the hosts. `flush` writes everything 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -280,12 +280,9 @@ class BatchState:
         )
         self.note_event(event)
 
-    def tell_hosts(self, begun: Mapping[int, UUID]) -> None:
-        """Writes the events of the batch, after the rows that they report; ``begun`` are the erasures by the command's
-        place.
-        """
-        host_events.append(self.tx, [event.owing(begun.get(place)) for place, event in self.happened])
-        self.happened = []
+    def events(self, begun: Mapping[int, UUID]) -> list[NewHostEvent]:
+        """The events of the batch; ``begun`` are the erasures by the command's place."""
+        return [event.owing(begun.get(place)) for place, event in self.happened]
 
-    def flush(self) -> None:
-        self.writes.flush()
+    def flush(self, events: Callable[[], Sequence[NewHostEvent]] = tuple) -> None:
+        self.writes.flush(events)

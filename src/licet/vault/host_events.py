@@ -29,7 +29,7 @@ from licet.keys import fence
 from licet.policy.period import written
 from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import AppendedTable, TableRows, insert, unnested
 from licet.vault.ids import Prefix, shown
 
 NUMBERING_LOCK = 0x11CE7_000B
@@ -194,36 +194,37 @@ def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
 
     The caller has locked the accounts.
     """
-    if happened:
-        tx.execute(_APPEND, arrays(_COLUMNS, {
-            "account_id": [one.account for one in happened],
-            "kind": [one.kind.value for one in happened],
-            "at": [one.at for one in happened],
-            "erasure_id": [one.erasure for one in happened],
-            "acknowledge_by": [one.acknowledge_by for one in happened],
-            "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
-        }))  # fmt: skip
+    insert(tx, *rows(happened))
 
 
-# The identity column counts in the order of the query below it, so that rows of one statement keep their order.
+def rows(happened: Sequence[NewHostEvent]) -> TableRows:
+    """What `append` writes, to be written together with the rows of other tables."""
+    return _EVENTS, [
+        (
+            one.account, one.kind.value, one.at, one.erasure, one.acknowledge_by,
+            msgspec.json.encode(one.facts, order="sorted").decode(),
+        )
+        for one in happened
+    ]  # fmt: skip
+
+
 _COLUMNS = {
-    "account_id": "uuid", "kind": "text", "at": "timestamptz", "erasure_id": "uuid", "acknowledge_by": "timestamptz",
-    "facts": "text",
+    "account_id": "uuid", "kind": "text", "occurred_at": "timestamptz", "erasure_id": "uuid",
+    "acknowledge_by": "timestamptz", "facts": "text",
 }  # fmt: skip
-_APPEND = f"""
-    WITH told AS (
-        INSERT INTO events (account_id, kind, occurred_at, erasure_id, acknowledge_by, facts)
-        SELECT account_id, kind, at, erasure_id, acknowledge_by, facts
-          FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place)
-         WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
-         ORDER BY place
-        RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by
-    )
+_NAMES = ", ".join(_COLUMNS)
+# The identity column counts in the order of the query below it, so that rows of one statement keep their order.
+_EVENTS = AppendedTable("events", _COLUMNS, f"""
+    INSERT INTO events ({_NAMES})
+    SELECT {_NAMES} FROM {unnested(_COLUMNS)} WITH ORDINALITY AS k({_NAMES}, place)
+     WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
+     ORDER BY place
+    RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by""", """
     INSERT INTO deliveries (account_id, event_id, endpoint_id, row_no, next_at, acknowledge_by)
     SELECT t.account_id, t.event_id, e.endpoint_id, t.row_no, CASE WHEN e.url IS NOT NULL THEN t.occurred_at END,
            t.acknowledge_by
-      FROM told t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
-     WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL"""
+      FROM new_events t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
+     WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL""")  # fmt: skip
 
 
 class ErasedConversation(NamedTuple):

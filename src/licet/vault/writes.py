@@ -6,7 +6,7 @@ Nothing here decides. `flush` writes in an order that satisfies every foreign ke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from itertools import groupby
@@ -37,10 +37,11 @@ from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import INSERTED_ROWS_MAX, AppendedTable, insert, insert_together, pipelined
-from licet.vault import account_journal, account_keys, copies, tables
+from licet.vault import account_journal, account_keys, copies, host_events, tables
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
+from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import host_hmac
 from licet.vault.tables import AccountRow, AddedBytes, ConversationRow, ProjectRow
 
@@ -339,23 +340,28 @@ class Writes:
 
     # Writing
 
-    def together(self) -> AbstractContextManager[None]:
-        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster."""
+    def _together(self) -> AbstractContextManager[None]:
+        """Sends what is gathered in one round trip, unless it is so many rows that COPY is faster, or hardly more than one
+        statement: a pipeline costs as much as that.
+        """
+        is_opening = any(row.is_new for row in self.accounts.values())
+        if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
+            return nullcontext()
         most = max(len(self.entries), len(self._journal), len(self._unsealed), *map(len, self._rows.values()))
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
-    def flush(self) -> None:
-        """Writes everything gathered, in one order."""
-        with self.together():
+    def flush(self, events: Callable[[], Sequence[NewHostEvent]] = tuple) -> None:
+        """Writes everything gathered, in one order. ``events``, for the hosts, are asked for before the last statement."""
+        with self._together():
             self._seal()
-            self._write()
+            self._write(events)
         self._account = self._conversation = self._segment = None
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
         self._nearer_feedback, self._projects, self._begun = {}, {}, {}
         self._journal, self._copies, self._unheld, self._reviewed = [], {}, [], []
 
-    def _write(self) -> None:
+    def _write(self, events: Callable[[], Sequence[NewHostEvent]]) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
         changed = [row for row in accounts if not row.is_new]
@@ -384,6 +390,7 @@ class Writes:
             (_FEEDBACK, self._sized_feedback()),
             account_journal.numbered(self._journal),  # only now: under the endings lock if one of them is an ending
             outbox.rows(self.entries),
+            host_events.rows(events()),
         ])  # fmt: skip
 
     def _seal(self) -> None:
