@@ -30,7 +30,7 @@ from licet.policy.file import preset
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import host_events, installation, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 from licet.webhooks import delivery, endpoints, feed
@@ -138,6 +138,7 @@ def _sent(bench: Bench) -> list[Row]:
     while not poster.post(url, BODY, {}).is_success:
         time.sleep(0.05)
     endpoints.add(bench.here, "sent", url)
+    _prune(bench)
     count = 3 * ACCOUNTS * SENT_ROUNDS  # a yes, a no, and what must leave
     spent = {True: [0.0, 0.0], False: [0.0, 0.0]}
     for _ in range(SENT_ROUNDS):  # by turns, so that another load weighs on both
@@ -170,6 +171,16 @@ def _sent(bench: Bench) -> list[Row]:
         ),
         Row("events read in pages of 1,000, a second", f"{total / seconds(read):,.0f}"),
     ]
+
+
+def _prune(bench: Bench) -> None:
+    """Deletes what is old by now: a year passed in a minute, and the rounds that are measured would delete all of it."""
+    before = bench.here.clock() - timedelta(days=delivery.KEPT_DAYS)
+    with transaction(bench.here.pool) as tx:
+        while host_events.give_numbers(tx):
+            pass
+        while host_events.prune(tx, before, delivery.PRUNED_MAX):
+            pass
 
 
 def _post_bare(poster: Poster, url: str, count: int) -> None:

@@ -339,7 +339,12 @@ class Writes:
     # Writing
 
     def together(self) -> AbstractContextManager[None]:
-        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster."""
+        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster, or
+        hardly more than one statement: a pipeline costs as much as that.
+        """
+        is_opening = any(row.is_new for row in self.accounts.values())
+        if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
+            return nullcontext()
         most = max(len(self.entries), len(self._journal), len(self._unsealed), *map(len, self._rows.values()))
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
