@@ -37,12 +37,13 @@ from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import INSERTED_ROWS_MAX, Change, appending, change, insert, pipelined
-from licet.vault import account_journal, account_keys, copies, tables
+from licet.vault import account_journal, account_keys, copies, table_changes
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
-from licet.vault.tables import AccountRow, AddedBytes, ConversationRow, ProjectRow
+from licet.vault.table_changes import AddedBytes
+from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 Page = tuple[UUID, int]
 _BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, segment, sealed
@@ -352,7 +353,9 @@ class Writes:
         """Writes everything gathered, in one order; ``records`` in one statement with what is appended."""
         with self.together():
             self._seal()
-            changes = tables.account_changes(list(self.accounts.values()))  # before `save_accounts` has them for saved
+            changes = table_changes.account_changes(
+                list(self.accounts.values())
+            )  # before `save_accounts` has them for saved
             self._write()
             self._append([*changes, *records])
         self._account = self._conversation = self._segment = None
@@ -364,14 +367,14 @@ class Writes:
     def _write(self) -> None:
         tx = self.tx
         accounts = list(self.accounts.values())
-        changes = tables.feedback_changes("conversation_id", self._nearer)
-        tables.save_accounts(tx, accounts)
-        tables.save_projects(tx, list(self._projects.values()))
-        tables.shorten_accounts(tx, self._endings)
-        change(tx, tables.feedback_changes("feedback_id", self._nearer_feedback))
-        tables.save_conversations(tx, self.conversations.values(), self._added(), changes)
+        changes = table_changes.feedback_changes("conversation_id", self._nearer)
+        table_changes.save_accounts(tx, accounts)
+        table_changes.save_projects(tx, list(self._projects.values()))
+        table_changes.shorten_accounts(tx, self._endings)
+        change(tx, table_changes.feedback_changes("feedback_id", self._nearer_feedback))
+        table_changes.save_conversations(tx, self.conversations.values(), self._added(), changes)
         if self._begun:  # after the projects and conversations that they are for
-            tables.save_scoped_grants(tx, accounts, self._begun)
+            table_changes.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
         for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
             tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
