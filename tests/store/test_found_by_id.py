@@ -29,6 +29,7 @@ LOOKED_UP: dict[str, Callable[[Transaction], object]] = {
 def test_what_is_looked_up_by_its_id_alone_is_found_by_an_index(pool: Pool, index: str) -> None:
     with pool.connection() as conn:
         conn.execute("SET LOCAL enable_seqscan = off")  # the tables are empty
+        conn.execute("DISCARD PLANS")  # of tests before, which were made without that
         before = conn.execute("SELECT pg_stat_get_xact_numscans(%s::regclass)", [index]).fetchone()
         with suppress(NotFoundError):
             LOOKED_UP[index](conn)
