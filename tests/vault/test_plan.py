@@ -192,6 +192,12 @@ def give_bodies(tx: Transaction) -> None:
              FROM turns t JOIN segments s USING (account_id, conversation_id, segment) WHERE s.erased_at IS NULL
            ON CONFLICT DO NOTHING"""
     )
+    tx.execute(
+        """UPDATE segments s SET stored_bytes = b.bytes
+             FROM (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS bytes
+                     FROM bodies GROUP BY 1, 2, 3) b
+            WHERE (s.account_id, s.conversation_id, s.segment) = (b.account_id, b.conversation_id, b.segment)"""
+    )
 
 
 def test_what_is_kept_is_the_bytes_whose_dates_are_behind_each_day_before_the_change_and_after_it(

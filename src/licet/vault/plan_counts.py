@@ -22,7 +22,6 @@ from licet.policy.decide import SAFETY
 from licet.policy.file import Policies, Policy
 from licet.policy.regions import raises_any
 from licet.store.connect import Transaction
-from licet.vault.cold_tier import SIZE
 from licet.vault.population import (
     ACCOUNTS,
     ENDS_ALL,
@@ -355,7 +354,7 @@ def _segments(
     """
     rows = "".join(f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes))
     kept = "".join(
-        f", sum(size) FILTER (WHERE {until} > %(horizon_{place})s)"
+        f", sum(stored_bytes) FILTER (WHERE {until} > %(horizon_{place})s)"
         for until in ("until_b", "until_n")
         for place in range(horizons)
     )
@@ -376,13 +375,12 @@ def _segments(
               FROM (SELECT s.account_id, s.conversation_id, s.segment, s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
                            s.first_turn, s.last_turn, s.last_turn - s.first_turn + 1 AS turns, s.version, s.flagged_turn,
                            c.incognito, {_SPLIT} AS is_split,
-                           coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged, h.placed{_ranks(sides)}{reached}
+                           s.stored_bytes, coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged,
+                           h.placed{_ranks(sides)}{reached}
                       FROM {_joined(sides, is_split=False)}{joins}
                       LEFT JOIN {_HELD} h ON h.account_id = s.account_id AND h.conversation_id = s.conversation_id
                     OFFSET 0) d
-            OFFSET 0) f
-      LEFT JOIN (SELECT account_id, conversation_id, segment, sum({SIZE}) AS size FROM bodies b GROUP BY 1, 2, 3) b
-        ON is_here AND (b.account_id, b.conversation_id, b.segment) = (f.account_id, f.conversation_id, f.segment)"""
+            OFFSET 0) f"""
 
 
 def _of_segment(change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]) -> str:
