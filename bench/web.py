@@ -114,8 +114,12 @@ def bare(dsn: str, port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
 
-async def load(port: int, requests: list[bytes], seconds: float, clients: int) -> int:
-    """Keeps ``clients`` connections busy for ``seconds``; returns how many requests were answered 2xx."""
+async def load(
+    port: int, requests: list[bytes], seconds: float, clients: int, waits: list[float] | None = None
+) -> int:  # fmt: skip
+    """Keeps ``clients`` connections busy for ``seconds``; returns how many requests were answered 2xx. To ``waits`` the
+    seconds of each are added.
+    """
     until, done, bad = time.perf_counter() + seconds, 0, 0
 
     async def client(number: int) -> None:
@@ -123,11 +127,14 @@ async def load(port: int, requests: list[bytes], seconds: float, clients: int) -
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         place = number * len(requests) // clients
         while time.perf_counter() < until:
+            asked = time.perf_counter()
             writer.write(requests[place % len(requests)])
             place += 1
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
+            if waits is not None:
+                waits.append(time.perf_counter() - asked)
             if head[9:10] == b"2":
                 done += 1
             else:
@@ -172,16 +179,22 @@ async def _knock(port: int) -> None:
 
 def measured(
     server: psutil.Process, database: psutil.Process, port: int, requests: list[bytes], seconds: float, clients: int
-) -> tuple[float, float, float]:
-    """CPU microseconds of the server and of the database's backends a request, and requests a second."""
+) -> dict[str, float]:
+    """CPU microseconds of the server and of the database's backends a request, requests a second, and the milliseconds that
+    half of them and 99 of a hundred took at most.
+    """
     asyncio.run(load(port, requests, seconds / 5, clients))
     backends = database.children()
     before, backends_before = cpu_of([server]), cpu_of(backends)
-    begun = time.perf_counter()
-    done = asyncio.run(load(port, requests, seconds, clients))
+    begun, waits = time.perf_counter(), list[float]()
+    done = asyncio.run(load(port, requests, seconds, clients, waits))
     spent = time.perf_counter() - begun
     served, stored = cpu_of([server]) - before, cpu_of(backends) - backends_before
-    return served * 1e6 / done, stored * 1e6 / done, done / spent
+    waits.sort()
+    return {
+        "served": served * 1e6 / done, "stored": stored * 1e6 / done, "rate": done / spent,
+        "p50": waits[len(waits) // 2] * 1e3, "p99": waits[len(waits) * 99 // 100] * 1e3,
+    }  # fmt: skip
 
 
 def cpu_of(processes: list[psutil.Process]) -> float:
@@ -346,10 +359,8 @@ def run(
                     ("choice, ours", us, 18787, posts), ("choice, bare", them, 18788, bare_posts),
                     ("gate, ours", us, 18787, gates), ("gate, bare", them, 18788, bare_gates),
                 ):  # fmt: skip
-                    served, stored, rate = measured(server, database, port, requests, seconds, clients)
-                    seen.setdefault(f"{name}, {clients}, served", []).append(served)
-                    seen.setdefault(f"{name}, {clients}, stored", []).append(stored)
-                    seen.setdefault(f"{name}, {clients}, rate", []).append(rate)
+                    for part, value in measured(server, database, port, requests, seconds, clients).items():
+                        seen.setdefault(f"{name}, {clients}, {part}", []).append(value)
             tps = pgbench(dsn, data, seconds)
             if tps is not None:
                 seen.setdefault("choice, pgbench rate", []).append(tps)
@@ -365,6 +376,11 @@ def run(
         )
         figures = [f"{served:,.0f} + {stored:,.0f}" for served, stored in (mine, low)]
         rows.append(Row(title, *figures, f"{sum(mine) / sum(low):.2f}"))
+        waits = [
+            ", ".join(f"{median[f'{what}, {who}, {clients}, {part}']:.1f}" for part in ("p50", "p99"))
+            for who in ("ours", "bare")
+        ]
+        rows.append(Row(f"  answered in ms, p50 and p99, {clients} clients, beside a bare handler", *waits, ""))
     if "choice, pgbench rate" in median:
         rate, low = median[f"choice, ours, {CLIENTS}, rate"], median["choice, pgbench rate"]
         title = f"choices/s, {CLIENTS} clients, beside pgbench (goal: at least {GOALS['choices a second']})"
