@@ -81,7 +81,12 @@ def appending(
     if not 0 < len(rows) <= INSERTED_ROWS_MAX:
         return []
     text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {listed(columns)}"
-    return [Change(text, listing(columns, dict(zip(columns, zip(*rows, strict=True), strict=True))))]
+    return [Change(text, listing(columns, by_column(columns, rows)))]
+
+
+def by_column(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[str, Sequence[Any]]:
+    """The values of ``rows``, one of them at least, by the names of their columns."""
+    return dict(zip(columns, zip(*rows, strict=True), strict=True))
 
 
 def listed(columns: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from licet.errors import BrokenError
 from licet.store.connect import Transaction
-from licet.store.rows import Change, change, listed, listing
+from licet.store.rows import Change, by_column, change, listed, listing
 
 ENDINGS_LOCK = 0x11CE7_0001
 
@@ -63,7 +63,7 @@ def appended(rows: Sequence[JournalRow]) -> list[Change]:
     """The change that appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
     if not rows:
         return []
-    values = listing(_COLUMNS, dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)))
+    values = listing(_COLUMNS, by_column(_COLUMNS, rows))
     return [
         Change(_APPEND_SHARED, values, _SHARED) if any(row.ends for row in rows) else Change(_APPEND_OTHERS, values)
     ]
@@ -80,7 +80,7 @@ def append_endings(
     if not places:
         change(tx, others)
         return
-    values = listing(_PLACES, dict(zip(_PLACES, zip(*places, strict=True), strict=True)))
+    values = listing(_PLACES, by_column(_PLACES, places))
     change(tx, [*others, Change(_APPEND_NEXT, [*values, at, event], _NEXT)])
 
 

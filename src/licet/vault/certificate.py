@@ -39,7 +39,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import Change, change, listed, listing
+from licet.store.rows import Change, by_column, change, listed, listing
 from licet.vault import account_keys
 from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
@@ -162,7 +162,7 @@ def request(
         rows.append((answer.account, begun[place], conversation, cause.value, answer.at))
     if not rows:
         return begun, []
-    return begun, [Change(_BEGIN, listing(_BEGUN, dict(zip(_BEGUN, zip(*rows, strict=True), strict=True))))]
+    return begun, [Change(_BEGIN, listing(_BEGUN, by_column(_BEGUN, rows)))]
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:

@@ -240,7 +240,7 @@ def _found(
             "slot": [run[0].slot for run in asked.values()],
             "number": asked,
         })  # fmt: skip
-        given["runs"] = len(asked)  # a limit, for the reason that `tables` gives
+        given["runs"] = len(asked)  # a limit, for the reason that `store.rows.matched` gives
         rows = tx.cursor(binary=True).execute(statement, given).fetchall()
         keys = _keys(keyring, [(asked[row[0]][0], row[1:7]) for row in rows])
         if len(keys) < len(asked):

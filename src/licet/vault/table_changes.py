@@ -13,7 +13,7 @@ from uuid import UUID
 
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, ScopeKind
 from licet.store.connect import Transaction
-from licet.store.rows import Change, arrays, change, insert, matched, matching, unnested
+from licet.store.rows import Change, arrays, by_column, change, insert, matched, matching, unnested
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 
@@ -79,8 +79,8 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     # In two statements: each of a pair of triggers counts what its own statement did (`count_answers_between`).
     insert(tx, "standings", _STANDING_TYPES, added)
     if changed:
-        columns = dict(zip(_STANDING_TYPES, zip(*changed, strict=True), strict=True))
-        change(tx, [Change(_CHANGE_STANDINGS, matching(_STANDING_TYPES, columns, len(changed)))])
+        values = matching(_STANDING_TYPES, by_column(_STANDING_TYPES, changed), len(changed))
+        change(tx, [Change(_CHANGE_STANDINGS, values)])
     ended = [
         (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
     ]
