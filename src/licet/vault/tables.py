@@ -299,7 +299,7 @@ _ACCOUNT = """json_build_object(
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
-# With a limit that is a parameter, for the reason that `store.rows.few` gives.
+# With a limit that is a parameter, for the reason that `store.rows.matched` gives.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
     LIMIT %(ids)s"""
 _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
