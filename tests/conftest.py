@@ -27,6 +27,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
+from . import recorded
 from .quarters import QUARTER, WHOLE
 from .state_hook import MADE, check, forget
 
@@ -39,6 +40,9 @@ hypothesis.settings.register_profile("licet", deadline=None)
 hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
+METER = recorded.Meter()
+OUTCOMES: dict[str, str] = {}
+COSTS: dict[str, recorded.TestCost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
@@ -58,6 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_sessionstart() -> None:
     gc.disable()
+    METER.read()
 
 
 def pytest_collection_finish() -> None:
@@ -86,6 +91,28 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     forget(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if call.when == "teardown":
+        report.user_properties.append(("cost", METER.read()))
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In the process that reports: what each test cost, and whether it failed anywhere."""
+    if report.outcome != "passed" or report.nodeid not in OUTCOMES:
+        OUTCOMES[report.nodeid] = report.outcome
+    for name, cost in report.user_properties:
+        if name == "cost":
+            COSTS[report.nodeid] = recorded.TestCost(*cost, OUTCOMES[report.nodeid])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if COSTS and "PYTEST_XDIST_WORKER" not in os.environ:
+        recorded.write(COSTS, None)
 
 
 @pytest.fixture(scope="session", autouse=True)
