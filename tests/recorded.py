@@ -39,8 +39,11 @@ class Meter:
 
     def spent(self) -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return time.process_time() + ended.ru_utime + ended.ru_stime + sum(
-            seconds_of(pid) for pid in _descendants(self.apart)
+        return (
+            time.process_time()
+            + ended.ru_utime
+            + ended.ru_stime
+            + sum(seconds_of(pid) for pid in _descendants(self.apart))
         )
 
     def read(self) -> tuple[float, float]:
