@@ -27,8 +27,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
-from . import recorded
-from .quarters import QUARTER, WHOLE
+from . import recorded, tiers
 from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
@@ -56,8 +55,7 @@ FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
-        drawn = "TESTS_WHOLE=1 tried all" if WHOLE else f"TESTS_QUARTER={QUARTER} chooses the quarter"
-        terminalreporter.write_line(f"of what is drawn at random: {drawn}")
+        terminalreporter.write_line(f"of what is drawn at random: {tiers.DRAWN}")
 
 
 def pytest_sessionstart() -> None:
@@ -71,7 +69,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[tiers.COLLECTED] = list(items)
+    if not any("::" in word for word in config.args):  # a test that is asked for by its name runs
+        if wrong := tiers.faults(items, tiers.table()):
+            raise pytest.UsageError("\n".join(wrong))
+        items[:], left = tiers.selected(items)
+        config.hook.pytest_deselected(items=left)
     if seed := os.environ.get("TESTS_ORDER"):
         drawn = random.Random(seed)
         # By file, so that what the tests of a file share is made once.
@@ -122,6 +126,14 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
         patch.setenv("LICET_CURATE__NAMES", "off")
         patch.setattr(engine_settings, "_there", lambda _folder, _left_in: [])
         yield
+
+
+@pytest.fixture(scope="session")
+def worker_browser() -> Iterator[tuple[object, object]]:
+    """One browser for all tests of this worker; they ask for `browser` of `web/browsing.py`."""
+    from .web.browsing import resting_browser
+
+    yield from resting_browser()
 
 
 @pytest.fixture(scope="session")

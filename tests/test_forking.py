@@ -18,7 +18,7 @@ from licet.cli.command import main
 
 from .commands import every
 from .forking import FORKED, STARTED
-from .quarters import share
+from .tiers import share
 from .waiting import heeds_ctrl_c, wait_until
 
 WAYS = {"forked": [FORKED], "started": STARTED}

@@ -34,7 +34,7 @@ from licet.store import bucket as buckets
 from .. import seaweed
 from ..forking import FORKED
 from ..ledger.world import Held
-from ..quarters import WHOLE
+from ..tiers import WHOLE
 from ..vault import bao
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
