@@ -15,6 +15,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -41,7 +42,7 @@ hypothesis.settings.load_profile("licet")
 TEMPLATE = "licet_template"
 METER = recorded.Meter()
 OUTCOMES: dict[str, str] = {}
-COSTS: dict[str, recorded.TestCost] = {}
+COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
@@ -111,12 +112,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         OUTCOMES[report.nodeid] = report.outcome
     for name, cost in report.user_properties:
         if name == "cost":
-            COSTS[report.nodeid] = recorded.TestCost(*cost, OUTCOMES[report.nodeid])
+            COSTS[report.nodeid] = recorded.Cost(*cost, OUTCOMES[report.nodeid])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The last worker to leave the shared database has seen all that it cost."""
+    recorded.database = max(recorded.database, getattr(node, "workeroutput", {}).get("database", 0.0))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if COSTS and "PYTEST_XDIST_WORKER" not in os.environ:
-        recorded.write(COSTS, None)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
+    elif COSTS:
+        recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -156,7 +165,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, fast: embedded.Options) -
     with embedded.running(shared / "postgres", fast) as dsn:
         with file_lock(shared / "template.lock"):
             make_template(dsn)
+        server = int(next((shared / "postgres").rglob("postmaster.pid")).read_text("utf-8").split()[0])
+        METER.apart = server if "PYTEST_XDIST_WORKER" in os.environ else None
         yield dsn
+        recorded.database = sum(map(recorded.seconds_of, recorded.tree(server)))
 
 
 @contextlib.contextmanager
