@@ -23,12 +23,12 @@ from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from .commands import below, every, groups
+from .forking import FORKED
 from .waiting import heeds_ctrl_c, wait_until
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
 
-LICET = Path(sys.executable).parent / "licet"
 PLANTED = "the lamplighter of Gotland keeps seven blue herons"
 
 Run = Callable[..., Result]
@@ -552,7 +552,7 @@ def test_a_demonstration_clears_no_folder_but_its_own(run: Run, tmp_path: Path) 
 
 def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
-    command, names = [str(LICET), *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
+    command, names = [FORKED, *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
     return subprocess.run(
         command, env={**environment, **names, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False,
         timeout=600, **more,
@@ -584,7 +584,7 @@ def test_a_command_at_work_loads_no_more_either(command: str, installed: Path) -
 
 
 def test_a_reader_that_leaves_early_is_no_error(installed: Path) -> None:
-    command = f"{LICET} status | head -1"
+    command = f"{FORKED} status | head -1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], env={**os.environ, "LICET_DATA": str(installed)},
         capture_output=True, text=True, check=False,
@@ -606,7 +606,7 @@ def many(path: Path, count: int) -> Path:
 def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) -> tuple[int, str]:
     """Runs the command, and presses Ctrl-C when it is time: the terminal tells every process of the group."""
     environment = {**os.environ, "LICET_DATA": str(data)}
-    command = [str(LICET), *map(str, arguments)]
+    command = [FORKED, *map(str, arguments)]
     with subprocess.Popen(
         command,
         env=environment,

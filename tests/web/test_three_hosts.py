@@ -32,8 +32,9 @@ from licet.keys.restriction_journal import RestrictionKind
 from licet.store import bucket as buckets
 
 from .. import seaweed
+from ..forking import FORKED
 from ..ledger.world import Held
-from ..quarters import WHOLE
+from ..tiers import WHOLE
 from ..vault import bao
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
@@ -62,7 +63,7 @@ class Host:
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [*LICET, *words, "--data", str(self.data)],
+            [FORKED, *words, "--data", str(self.data)],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -335,7 +336,7 @@ def test_a_host_without_the_keys_or_with_another_journal_is_refused_and_the_doct
 
 def _doctor(host: Host) -> str:
     done = subprocess.run(
-        [*LICET, "doctor", "--json", "--data", str(host.data)],
+        [FORKED, "doctor", "--json", "--data", str(host.data)],
         env=host.environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     return done.stdout
