@@ -94,7 +94,8 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
     values = {
         "release": known, "seen": seen,
-        "draws": visit.allows(DRAWS), "reads": visit.allows(READS),   "may_sign": seen is not None and _may_sign(visit, seen), "wanted": SampleSizeForm(),
+        "draws": visit.allows(DRAWS), "reads": visit.allows(READS),   "may_sign": seen is not None and _may_sign(visit, seen),
+        "wanted": SampleSizeForm(),
         "slice": SliceForm(),
         "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff)) if folder else 0,
         "names": FINDINGS, **_facts(visit, known, seen),
