@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
 from licet.errors import UsageError
@@ -193,9 +194,12 @@ def policy_proposals_command(
 def proposal_text(seen: ProposalDetail) -> str:
     """A proposal with its diff and the numbers of its plan, as text."""
     from licet.vault.policy_plan import counts_of
+    from licet.vault.policy_proposals import ProposalState
 
     one = seen.proposal
     lines = [f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}", seen.direction]
+    if one.state is ProposalState.applied and not one.second_identity:
+        lines.insert(1, f"applied by {one.ended_by}, {NOT_CONFIRMED}")
     lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes]
     lines += [f"  ! {finding}" for finding in seen.findings]
     if seen.refusal:
@@ -246,7 +250,8 @@ def policy_apply(
                 here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
-        text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}"
+        confirmed = f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
+        text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}{confirmed}"
         show(applied, as_json, lambda: f"{text}\nsha256 {applied.sha256}")
 
 

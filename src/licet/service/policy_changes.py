@@ -197,11 +197,14 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that was applied. ``second_identity``: another identity of the identity provider had proposed it."""
+
     number: int
     version: str
     effective: datetime
     sha256: str
     shortened: int
+    second_identity: bool = False
 
 
 SHORTEN_ACCOUNTS_MAX = 500

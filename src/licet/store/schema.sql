@@ -41,9 +41,12 @@ CREATE TABLE policy_proposals (
     ended_at      timestamptz,
     ended_by      text,
     reason        text NOT NULL DEFAULT '',
+    proposed_identity bytea CONSTRAINT proposed_identity_is_sha256 CHECK (length(proposed_identity) = 32),
+    ended_identity    bytea CONSTRAINT ended_identity_is_sha256 CHECK (length(ended_identity) = 32),
     CONSTRAINT an_ended_proposal_says_when_and_by_whom CHECK (
         (state = 'open') = (ended_at IS NULL) AND (ended_at IS NULL) = (ended_by IS NULL)),
-    CONSTRAINT another_person_applies CHECK (state <> 'applied' OR ended_by <> proposed_by)
+    CONSTRAINT another_person_applies CHECK (state <> 'applied' OR ended_by <> proposed_by),
+    CONSTRAINT another_identity_applies CHECK (state <> 'applied' OR ended_identity <> proposed_identity)
 );
 CREATE UNIQUE INDEX one_open_proposal_a_text ON policy_proposals (policy_sha256) WHERE state = 'open';
 
@@ -549,6 +552,8 @@ CREATE TABLE staff_links (
     used_at     timestamptz
 );
 
+-- `identity`: of the identity provider, SHA-256 over issuer and subject, in this table and where it is beside a `staff_id` or
+-- who did something. NULL where a link began the session, and on the command line: one person can be any number of those.
 CREATE TABLE sessions (
     session_sha256 bytea PRIMARY KEY CONSTRAINT session_is_sha256 CHECK (length(session_sha256) = 32),
     account_id     uuid REFERENCES accounts,
@@ -557,6 +562,7 @@ CREATE TABLE sessions (
     begun_at       timestamptz NOT NULL,
     seen_at        timestamptz NOT NULL,
     ends_at        timestamptz NOT NULL,
+    identity       bytea CONSTRAINT session_identity_is_sha256 CHECK (length(identity) = 32),
     CONSTRAINT a_session_has_one_owner CHECK ((account_id IS NULL) <> (staff_id IS NULL)),
     CONSTRAINT a_person_has_no_role CHECK (account_id IS NULL OR cardinality(roles) = 0)
 );
@@ -825,6 +831,7 @@ CREATE TABLE review_rows (
                   'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
     staff_id  uuid REFERENCES staff,
     read_at   timestamptz,
+    identity  bytea CONSTRAINT reading_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (review_id, ordinal),
     CONSTRAINT a_finding_has_its_time CHECK (finding IS NULL OR read_at IS NOT NULL),
     CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
@@ -839,6 +846,7 @@ CREATE TABLE second_findings (
     finding   text CONSTRAINT second_finding_is_known CHECK (finding IN (
                   'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
     read_at   timestamptz NOT NULL,
+    identity  bytea CONSTRAINT second_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (review_id, ordinal),
     FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
 );
@@ -852,6 +860,7 @@ CREATE TABLE sign_offs (
     manifest_sha256  bytea NOT NULL,
     statement_sha256 bytea NOT NULL,
     signed_at        timestamptz NOT NULL,
+    identity         bytea CONSTRAINT signing_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (release_id, statement_sha256, staff_id)
 );
 
