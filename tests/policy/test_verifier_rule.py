@@ -116,6 +116,8 @@ class Log:
         name = event.account
         if name not in self.world.accounts:
             self.world.apply(event)
+            if name in self.world.accounts:
+                self.tell("account_opened", event.at, name)
             return
         at = max(event.at, self.world.accounts[name].last_at)
         self.bring(name, at)
