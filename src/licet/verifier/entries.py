@@ -185,6 +185,8 @@ class Story:
         self.year, self.of_year, self.logged = year, f"{year:04}-", ""
         self.seen: set[str] = set()
         self.policy: tuple[int, str] | None = None
+        self.applied = False  # whether a policy was applied in it
+        self.is_late = False  # whether it tells of policies that stood in the year before
         self.is_first = False  # whether this is the installation's first log: it tells of the first policy
         self.accounts: dict[str, AccountTold] = {}  # by pseudonym
         self.common = CommonStory()
@@ -211,11 +213,11 @@ class Story:
         kind = entry["t"]
         at = self._times(entry, place)
         if kind in _OF_POLICIES:
-            self._policies(entry, place)
+            self._policies(entry, at, place)
         if "who" in entry:
             self._account(entry, at, place)
         elif kind in _OF_ALL:
-            self._of_all(index, kind, entry["facts"], place)
+            self._of_all(index, kind, entry["facts"], at, place)
         if once := entry.get("commit") or _told_of_release(entry):
             known = len(self.seen)
             self.seen.add(once)
@@ -240,27 +242,33 @@ class Story:
         self.logged = logged
         return at
 
-    def _policies(self, entry: dict[str, Any], place: str) -> None:
+    def _policies(self, entry: dict[str, Any], at: str, place: str) -> None:
         facts, last = entry["facts"], self.policy
         if entry["t"] == "policy_applied":
             same = last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
-            if last is not None and not same and (facts["number"] != last[0] + 1 or "amends" in facts):
+            # What stands may have been told in part: a restore lost the rest, or the log of the year before has it.
+            is_open = not self.applied and (self.restored or self.is_late)
+            is_next = last is not None and "amends" not in facts and (
+                facts["number"] == last[0] + 1 or (is_open and facts["number"] > last[0])
+            )  # fmt: skip
+            if last is not None and not same and not is_next:
                 raise ContradictionError(place, "a policy follows the one before, or amends it")
             if last is None and facts["number"] == 0 and "amends" not in facts:
                 self.is_first = not self.accounts
-            self.policy = facts["number"], facts["sha256"]
+            self.policy, self.applied = (facts["number"], facts["sha256"]), True
             self.stands[facts["number"]] = facts["sha256"]
         elif entry["t"] == "policy_stands":
             known = self.stands.get(facts["number"], "" if self.is_first else facts["sha256"])
             if known != facts["sha256"]:
                 raise ContradictionError(place, "a policy that stands is the one that was applied")
             self.stands[facts["number"]] = known
+            self.is_late |= at < self.of_year
             if last is None or facts["number"] > last[0]:
                 self.policy = facts["number"], facts["sha256"]
-        elif last is not None and facts["version" if entry["t"] == "choice" else "number"] > last[0]:
+        elif self.applied and last is not None and facts["version" if entry["t"] == "choice" else "number"] > last[0]:
             raise ContradictionError(place, f"a `{entry['t']}` is under a policy that was applied before")
 
-    def _of_all(self, index: int, kind: str, facts: dict[str, Any], place: str) -> None:
+    def _of_all(self, index: int, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
         match kind:
             case "restored":
                 self.common.restored(facts, index, self.is_first, place)
@@ -272,7 +280,7 @@ class Story:
             case "notice_published":
                 self.common.notices.add(facts["sha256"])
             case "release_sealed":
-                self.common.sealed(facts, self.stands, place)
+                self.common.sealed(facts, self.stands, at >= self.of_year, place)
             case _:
                 self.common.stated(kind, facts, self.is_first, place)
 
@@ -295,7 +303,7 @@ class Story:
             if told.grants is not None:
                 told.grants.rest = False
         if kind in OWN_TIME:
-            told.acts(kind, facts, at, place)
+            told.acts(kind, facts, at, self.restored, place)
         if kind in OF_GRANTS:
             self._of_grants(told, kind, facts, at, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):

@@ -256,6 +256,7 @@ class GrantStory:
         if self.recount:
             for number in [number for number in self.numbers if number >= grant]:
                 self._end(number)
+                del self.numbers[number]
             self.recount, self.lost = False, frozenset()
         self.count = grant
         self.first_begun = min(self.first_begun or grant, grant)

@@ -28,6 +28,9 @@ from licet.verifier.grants import GrantStory
 OWN_TIME = frozenset({
     "account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted",
     "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"})  # fmt: skip
+# Those that a restore applies again, at their own moment: they take back, and what is told after them may be lost.
+_TAKES_BACK = OWN_TIME - {
+    "account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}  # fmt: skip
 # What was told before of the same account, or of the same conversation.
 _AFTER = {
     "unheld": ("held", ""), "feedback_taken_back": ("feedback", ""),
@@ -45,7 +48,7 @@ class AccountTold:
     """
 
     at: str = ""
-    act: str = ""
+    act: tuple[str, str] = ("", "")
     version: int = 0
     is_opened: bool = False
     is_carried: bool = False
@@ -56,20 +59,21 @@ class AccountTold:
 
     def story(self) -> GrantStory:
         if self.grants is None:
-            self.grants = GrantStory(self.is_carried, self.is_opened, self.is_rest, act=(self.act, self.at))
+            self.grants = GrantStory(self.is_carried, self.is_opened, self.is_rest, act=self.act)
         return self.grants
 
-    def acts(self, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
-        """Its clock goes on, by its next act."""
-        if at < self.at:
+    def acts(self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str) -> None:
+        """Its clock goes on, by its next act. After a restore, what takes back is told at the moment that it had."""
+        is_again = is_restored and (kind in _TAKES_BACK or (kind == "choice" and not facts["allow"]))
+        if at < self.at and not is_again:
             raise ContradictionError(place, "the time of an account never goes back")
         if self.grants is not None:
             self.grants.next_act(kind, facts, at, place)
-        self.at, self.act = at, kind
+        self.at, self.act = max(at, self.at), (kind, at)
         if kind == "choice":
-            if facts["version"] < self.version:
+            if facts["version"] < self.version and not is_again:
                 raise ContradictionError(place, "an account answers no version older than one that it answered")
-            self.version = facts["version"]
+            self.version = max(facts["version"], self.version)
             if self.is_closed and facts["effect"] != "none":
                 raise ContradictionError(place, "nothing begins or ends for an account that is closed")
         elif kind == "closed":
@@ -134,15 +138,15 @@ class CommonStory:
     early: set[str] = field(default_factory=set)  # releases of which something was stated before their leaf
     life: int = 0
 
-    def sealed(self, facts: dict[str, Any], stands: dict[int, str], place: str) -> None:
-        if facts["version"] not in stands:
+    def sealed(self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str) -> None:
+        if is_of_year and facts["version"] not in stands:
             raise ContradictionError(place, "the policy version of a release was told before it")
         if facts["release"] in self.early:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
         self.releases[facts["release"]] = ReleaseTold(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
-        """A purge, a review, its signature or a measurement."""
+        """A purge, a review, its signature or a measurement. A restore may take their numbers back."""
         told = self.releases.get(facts["release"])
         if told is None and is_first:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
@@ -153,16 +157,20 @@ class CommonStory:
             raise ContradictionError(place, "what is stated of a release is of the manifest that was sealed")
         match kind:
             case "release_purged":
-                told.purges, told.purged = told.purges + 1, told.purged + facts["rows"]
-                if facts["number"] != told.purges or told.purged > told.rows:
+                told.purged += facts["rows"]
+                if not self._is_next(facts["number"], told.purges) or (told.purged > told.rows and not self.life):
                     raise ContradictionError(place, "purges follow one another, and take out rows that were sealed")
+                told.purges = facts["number"]
             case "release_reviewed":
                 told.reviews[facts["sha256"]] = 0
             case "release_signed":
-                number = told.reviews.get(facts["review_sha256"], -1) + 1
-                if facts["signature"] != number:
+                signed = told.reviews.get(facts["review_sha256"])
+                if signed is None or not self._is_next(facts["signature"], signed):
                     raise ContradictionError(place, "a signature is of a review, and follows the one before it")
-                told.reviews[facts["review_sha256"]] = number
+                told.reviews[facts["review_sha256"]] = facts["signature"]
+
+    def _is_next(self, number: int, before: int) -> bool:
+        return number == before + 1 or (self.life > 0 and 0 < number <= before)
 
     def restored(self, facts: dict[str, Any], index: int, is_first: bool, place: str) -> None:
         if facts["life"] <= self.life:
