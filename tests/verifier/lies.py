@@ -370,7 +370,7 @@ def story_lies() -> Iterator[Lie]:
         ("choice.effect", "a refusal turned into a grant", "begins with a yes", put(7, "facts", "effect", value="began")),
         ("choice.effect", "an unknown effect", "begins with a yes", put(4, "facts", "effect", value="renewed")),
         ("choice.effect", "a no without effect", "follows a choice", put(4, "facts", "effect", value="none")),
-        ("choice.version", "under a policy that comes later", "applied before", put(4, "facts", "version", value=1)),
+        ("choice.version", "under a policy that comes later", "applied before", put(10, "facts", "version", value=2)),
         ("choice.at", "after it was logged", "logged after it happened",
          lambda e: e[4].update(at=moved(e[4]["logged"], seconds=1))),
         ("choice.at", "before the account's last choice", "time of an account",

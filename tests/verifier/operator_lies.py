@@ -133,6 +133,12 @@ def in_force(log: Entries, who: str, until: int) -> dict[int, Entry]:
     return grants
 
 
+def moment(entry: Entry) -> str:
+    """To the microsecond, so that texts are in the order of time."""
+    at: str = entry["at"]
+    return at if "." in at else f"{at[:-1]}.000000Z"
+
+
 def late(entry: Entry) -> bool:
     """Of the year before, and so perhaps the rest of what the log of that year told."""
     return bool(entry["at"][:4] < entry["logged"][:4])
@@ -246,7 +252,7 @@ def grant_backdated(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, [n for n in where(log, "grant_begun") if not late(log[n])])
     if place is None:
         return None
-    before = [n for n in range(place) if log[n]["at"] < log[place]["at"]]
+    before = [n for n in range(place) if moment(log[n]) < moment(log[place])]
     if not before:
         return None
     at = log[draw.choice(before)]["at"]
@@ -260,8 +266,8 @@ def choice_backdated(log: Entries, draw: Random) -> Entries | None:
     if place is None or place + 1 >= len(log) or log[place + 1]["t"] != "grant_begun":
         return None
     before = [n for n in range(place) if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS
-              and log[n]["at"] < log[place]["at"]]  # fmt: skip
-    earlier = [n for n in range(place) if before and log[n]["at"] < max(log[m]["at"] for m in before)]
+              and moment(log[n]) < moment(log[place])]  # fmt: skip
+    earlier = [n for n in range(place) if before and moment(log[n]) < max(moment(log[m]) for m in before)]
     if not earlier:
         return None
     at = log[draw.choice(earlier)]["at"]
@@ -600,8 +606,8 @@ def act_redated(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, found)
     if place is None:
         return None
-    before = [log[n]["at"] for n in range(place) if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS]
-    return replaced(log, place, {**log[place], "at": max(before)}) if before else None
+    before = [log[n] for n in range(place) if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS]
+    return replaced(log, place, {**log[place], "at": max(before, key=moment)["at"]}) if before else None
 
 
 @residual("a grant of a year before is said to stand, of an account that was carried over")
