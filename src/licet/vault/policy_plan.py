@@ -21,9 +21,8 @@ from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy import diff
-from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.decide import ASKING, gate, unanswered
 from licet.policy.file import Policies, Policy
-from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
 from licet.vault.plan_counts import PlannedChange, PlannedRows, SqlStatement
@@ -296,9 +295,6 @@ def _useful(policies: Policies, at: datetime) -> SqlStatement:
     return SqlStatement(" UNION ".join(parts), values)
 
 
-_ASKING = (Gate.notice, Gate.must_decide)
-
-
 class _People(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of accounts: gates that move, as `before -> after`; by question who is asked, and grants that end."""
 
@@ -318,14 +314,10 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
         was, becomes = gate(one, known, at), gate(two, after, at)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
-        again += becomes in _ASKING and was not in _ASKING
-        asked.update(set(_asked(two, after, becomes, at)) - set(_asked(one, known, was, at)))
+        again += becomes in ASKING and was not in ASKING
+        asked.update(set(unanswered(two, after, at)) - set(unanswered(one, known, at)))
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
-
-
-def _asked(account: AccountState, policies: Policies, standing: Gate, at: datetime) -> tuple[str, ...]:
-    return unanswered(account, policies, at) if standing in _ASKING else ()
 
 
 def _behind(tx: Transaction) -> int:
