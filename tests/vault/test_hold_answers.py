@@ -122,7 +122,9 @@ def check_history(conn: Transaction, keyring: Keyring, seed: int, seen: Counter[
     freed = hold_coverage.coverage(conn, keys, hashed, now + timedelta(days=20 * 366), placing=False)
     assert all(freed[key].held == NOTHING for key in keys), "without the hold"
     for key in keys:
-        assert total(freed[key].due, freed[key].held_by_others) == left.get(key, NOTHING), "either waits or is kept still"
+        assert total(freed[key].due, freed[key].held_by_others) == left.get(key, NOTHING), (
+            "either waits or is kept still"
+        )
 
 
 def test_what_a_hold_says_that_it_holds_survives_every_sweep_and_nothing_else_does(
