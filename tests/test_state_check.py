@@ -32,7 +32,7 @@ BREAKS = {
     "an item of the inbox has its steps": "UPDATE inbox_items SET steps = steps + 1",
     "who has an item took it or was handed it": "UPDATE inbox_steps SET step = 'noted'",
     "a step is of the account of its item": "UPDATE inbox_steps SET (account_id, tells) = (NULL, false)",
-    "the host's ids name the accounts, each by one": "DELETE FROM account_hosts",
+    "the host's ids name the accounts, each by one; one that is closed may have lost its own": "DELETE FROM account_hosts",
     "what no index holds over all accounts is given once": """
         INSERT INTO release_runs SELECT gen_random_uuid(), release_id, first, origins, conversations, sources
           FROM release_runs""",

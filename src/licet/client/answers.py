@@ -34,6 +34,17 @@ class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[GrantResult, ...] = ()
 
 
+class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """``outcome`` is `done` for a new account, `duplicate` for one that was here already. ``closed_at`` is when that one
+    was closed: it can never be used again, and ``begin_anew`` opens another under the same id of the host.
+    """
+
+    outcome: str
+    at: datetime
+    account: str
+    closed_at: datetime | None = None
+
+
 class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
     """An account's standing in a question; ``answered`` is the policy version answered last."""
 
@@ -222,12 +233,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``project`` is the one that the conversation began in, which counts; ``other_project``: the turn names another."""
+
     outcome: str
     at: datetime
     account: str
     conversation: str
     turn: str
     segment: int
+    project: str | None = None
+    other_project: bool = False
 
 
 class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,6 +252,8 @@ class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     turn: str = ""
     conversation: str = ""
+    project: str | None = None
+    other_project: bool = False
     outcome: str = ""
     problem: str = ""
     because: str = ""

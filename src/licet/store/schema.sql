@@ -29,6 +29,14 @@ CREATE TABLE policy_plans (
     PRIMARY KEY (policy_sha256, base)
 );
 
+-- The dates that a plan showed, account by account: what is shortened is what was shown.
+CREATE TABLE policy_shortenings (
+    shortening_id uuid NOT NULL,  -- of the plan; it begins with its time
+    account_id    uuid NOT NULL,
+    dates_sha256  bytea NOT NULL,
+    PRIMARY KEY (shortening_id, account_id)
+);
+
 -- A policy version that somebody proposes and another person applies. `text` is the file as it was sent.
 CREATE TABLE policy_proposals (
     proposal_id   uuid PRIMARY KEY,

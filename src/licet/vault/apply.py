@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import assert_never
+from typing import TypedDict, assert_never
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -32,6 +32,8 @@ from licet.vault.batch_state import BatchState
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
+    EXPIRED,
+    HELD_ALREADY,
     STALE,
     About,
     AboutProject,
@@ -159,6 +161,13 @@ def _questions(ending: fold.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})
 
 
+class _TurnProject(TypedDict):
+    """The project of a turn's conversation, as `CommandResult` has it."""
+
+    project: UUID | None
+    other_project: bool
+
+
 class _Batch(BatchState):
     """A batch of commands, folded one by one."""
 
@@ -185,10 +194,16 @@ class _Batch(BatchState):
                 return self._about(account, command, at)
 
     def _open(self, command: OpenAccount) -> CommandResult:
-        known = self.opened.get(command.host)
+        known, at, opened_at = self.opened.get(command.host), command.at, command.opened_at
         if known is not None:
-            return CommandResult(outcome=Outcome.duplicate, at=command.at, account=known)
-        state = fold.open_account(self.policies, command.at, command.plan, command.age, command.opened_at)
+            closed_at = self.accounts[known].state.closed_at
+            if closed_at is None or not command.begin_anew:
+                return CommandResult(outcome=Outcome.duplicate, at=at, account=known, closed_at=closed_at)
+            at = max(at, self.accounts[known].state.last_at)
+            opened_at = max(opened_at or at, closed_at)  # nothing from before the closure counts for the new one
+            self.flush()  # the closed account may be new in this batch
+            tables.release_host(self.tx, known, command.host)
+        state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
             wrapped_key=b"", host_hmac=command.host, is_new=True,
@@ -196,9 +211,9 @@ class _Batch(BatchState):
         self.add_account(row)
         self.opened[command.host] = command.account
         self.writes.new_account(row)
-        self.writes.journal(row, command.at, "account_opened", None, ends=False)
-        self.tell(row, command.at, EntryKind.account_opened)
-        return CommandResult(outcome=Outcome.done, at=command.at, account=command.account)
+        self.writes.journal(row, at, "account_opened", None, ends=False)
+        self.tell(row, at, EntryKind.account_opened)
+        return CommandResult(outcome=Outcome.done, at=at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
         """Applies versions that became effective since the account's newest event."""
@@ -443,7 +458,7 @@ class _Batch(BatchState):
             segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
             return CommandResult(
                 outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
-                turn=turn, segment=segment,
+                turn=turn, segment=segment, **self._project_of(row, command),
             )  # fmt: skip
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
@@ -489,8 +504,16 @@ class _Batch(BatchState):
                 self.writes.body(account, row, said.segment, 0, command.title)
         return CommandResult(
             outcome=Outcome.done, at=at, account=command.account, conversation=row.conversation_id,
-            turn=said.turn, segment=said.segment,
+            turn=said.turn, segment=said.segment, **self._project_of(row, command),
         )  # fmt: skip
+
+    def _project_of(self, row: ConversationRow, command: Say) -> _TurnProject:
+        """The project that a conversation began in, and whether a turn of it names another one."""
+        project = UUID(hex=row.state.project) if row.state.project else None
+        if command.host_project is None:
+            return _TurnProject(project=project, other_project=False)
+        named = self.projects_by_host.get((row.account_id, command.host_project))
+        return _TurnProject(project=project, other_project=named is None or named.project_id != project)
 
     def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
         project = None
@@ -553,8 +576,10 @@ class _Batch(BatchState):
                     self.note(account, row, at, EntryKind.widened)
             case Flag() | Unflag():
                 self._mark(account, row, command, at)
-            case Hold() | Unhold():
-                self._hold(account, row, command, at)
+            case Hold():
+                return self._hold(account, row, command, at)
+            case Unhold():
+                self._unhold(account, row, command, at)
             case _:
                 raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
@@ -602,19 +627,29 @@ class _Batch(BatchState):
         )
         safety_copies.copy(self.writes, account, row, at)
 
-    def _hold(self, account: AccountRow, row: ConversationRow, command: Hold | Unhold, at: datetime) -> None:
-        before = row.state
+    def _hold(self, account: AccountRow, row: ConversationRow, command: Hold, at: datetime) -> CommandResult:
+        """Places a hold, or reviews the one of its matter; refused where there is nothing that it would keep."""
         matter = self.writes.matter_hmac(command.matter)
-        if isinstance(command, Hold):
-            row.state = fold.hold(before, at, matter.hex())
-            if row.state.holds != before.holds:
-                sealed = self.writes.seal_for_account(account, command.matter.encode())
-                self.writes.hold(row, matter, sealed, at, command)
-                self.note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
-            elif matter.hex() in before.holds:
-                self.writes.review_hold(row, matter, at, command)
-        elif matter.hex() in before.holds:
-            row.state = fold.unhold(before, matter.hex())
+        outcome, because = Outcome.done, ""
+        if matter.hex() in row.state.holds:
+            outcome, because = Outcome.unchanged, HELD_ALREADY
+            self.writes.review_hold(row, matter, at, command)
+        elif not any(s.keep_until > at and not k.erased for s, k in zip(row.state.segments, row.keys, strict=True)):
+            outcome, because = Outcome.refused, EXPIRED
+        else:
+            row.state = fold.hold(row.state, at, matter.hex())
+            sealed = self.writes.seal_for_account(account, command.matter.encode())
+            self.writes.hold(row, matter, sealed, at, command)
+            self.note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
+        return CommandResult(
+            outcome=outcome, at=at, because=because, account=account.account_id, conversation=row.conversation_id,
+            ended=tuple(self.ended),
+        )  # fmt: skip
+
+    def _unhold(self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime) -> None:
+        matter = self.writes.matter_hmac(command.matter)
+        if matter.hex() in row.state.holds:
+            row.state = fold.unhold(row.state, matter.hex())
             self.writes.unhold(row, matter)
             self.note(account, row, at, EntryKind.unheld)
 

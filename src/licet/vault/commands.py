@@ -25,6 +25,8 @@ from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 # Reasons for a refusal (`CommandResult.because`) that other modules compare with.
 BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
+EXPIRED = "expired"
+HELD_ALREADY = "held_already"  # the hold takes the new reason and day of review
 
 
 BATCH_COMMANDS_MAX = 10_000
@@ -38,13 +40,15 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class OpenAccount(_Command, frozen=True, kw_only=True):
     """``account`` is a new id, used unless the host's account is known already.
 
-    ``opened_at`` is when the host had opened it, if that was before this command; None: now.
+    ``opened_at`` is when the host had opened it, if that was before this command; None: now. ``begin_anew`` takes the
+    host's id from a closed account, which stays closed and keeps nothing but its own rows.
     """
 
     host: bytes
     plan: str
     age: int | None
     opened_at: datetime | None = None
+    begin_anew: bool = False
 
 
 class SetPlan(_Command, frozen=True, kw_only=True):
@@ -342,7 +346,8 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes without one could have
     named; ``ended`` are the grants that the command ended; ``aged`` says that a choice's age was taken. ``erasure`` is the
-    one that it began.
+    one that it began. ``closed_at`` is when an account that was to be opened had been closed. ``project`` of a turn is its
+    conversation's, which counts; ``other_project``: the turn names another one.
     """
 
     outcome: Outcome
@@ -359,6 +364,8 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[Grant, ...] = ()
     aged: bool = False
     erasure: UUID | None = None
+    closed_at: datetime | None = None
+    other_project: bool = False
 
     @property
     def effect(self) -> Effect | None:

@@ -29,6 +29,7 @@ from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
+from licet.vault.hold_coverage import HoldCoverage
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
@@ -66,7 +67,11 @@ class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewAccount(_In, frozen=True, kw_only=True):
-    """``host`` is the host's own id; only an HMAC of it is stored."""
+    """``host`` is the host's own id; only an HMAC of it is stored.
+
+    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed, and is then reached by
+    our id alone; nothing of it passes to the new one. It changes nothing for an id whose account is open.
+    """
 
     host: HostId
     plan: Name
@@ -80,6 +85,7 @@ class NewAccount(_In, frozen=True, kw_only=True):
             examples=["2024-05-02T09:00:00Z"],
         ),
     ] = None
+    begin_anew: bool = False
 
 
 class NewPlan(_In, frozen=True, kw_only=True):
@@ -336,6 +342,15 @@ class ChangeAnswer(_Done, frozen=True, kw_only=True):
     ended: tuple[GrantAnswer, ...] = ()
 
 
+class OpenedAnswer(_Done, frozen=True, kw_only=True):
+    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here already.
+
+    ``closed_at`` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
+    """
+
+    closed_at: datetime | None = None
+
+
 class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
     """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by a no and stay."""
 
@@ -492,11 +507,17 @@ class StandingPage(_Out, frozen=True, kw_only=True):
 
 
 class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
-    """A recorded turn. ``segment`` is the number of its segment."""
+    """A recorded turn. ``segment`` is the number of its segment.
+
+    ``project`` is our id of the project that counts: the one that the conversation began in; null for none.
+    ``other_project``: the turn names another one, which changes nothing.
+    """
 
     conversation: str
     turn: str
     segment: int
+    project: str | None
+    other_project: bool
 
 
 class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
@@ -506,6 +527,8 @@ class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     turn: str = ""
     conversation: str = ""
+    project: str | None = None
+    other_project: bool = False
     outcome: str = ""
     problem: str = ""
     because: str = ""
@@ -609,6 +632,18 @@ class NewHold(_In, frozen=True, kw_only=True):
     reason: HoldReason
     review_at: datetime | None = None
     told: bool = True
+
+
+class HeldAnswer(_Done, frozen=True, kw_only=True):
+    """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage`` says what it keeps.
+
+    A conversation of which nothing could be held is refused (409, `expired`), and no hold is placed.
+    """
+
+    conversation: str
+    because: str
+    review_at: datetime
+    coverage: HoldCoverage
 
 
 class EndHold(_In, frozen=True, kw_only=True):

@@ -216,11 +216,16 @@ def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAn
     conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
     body = schema.ChangeAnswer(
         outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
-        project=shown(Prefix.project, answer.project) if answer.project is not None else None,
+        project=project_shown(answer),
         erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
         ended=tuple(map(grant_shown, answer.ended)),
     )  # fmt: skip
     return answered(body, written, status)
+
+
+def project_shown(answer: CommandResult) -> str | None:
+    """Our id of the project of an answer."""
+    return shown(Prefix.project, answer.project) if answer.project is not None else None
 
 
 class ScopeShown(TypedDict):
