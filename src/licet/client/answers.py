@@ -109,7 +109,8 @@ class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
 
     For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have
-    named. ``ended`` are the grants that it ended.
+    named. ``ended`` are the grants that it ended. ``not_taken`` are keys of the request without which it counted, as
+    `showing` or `keep[0]`, because they named nothing.
     """
 
     outcome: str
@@ -121,6 +122,7 @@ class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     could_name: tuple[str, ...] = ()
     ended: tuple[GrantResult, ...] = ()
+    not_taken: tuple[str, ...] = ()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

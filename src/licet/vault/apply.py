@@ -24,11 +24,12 @@ from licet.keys.material import bucket_of
 from licet.ledger.outbox import EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
-from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
+from licet.policy.state import NOTHING, WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.vault import certificate, host_events, restriction, safety_copies, tables
+from licet.vault import certificate, choice_references, host_events, restriction, safety_copies, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.batch_state import BatchState
+from licet.vault.choice_references import ResolvedChoice
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
@@ -91,7 +92,7 @@ def apply(
         batch.place = place
         answers.append(batch.take(command))
         holder = batch.account_of(answers[-1].account)
-        told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
+        told.append((*_as_restriction(command, answers[-1]), holder.last_seq if holder is not None else 0))
     begun, erasures = certificate.request(keyring, told, batch.is_overdue)
     for place, erasure in begun.items():
         answers[place] = replace(answers[place], erasure=erasure)
@@ -102,6 +103,17 @@ def apply(
         batch.flush([*erasures, *(batch.told_hosts(begun) if not replay else ())])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
+
+
+def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, CommandResult]:
+    """The command as the restriction journal knows it: of a choice whose answer did not count, the age alone."""
+    if isinstance(command, Choose) and answer.aged and answer.outcome in (Outcome.refused, Outcome.duplicate):
+        return SetAge(account=command.account, at=command.at, age=command.age), replace(answer, outcome=Outcome.done)
+    return command, answer
+
+
+def _given_before(made: NewestChoice) -> fold.Answer:
+    return fold.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
 
 
 def _overdue(answer: CommandResult) -> NewHostEvent:
@@ -344,50 +356,59 @@ class _Batch(BatchState):
         return changed
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
-        answered = self._answered(account, command, at)
-        if answered is not None:
-            return answered
-        scope, before = self._scope(account, command.scope, at), account.state
-        if scope is None:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
-        kept = [one for asked in command.keep if (one := self._scope(account, asked, at)) is not None]
-        named = self.conversations.get(UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None
-        if named is not None and named.account_id != account.account_id:
-            named = None  # one of another account is as unknown as one that does not exist
-        chosen = fold.choose(
-            before, self.policies, at, command.allow, question=command.question, scope=scope,
-            conversation=named.state if named is not None else None, keep=kept, age=command.age,
-        )  # fmt: skip
-        aged = chosen.account.age != before.age
-        if aged:
+        """Takes a choice: its age first, then its answer, unless that is a repeat or a yes that is refused."""
+        asked = choice_references.resolve(command, self, self.choices, self.policies, at)
+        before, scope = account.state, asked.scope
+        aged = fold.take_age(before, self.policies, at, command.age)
+        chosen = fold.ChoiceOutcome(account=aged.account, endings=aged.endings)
+        answered = not asked.refused and not (command.allow and asked.repeated)
+        if answered:
+            scope = self._begun_scope(account, command.scope, scope, at)
+            chosen = fold.choose(
+                before, self.policies, at, command.allow, question=command.question, scope=scope,
+                conversation=asked.conversation, keep=asked.keep, age=command.age,
+            )  # fmt: skip
+            answered = not asked.repeated or chosen.account != aged.account
+        is_aged = aged.account.age != before.age
+        if is_aged:
             self.journal(account, at, EntryKind.age_found.value, None, ends=True)
             self.tell(account, at, EntryKind.age_found)
         told = len(self.happened)
         self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
-        leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
-        self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
-        for answer in chosen.answers or (None,):
-            self._chose(account, command, scope, answer, chosen.because, at)
-        self.happened += leaving  # a host gets the event of the no before its consequences
-        effects = {answer.effect for answer in chosen.answers}
-        outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
-        because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
-        return CommandResult(
-            outcome=outcome, at=at, account=command.account, answers=chosen.answers, could_name=chosen.could_name,
-            because=because.value if because is not None else "", ended=tuple(self.ended), aged=aged,
-        )  # fmt: skip
+        if answered:
+            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
+            self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
+            for answer in chosen.answers or (None,):
+                self._chose(account, command, scope, answer, chosen.because, at)
+            self.happened += leaving  # a host gets the event of the no before its consequences
+        return self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
 
-    def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> GrantScope | None:
-        """The scope in the rule's terms; None if the account has nothing with that id."""
-        if scope is None:
-            return WHOLE_ACCOUNT
-        if scope.conversation is not None:
-            return GrantScope(ScopeKind.conversation, scope.conversation.hex)
-        if scope.host_conversation is not None:
-            row = self.by_host.get((account.account_id, scope.host_conversation))
-            return None if row is None else GrantScope(ScopeKind.conversation, row.conversation_id.hex)
-        project = self.find_project(account, scope.project, scope.host_project, None, at)
-        return None if project is None else GrantScope(ScopeKind.project, project.project_id.hex)
+    def _begun_scope(
+        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime
+    ) -> GrantScope:
+        """The scope of a yes: a host's id of a project that is not stored yet begins it."""
+        if found.name != NOTHING or named is None or named.host_project is None:
+            return found
+        project = self.find_project(account, None, named.host_project, None, at)
+        assert project is not None, "a host's id finds or begins a project"
+        return GrantScope(ScopeKind.project, project.project_id.hex)
+
+    def _chosen(
+        self, command: Choose, asked: ResolvedChoice, chosen: fold.ChoiceOutcome, at: datetime, *,
+        is_answered: bool, is_aged: bool,
+    ) -> CommandResult:  # fmt: skip
+        because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
+        if is_answered:
+            has_effect = {answer.effect for answer in chosen.answers} - {fold.Effect.none}
+            outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
+        else:
+            outcome = Outcome.refused if asked.refused else Outcome.duplicate
+            answers = () if asked.refused else tuple(map(_given_before, asked.repeated))
+        return CommandResult(
+            outcome=outcome, at=at, account=command.account, answers=answers, could_name=chosen.could_name,
+            because=asked.refused or (because.value if because is not None and is_answered else ""),
+            ended=tuple(self.ended), aged=is_aged, not_taken=asked.not_taken,
+        )  # fmt: skip
 
     def _chose(
         self, account: AccountRow, command: Choose, scope: GrantScope, answer: fold.Answer | None,
@@ -426,27 +447,6 @@ class _Batch(BatchState):
             self.tell_grant(account, at, kind, Grant(answer.grant, answer.question, answer.scope), version)
         for grant in answer.kept:
             self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
-
-    def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
-        """The answer to a choice whose question was answered already, or is older than the stored answer.
-
-        A no takes effect from any page; a yes from an old page would begin again what the person has ended since.
-        """
-        shown = command.answers
-        if shown is None:
-            return None
-        asked = self.policies.in_force(at).asks
-        names = asked if command.question is None else (command.question,)
-        newest = [self.choices[key] for name in names if (key := (account.account_id, name)) in self.choices]
-        if newest and all((one.showing, one.allow) == (shown.showing, command.allow) for one in newest):
-            answers = tuple(
-                fold.Answer(question=one.question, scope=WHOLE_ACCOUNT, effect=one.effect) for one in newest
-            )
-            return CommandResult(outcome=Outcome.duplicate, at=at, account=command.account, answers=answers)
-        is_older = any(one.seq > shown.after for one in newest)
-        if command.allow and (is_older or self.policies.newest_material(at) != shown.version):
-            return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
-        return None
 
     def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
         """A turn, unless it is stored already."""

@@ -41,17 +41,10 @@ TOOL_CALLS_MAX = 256
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
 HostId = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")]
-Ref = Annotated[
-    str,
-    Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
-]
-ProjectRef = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=HOST_ID_CHARACTERS_MAX,
-        description="The host's own id of a project, with `host:` before it or not, or ours, `proj_..`.",
-    ),
-]  # fmt: skip
+REF = "An id of ours, or `host:` and the host's own."
+PROJECT_REF = "The host's own id of a project, with `host:` before it or not, or ours, `proj_..`."
+Ref = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=REF)]
+ProjectRef = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)]
 Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
@@ -97,10 +90,10 @@ class NewAge(_In, frozen=True, kw_only=True):
 
 
 class NewScope(_In, frozen=True, kw_only=True):
-    """A project or a conversation: one of them."""
+    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that is unknown."""
 
-    project: ProjectRef | None = None
-    conversation: Ref | None = None
+    project: Annotated[str, Meta(description=PROJECT_REF)] | None = None
+    conversation: Annotated[str, Meta(description=REF)] | None = None
 
 
 class NewChoice(_In, frozen=True, kw_only=True):
@@ -108,17 +101,18 @@ class NewChoice(_In, frozen=True, kw_only=True):
     one is asked.
 
     ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose permissions a no leaves in
-    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered.
+    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered. A no counts whatever
+    ``scope``, ``keep`` and ``showing`` are.
     """
 
     allow: bool
     question: Question | None = None
     scope: NewScope | None = None
-    keep: Annotated[tuple[NewScope, ...], Meta(max_length=KEPT_SCOPES_MAX)] = ()
+    keep: Annotated[tuple[NewScope, ...], Meta(description=f"The first {KEPT_SCOPES_MAX:,} count.")] = ()
     age: Age | None = None
     via: Name = "api"
     surface: Name = "app"
-    showing: Short | None = None
+    showing: str | None = None
 
 
 class NewTitle(_In, frozen=True, kw_only=True):
@@ -364,7 +358,8 @@ class ChosenAnswer(_Done, frozen=True, kw_only=True):
     """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`.
 
     Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do; ``could_name`` are then the questions
-    that could have been named. ``ended`` are the grants that it ended.
+    that could have been named. ``ended`` are the grants that it ended. ``not_taken`` are the keys of the request without which
+    it counted, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
     """
 
     effect: Effect
@@ -373,6 +368,7 @@ class ChosenAnswer(_Done, frozen=True, kw_only=True):
     detail: str
     could_name: tuple[str, ...]
     ended: tuple[GrantAnswer, ...]
+    not_taken: tuple[str, ...]
 
 
 class ChoiceAnswer(_Scoped, frozen=True, kw_only=True):
