@@ -23,7 +23,8 @@ from uuid import UUID
 
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.keys.journal_bucket import HEAD_BYTES, MARK_BYTES, PREFIX, object_name
-from licet.keys.restriction_journal import MAGIC, SEGMENT_BYTES_MAX, FolderSegments, frames_in, segment_files
+from licet.keys.journal_frames import MAGIC, frames_in
+from licet.keys.restriction_journal import SEGMENT_BYTES_MAX, FolderSegments, segment_files
 from licet.store.bucket import Bucket
 from licet.store.files import sync
 
@@ -65,7 +66,7 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
         _refuse_missing(folder)
         with closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments, segments.held():
             objects = list(_objects(folder))
-            _refuse_other(bucket, segments.id, len(objects))
+            _refuse_other(bucket, segments.tail.journal, len(objects))
             for name, content in reversed(objects[1:]):
                 bucket.put_compared(name, content)
             beside()
