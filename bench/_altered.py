@@ -2,7 +2,7 @@
 
 An alteration changes a folder of files: a restriction journal, a log, a backup or a release. Those of the journal know its
 form, and write checksums that fit: only the key is missing to them. What a bucket has is laid out in a folder, altered there,
-and put back (`laid_out`, `put_back`).
+and put into the bucket (`put_back`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ Alteration = Callable[[random.Random, Path], str]
 def packed(frame: JournalFrame) -> bytes:
     """A frame with checksums that fit, whatever it says."""
     length, rest = len(frame.payload).to_bytes(4, "big"), frame.number.to_bytes(8, "big") + frame.chain + frame.payload
-    return _FRAME.pack(len(frame.payload), zlib.crc32(length), zlib.crc32(rest), frame.number, frame.chain) + frame.payload
+    return (
+        _FRAME.pack(len(frame.payload), zlib.crc32(length), zlib.crc32(rest), frame.number, frame.chain) + frame.payload
+    )
 
 
 class JournalParts:
@@ -49,8 +51,19 @@ class JournalParts:
             path.write_bytes(head + b"".join(map(packed, frames)))
 
 
-LIES: list[Callable[[random.Random, dict[str, object], list[dict[str, object]]], object]] = [
-    lambda draw, record, others: record.update(kind=draw.choice(["backup", "unheld", "unflagged", "life", "plan", "age"])),
+Record = dict[str, object]
+
+
+def _become(record: Record, told: Record) -> None:
+    record.clear()
+    record.update(told)
+
+
+POLICY: Record = {"kind": "policy", "life": 0, "seq": 1, "at": "2025-09-02T00:00:00Z", "document": "{}", "by": "x"}
+LIES: list[Callable[[random.Random, Record, list[Record]], None]] = [
+    lambda draw, record, others: record.update(
+        kind=draw.choice(["backup", "unheld", "unflagged", "life", "plan", "age"])
+    ),
     lambda draw, record, others: record.update(account=draw.choice(others).get("account")),
     lambda draw, record, others: record.update(conversation=draw.choice(others).get("conversation")),
     lambda draw, record, others: record.update(at=draw.choice(others)["at"]),
@@ -59,12 +72,9 @@ LIES: list[Callable[[random.Random, dict[str, object], list[dict[str, object]]],
     lambda draw, record, others: record.update(kept=["project:" + "0" * 32], question="training"),
     lambda draw, record, others: record.update(plan="pro", age=40, region="DE"),
     lambda draw, record, others: record.update(draw.choice(others)),
-    lambda draw, record, others: (record.clear(), record.update({"kind": "life", "life": 99, "at": "2025-09-03T00:00:00Z"})),
-    lambda draw, record, others: (
-        record.clear(),
-        record.update({"kind": "policy", "life": 0, "seq": 1, "at": "2025-09-02T00:00:00Z", "document": "{}", "by": "x"}),
-    ),
-]  # fmt: skip
+    lambda draw, record, others: _become(record, {"kind": "life", "life": 99, "at": "2025-09-03T00:00:00Z"}),
+    lambda draw, record, others: _become(record, POLICY),
+]
 
 
 def _lie(draw: random.Random, folder: Path) -> str:
@@ -73,7 +83,9 @@ def _lie(draw: random.Random, folder: Path) -> str:
     frame = parts.frames[part][place]
     record, others = json.loads(frame.payload), [json.loads(f.payload) for frames in parts.frames for f in frames]
     draw.choice(LIES)(draw, record, others)
-    parts.frames[part][place] = frame._replace(payload=json.dumps(record, sort_keys=True, separators=(",", ":")).encode())
+    parts.frames[part][place] = frame._replace(
+        payload=json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    )
     parts.write()
     return f"record {frame.number} says {record.get('kind')}"
 
@@ -86,7 +98,9 @@ def _forge(draw: random.Random, folder: Path) -> str:
     number = draw.choice([base.number, base.number + 1, len(parts.all()) + 1, 2**40, 1])
     record = json.loads(base.payload)
     draw.choice(LIES)(draw, record, [record])
-    forged = JournalFrame(number, draw.choice([base.chain, draw.randbytes(32)]), json.dumps(record, sort_keys=True).encode())
+    forged = JournalFrame(
+        number, draw.choice([base.chain, draw.randbytes(32)]), json.dumps(record, sort_keys=True).encode()
+    )
     parts.frames[part].insert(draw.randrange(len(parts.frames[part]) + 1), forged)
     parts.write()
     return f"a forged record {number}"
@@ -220,13 +234,13 @@ OF_A_JOURNAL: Mapping[str, Alteration] = {
 }  # fmt: skip
 
 
-def laid_out(bucket: Bucket, prefix: str, folder: Path) -> None:
-    """The objects below ``prefix`` as files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in bucket.names(prefix):
-        found = bucket.read(prefix + name)
-        assert found is not None
-        (folder / name).write_bytes(found.content)
+def split_segment(path: Path, frames: int) -> None:
+    """Cuts a segment of a journal into segments of so many records."""
+    parts = JournalParts(path.parent)
+    (head,), (found,) = parts.heads, parts.frames
+    for number, start in enumerate(range(0, len(found), frames), 1):
+        content = head + b"".join(map(packed, found[start : start + frames]))
+        (path.parent / f"{number:08}.log").write_bytes(content)
 
 
 def put_back(folder: Path, bucket: Bucket, prefix: str) -> None:

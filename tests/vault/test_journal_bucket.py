@@ -27,8 +27,8 @@ from licet.vault.requests import Write, WriteBatch, WriteResult
 
 from ..buckets import HeldBucket
 from ..installed import House
+from ..journals import KEY
 
-KEY = bytes(range(32))
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
 

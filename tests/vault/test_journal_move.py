@@ -16,8 +16,8 @@ from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.store.bucket import TaggedObject
 
 from ..buckets import HeldBucket
+from ..journals import KEY
 
-KEY = bytes(range(32))
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 CALLS_MAX = 200
 

@@ -27,8 +27,8 @@ from licet.vault import commands as do
 from licet.vault.journal_state import JournalState
 
 from ..installed import DAY, House
+from ..journals import KEY
 
-KEY = bytes(range(32))
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
 

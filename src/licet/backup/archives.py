@@ -61,10 +61,10 @@ from licet.backup.bring_forward import (
     FINISH_WITHOUT,
     RestoreResult,
     bring_forward,
-    heads,
     journal_of,
     lacking,
     log_seed,
+    seen_until,
 )
 from licet.backup.log_union import RestoreFinish
 from licet.clock import Clock, utc_now
@@ -72,7 +72,7 @@ from licet.config import Configuration
 from licet.erasure import sweeper
 from licet.erasure.epochs import backup_window
 from licet.errors import BusyError, RefusedError, UsageError
-from licet.keys import fence, journal_mend
+from licet.keys import fence, journal_heads, journal_mend
 from licet.keys.chain import bucket_epochs
 from licet.keys.journal_frames import JournalMisfit, journal_key, misfit_error
 from licet.keys.keyring import EPOCHS_LOCK, Keyring
@@ -372,7 +372,8 @@ def forecast(
         return _forecast(manifest, None, ())
     with installation(config, clock, behind_fence=True) as here, _alone(here), transaction(here.pool) as tx:
         _refuse_other_journal(here, tx, manifest, finish)
-        life, walk = fence.life(tx), journal_of(here).walk(heads(here, tx, manifest))
+        life, remembered = fence.life(tx), journal_heads.remembered(tx, journal_of(here).id)
+        walk = journal_of(here).walk(remembered, seen_until(here, tx, manifest))
         if manifest is None:
             return _forecast(None, life, lacking(tx, journal_of(here), life, walk), walk.ended())
         begun, lives = manifest.made_at, manifest.life
@@ -522,9 +523,7 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None, finish: Re
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
-        _refuse_other_journal(here, tx, manifest, finish)
-        if finish is None:
-            _refuse_unfit(here, tx, manifest)
+        check_before(here, tx, manifest, finish)
     try:
         with transaction(here.pool) as tx:
             fence.wait_for_readers(tx)
@@ -542,6 +541,17 @@ def _finish(here: Installation, manifest: BackupManifest | None, finish: Restore
     with transaction(here.pool) as tx:
         fence.lift(tx)
     return restored
+
+
+def check_before(
+    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
+) -> None:  # fmt: skip
+    """Refuses, with nothing changed, what must not be restored: another journal's backup, a journal that lost records or was
+    changed, another log than the backup knows. With ``finish`` the last two are no reason.
+    """
+    _refuse_other_journal(here, tx, manifest, finish)
+    if finish is None:
+        _refuse_unfit(here, tx, manifest)
 
 
 def _refuse_other_journal(
@@ -576,7 +586,8 @@ def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest 
     """BrokenError, with nothing changed, for a journal that lost records or was changed, and for another log than the
     backup knows.
     """
-    if misfits := journal_of(here).hold(heads(here, tx, manifest)):
+    journal = journal_of(here)
+    if misfits := journal.hold(journal_heads.remembered(tx, journal.id), seen_until(here, tx, manifest)):
         raise misfit_error(misfits)
     if manifest is not None:
         place, seed = documents.place(here), log_seed(here, tx, manifest)

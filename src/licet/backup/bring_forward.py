@@ -84,12 +84,18 @@ def log_seed(here: Installation, tx: Transaction, manifest: BackupManifest | Non
     return here.keyring.unwrap_secret("log", manifest.proof) if manifest is not None else here.keyring.log_seed(tx)
 
 
-def heads(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> list[JournalHead]:
-    """What is remembered of the journal: by the database that is here, and by the backup."""
-    found = journal_heads.remembered(tx, journal_of(here).id)
-    if manifest is not None and manifest.journal == journal_of(here).id:
-        found.append(JournalHead(manifest.head, bytes.fromhex(manifest.chain)))
-    return found
+def backed_up(here: Installation, manifest: BackupManifest | None) -> JournalHead | None:
+    """Where the journal stood when the backup was taken, None for a backup of another journal."""
+    if manifest is None or manifest.journal != journal_of(here).id:
+        return None
+    return JournalHead(manifest.head, bytes.fromhex(manifest.chain))
+
+
+def seen_until(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> JournalHead | None:
+    """The record up to which nothing of the journal matters: the backup, or without one the database, has it all."""
+    if manifest is not None:
+        return backed_up(here, manifest)
+    return next(iter(journal_heads.remembered(tx, journal_of(here).id)), None)
 
 
 def bring_forward(
@@ -103,10 +109,9 @@ def bring_forward(
     present = fence.life(tx)
     seed, place = here.keyring.log_seed(tx), documents.place(here)
     known = forward.ahead(tx, place, seed)
-    known_heads = heads(here, tx, None) + [
-        head for log in known for head in journal_evidence.heads_in(log.told, journal)
-    ]  # fmt: skip
-    misfits = journal.hold(known_heads)
+    begins = seen_until(here, tx, None)
+    heads = [head for log in known for head in journal_evidence.heads_in(log.told, journal)]
+    misfits = journal.hold(heads, begins)
     if (lived := fence.newest_life(tx)) is not None and lived.journal != journal.id:
         misfits.append(JournalMisfit(1, 1, "the journal", "it is another one than the database's"))
     if misfits and finish is None:
@@ -117,21 +122,22 @@ def bring_forward(
     ]
     life = max(present, newest, *told_lives) + 1
     forward.mark(tx, known, life, at)
-    if misfits or finish is RestoreFinish.narrow:
-        journal.restart(known_heads, life - 1)
+    begun_anew = finish is not None and _begin_anew(tx, journal, [*heads, *([begins] if begins else [])], life)
     # Written before anything is read: from here on nothing of an earlier life is added, so nothing is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
     keys = LogKeys(here.keyring)
     names = {
         log.year: dict(forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))) for log in known
     }
-    walk = journal.walk(known_heads)
+    walk = journal.walk(heads, begins)
     plan = _planned(here, tx, known, names, lacking(tx, journal, present, walk))
     applied, gone = _apply_again(here, tx, plan.records)
     withdrawn, revoked = _withdraw_unexplained(here, tx, plan, misfits, finish)
     done = forward.bring(tx, keys, place, seed, known, names)
     fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
     journal_evidence.tell_head(tx, journal, journal.durable, at)
+    if begun_anew:
+        journal_heads.note_finished(tx, journal.id, journal.durable)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
     ended = sessions.end_every(tx)
     endpoints.silence(tx, at)
@@ -141,6 +147,14 @@ def bring_forward(
         from_log=plan.from_log, withdrawn=withdrawn, keys_revoked=revoked,
         unfit=tuple(map(str, [*misfits, *plan.unexplained])),
     )  # fmt: skip
+
+
+def _begin_anew(tx: Transaction, journal: Journal, heads: Sequence[JournalHead], life: int) -> bool:
+    """Has the journal begin anew with the next record if anything in all of it does not fit; returns whether it does."""
+    if not journal.hold(heads, journal_heads.finished(tx, journal.id)):
+        return False
+    journal.restart(heads, life - 1)
+    return True
 
 
 def _planned(

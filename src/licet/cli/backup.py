@@ -62,7 +62,10 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
     """
     with opened(data, at) as here:
         kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
-        show(kept, as_json, lambda: f"{_line(kept)}\nkeys, log and restriction journal are not in it: docs/backup.md")
+        lines = [_line(kept), "keys, log and restriction journal are not in it: docs/backup.md"]
+        if folder.resolve().is_relative_to(here.config.data.resolve()):
+            lines.append(f"{folder} is in the data folder: copy it to another disk, away from the keys")
+        show(kept, as_json, lambda: "\n".join(lines))
 
 
 @backup.command("list")

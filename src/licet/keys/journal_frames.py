@@ -171,19 +171,21 @@ class ChainWalk:
     A frame counts if it continues the last one that counted; or the last one that was read, though that one did not
     count; or if it begins the chain anew. ``misfits`` gathers what does not fit.
 
-    ``known`` are heads of the journal that somebody else remembers. What lies before the lowest of them is not examined:
-    whoever remembers it had it. Each must be there as it is remembered (`ended`).
+    ``known`` are heads of the journal that somebody else remembers: each must be there as it is remembered (`ended`). What
+    lies before the head ``since`` does not matter to who asks.
     """
 
     def __init__(
-        self, key: bytes, journal: UUID, before: JournalHead | None = None, known: Sequence[JournalHead] = ()
-    ) -> None:
+        self, key: bytes, journal: UUID, before: JournalHead | None = None, known: Sequence[JournalHead] = (),
+        since: JournalHead | None = None,
+    ) -> None:  # fmt: skip
         """``before`` is the frame before the first one that is read; None: the journal is read from its beginning."""
         self._key, self._beginning = key, beginning(key, journal)
         self.head = self._seen = before or JournalHead(0, self._beginning)
         self.misfits: list[JournalMisfit] = []
-        self._lowest = min((head.number for head in known), default=0)
-        self._known = {head.number: head.chain for head in known if head.number}
+        self._since = since.number if since is not None else 0
+        heads = [*known, since] if since is not None else known
+        self._known = {head.number: head.chain for head in heads if head.number and head.number >= self._since}
 
     def counts(self, frame: JournalFrame, place: str) -> bool:
         """Whether ``frame`` is a record of the journal at its number; else it is in `misfits`."""
@@ -219,7 +221,7 @@ class ChainWalk:
             return
         if chain != self.head.chain:
             self._note(self.head.number, self.head.number, place, "another one than the database or the log knows")
-        elif self.head.number == self._lowest:
+        elif self.head.number == self._since:
             self.misfits.clear()
 
     def _follows(self, frame: JournalFrame, before: bytes) -> bool:

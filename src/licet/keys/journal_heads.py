@@ -26,6 +26,22 @@ def remembered(tx: Transaction, journal: UUID) -> list[JournalHead]:
     return [JournalHead(number, bytes(chain)) for number, chain in rows]
 
 
+def finished(tx: Transaction, journal: UUID) -> JournalHead | None:
+    """The record with which an operator had the journal begin anew, None if nobody had."""
+    row = tx.execute(
+        "SELECT since, since_chain FROM journal_heads WHERE journal = %s AND since IS NOT NULL", [journal]
+    ).fetchone()
+    return JournalHead(row[0], bytes(row[1])) if row is not None else None
+
+
+def note_finished(tx: Transaction, journal: UUID, head: JournalHead) -> None:
+    """Records that the journal begins anew with ``head``, which is remembered already."""
+    tx.execute(
+        "UPDATE journal_heads SET (since, since_chain) = (%s, %s) WHERE journal = %s",
+        [head.number, head.chain, journal],
+    )
+
+
 def remember(tx: Transaction, journal: UUID, head: JournalHead) -> None:
     """Remembers ``head``, which must be durable, unless a newer one is remembered."""
     tx.execute(

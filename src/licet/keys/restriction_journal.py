@@ -372,9 +372,9 @@ class Journal:
         for place, frame in strict_frames(walk, self.storage.batches()):
             yield decoded(frame.payload, place)
 
-    def walk(self, known: Sequence[JournalHead] = ()) -> ChainWalk:
+    def walk(self, known: Sequence[JournalHead] = (), since: JournalHead | None = None) -> ChainWalk:
         """A walk from the journal's beginning."""
-        return ChainWalk(self.storage.tail.unlocked_key(), self.id, None, known)
+        return ChainWalk(self.storage.tail.unlocked_key(), self.id, None, known, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
         """Every record that was written here as it is, oldest first; what does not fit is in ``walk`` afterwards."""
@@ -383,16 +383,31 @@ class Journal:
                 if walk.counts(frame, place):
                     yield NumberedRestriction(frame.number, decoded(frame.payload, place))
 
-    def hold(self, known: Sequence[JournalHead]) -> list[JournalMisfit]:
-        """What does not fit from the lowest of the heads ``known`` on; without any, in the whole journal."""
+    def hold(
+        self, known: Sequence[JournalHead], since: JournalHead | None = None, count: int | None = None
+    ) -> list[JournalMisfit]:  # fmt: skip
+        """What does not fit since that head, or in the whole journal. With ``count`` the reading ends earlier: once it has so
+        many records, and all of the heads ``known``.
+        """
         lowest = min((head.number for head in known), default=0)
-        walk, found = self._walk_newest(lambda frames: frames[0].number <= lowest, known)
+        seen = 0
+
+        def is_enough(frames: list[JournalFrame]) -> bool:
+            nonlocal seen
+            seen += len(frames)
+            first = frames[0].number
+            return (since is not None and first <= since.number) or (
+                count is not None and seen >= count and first <= lowest
+            )
+
+        walk, found = self._walk_newest(is_enough, known, since)
         for place, frame in found:
             walk.counts(frame, place)
         return walk.ended()
 
     def _walk_newest(
-        self, is_enough: Callable[[list[JournalFrame]], bool], known: Sequence[JournalHead] = ()
+        self, is_enough: Callable[[list[JournalFrame]], bool], known: Sequence[JournalHead] = (),
+        since: JournalHead | None = None,
     ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:  # fmt: skip
         """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins before them."""
         found: list[PlacedFrames] = []
@@ -406,7 +421,9 @@ class Journal:
                 break
             found.append(placed)
             done = is_enough(placed.frames)
-        walk = ChainWalk(self.storage.tail.unlocked_key(), self.id, head, known)
+        if since is not None and found and found[0].frames[0].number > since.number:
+            since = None  # not read that far
+        walk = ChainWalk(self.storage.tail.unlocked_key(), self.id, head, known, since)
         return walk, [(placed.place, frame) for placed in reversed(found) for frame in placed.frames]
 
     def newest_life(self) -> JournalLife:

@@ -13,7 +13,7 @@ from typing import Any
 
 from licet.keys import journal_heads
 from licet.keys.journal_frames import JournalHead, JournalMisfit, misfit_error
-from licet.keys.restriction_journal import Journal
+from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
@@ -24,21 +24,21 @@ HEAD_MINUTES_MAX = 55
 def refuse_misfit(tx: Transaction, journal: Journal) -> None:
     """BrokenError, which names the record, for a journal that is not the one that the database remembers.
 
-    It reads the journal from the remembered record on: an opening must not take longer the longer the journal is.
+    It reads the newest `NEWEST_RECORDS_MAX` records, and all from the remembered one on: an opening must not take longer
+    the longer the journal is. The doctor and a restore read the rest.
     """
-    if misfits := journal.hold(journal_heads.remembered(tx, journal.id)):
+    known, since = journal_heads.remembered(tx, journal.id), journal_heads.finished(tx, journal.id)
+    if misfits := journal.hold(known, since, NEWEST_RECORDS_MAX):
         raise misfit_error(misfits)
 
 
 def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]]:
     """How many records the whole journal has, which is read to its end, and what does not fit in it, by all heads that the
-    database and the log know.
-
-    What an operator has finished (`licet restore --finish narrow`) lies before the oldest of these and is not told again.
+    database and the log know. What an operator has finished (`licet restore --finish narrow`) is not told again.
     """
     heads = {number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)}
     heads |= {head.number: head for head in journal_heads.remembered(tx, journal.id)}
-    walk = journal.walk(sorted(heads.values()))
+    walk = journal.walk(sorted(heads.values()), journal_heads.finished(tx, journal.id))
     count = sum(1 for _ in journal.survey(walk))
     return count, walk.ended()
 
