@@ -24,6 +24,7 @@ from licet.vault import commands as do
 from .conftest import Databases
 from .erasure.verbs import build
 from .installed import House
+from .journals import KEY
 from .state_check import INVARIANTS, check_all, faults, in_restrictions, in_tables
 
 # One way to break each invariant, by an operator's hand in the database: no trigger and no reference stands in its way.
@@ -161,7 +162,7 @@ def test_a_root_that_is_not_that_of_the_leaves_is_named(house: House) -> None:
 
 def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
     """A house of the tests has no restriction journal; one that began today holds nothing of before."""
-    with closing(Journal(house.here.config.data / "another")) as journal, transaction(house.here.pool) as tx:
+    with closing(Journal(house.here.config.data / "another", key=KEY)) as journal, transaction(house.here.pool) as tx:
         kinds = {fault.rpartition(" ")[2] for fault in in_restrictions(tx, journal, 0)}
     assert kinds == {"refused", "deleted"}
 

@@ -34,7 +34,7 @@ KINDS = {
     "content_read": "reason:word role:word", "staff_acted": "kind:word act:word",
     "work_acted": "kind:word act:word words:hash?", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
-    "document_made": "kind:word sha256:hash",
+    "document_made": "kind:word sha256:hash", "journal_head": "journal:word number:pos chain:hash",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
     "release_measured": "release:word manifest_sha256:hash sha256:hash rows:pos",
     "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
@@ -48,7 +48,8 @@ SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told 
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
 OF_NOBODY = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
-    "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted"})  # fmt: skip
+    "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
+    "journal_head"})  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
