@@ -26,7 +26,15 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import NOTHING, WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.vault import certificate, choice_references, host_events, restriction, safety_copies, tables
+from licet.vault import (
+    certificate,
+    choice_references,
+    host_events,
+    restriction,
+    safety_copies,
+    table_changes,
+    tables,
+)
 from licet.vault.account_choices import NewestChoice
 from licet.vault.batch_state import BatchState
 from licet.vault.choice_references import ResolvedChoice
@@ -214,7 +222,7 @@ class _Batch(BatchState):
             at = max(at, self.accounts[known].state.last_at)
             opened_at = max(opened_at or at, closed_at)  # nothing from before the closure counts for the new one
             self.flush()  # the closed account may be new in this batch
-            tables.release_host(self.tx, known, command.host)
+            table_changes.release_host(self.tx, known, command.host)
         state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
