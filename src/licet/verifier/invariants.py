@@ -25,18 +25,20 @@ from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import GrantStory
 
 # Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
-OWN_TIME = frozenset({
-    "account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted",
-    "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"})  # fmt: skip
+OWN_TIME = frozenset(
+    ["account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"]
+)
 # Those that a restore applies again, at their own moment: they take back, and what is told after them may be lost.
-_TAKES_BACK = OWN_TIME - {
-    "account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}  # fmt: skip
+_TAKES_BACK = OWN_TIME - {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
 # What was told before of the same account, or of the same conversation.
 _AFTER = {
-    "unheld": ("held", ""), "feedback_taken_back": ("feedback", ""),
-    "key_destroyed because deleted": ("deleted", "handle"), "key_destroyed because safety": ("flagged", "handle"),
-    "key_destroyed because feedback": ("feedback", ""), "key_destroyed because closed": ("closed", ""),
-}  # fmt: skip
+    "unheld": ("held", ""),
+    "feedback_taken_back": ("feedback", ""),
+    "key_destroyed because deleted": ("deleted", "handle"),
+    "key_destroyed because safety": ("flagged", "handle"),
+    "key_destroyed because feedback": ("feedback", ""),
+    "key_destroyed because closed": ("closed", ""),
+}
 _BEFORE = frozenset({"held", "flagged", "feedback", "deleted", "closed"})
 _OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
 
