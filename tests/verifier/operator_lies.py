@@ -17,9 +17,19 @@ from .honest_logs import Entry, name_of
 
 Entries = list[Entry]
 Alteration = Callable[[Entries, Random], Entries | None]  # None: the log has nothing that it could alter
-ACTS = frozenset(
-    ["account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"]
-)
+CHANGES = {"plan_set", "age_found", "region_set", "closed", "project_kept_out", "project_let_in", "choice"}
+ABOUT_CHATS = {
+    "narrowed",
+    "widened",
+    "deleted",
+    "flagged",
+    "unflagged",
+    "held",
+    "unheld",
+    "feedback",
+    "feedback_taken_back",
+}
+ACTS = CHANGES | ABOUT_CHATS | {"account_opened"}
 
 
 @dataclass(frozen=True)

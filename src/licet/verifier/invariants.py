@@ -24,12 +24,11 @@ from typing import Any
 from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import GrantStory
 
+# Kinds that take something back. A restore applies them again, at their own moment.
+_RESTRICTS = {"plan_set", "age_found", "region_set", "narrowed", "closed", "deleted", "project_kept_out"}
+_TAKES_BACK = frozenset(_RESTRICTS | {"unflagged", "held", "unheld", "feedback_taken_back"})
 # Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
-OWN_TIME = frozenset(
-    ["account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"]
-)
-# Those that a restore applies again, at their own moment: they take back, and what is told after them may be lost.
-_TAKES_BACK = OWN_TIME - {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
+OWN_TIME = _TAKES_BACK | {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
 # What was told before of the same account, or of the same conversation.
 _AFTER = {
     "unheld": ("held", ""),
