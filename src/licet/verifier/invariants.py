@@ -39,7 +39,9 @@ _AFTER = {
     "key_destroyed because closed": ("closed", ""),
 }
 _BEFORE = frozenset({"held", "flagged", "feedback", "deleted", "closed"})
-_OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+IMPLYING = _BEFORE | {"unheld", "feedback_taken_back", "key_destroyed"}
+OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+CLOSED = "nothing begins or ends for an account that is closed"
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class AccountTold:
                 raise ContradictionError(place, "an account answers no version older than one that it answered")
             self.version = max(facts["version"], self.version)
             if self.is_closed and facts["effect"] != "none":
-                raise ContradictionError(place, "nothing begins or ends for an account that is closed")
+                raise ContradictionError(place, CLOSED)
         elif kind == "closed":
             self.is_closed = True
 
@@ -100,10 +102,6 @@ class AccountTold:
 
     def was_deleted(self, handle: str) -> bool:
         return f"deleted {handle}" in (self.told or ())
-
-    def holds_grant(self, kind: str, place: str) -> None:
-        if self.is_closed and kind in _OF_A_GRANT:
-            raise ContradictionError(place, "nothing begins or ends for an account that is closed")
 
 
 def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str) -> AccountTold:
