@@ -325,7 +325,8 @@ def moved(at: str, **shift: float) -> str:
 
 
 INDEX = {
-    "policy_stands": 0, "policy_applied": 9, "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
+    "policy_stands": 0, "policy_applied": 9,
+    "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
     "carried": 6, "grant_affirmed": 11, "release_sealed": 12, "grant_ended": 14, "deleted": 15, "key_destroyed": 16,
     "choice` for a chat, `choice": ASKED + 1, "grant_begun` for a chat, `grant_begun": ASKED + 2,
     "grant_affirmed` for a project, `grant_affirmed": ASKED + 10, "project_kept_out": ASKED + 11,
