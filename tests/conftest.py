@@ -116,6 +116,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some of the time of a test it waits."""
+    return int(os.environ.get("TESTS_WORKERS") or len(os.sched_getaffinity(0)) + 1)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """The last worker to leave the shared database has seen all that it cost."""
     recorded.database = max(recorded.database, getattr(node, "workeroutput", {}).get("database", 0.0))
