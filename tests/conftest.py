@@ -41,6 +41,7 @@ hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
 METER = recorded.Meter()
+IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
 COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
@@ -130,7 +131,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
-    elif COSTS:
+    elif COSTS and not IN_A_TEST:
         recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
 
 
