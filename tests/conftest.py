@@ -28,7 +28,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
-from . import recorded, tiers
+from . import recorded, tiers, touched
 from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
@@ -43,6 +43,7 @@ TEMPLATE = "licet_template"
 METER = recorded.Meter()
 IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
+RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that they ran
 COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
@@ -91,7 +92,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test that left the state of a vault broken fails; see `state_hook.py`."""
-    yield
+    if touched.RECORDS:
+        with touched.Listener() as heard:
+            yield
+        item.user_properties.append(("touched", list(heard.modules())))
+    else:
+        yield
     check(item)
 
 
@@ -112,6 +118,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.outcome != "passed" or report.nodeid not in OUTCOMES:
         OUTCOMES[report.nodeid] = report.outcome
     for name, cost in report.user_properties:
+        if name == "touched":
+            RAN.setdefault(touched.module_of(report.nodeid), set()).update(cost)
         if name == "cost":
             COSTS[report.nodeid] = recorded.Cost(*cost, OUTCOMES[report.nodeid])
 
@@ -132,6 +140,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
     elif COSTS and not IN_A_TEST:
+        if RAN:
+            touched.write(RAN)
         recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
 
 
