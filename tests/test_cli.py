@@ -523,7 +523,9 @@ def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) ->
     dry = simulated("sweep", "--dry-run", *at).stdout
     assert dry.startswith("would erase 2 turns in 1 segment,")
     assert simulated("sweep", "--dry-run", *at).stdout == dry
-    assert "2 turns of 1 conversation," in simulated("status", *at).stdout
+    status = simulated("status", *at).stdout
+    assert "known      1 conversation, also" in status
+    assert "kept       2 turns," in status
     assert simulated("sweep", *at).stdout == dry.replace("would erase", "erased")
     assert simulated("sweep", "--dry-run", *at).stdout.startswith("would erase 0 turns")
 

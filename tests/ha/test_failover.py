@@ -18,6 +18,7 @@ from licet.client import Client, choose, delete, explain, gate, open_account, sa
 from licet.keys.restriction_journal import Journal, RestrictionKind
 
 from ..forking import FORKED
+from ..journals import lying
 from ..state_hook import MADE
 from ..waiting import wait_until
 from ..web.test_serve import licet
@@ -131,7 +132,7 @@ def assert_all_there(ha: HaCluster, place: Place, load: Load) -> None:
         (sum(load.decided) + 1, len(load.decided) + 1)
     ]
     journal = Journal(place.data / "restrictions")
-    restricted = list(journal.records())
+    restricted = lying(journal)
     journal.close()
     recorded = {one.conversation for one in restricted if one.kind is RestrictionKind.deleted}
     assert {f"conv_{one.hex}" for one in recorded if one} == set(load.deleted)

@@ -118,6 +118,8 @@ class Log:
         name = event.account
         if name not in self.world.accounts:
             self.world.apply(event)
+            if name in self.world.accounts:
+                self.tell("account_opened", event.at, name)
             return
         at = max(event.at, self.world.accounts[name].last_at)
         self.bring(name, at)
@@ -138,8 +140,11 @@ class Log:
             was = chats.get(chat)
             if was is not None and was != owned.conversation:
                 self._chat(owned, chat, was, event, at)
+                if isinstance(event, ev.NarrowEvent):
+                    self._ended(name, before, at, "narrowed", chat)
         if not isinstance(event, ev.ChooseEvent):
-            self._ended(name, before, at, "other")
+            causes = {ev.CloseAccountEvent: "closed", ev.NarrowEvent: "narrowed"}
+            self._ended(name, before, at, causes.get(type(event), "lapsed"))
 
     def bring(self, name: str, at: datetime) -> None:
         before = self.world.accounts[name]
@@ -150,9 +155,13 @@ class Log:
         for name, account in list(self.world.accounts.items()):
             self.bring(name, max(at, account.last_at))
 
-    def _ended(self, name: str, before: AccountState, at: datetime, cause: str) -> None:
+    def _ended(self, name: str, before: AccountState, at: datetime, cause: str, of: str = "") -> None:
+        """What ended, and was not told with the conversation ``of`` that was kept out."""
         for grant in before.grants:
-            if grant not in self.world.accounts[name].grants:
+            is_told = cause == "narrowed" and (
+                grant.scope.name != of if of else grant.scope.kind is ScopeKind.conversation
+            )
+            if not is_told and grant not in self.world.accounts[name].grants:
                 self.tell("grant_ended", at, name, grant=grant.number, cause=cause)
 
     def _choose(self, event: ev.ChooseEvent, at: datetime) -> None:

@@ -132,11 +132,11 @@ class World:
         """The headers of a service with these scopes, or with all."""
         return {"authorization": f"Bearer {self.key(*scopes)}"}
 
-    def staff(self, *roles: StaffRole, email: str = "") -> dict[str, str]:
-        """The headers of a signed-in member of staff, meaning what they send."""
+    def staff(self, *roles: StaffRole, email: str = "", identity: bytes | None = None) -> dict[str, str]:
+        """The headers of a signed-in member of staff, meaning what they send; without ``identity`` a link signed them in."""
         with transaction(self.here.pool) as tx:
             who = sessions.known_staff(tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom)
-            return browser(sessions.begin_staff(tx, who, roles, self.wall, os.urandom))
+            return browser(sessions.begin_staff(tx, who, roles, self.wall, os.urandom, identity=identity))
 
     def browser(self, name: str) -> dict[str, str]:
         """The headers of a person's own browser."""

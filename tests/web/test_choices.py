@@ -181,14 +181,12 @@ def test_before_the_first_version_nothing_can_be_chosen(pool: Pool, tmp_path: Pa
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"allow": False, "scope": GARDEN}, 422),
         ({"allow": True, "question": "models", "keep": [GARDEN]}, 422),
         ({"allow": True, "question": "models", "scope": {}}, 422),
         ({"allow": True, "question": "models", "scope": {**GARDEN, "conversation": "conv_" + "0" * 32}}, 422),
         ({"allow": True, "question": "No Name"}, 400),
-        ({"allow": True, "question": "models", "scope": {"project": ""}}, 400),
-        ({"allow": True, "question": "models", "scope": {"conversation": "host:never"}}, 404),
-        ({"allow": True, "question": "models", "scope": {"project": "proj_" + "0" * 32}}, 404),
+        ({"allow": True, "question": "models", "showing": "0" * 32}, 404),
+        ({"allow": True, "question": "models", "showing": "no showing"}, 404),
     ],
 )
 def test_a_choice_that_contradicts_itself_is_refused_and_not_on_record(

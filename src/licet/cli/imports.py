@@ -100,11 +100,19 @@ def _may_choose(recorded: Sequence[RecordedAccount], default: RecordedAccount | 
 
 def imported_text(imported: Imported) -> str:
     """What an import did, in a few lines."""
+    known = imported.conversations_known
+    where = _of(imported.conversations, "conversation")
+    if imported.conversations < known:  # of the others nothing is stored, and `licet status` counts them too
+        where = f"{imported.conversations:,} of {_of(known, 'conversation')}"
     lines = [
-        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in "
-        f"{_of(imported.conversations, 'conversation')}, {imported.known:,} here already; "
+        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in {where}, {imported.known:,} here already; "
         f"{_of(imported.accounts, 'account')}"
     ]
+    if imported.other_projects:
+        lines.append(
+            f"{_of(imported.other_projects, 'turn')} named another project than the one that the conversation began in, "
+            "which counts"
+        )
     if imported.opened_alone:
         lines.append(f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was brought in of")
     if imported.opened_now:

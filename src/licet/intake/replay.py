@@ -88,7 +88,9 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does nothing.
     ``choices_too_early`` are those of before the first version is effective, which do nothing either. ``opened_alone``
     are accounts of the file of accounts that were opened and have nothing in this import; ``opened_now``, those of them
-    of which the file does not say when they were opened.
+    of which the file does not say when they were opened. ``conversations`` are those in which turns were stored,
+    ``conversations_known`` those that the import began or went on with, also where nothing of one is stored any more.
+    ``other_projects`` are turns that name another project than the one that their conversation began in, which counts.
     """
 
     turns: int
@@ -108,6 +110,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     opened_alone: int = 0
     opened_now: int = 0
     choices_too_early: int = 0
+    conversations_known: int = 0
+    other_projects: int = 0
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +184,7 @@ class Import:
         self._refused: Counter[str] = Counter()
         self._erased: Counter[date] = Counter()
         self._accounts: set[UUID] = set()
+        self._continued: set[UUID] = set()
         self._there: dict[str, UUID] = {}
         self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
@@ -372,6 +377,8 @@ class Import:
             opened_alone=self._counts["opened_alone"],
             opened_now=self._counts["opened_now"],
             choices_too_early=self._counts["choices_too_early"],
+            conversations_known=len(self._continued),
+            other_projects=self._counts["other_projects"],
         )
 
     def close(self) -> None:
@@ -393,6 +400,9 @@ class Import:
                     self._skipped["a rating of a chat that is closed, deleted or expired"] += 1
             if not isinstance(command, commands.Say):
                 continue
+            self._counts["other_projects"] += answer.other_project
+            if answer.outcome is Outcome.done and answer.conversation is not None:
+                self._continued.add(answer.conversation)
             if answer.outcome is Outcome.done and command.content is not None:
                 self._counts["stored"] += 1
                 if answer.conversation is not None:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from licet.policy.decide import IMPROVE, Gate, decide_feedback, gate, is_answered, is_useful
 from licet.policy.file import Policies, Policy, Reach
 from licet.policy.state import (
+    NOTHING,
     WHOLE_ACCOUNT,
     AccountState,
     ConversationKind,
@@ -70,7 +71,7 @@ class NoEffect(StrEnum):
     age = "age"  # the age is unknown or below the minimum
     gate = "gate"  # a yes for a scope needs every question answered first
     kept_out = "kept_out"  # the project or conversation is kept out: it must be let in first
-    unknown = "unknown"  # there is no such conversation
+    unknown = "unknown"  # there is no such conversation or project
     deleted = "deleted"
     expired = "expired"
     incognito = "incognito"
@@ -222,14 +223,13 @@ def choose(
 ) -> ChoiceOutcome:  # fmt: skip
     """The result of a choice. An age given with it sets or lowers the known one first, even if the rest has no effect.
 
-    ``conversation`` is the one that the scope names, None if the account has none of that name.
+    ``conversation`` is the one that the scope names, None if the account has none of that name; a project that there is
+    not has the name `NOTHING`.
     """
     if scope != WHOLE_ACCOUNT and not allow:
         raise ValueError("a no is for the account: what is in a scope is kept out")
-    endings: tuple[Ending, ...] = ()
-    if age is not None and (account.age is None or age < account.age):
-        aged = set_age(account, policies, at, age)
-        account, endings = aged.account, aged.endings
+    aged = take_age(account, policies, at, age)
+    account, endings = aged.account, aged.endings
     asked = policies.in_force(at).asks
     because = None
     if account.closed_at is not None:
@@ -253,6 +253,13 @@ def choose(
             account, answer = _allowed_within(account, policies, at, name, scope, conversation)
         answers.append(answer)
     return ChoiceOutcome(account=account, answers=tuple(answers), endings=endings)
+
+
+def take_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
+    """The age that came with a choice: it sets an unknown one or lowers the known one, and never raises it."""
+    if age is None or (account.age is not None and age >= account.age):
+        return AccountChange(account=account)
+    return set_age(account, policies, at, age)
 
 
 def _refused(
@@ -316,6 +323,8 @@ def _cannot_be_given(
     account: AccountState, at: datetime, scope: GrantScope, conversation: ConversationState | None
 ) -> NoEffect | None:
     """Why no grant can be given for the scope, whatever the question."""
+    if scope.name == NOTHING:
+        return NoEffect.unknown
     if scope.kind is ScopeKind.project:
         return NoEffect.kept_out if scope.name in account.kept_out else None
     if conversation is None:

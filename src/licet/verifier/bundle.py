@@ -21,7 +21,7 @@ from importlib.resources import files
 
 PACKAGE = "licet.verifier"
 PARTS = (
-    "answer", "forms", "tree", "keys", "note", "files", "grants", "permissions", "entries", "log", "year_logs", "proof",
+    "answer", "forms", "tree", "keys", "note", "files", "grants", "invariants", "permissions", "entries", "log", "year_logs", "proof",
     "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "base", "addenda", "release",
     "line_index", "conversation", "document", "command",
 )  # fmt: skip
