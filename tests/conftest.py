@@ -28,7 +28,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
-from . import recorded, tiers
+from . import recorded, tiers, touched
 from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
@@ -41,7 +41,9 @@ hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
 METER = recorded.Meter()
+IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
+RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that they ran
 COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
@@ -90,7 +92,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test that left the state of a vault broken fails; see `state_hook.py`."""
-    yield
+    if touched.RECORDS:
+        with touched.Listener() as heard:
+            yield
+        item.user_properties.append(("touched", list(heard.modules())))
+    else:
+        yield
     check(item)
 
 
@@ -111,8 +118,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.outcome != "passed" or report.nodeid not in OUTCOMES:
         OUTCOMES[report.nodeid] = report.outcome
     for name, cost in report.user_properties:
+        if name == "touched":
+            RAN.setdefault(touched.module_of(report.nodeid), set()).update(cost)
         if name == "cost":
             COSTS[report.nodeid] = recorded.Cost(*cost, OUTCOMES[report.nodeid])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some of the time of a test it waits."""
+    return int(os.environ.get("TESTS_WORKERS") or len(os.sched_getaffinity(0)) + 1)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -124,7 +139,9 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
-    elif COSTS:
+    elif COSTS and not IN_A_TEST:
+        if RAN:
+            touched.write(RAN)
         recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
 
 
