@@ -160,6 +160,8 @@ CREATE TABLE choices (
     conversation_id uuid,
     because     text,
     kept        text NOT NULL DEFAULT '',
+    -- Of a refusal that came in late, from recorded history: when the host had recorded it.
+    recorded_at timestamptz,
     PRIMARY KEY (account_id, seq),
     CONSTRAINT at_most_one_scope CHECK (num_nonnulls(project_id, conversation_id) <= 1),
     CONSTRAINT what_had_an_effect_answers CHECK (effect = 'none' OR question IS NOT NULL),
