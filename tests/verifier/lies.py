@@ -53,6 +53,7 @@ ASKED = 32  # from this entry on there are questions
 HASH = "ab" * 32
 SHOWN = Evidence(v=1, default_state="none", surface="app", gpc=False, sha256=HASH, language="en")
 SAID = msgspec.json.encode(SHOWN, order="sorted").decode()
+COMMITTED = {"policy": POLICY.sha256().hex(), "decide_by": None, "via": "notice", "grant": 1, "because": None}
 SAID_HASH = hashlib.sha256(SAID.encode()).hexdigest()
 
 
@@ -72,7 +73,8 @@ class Shown:
     def findings(self, by: ModuleType = verifier) -> list[str]:
         """What a verifier finds in all of it, or lacks for a proof; where it is empty all is proved."""
         reports = self.reports(by)
-        assert all(report.ok == (not report.findings and not report.lacks) for report in reports)
+        believed = [report.answer in verifier.LEVELS for report in reports]
+        assert believed == [not report.findings and not report.lacks for report in reports]
         found = [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
         return found + [f"{lack.place}: not proved: {lack.why}" for report in reports for lack in report.lacks]
 
@@ -137,7 +139,7 @@ def rows() -> tuple[OutboxRow, ...]:
     minutes = count()
 
     def tell(told: str, account: UUID | None = None, **facts: Any) -> None:
-        facts |= {"evidence": SAID_HASH} if told == "choice" else {}
+        facts |= {"evidence": SAID_HASH} | COMMITTED if told == "choice" else {}
         at = BEGIN + timedelta(minutes=next(minutes))
         made.append(OutboxRow(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
 

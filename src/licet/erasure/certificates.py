@@ -1,7 +1,7 @@
 """The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
 `run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
-what is due, reads every place in the register back, and signs. It can be killed anywhere and run again, because each
+what is due, reads every place in the register back that is within reach, and signs. It can be killed anywhere and run again, because each
 state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
 before the certificate. Content under a legal hold stays, and its erasure continues within an hour after the hold ends.
 
@@ -64,6 +64,7 @@ from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
 PAGE_ERASURES_MAX = 500
+FILE_VERSION = 1
 RECALL_DAYS = 14  # within which a recipient must acknowledge
 LISTED_MAX = 10_000
 RECALLS_COUNTED_MAX = 100_000
@@ -282,7 +283,7 @@ def _certify(
         assert known is not None
         given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
         leasable[release] = len(given)
-    places = certificate.read_back(tx, erasure, leasable, at)
+    places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _backups(here, tx, erasure, at)
     document = certificate.document(
         erasure, at, places, _recipients(tx, erasure, at), _hosts(tx, erasure, at), backups, out_of_reach,
@@ -425,7 +426,7 @@ def certificate_file(here: Installation, name: str) -> bytes:
         place = documents.place(here)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.told(leaf[1])
-    whole: dict[str, Canonical] = {"v": certificate.VERSION, "certificate": jws, "entry": entry, "proof": proof}
+    whole: dict[str, Canonical] = {"v": FILE_VERSION, "certificate": jws, "entry": entry, "proof": proof}
     return canonical(whole) + b"\n"
 
 

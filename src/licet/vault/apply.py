@@ -394,9 +394,12 @@ class _Batch(BatchState):
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
+        terms = self.policies[version]  # the leaf commits to its hash; what an amendment may change stands beside it
         self.tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
             evidence=evidence, question=asked, **scope_facts(scope), **({"kept": kept} if kept else {}),
+            policy=terms.sha256().hex(), decide_by=terms.decide_by and terms.decide_by.isoformat(), via=command.via,
+            grant=answer and answer.grant, because=because and because.value,
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return
