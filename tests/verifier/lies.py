@@ -641,6 +641,28 @@ def set_in(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
 EVENT = ("record", "events", 0)
 
 
+def renumbered(payload: dict[str, Any]) -> None:
+    """The number of another receipt, wherever it stands."""
+    of, number = payload["receipt_id"], f"urn:licet:receipt:{ANA.hex}:9"
+    for key in ("receipt_id", "dct:identifier", "dpv:hasIdentifier"):
+        payload[key] = number
+    payload["record"]["record_id"] = number.replace(":receipt:", ":record:")
+    payload["record"]["events"][0]["event_id"] = payload["record"]["events"][0]["event_id"].replace(of, number)
+
+
+def with_policy_of(period: str) -> Callable[[dict[str, Any]], None]:
+    """Another policy under the same name, with the period, and its own hash."""
+
+    def change(payload: dict[str, Any]) -> None:
+        policy = payload["record"]["policy"]
+        policy["document"]["keep"]["opted_in"] = period
+        policy["sha256"] = hashlib.sha256(canonical(policy["document"])).hexdigest()
+        for one in payload["record"]["processes"]:
+            one["retention_period"] = period
+
+    return change
+
+
 def receipt_lies() -> Iterator[Lie]:
     """What the operator signs in a receipt, against the leaf that it opens."""
     by_operator: tuple[tuple[str, str, str, Callable[[dict[str, Any]], None]], ...] = (
@@ -684,7 +706,27 @@ def receipt_lies() -> Iterator[Lie]:
         ("event.entity_id", "somebody else's", "its person's", set_in(*EVENT, "entity_id", value="urn:licet:account:00")),
         ("created", "in year 1", "fields of a receipt", set_in("created", value="0001-01-01T00:00:00Z")),
         ("created", "before the choice", "was before it", set_in("created", value="2026-02-01T00:00:00Z")),
-        ("receipt_id", "another's number", "its number", set_in("receipt_id", value=f"urn:licet:receipt:{ANA.hex}:9")),
+        ("receipt_id", "another's number", "its number", renumbered),
+        ("receipt_id", "another's number in one place", "its identifiers",
+         set_in("receipt_id", value=f"urn:licet:receipt:{ANA.hex}:9")),
+        ("processes", "another purpose", "its purposes are those of its question", set_in(
+            "record", "processes", 0, "name", value="sell_to_brokers")),
+        ("processes", "another address of its purpose", "its purposes are those of its question", set_in(
+            "record", "processes", 0, "purpose", value="https://w3id.org/dpv#Marketing")),
+        ("processes", "another period", "its period and recipients", set_in(
+            "record", "processes", 0, "retention_period", value="P1D")),
+        ("processes", "another recipient", "its period and recipients", set_in(
+            "record", "processes", 0, "recipient_third_parties", value=["databroker"])),
+        ("policy", "a hash of zeros", "the one committed to", set_in("record", "policy", "sha256", value="0" * 64)),
+        ("policy", "another text", "its policy has the hash", set_in(
+            "record", "policy", "document", "keep", "opted_in", value="P9Y")),
+        ("policy", "another text, with its hash", "the one committed to", with_policy_of("P9Y")),
+        ("policy", "no text", "committed to", lambda payload: payload["record"]["policy"].pop("document") and None),
+        ("policy", "another version", "the name and the version", set_in("record", "policy", "version", value="2031")),
+        ("event", "by another way", "those committed to", set_in(*EVENT, "indication_method", value="settings")),
+        ("event.grant", "another", "those committed to", set_in(*EVENT, "grant", value=7)),
+        ("event.because", "a reason that was none", "those committed to", set_in(*EVENT, "because", value="age")),
+        ("receipt", "a field more", "and no other", set_in("promise", value="nothing will ever be sold")),
         ("notice.gpc", "a signal hidden", "the one of its evidence",
          set_in("record", "privacy_notice", "presented_as", "gpc", value=True)),
         ("log.index", "as a word", "fields of a receipt", set_in("log", "index", value="4")),

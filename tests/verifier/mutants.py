@@ -24,12 +24,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet import verifier
+from licet.consent.controller import Controller
 from licet.ledger import note, tree
 from licet.ledger.canonical_json import canonical
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
-from licet.legal import figures
+from licet.legal import ab2013, figures, ropa
+from licet.legal.paper import stated_by
 from licet.proof.receipt import sign
 from licet.release import manifest as manifests
 from licet.release import merkle
@@ -150,6 +152,7 @@ class Judged:
 
     answer: verifier.Verdict
     wrong: tuple[str, ...]
+    report: verifier.VerifierReport | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def proof_in(entries: list[bytes], index: int, signer: Signer = SIGNER) -> bytes
 
 
 def judged(report: verifier.VerifierReport, wrong: Callable[[], list[str]]) -> Judged:
-    return Judged(report.answer, tuple(wrong()) if report.answer is verifier.Verdict.proved else ())
+    return Judged(report.answer, tuple(wrong()) if report.answer in verifier.LEVELS else (), report)
 
 
 # Receipts
@@ -750,20 +753,17 @@ def papers() -> list[dict[str, Any]]:
     (release,) = tally.releases(lambda _release, _sha256: promised, None)
     counted = figures.PaperFigures(log=tally.figures(), totals=figures.totals([release]), releases=(release,))
     policy = release_lies.ASKED.document()
-    section = {"number": "1.3", "title": "Size", "rows": "figures.releases",
-               "lines": [{"asks": "Rows", "says": "{figures.totals.rows} rows of {policy.document.policy}"}]}  # fmt: skip
+    forms = [msgspec.to_builtins(form()) for form in (ab2013.form, ropa.form)]
+    stated = stated_by(Controller(name="Example Ltd"))
     said = {
-        "v": 1, "type": "licet-document", "kind": "ab2013", "title": "Documentation", "law": "Civil Code 3111",
+        "v": 1, "type": "licet-document", **forms[0],
         "at": {"log": ORIGIN, "entries": len(told), "time": tally.logged}, "scope": None,
         "logs": [{"origin": ORIGIN, "size": len(told)}], "figures": msgspec.to_builtins(counted),
         "policy": {"number": 1, "sha256": release_lies.ASKED.sha256().hex(), "document": policy,
                    "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]})},
-        "recorded": {"models": []}, "stated": {"name": "Example Ltd", "dpo": None}, "sections": [section],
+        "recorded": {"models": [], "first_used": None, "recipients": []}, "stated": stated,
     }  # fmt: skip
-    return [
-        said,
-        said | {"kind": "ropa", "scope": [release_lies.RELEASE.hex], "stated": {"name": None}, "sections": []},
-    ]
+    return [said, said | forms[1] | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}]
 
 
 def paper_entries() -> list[Any]:

@@ -149,7 +149,12 @@ class VerifierReport:
             self.lacks.append(Lack(place, why, mend))
 
     def step(
-        self, what: str, proves: str, check: Callable[[], object], level: Verdict = Verdict.proved, is_aside: bool = False
+        self,
+        what: str,
+        proves: str,
+        check: Callable[[], object],
+        level: Verdict = Verdict.proved,
+        is_aside: bool = False,
     ) -> bool:
         """Makes one check and adds it as a part, whose answer is ``level`` if the check holds; True if it found no
         contradiction.

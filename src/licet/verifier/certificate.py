@@ -149,7 +149,9 @@ def _place_line(seen: dict[str, Any]) -> str:
         case "refused":
             told = f"read back at {left['at']}: no key of a row of it is given out any more"
         case "recalled":
-            told = f"nobody looked: its recipient was asked to delete it by {seen['recalled']['due']}, and did not answer"
+            told = (
+                f"nobody looked: its recipient was asked to delete it by {seen['recalled']['due']}, and did not answer"
+            )
         case "answered":
             signed = "signed" if answer["signed"] else "not signed"
             told = f"nobody looked: {answer['by']} answered at {answer['at']} that it is deleted ({signed})"

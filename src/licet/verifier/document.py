@@ -183,7 +183,9 @@ class _DocumentCheck:
         form = {key: self.said[key] for key in ("kind", "title", "law", "sections")}
         if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.said["kind"]]:
             self.report.lacking(
-                self.place, "its text is none of the forms that this verifier knows", "the verifier of the version that made it"
+                self.place,
+                "its text is none of the forms that this verifier knows",
+                "the verifier of the version that made it",
             )
         policy, at, logs = self.said["policy"], self.said["at"], self.said["logs"]
         if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:

@@ -51,11 +51,10 @@ FIELDS: dict[str, dict[Verdict, str]] = {
     },
     "manifest": {
         Verdict.proved: """
-            release purpose built_at policy.* counts.candidates counts.included rows parts[].* root proof.*.*
-            base.release base.root base.rows""",
+            release purpose built_at policy.* rows parts[].* root proof.*.* base.release base.root base.rows""",
         Verdict.consistent: """
-            format counts.dropped.* base.carried base.rebuilt base.dropped contents.accounts contents.origins.*
-            contents.surfaces.* contents.plans.* contents.tokens""",
+            format counts.candidates counts.included counts.dropped.* base.carried base.rebuilt base.dropped
+            contents.accounts contents.origins.* contents.surfaces.* contents.plans.* contents.tokens""",
         Verdict.stated: """
             name journal licet deidentification.rules deidentification.sha256 deidentification.counts.*
             deidentification.names.detectors[].* deidentification.names.kinds[] deidentification.names.doubt
@@ -68,11 +67,10 @@ FIELDS: dict[str, dict[Verdict, str]] = {
         Verdict.consistent: "v conversation in out.* salted.*",
     },
     "rows": {
-        Verdict.proved: """
-            v question policy_sha256 ordinal row_id sealed_sha256 until""",
+        Verdict.proved: "v question policy_sha256 until",
         Verdict.consistent: """
-            conversation who project last_on sources[].grant sources[].narrowing sources[].widening sources[].keep_until
-            sources[].because""",
+            ordinal row_id sealed_sha256 conversation who project last_on sources[].grant sources[].narrowing
+            sources[].widening sources[].keep_until sources[].because""",
         Verdict.stated: """
             marks[][] sources[].segment sources[].place sources[].turns.* sources[].mark sources[].last_on
             sources[].said_on""",

@@ -213,7 +213,8 @@ class _ReleaseCheck:
             raise ContradictionError(REVIEW, "it is of the manifest that lies beside it")
         if not review_follows(said, self.manifest):
             raise ContradictionError(
-                REVIEW, "it reconciles: each row was read or out of reach, its bound follows, and there are as many rows"
+                REVIEW,
+                "it reconciles: each row was read or out of reach, its bound follows, and there are as many rows",
             )
         found = sum(sum(part["findings"].values()) for part in (said["chance"], said["risk"]))
         facts = {"release": said["release"], "manifest_sha256": said["manifest_sha256"], "bound_ppm": said["bound"]["ppm"],
@@ -233,7 +234,8 @@ class _ReleaseCheck:
             raise ContradictionError(MEASUREMENT, "it is of the manifest that lies beside it")
         if not measurement_follows(said, self.manifest):
             raise ContradictionError(
-                MEASUREMENT, "it reconciles: costs lie in their intervals, slices in the whole, and its rows in the release"
+                MEASUREMENT,
+                "it reconciles: costs lie in their intervals, slices in the whole, and its rows in the release",
             )
         facts = {"release": of[0], "manifest_sha256": of[1], "rows": said["rows"]}
         sha256 = hashlib.sha256(file["measurement"].encode()).hexdigest()
@@ -379,7 +381,13 @@ class _ReleaseCheck:
         """The step about people's names. Only a release that left them in, as its policy allows, has no need to be believed."""
         made = self.manifest["deidentification"]
         if "left_in" in made and not _looked_for_names(made):
-            return "names", "each policy version so far leaves them in, and so it says", self.names, Verdict.proved, True
+            return (
+                "names",
+                "each policy version so far leaves them in, and so it says",
+                self.names,
+                Verdict.proved,
+                True,
+            )
         return "names", "the operator states that they were looked for", self.names, Verdict.stated, True
 
     def names(self) -> None:

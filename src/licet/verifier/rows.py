@@ -124,9 +124,7 @@ def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
 def leaf_of_row(row: dict[str, Any]) -> bytes:
     """The leaf of the row in the tree over the parts."""
     until_us = (date.fromisoformat(row["until"]).toordinal() - EPOCH_ORDINAL) * DAY_US
-    return leaf_in_parts(
-        row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"])
-    )
+    return leaf_in_parts(row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"]))
 
 
 def leaf_in_parts(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
