@@ -717,7 +717,7 @@ def receipt_lies() -> Iterator[Lie]:
             "record", "processes", 0, "retention_period", value="P1D")),
         ("processes", "another recipient", "its period and recipients", set_in(
             "record", "processes", 0, "recipient_third_parties", value=["databroker"])),
-        ("policy", "a hash of zeros", "the one committed to", set_in("record", "policy", "sha256", value="0" * 64)),
+        ("policy", "a hash of zeros", "its policy has the hash", set_in("record", "policy", "sha256", value="0" * 64)),
         ("policy", "another text", "its policy has the hash", set_in(
             "record", "policy", "document", "keep", "opted_in", value="P9Y")),
         ("policy", "another text, with its hash", "the one committed to", with_policy_of("P9Y")),

@@ -38,7 +38,6 @@ from licet.release import merkle
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Held, naive_root
 from . import lies, release_lies
-from .part_files import columns, part_bytes
 from .oracle import (
     SINCE_AT,
     certificate_faults,
@@ -48,6 +47,7 @@ from .oracle import (
     release_faults,
     since_faults,
 )
+from .part_files import columns, part_bytes
 
 Path = tuple[Any, ...]
 Change = Callable[[Any, Path, random.Random], Any]

@@ -32,8 +32,8 @@ from licet.release.part import EPOCH
 
 from ..ledger.world import naive_root
 from ..terms import preset
-from .part_files import columns, part_bytes
 from .lies import ANA, BEN, DAN, EVA, FOR, KEYS, Lie, Shown, written
+from .part_files import columns, part_bytes
 
 PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tools import field_levels
 
 from licet import verifier
 from licet.ledger.canonical_json import canonical
@@ -25,7 +26,6 @@ from licet.proof import receipt
 from licet.verifier import LEVELS, Verdict
 from licet.verifier import document as documents
 from licet.verifier import receipt as receipts
-from tools import field_levels
 
 from ..ledger.world import SIGNER, STRANGER
 from . import mutants

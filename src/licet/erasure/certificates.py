@@ -1,8 +1,8 @@
 """The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
 `run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
-what is due, reads every place in the register back that is within reach, and signs. It can be killed anywhere and run again, because each
-state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
+what is due, reads back every place in the register that is within reach, and signs. It can be killed anywhere and run
+again, because each state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
 before the certificate. Content under a legal hold stays, and its erasure continues within an hour after the hold ends.
 
 The content keys of a closed account are destroyed like any other's. Its own key yields the pseudonym under which its

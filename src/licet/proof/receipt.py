@@ -10,8 +10,8 @@ question, the scope, the project or conversation, and for a no the grants that i
 for the same question and scope.
 
 Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the leaf
-commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and the salt of the person's
-pseudonyms of that year, with which they find their conversations in the proofs of releases. The person's copy opens the leaf
+commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and the salt
+of the person's pseudonyms of that year, with which they find their conversations in the proofs of releases. The person's copy opens the leaf
 for ever. The operator's database does not store the nonce: it is derived from the account's key. After erasure only the
 holder of a receipt can open the leaf, and no receipt can be issued any more.
 

@@ -39,7 +39,7 @@ Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog
 RFC 8785, RFC 7515.
 """
 
-from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport, worst
 from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
@@ -111,4 +111,5 @@ __all__ = [
     "tile_path",
     "tree_hash",
     "trust",
+    "worst",
 ]

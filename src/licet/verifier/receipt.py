@@ -90,20 +90,16 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             return
         _check_opening(said, *logged_entry(file, place, trusted, report), trusted.origin, place)
         _check_event(said, place)
-
-    def hold_terms() -> None:
         if "document" not in said["record"]["policy"]:
             report.lacking(place, "its entry commits to no policy", "nothing: it was made before entries did")
-        else:
-            _check_terms(said, place)
 
     report.steps((
         ("file", "a receipt of version 1", lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt"))),
         ("signature", f"the log's key `{trusted.key.name}` signed what it states",
          lambda: said.update(open_jws(file["receipt"], trusted.key, place))),
-        ("statement", "it has the fields of a receipt, each of its type", lambda: _check_receipt(said, place, report)),
+        ("statement", "purposes, period and recipients follow from the policy that it brings",
+         lambda: _check_receipt(said, place, report)),
         ("entry", "the log holds this very choice", stand),
-        ("terms", "purposes, period and recipients follow from the policy that its entry commits to", hold_terms),
     ))  # fmt: skip
     return report
 
@@ -114,6 +110,8 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
     if not record["processes"] or not record["parties"]:
         raise ContradictionError(place, "it has the fields of a receipt: for what, and by whom")
     report.levels["receipt"] = levels_of("receipt", said, place)
+    if "document" in record["policy"]:
+        _check_terms(said, place)
     event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
     form = {
         "dct:identifier": said["receipt_id"], "dpv:hasIdentifier": said["receipt_id"],
