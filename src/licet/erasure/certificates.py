@@ -2,8 +2,9 @@
 
 `run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
 what is due, reads back every place in the register that is within reach, and signs. It can be killed anywhere and run
-again, because each state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
-before the certificate. Content under a legal hold stays, and its erasure continues within an hour after the hold ends.
+again, because each state is committed together with its effects. If a place cannot be read back as empty, the erasure
+stays in the state before the certificate. Content under a legal hold stays, and its erasure continues within an hour
+after the hold ends.
 
 The content keys of a closed account are destroyed like any other's. Its own key yields the pseudonym under which its
 leaves are written. That key, and with it the certificate, therefore waits until all of them are in the log: a later
@@ -29,7 +30,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.erasure import key_rotation, sweep_batches
+from licet.erasure import key_rotation, recipient_answers, sweep_batches
 from licet.erasure.epochs import backup_window
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, NotFoundError, RefusedError
@@ -659,17 +660,23 @@ RECALLS = Listing(
 )  # fmt: skip
 
 
-def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
-    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them."""
+def acknowledge(here: Installation, erasure: str, handout: str, signed: str | None = None) -> Recall:
+    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them.
+
+    ``signed`` is the recipient's own answer (`recipient_answers`); RefusedError if their registered key did not sign it.
+    """
     with transaction(here.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, erasure))
         changed = tx.execute(
-            """UPDATE recalls SET acknowledged_at = coalesce(acknowledged_at, %s)
+            """UPDATE recalls SET (acknowledged_at, signed) = (coalesce(acknowledged_at, %s), coalesce(%s, signed))
                 WHERE account_id = %s AND erasure_id = %s AND handout_id = %s""",
-            [here.clock(), of.account, of.erasure, parse(Prefix.handout, handout)],
+            [here.clock(), signed, of.account, of.erasure, parse(Prefix.handout, handout)],
         ).rowcount
         if not changed:
             raise NotFoundError(
                 f"no recall of `{erasure}` from handout `{handout}`", "`licet recall list` shows all recalls"
             )
-        return next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+        recalled = next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+        if signed is not None:
+            recipient_answers.check(tx, signed, erasure, handout, recalled.recipient)
+        return recalled

@@ -9,11 +9,11 @@ There is one receipt for each question and scope; its record has the purposes of
 question, the scope, the project or conversation, and for a no the grants that it kept. A receipt replaces the earlier one
 for the same question and scope.
 
-Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the leaf
-commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and the salt
-of the person's pseudonyms of that year, with which they find their conversations in the proofs of releases. The person's copy opens the leaf
-for ever. The operator's database does not store the nonce: it is derived from the account's key. After erasure only the
-holder of a receipt can open the leaf, and no receipt can be issued any more.
+Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the
+leaf commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and
+the salt of the person's pseudonyms of that year, with which they find their conversations in the proofs of releases.
+The person's copy opens the leaf for ever. The operator's database does not store the nonce: it is derived from the
+account's key. After erasure only the holder of a receipt can open the leaf, and no receipt can be issued any more.
 
 What neither the policy nor the choice states (the controller, where data is stored) comes from the operator's `Controller`.
 If it is not stated, the receipt says so; it never guesses. Every receipt states that conversations may contain special
