@@ -35,7 +35,7 @@ from licet.erasure.epochs import backup_window
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import chain, fence
-from licet.ledger import outbox, sequence
+from licet.ledger import jws, outbox, sequence
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
@@ -237,11 +237,11 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool
             if now.state is ErasureState.verified:
                 return now
             moved = _progress(now, waits, at)
-            jws = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
-            if jws is not None:
+            signed = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
+            if signed is not None:
                 moved = replace(moved, state=ErasureState.verified, verified_at=at)
             if moved != now:
-                certificate.save(tx, moved, jws, _leaf(tx, jws, at))
+                certificate.save(tx, moved, signed, _leaf(tx, signed, at))
             return moved
 
 
@@ -254,11 +254,11 @@ def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureReco
     return erasure
 
 
-def _leaf(tx: Transaction, jws: str | None, at: datetime) -> list[Change]:
+def _leaf(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
     """The change that writes the leaf of a certificate."""
-    if jws is None:
+    if signed is None:
         return []
-    sha256 = hashlib.sha256(jws.encode()).hexdigest()
+    sha256 = hashlib.sha256(signed.encode()).hexdigest()
     return outbox.appending(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
 
 
@@ -413,13 +413,13 @@ def certificate_file(here: Installation, name: str) -> bytes:
     """The certificate file, with its proof once its entry is in the log; RefusedError before it is signed."""
     with transaction(here.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
-        jws = certificate.certificate_of(tx, erasure.erasure)
-        if jws is None:
+        signed = certificate.certificate_of(tx, erasure.erasure)
+        if signed is None:
             raise RefusedError(
                 f"there is no certificate yet: the erasure is `{erasure.state.value}`",
                 "`licet erase status` says what it waits for", because="unfinished",
             )  # fmt: skip
-        payload = msgspec.json.encode({"sha256": hashlib.sha256(jws.encode()).hexdigest()}).decode()
+        payload = msgspec.json.encode({"sha256": hashlib.sha256(signed.encode()).hexdigest()}).decode()
         leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
         seed = here.keyring.log_seed(tx)
     entry = proof = None
@@ -427,8 +427,18 @@ def certificate_file(here: Installation, name: str) -> bytes:
         place = documents.place(here)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.told(leaf[1])
-    whole: dict[str, Canonical] = {"v": FILE_VERSION, "certificate": jws, "entry": entry, "proof": proof}
+    whole: dict[str, Canonical] = {"v": FILE_VERSION, "certificate": signed, "entry": entry, "proof": proof}
     return canonical(whole) + b"\n"
+
+
+def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
+    """What was done in each place that the certificate names, by the words of `PlaceOutcome`; None before it is signed."""
+    with transaction(here.pool) as tx:
+        document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
+    if document is None:
+        return None
+    said: dict[str, Any] = msgspec.json.decode(jws.payload_of(document))
+    return tuple(place["done"] for place in said["places"])
 
 
 def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False) -> ErasureStatus:

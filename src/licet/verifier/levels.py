@@ -94,10 +94,26 @@ FIELDS: dict[str, dict[Verdict, str]] = {
     },
     "document": {
         Verdict.proved: """
-            kind title law at.* logs[].* policy.number policy.sha256 policy.purposes[] policy.document.** figures.**
-            sections.**""",
-        Verdict.consistent: "v type",
-        Verdict.stated: "scope scope[] recorded.** stated.**",
+            kind title law at.* logs[].* policy.number policy.sha256 policy.purposes[] policy.document.** sections.**
+            figures.log.** figures.totals.releases figures.totals.uncounted figures.totals.rows figures.totals.user_data
+            figures.totals.purged_rows figures.releases[].release figures.releases[].manifest_sha256
+            figures.releases[].purpose figures.releases[].sealed_at figures.releases[].rows
+            figures.releases[].purged_rows""",
+        Verdict.consistent: """
+            v type figures.totals.turns figures.totals.dropped.* figures.totals.origins.* figures.totals.surfaces.*
+            figures.totals.plans.* figures.releases[].candidates figures.releases[].turns figures.releases[].dropped
+            figures.releases[].dropped.* figures.releases[].contents.accounts figures.releases[].contents.origins.*
+            figures.releases[].contents.surfaces.* figures.releases[].contents.plans.*
+            figures.releases[].contents.tokens""",
+        Verdict.stated: """
+            scope scope[] recorded.** stated.** figures.totals.bytes figures.totals.tokens figures.totals.size_bin
+            figures.totals.first_month figures.totals.last_month figures.totals.replaced.* figures.totals.kinds.*
+            figures.totals.languages.* figures.totals.models.* figures.totals.reviewed_rows figures.totals.findings
+            figures.releases[].name figures.releases[].replaced figures.releases[].replaced.*
+            figures.releases[].names_looked_for figures.releases[].reviewed_rows figures.releases[].findings
+            figures.releases[].contents figures.releases[].contents.first_month figures.releases[].contents.last_month
+            figures.releases[].contents.bytes figures.releases[].contents.gapped figures.releases[].contents.kinds.*
+            figures.releases[].contents.languages.* figures.releases[].contents.models.*""",
     },
     "card": {Verdict.stated: "**"},
     "croissant": {Verdict.stated: "**"},
