@@ -452,9 +452,13 @@ class _Batch(BatchState):
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
+        terms = self.policies[version]  # the leaf commits to its hash; what an amendment may change stands beside it
+        why = answer.because if answer is not None else because
         self.tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
             evidence=evidence, question=asked, **scope_facts(scope), **({"kept": kept} if kept else {}),
+            policy=terms.sha256().hex(), decide_by=terms.decide_by.isoformat() if terms.decide_by is not None else None,
+            via=command.via, grant=answer.grant if answer is not None else None, because=why.value if why is not None else None,
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return
