@@ -36,7 +36,8 @@ from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
 from licet.curate.plan_schema import plan_of, shape_of
 from licet.curate.ray_workers import ActorWorker, PageActor
-from licet.curate.release_build import WORKER_START, RuleCleaner
+from licet.curate.release_build import WORKER_START
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.runners import Local
 from licet.curate.splits import Shares
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
@@ -340,21 +341,25 @@ def test_a_scorer_or_a_detector_of_ones_own_does_not_travel() -> None:
 # What a worker may answer
 
 
-def answered(*messages: Any, first: int = 5) -> None:
+def answered(*messages: Any, first: int = 5) -> int:
+    """How many of the messages are taken, if all are."""
     check = PageCheck(RELEASE, PageTask(3, START))
     for message in messages:
         check.check(message)
         if isinstance(message, PageRows):
             check.first_row(first)
+    return len(messages)
 
 
 IN_ORDER = (PageBegins(PLACE), PageLost((b"n",)), PageRows(4, 2), WorkerSays("so far"), PageCommits())
 
 
 def test_a_page_as_it_was_asked_for_is_taken() -> None:
-    answered(*IN_ORDER, PageBuilt(built()))
-    answered(PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0)))
-    answered(PageBuilt(None))
+    every = (
+        (*IN_ORDER, PageBuilt(built())),
+        (PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0))), (PageBuilt(None),),
+    )  # fmt: skip
+    assert [answered(*messages) for messages in every] == [len(messages) for messages in every]
 
 
 def changed(**fields: Any) -> PageBuilt:
