@@ -97,7 +97,8 @@ def apply(
             batch.happened.append((place, _overdue(answers[place])))
     with batch.writes.together():
         # Recorded history is the host's own, and its times passed long ago.
-        batch.flush([*erasures, *(batch.told_hosts(begun) if not replay else ())])
+        heads = restriction.remembering(keyring, told)
+        batch.flush([*erasures, *(batch.told_hosts(begun) if not replay else ()), *heads])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
 
