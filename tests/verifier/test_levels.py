@@ -296,7 +296,7 @@ def test_no_form_holds_a_number_of_its_own() -> None:
     lambda lines: lines.append({"asks": "Certificates", "says": "1,000,000"}),
 ], ids=["a typed number", "another value", "a line more"])  # fmt: skip
 def test_a_paper_with_a_text_of_its_own_is_not_proved(change: Any) -> None:
-    said = json.loads(mutants.text_of(mutants.papers()[0]))
+    said = deepcopy(mutants.papers()[0])
     change(said["sections"][3]["lines"])
     assert mutants.judge_paper(said).answer is Verdict.unproved
 
