@@ -15,6 +15,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -27,7 +28,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
 
-from .quarters import QUARTER, WHOLE
+from . import recorded, tiers, touched
 from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
@@ -39,6 +40,11 @@ hypothesis.settings.register_profile("licet", deadline=None)
 hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
+METER = recorded.Meter()
+IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
+OUTCOMES: dict[str, str] = {}
+RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that they ran
+COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
@@ -52,12 +58,12 @@ FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
-        drawn = "TESTS_WHOLE=1 tried all" if WHOLE else f"TESTS_QUARTER={QUARTER} chooses the quarter"
-        terminalreporter.write_line(f"of what is drawn at random: {drawn}")
+        terminalreporter.write_line(f"of what is drawn at random: {tiers.DRAWN}")
 
 
 def pytest_sessionstart() -> None:
     gc.disable()
+    METER.read()
 
 
 def pytest_collection_finish() -> None:
@@ -66,7 +72,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[tiers.COLLECTED] = list(items)
+    if not any("::" in word for word in config.args):  # a test that is asked for by its name runs
+        if wrong := tiers.faults(items, tiers.table()):
+            raise pytest.UsageError("\n".join(wrong))
+        items[:], left = tiers.selected(items)
+        config.hook.pytest_deselected(items=left)
     if seed := os.environ.get("TESTS_ORDER"):
         drawn = random.Random(seed)
         # By file, so that what the tests of a file share is made once.
@@ -80,12 +92,57 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test that left the state of a vault broken fails; see `state_hook.py`."""
-    yield
+    if touched.RECORDS:
+        with touched.Listener() as heard:
+            yield
+        item.user_properties.append(("touched", list(heard.modules())))
+    else:
+        yield
     check(item)
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     forget(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if call.when == "teardown":
+        report.user_properties.append(("cost", METER.read()))
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In the process that reports: what each test cost, and whether it failed anywhere."""
+    if report.outcome != "passed" or report.nodeid not in OUTCOMES:
+        OUTCOMES[report.nodeid] = report.outcome
+    for name, cost in report.user_properties:
+        if name == "touched":
+            RAN.setdefault(touched.module_of(report.nodeid), set()).update(cost)
+        if name == "cost":
+            COSTS[report.nodeid] = recorded.Cost(*cost, OUTCOMES[report.nodeid])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some of the time of a test it waits."""
+    return int(os.environ.get("TESTS_WORKERS") or len(os.sched_getaffinity(0)) + 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The last worker to leave the shared database has seen all that it cost."""
+    recorded.database = max(recorded.database, getattr(node, "workeroutput", {}).get("database", 0.0))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
+    elif COSTS and not IN_A_TEST:
+        if RAN:
+            touched.write(RAN)
+        recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,6 +152,14 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
         patch.setenv("LICET_CURATE__NAMES", "off")
         patch.setattr(engine_settings, "_there", lambda _folder, _left_in: [])
         yield
+
+
+@pytest.fixture(scope="session")
+def worker_browser() -> Iterator[tuple[object, object]]:
+    """One browser for all tests of this worker; they ask for `browser` of `web/browsing.py`."""
+    from .web.browsing import resting_browser
+
+    yield from resting_browser()
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +182,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, fast: embedded.Options) -
     with embedded.running(shared / "postgres", fast) as dsn:
         with file_lock(shared / "template.lock"):
             make_template(dsn)
+        server = int(next((shared / "postgres").rglob("postmaster.pid")).read_text("utf-8").split()[0])
+        METER.apart = server if "PYTEST_XDIST_WORKER" in os.environ else None
         yield dsn
+        recorded.database = sum(map(recorded.seconds_of, recorded.tree(server)))
 
 
 @contextlib.contextmanager

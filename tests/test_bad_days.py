@@ -12,7 +12,6 @@ import random
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,9 +24,9 @@ import pytest
 from licet.policy.file import preset
 from licet.store import embedded
 
+from .forking import FORKED, STARTED
 from .waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
 
-LICET = Path(sys.executable).parent / "licet"
 DISK_MEGABYTES = 400
 BALLAST_KILOBYTES_LEFT = 6_000
 MESSAGE_BYTES = 200 * 2**20
@@ -61,7 +60,8 @@ class House:
         self.environment = {**clean, "LICET_DATA": str(data), "LICET_CURATE__NAMES": "off", **environment}
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        command = [*self.inside, str(LICET), *map(str, arguments)]
+        program = STARTED if self.inside else [FORKED]  # a fork is not in this namespace
+        command = [*self.inside, *program, *map(str, arguments)]
         return subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True, preexec_fn=heeds_ctrl_c,

@@ -23,12 +23,12 @@ from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from .commands import below, every, groups
+from .forking import FORKED
 from .waiting import heeds_ctrl_c, wait_until
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
 
-LICET = Path(sys.executable).parent / "licet"
 PLANTED = "the lamplighter of Gotland keeps seven blue herons"
 
 Run = Callable[..., Result]
@@ -408,6 +408,18 @@ def test_a_second_installation_in_one_place_is_refused(simulated: Run) -> None:
     assert "licet policy apply" in hint
 
 
+def test_an_import_and_the_status_count_the_same_conversations(simulated: Run, tmp_path: Path) -> None:
+    file = chats(tmp_path / "c.jsonl", "c1", "c2", "c3")
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    lines[0]["created_at"] = "2025-10-01T10:00:00Z"  # nobody allowed anything: it would have been erased
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    told = simulated("import", file, "--account", "ana", "--plan", "pro", "--age", "30").stdout.splitlines()
+    assert told[0] == "6 turns read: 4 stored in 2 of 3 conversations, 0 here already; 1 account"
+    status = simulated("status").stdout.splitlines()
+    assert "known      3 conversations, also those of which nothing is kept any more" in status
+    assert [line for line in status if line.startswith("kept       4 turns, ")]
+
+
 def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> None:
     run = simulated
     file = chats(tmp_path / "c.jsonl", "c1", "c2")
@@ -523,7 +535,9 @@ def test_a_dry_run_counts_and_touches_nothing(simulated: Run, tmp_path: Path) ->
     dry = simulated("sweep", "--dry-run", *at).stdout
     assert dry.startswith("would erase 2 turns in 1 segment,")
     assert simulated("sweep", "--dry-run", *at).stdout == dry
-    assert "2 turns of 1 conversation," in simulated("status", *at).stdout
+    status = simulated("status", *at).stdout
+    assert "known      1 conversation, also" in status
+    assert "kept       2 turns," in status
     assert simulated("sweep", *at).stdout == dry.replace("would erase", "erased")
     assert simulated("sweep", "--dry-run", *at).stdout.startswith("would erase 0 turns")
 
@@ -552,7 +566,7 @@ def test_a_demonstration_clears_no_folder_but_its_own(run: Run, tmp_path: Path) 
 
 def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
-    command, names = [str(LICET), *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
+    command, names = [FORKED, *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
     return subprocess.run(
         command, env={**environment, **names, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False,
         timeout=600, **more,
@@ -584,7 +598,7 @@ def test_a_command_at_work_loads_no_more_either(command: str, installed: Path) -
 
 
 def test_a_reader_that_leaves_early_is_no_error(installed: Path) -> None:
-    command = f"{LICET} status | head -1"
+    command = f"{FORKED} status | head -1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], env={**os.environ, "LICET_DATA": str(installed)},
         capture_output=True, text=True, check=False,
@@ -606,7 +620,7 @@ def many(path: Path, count: int) -> Path:
 def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) -> tuple[int, str]:
     """Runs the command, and presses Ctrl-C when it is time: the terminal tells every process of the group."""
     environment = {**os.environ, "LICET_DATA": str(data)}
-    command = [str(LICET), *map(str, arguments)]
+    command = [FORKED, *map(str, arguments)]
     with subprocess.Popen(
         command,
         env=environment,

@@ -13,9 +13,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
+from licet.errors import BusyError
 from licet.policy.file import schema_text
 from licet.policy.period import instant, parse_period
 from licet.policy.state import TurnRole
+from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.policy_plan import PLAN_DAYS_MAX
@@ -63,6 +65,11 @@ class Counsel:
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         return path
 
+    def shortened(self, file: Path) -> Any:
+        """The version applied and stored dates shortened, by a plan that was just drawn."""
+        plan = self.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+        return self.json("apply", file, "--shorten-stored", "--plan", plan)
+
     def versions(self) -> list[str]:
         return [version for (version,) in self.house.query("SELECT version FROM policies ORDER BY number")]
 
@@ -106,7 +113,7 @@ def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_p
         "The new version narrows `scope.plans` (drops max)",
         "  - 1 permissions for `training` end, of any scope",
         "  - 2 stored turns leave improve_models (6 -> 4)",
-        "  - 1 segments will be erased sooner",
+        "  - 1 stored segments get a nearer date, because their permission ends",
         "nothing was changed",
     ):
         assert told in text, text
@@ -257,12 +264,13 @@ def test_a_version_changes_no_stored_date_but_shorten_stored_does_and_can_be_rep
         "max-1": instant("2025-09-01"),
         "ana-2": NOW,
     }
-    shortened = counsel.json("apply", file, "--shorten-stored")["shortened"]
-    assert shortened == planned["shortened_on_request"] == 3  # Ben's lies there already
+    assert counsel.shortened(file)["shortened"] == planned["shortened_on_request"] == 3  # Ben's lies there already
     for chat, last in said.items():
         period = parse_period("P7D" if chat == "ben-1" else "P10D")
         assert set(counsel.dates()[chat]) == {max(FIRST_DAY, period.after(last))}, chat
-    assert counsel.json("apply", file, "--shorten-stored")["shortened"] == 0
+    again = counsel.json("plan", file, "--shorten-stored")
+    assert again["dates"] == {"items": [], "next": None}, "which exits 0"
+    assert counsel.json("apply", file, "--shorten-stored", "--plan", again["plan_sha256"])["shortened"] == 0
     told = house.query("SELECT account_id FROM outbox WHERE entry = 'shortened'")
     assert sorted(account for (account,) in told) == sorted(house.accounts[name] for name in ("ana", "max"))
 
@@ -271,17 +279,15 @@ def test_what_is_kept_out_or_withdrawn_comes_to_the_period_of_a_refusal(counsel:
     file = counsel.file(keep={"opted_in": "P40D", "opted_out": "P7D"})
     counsel.house.about(do.Narrow, "ana", "ana-1")
     counsel.house.choose("max", False)
-    counsel.run("plan", file, code=2)
-    counsel.run("apply", file, "--shorten-stored")
+    counsel.shortened(file)
     for chat, until in {"ana-1": FIRST_DAY, "max-1": FIRST_DAY, "ana-2": parse_period("P40D").after(NOW)}.items():
         assert set(counsel.dates()[chat]) == {until}, chat
 
 
 def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_before(counsel: Counsel) -> None:
     file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
-    counsel.run("plan", file, code=2)
     counsel.house.about(do.Hold, "max", "max-1", matter="case")
-    counsel.run("apply", file, "--shorten-stored")
+    counsel.shortened(file)
     for at, left in ((FIRST_DAY - timedelta.resolution, 4), (FIRST_DAY, 1)):
         counsel.house.now = at
         save(counsel.folder, SimulatedClock(at))
@@ -290,6 +296,101 @@ def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_befo
         assert counsel.house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")[0][0] == left
     kept = counsel.house.query("SELECT conversation_id FROM segments WHERE erased_at IS NULL")
     assert kept == [(counsel.house.chats["max-1"],)]
+
+
+def test_a_shortening_is_listed_person_by_person_and_applied_by_the_plan_that_listed_it(counsel: Counsel) -> None:
+    file, before = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"}), counsel.dates()
+    planned = counsel.json("plan", file, "--shorten-stored", "--limit", "2", code=2)
+    sums, plan = planned["plan"]["shortening"], planned["plan_sha256"]
+    assert (sums["accounts"], sums["conversations"], sums["segments"]) == (2, 3, 3)
+    assert (sums["nearest"], sums["furthest"]) == ("2025-10-01T00:00:00Z", "2025-10-01T00:00:00Z")
+    assert sums["due_at_first"] == 3
+    listed = planned["dates"]["items"]
+    more = counsel.json(
+        "plan", file, "--shorten-stored", "--after", planned["dates"]["next"], "--plan", plan, code=2
+    )  # fmt: skip
+    assert (len(listed), len(more["items"]), more["next"]) == (2, 1, None)
+    assert counsel.dates() == before, "it was said, and not done"
+    names = {f"conv_{conversation.hex}": chat for chat, conversation in counsel.house.chats.items()}
+    said = {names[one["conversation"]]: one for one in listed + more["items"]}
+    done = counsel.json("apply", file, "--shorten-stored", "--plan", plan)
+    assert (done["shortened"], done["left_accounts"]) == (3, 0)
+    for chat, (now,) in counsel.dates().items():
+        assert now == (instant(said[chat]["becomes"]) if chat in said else before[chat][0]), chat
+        assert chat not in said or [instant(said[chat]["keep_until"])] == before[chat]
+    assert counsel.versions()[-1] == "new"
+
+
+def test_the_plan_of_a_shortening_reads_as_what_it_does(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    text = counsel.run("plan", file, code=2).stdout
+    assert "  ~ 3 stored segments get a nearer date only with --shorten-stored, which lists them" in text
+    text = counsel.run("plan", file, "--shorten-stored", code=2).stdout
+    assert "only with --shorten-stored" not in text
+    assert "stored segments get a nearer date by --shorten-stored: " in text
+    assert "in 3 conversations of 2 accounts" in text
+    ana = counsel.house.chats["ana-1"].hex
+    assert f"    conv_{ana} part 1, 3 turns: 2030-09-01T00:00:00Z -> 2025-10-01T00:00:00Z" in text.splitlines()
+    plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    assert f"to shorten these dates and no others: --shorten-stored --plan {plan}" not in text, "a plan is drawn anew"
+
+
+def test_a_shortening_without_its_own_plan_is_refused_and_nothing_is_applied(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    without = counsel.json("plan", file, code=2)["plan_sha256"]
+    error, hint = counsel.refused("apply", file, "--shorten-stored")
+    assert error == "stored dates are shortened by the plan that showed them, which `--plan` names"
+    assert hint == "run `licet policy plan FILE --shorten-stored`, read it, and apply with the `--plan` that it prints"
+    assert counsel.refused("apply", file, "--shorten-stored", "--plan", without)[0] == "that plan lists no stored dates"
+    old = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    other = counsel.file("other", keep={"opted_in": "P20D", "opted_out": "P7D"})
+    assert counsel.refused("apply", other, "--shorten-stored", "--plan", old)[0] == error, "it was shown another change"
+    counsel.json("plan", file, "--shorten-stored", code=2)
+    assert counsel.refused("apply", file, "--shorten-stored", "--plan", old)[0] == error, "it was drawn again"
+    plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    counsel.house.passes(PLAN_DAYS_MAX + 1)
+    assert "older than" in counsel.refused("apply", file, "--shorten-stored", "--plan", plan)[0]
+    counsel.run("plan", file, "--after", "x", code=64)
+    counsel.run("plan", file, "--shorten-stored", "--after", "x", code=64)
+
+
+def test_whoever_acts_after_the_plan_is_left_as_they_are_and_told_of(counsel: Counsel) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    counsel.house.passes(1)
+    counsel.house.talk("max", "max-1")
+    before = counsel.dates()
+    done = counsel.run("apply", file, "--shorten-stored", "--plan", plan, code=1).stdout
+    assert "2 stored segments shortened" in done
+    assert "1 account changed since the plan, and left as they are: plan the shortening again" in done
+    assert counsel.dates()["max-1"] == before["max-1"]
+    assert set(counsel.dates()["ana-1"]) == {FIRST_DAY}
+    assert counsel.shortened(file)["shortened"] == 1, "the next plan lists it"
+    assert counsel.dates()["max-1"] != before["max-1"]
+
+
+def test_a_shortening_that_was_stopped_goes_on_with_the_same_plan(
+    counsel: Counsel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    monkeypatch.setattr(policy_changes, "SHORTEN_ACCOUNTS_MAX", 1)
+    shorten, done = policy_changes.shorten_batch, list[int]()
+
+    def stopped(*given: Any, **more: Any) -> Any:
+        if done and sum(done):
+            raise BusyError("killed")
+        batch = shorten(*given, **more)
+        done.append(batch.segments)
+        return batch
+
+    monkeypatch.setattr(policy_changes, "shorten_batch", stopped)
+    counsel.run("apply", file, "--shorten-stored", "--plan", plan, code=75)
+    assert counsel.versions()[-1] == "new", "the version is applied, and a part is shortened"
+    monkeypatch.setattr(policy_changes, "shorten_batch", shorten)
+    again = counsel.json("apply", file, "--shorten-stored", "--plan", plan)
+    assert (again["shortened"], again["left_accounts"]) == (3 - sum(done), 0)
+    assert 0 < again["shortened"] < 3
 
 
 # Files side by side

@@ -35,6 +35,7 @@ PRINTS = {"src/licet/verifier/command.py"}
 # The only tests that read a clock, each with its reason. None asserts on it.
 DRAWS = {
     "tests/waiting.py": "gives up on a program that hangs",
+    "tests/recorded.py": "tells what a run took, and asserts nothing",
     "tests/web/test_probes.py": "allows as many questions as there were moments to ask in",
     "tests/walkthrough.py": "gives up on a shell that hangs",
     "tests/vault/test_rotate.py": "draws the moment of a kill",

@@ -40,6 +40,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .forking import FORKED
+
 if TYPE_CHECKING:
     from .begun import Begun
 
@@ -52,10 +54,10 @@ PORT = r"(?<=127\.0\.0\.1:)\d{4,5}|(?<=localhost:)\d{4,5}|(?<=0\.0\.0\.0:)\d{4,5
 MACHINE_FOLDERS = re.compile(r"(?<![\w.~/:-])/(?=srv/|run/licet|dev/shm/)")
 PROGRAM = """#!/bin/sh
 case ${{1-}} in
-setup) shift && exec {python} {root}/tests/walkthrough.py "$@" ;;
+setup) shift && cd {root} && exec {python} -m tests.walkthrough "$@" ;;
 serve) case " $* " in *" --port "*) ;; *) shift && set -- serve --port {port} "$@" ;; esac ;;
 esac
-exec {python} -c 'import sys; sys.argv[0] = "licet"; from licet.cli import main; main()' "$@"
+exec {licet} "$@"
 """
 
 
@@ -163,7 +165,7 @@ class Walk:
         programs = self.folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         for program in (self.folder / "run", programs / "licet"):
-            program.write_text(PROGRAM.format(root=ROOT, python=sys.executable, port=self.port("8787")))
+            program.write_text(PROGRAM.format(root=ROOT, python=sys.executable, licet=FORKED, port=self.port("8787")))
             program.chmod(0o755)
         self._program(programs / "python", sys.executable)
         self._program(programs / "python3", str(getattr(sys, "_base_executable", sys.executable)))

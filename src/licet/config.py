@@ -44,6 +44,11 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles in Licet.
 
+    ``second_identity`` (`.._SECOND_IDENTITY`, default ``false``): whether a policy proposal, the signatures of a release
+    and a second reading are refused unless two different identities of that provider do them. Without it, what was done
+    with links or on the command line is on record as not confirmed by a second identity. Whoever clears it, or has the
+    host's shell, can apply a policy alone.
+
     ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): origins of sites, as in
     ``https://chat.example.org``, that may frame the notice and call the API from a
     browser. Such a site can show the notice in a context of its own.
@@ -85,6 +90,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     oidc_client_id: str | None = None
     oidc_client_secret_file: Path | None = None
     oidc_roles_claim: str = "licet_roles"
+    second_identity: bool = False
     embed_origins: tuple[str, ...] = ()
     person_requests_per_minute: int = 300
     service_requests_per_minute: int = 60_000

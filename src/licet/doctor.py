@@ -23,6 +23,7 @@ from licet.consent import controller, notice, request_register
 from licet.curate import engine_settings
 from licet.erasure import certificates, sweeper
 from licet.errors import LicetError
+from licet.keys.journal_frames import FINISH_HINT
 from licet.policy.period import written
 from licet.release import catalog
 from licet.service import alerts, installation_figures, population_status
@@ -31,7 +32,7 @@ from licet.store import bucket as buckets
 from licet.store import bucket_probe
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import account_view, counts, expiry, holds, installation, integrity
+from licet.vault import account_view, counts, expiry, holds, installation, integrity, journal_evidence
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
@@ -80,6 +81,7 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _overdue,
             _holds,
             _requests,
+            _journal,
             _archive,
             _late,
             _drills,
@@ -378,6 +380,21 @@ def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         yield _broken("retention", f"{what} are overdue, the oldest since {written(since)}", "run `licet sweep`")
     else:
         yield _warning("retention", f"{what} are due", "run `licet sweep`")
+
+
+def _journal(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether the restriction journal, read to its end, is the one that the database and the log remember."""
+    journal = here.keyring.restrictions
+    if journal is None:
+        return
+    count, misfits = journal_evidence.examine(tx, journal)
+    if misfits:
+        more = f"; and {len(misfits) - 1} more" if len(misfits) > 1 else ""
+        yield _broken("restriction journal", f"{misfits[0]}{more}", FINISH_HINT)
+    else:
+        yield _well(
+            "restriction journal", f"{count:,} records, each authentic, as the database and the log remember it"
+        )
 
 
 def _archive(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,9 @@ from click.testing import CliRunner
 
 from licet.cli.command import main
 
-LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
+from ..forking import FORKED, STARTED
+
+LICET = STARTED
 
 
 class Coder:
@@ -41,7 +42,7 @@ class Coder:
             assert made.exit_code == code, (made.stdout, made.stderr, made.exception)
             return subprocess.CompletedProcess(words, made.exit_code, made.stdout, made.stderr)
         done = subprocess.run(
-            [*LICET, *map(str, words)], input=given, env=self.environment, cwd=self.project, capture_output=True,
+            [FORKED, *map(str, words)], input=given, env=self.environment, cwd=self.project, capture_output=True,
             text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == code, (done.stdout, done.stderr)

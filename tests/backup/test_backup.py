@@ -203,7 +203,8 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
         again = Home(here, place, home)
         check_nothing_came_back(again)
         after = check_the_log(again)
-        assert after == {**before, "restored": 1}, "what had been told is not told twice"
+        grown = {"restored": 1, "journal_head": before["journal_head"] + 1}
+        assert after == {**before, **grown}, "what had been told is not told twice"
         again.choose("fay", False)
         assert again.decided("fay-chat") is DecisionReason.withdrawn
         assert check_the_log(again)["choice"] == before["choice"] + 1
@@ -587,7 +588,8 @@ def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
     lies = {
         "backup": "bak_0190f3a4c2d87b6e9a51c3d4e5f60718", "made_at": "2025-01-01T00:00:00Z", "form": "base",
         "expires_at": "2035-01-01T00:00:00Z", "schema": told["schema"] - 1, "life": 7, "epochs": [], "logs": [],
-        "journal": "0190f3a4-c2d8-7b6e-9a51-c3d4e5f60718", "size": told["size"] - 1, "sha256": "0" * 64,
+        "journal": "0190f3a4-c2d8-7b6e-9a51-c3d4e5f60718", "head": told["head"] + 1, "chain": "0" * 64,
+        "size": told["size"] - 1, "sha256": "0" * 64,
         "begins": "000000010000000000000002", "archive": "../elsewhere", "ended_at": "2025-01-01T00:00:00Z",
         "mac": "0" * 64,
     }  # fmt: skip

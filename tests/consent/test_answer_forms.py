@@ -8,17 +8,16 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import history, showings
+from licet.consent import history, notice, showings
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.notice import Variant
-from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset
+from licet.policy.file import preset, read
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ScopeKind
 from licet.store.connect import Pool
-from licet.vault import account_choices, account_view
+from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.commands import ChosenScope
 from licet.vault.requests import Write, WriteBatch
 
@@ -33,12 +32,13 @@ class FormDesk(Desk):
 
     def form(
         self, account: UUID, answers: dict[str, str], at: datetime = NOW, *, page: FormPage = FormPage.notice,
-        showing: UUID | None = None, age: str = "", age_again: str = "", keep: frozenset[int] = frozenset(),
+        showing: UUID | str | None = None, age: str = "", age_again: str = "", keep: frozenset[int] = frozenset(),
         terms: bool = True, later: bool = False,
     ) -> FormResult:  # fmt: skip
         form = AnswerForm(
             account=account, at=at, page=page, answers=answers, age=age, age_again=age_again, surface="app",
-            language="en", gpc=False, keep=keep, terms=terms, later=later, showing=showing or self.show(account, at),
+            language="en", gpc=False, keep=keep, terms=terms, later=later,
+            showing=(showing or self.show(account, at)).hex if not isinstance(showing, str) else showing,
         )  # fmt: skip
         (made,) = WriteBatch(self.keyring, lambda: at).apply(self.tx, [Write(command=form)])
         if isinstance(made, Exception):
@@ -214,16 +214,61 @@ def test_a_lower_age_is_asked_once_more_wherever_one_may_be_given_and_a_higher_o
         assert desk.state(account).age == known
 
 
-def test_a_yes_without_the_question_that_it_answers_is_refused_whole(desk: FormDesk) -> None:
+NAMES_NOTHING = ["", "0" * 32, "another's", "zzz", "f" * 40_000]
+
+
+@pytest.mark.parametrize("page", FormPage)
+@pytest.mark.parametrize("showing", NAMES_NOTHING, ids=lambda text: text[:10])
+def test_a_yes_without_the_question_that_it_answers_gives_nothing_and_a_no_beside_it_counts(
+    desk: FormDesk, showing: str, page: FormPage
+) -> None:
     account = desk.account()
-    form = AnswerForm(
-        account=account, at=NOW, page=FormPage.notice, answers={"models": "no", "safety": "yes"}, age="",
-        surface="app", language="en", gpc=False, terms=True,
-    )  # fmt: skip
-    (made,) = WriteBatch(desk.keyring, lambda: NOW).apply(desk.tx, [Write(command=form)])
-    assert isinstance(made, RefusedError)
-    assert made.because == "stale"
-    assert desk.standings(account) == (UNDECIDED, UNDECIDED)
+    desk.form(account, {"models": "yes", "safety": "no"})
+    showing = desk.show(desk.account()).hex if showing == "another's" else showing
+    made = desk.form(
+        account, {"models": "no", "safety": "yes"}, NOW + MINUTE, page=page, showing=showing, age="20", age_again="20"
+    )
+    assert (made.stale, made.faults, made.unknown_showing) == (("safety",), frozenset(), bool(showing))
+    assert desk.standings(account, NOW + MINUTE) == (WITHDRAWN, DECLINED)
+    assert desk.state(account).age == 20
+    assert made.newest_choice == max(one.seq for one in account_choices.of_account(desk.tx, account))
+
+
+def test_a_page_that_is_not_on_record_accepts_no_terms_and_a_no_on_it_counts(desk: FormDesk) -> None:
+    account = desk.account()
+    made = desk.form(account, {"models": "no", "safety": "no"}, showing="0" * 32)
+    assert (made.stale, made.stale_terms) == ((), True)
+    assert desk.standings(account) == (DECLINED, DECLINED)
+    assert desk.ask(account).terms_accepted_at is None
+
+
+def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(desk: FormDesk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    later = read({**preset("strict").document(), "version": "later", "effective": "2025-12-01", "decide_by": None})
+    policy_versions.add(desk.tx, later, NOW, "test")
+    desk.known, at = policy_versions.current(desk.tx), instant("2025-12-02")
+    desk.publish(notice.shipped(later, ["en"]))
+    made = desk.form(account, {"models": "no", "safety": "yes"}, at, showing=showing)
+    assert (made.stale, made.stale_terms) == (("safety",), True)
+    assert desk.standings(account, at) == (DECLINED, UNDECIDED)
+    assert desk.ask(account, at).terms_accepted_at is None
+
+
+@pytest.mark.parametrize("age", ["1000", "thirty"])
+def test_a_no_counts_beside_what_is_no_age(desk: FormDesk, age: str) -> None:
+    account = desk.account(age=None)
+    assert desk.form(account, {"models": "no", "safety": "no"}, age=age).faults == frozenset()
+    assert (desk.state(account).age, desk.standings(account)) == (None, (DECLINED, DECLINED))
+
+
+def test_a_no_counts_where_no_notice_is_published_and_a_yes_does_not(desk: FormDesk) -> None:
+    account = desk.account()
+    showing = desk.show(account)
+    for table in ("shown", "notices"):
+        desk.tx.execute(f"DELETE FROM {table}")
+    desk.form(account, {"models": "no", "safety": "yes"}, showing=showing)
+    assert desk.standings(account) == (DECLINED, UNDECIDED)
 
 
 def test_one_question_is_answered_without_its_name(pool: Pool, keyring: Keyring) -> None:

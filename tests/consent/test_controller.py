@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,10 @@ from licet.store.connect import Pool
 from licet.vault.installation import Installation
 from licet.web import serve
 
+from ..forking import FORKED, STARTED
 from ..installed import House
 
-LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
+LICET = STARTED
 STATED = Controller(
     name='Example "& Sons" Ltd: data', address="1 Example Street, Dublin", contact="privacy@example.org",
     jurisdictions=("IE", "NO"), storage_locations=("IE",), withdrawal_url="https://example.org/privacy",
@@ -50,7 +50,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(data)}
-    return subprocess.run([*LICET, *words], env=environment, capture_output=True, text=True, timeout=600, **more)
+    return subprocess.run([FORKED, *words], env=environment, capture_output=True, text=True, timeout=600, **more)
 
 
 def receipt(house: House) -> dict[str, Any]:

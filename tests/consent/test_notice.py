@@ -80,7 +80,7 @@ class Desk:
             at=at,
             allow=allow,
             via=via,
-            showing=showing,
+            showing=showing.hex if showing is not None else None,
             gpc=gpc,
             question=question,
             scope=scope,
@@ -344,11 +344,17 @@ def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) ->
     assert [(one.allow, one.via, one.evidence) for one in made] == [(False, "cli", None)] * 2
 
 
-def test_an_answer_to_anothers_showing_is_unknown_and_nothing_is_chosen(desk: Desk) -> None:
+def test_a_yes_to_anothers_showing_gives_nothing_and_a_no_counts_beside_it(desk: Desk) -> None:
     ana, ben = desk.account(), desk.account()
-    with pytest.raises(NotFoundError):
-        desk.choose(ben, True, showing=desk.show(ana))
+    refused = desk.choose(ben, True, showing=desk.show(ana))
+    assert (refused.outcome, refused.because, refused.not_taken) == (
+        Outcome.refused, "unknown_showing", ("showing",),
+    )  # fmt: skip
     assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
+    said = desk.choose(ben, False, showing=desk.show(ana))
+    assert (said.outcome, said.not_taken) == (Outcome.done, ("showing",))
+    made = history.recorded(desk.tx, desk.keyring, ben).choices
+    assert [(one.allow, one.evidence.shown if one.evidence else None) for one in made] == [(False, "")] * 2
 
 
 def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(desk: Desk) -> None:

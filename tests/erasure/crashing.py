@@ -38,6 +38,7 @@ from licet.vault import commands as do
 from licet.vault.installation import Installation, over
 
 from ..installed import BEGIN, DAY
+from ..journals import lying
 from ..vault.model import opened, sound
 from .commits import Count, Undone, counted
 from .disk import Crash, Disk, Step, Tree, Watch, put
@@ -297,7 +298,7 @@ def check_restrictions(pool: Pool, journal: Journal) -> None:
         life = fence.life(tx)
         kept = Counter(
             (r.account, r.kind.value, r.at, r.conversation)
-            for r in journal.records() if r.life == life
+            for r in lying(journal) if r.life == life
         )  # fmt: skip
         took = Counter(
             (account, TOOK_BACK[event], at, conversation)

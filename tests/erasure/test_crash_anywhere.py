@@ -1,7 +1,7 @@
 """A crash at every step of every verb: nothing acknowledged is lost, nothing erased returns, log, keys and rows agree.
 
 A state is what a crash leaves in the folder, beside what was committed in the database; equal states count once.
-TESTS_CRASH_STATES sets how many are tried (10,000, of which a run tries a quarter: `tests/quarters.py`).
+TESTS_CRASH_STATES sets how many are tried (10,000, of which a run tries a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from licet.errors import LicetError
 from licet.store.connect import transaction
 
-from ..quarters import QUARTER, WHOLE, share
+from ..tiers import SIXTEENTH, SIXTEENTHS, WHOLE, share
 from . import crashing
 from .commits import Undone
 from .crashing import Databases, Run, Trials, runs, scaled, states
@@ -60,9 +60,9 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 def test_no_crash_loses_what_was_acknowledged_or_brings_back_what_was_erased(
     verb: Verb, clones: Databases, blank: str, base: Base, watch: Watch
 ) -> None:
-    # Of what is drawn a run draws less; of what is enumerated it tries each fourth state, others every day.
-    part = (QUARTER, 4) if not (verb.drawn or WHOLE) else (0, 1)
-    trials = Trials(watch, verb, base, random.Random(1 + QUARTER), part=part)
+    # Of what is drawn a run draws less; of what is enumerated it tries each sixteenth state, others every day.
+    part = (SIXTEENTH, SIXTEENTHS) if not (verb.drawn or WHOLE) else (0, 1)
+    trials = Trials(watch, verb, base, random.Random(1 + SIXTEENTH), part=part)
     for run in runs(clones, watch, verb, base, blank, scaled(1, STATES)):
         with Undone(run.dsn) as undone:
             trials.each(run, undone, states(run, trials.choose, scaled(verb.drawn, STATES)))

@@ -17,6 +17,7 @@ from licet.errors import LicetError, RefusedError
 from licet.keys.restriction_journal import Journal
 from licet.plugins.spool import Spool
 
+from ..journals import KEY
 from ..vault.test_restrictions import told
 from .disk import Disk, Step, Watch, put
 
@@ -26,7 +27,7 @@ STATES = 60  # after each step
 
 def journal_writes(folder: Path, acknowledged: Callable[[], None]) -> None:
     """A few records, of which each second begins a segment."""
-    journal = Journal(folder / "new" / "journal", segment_bytes_max=300)
+    journal = Journal(folder / "new" / "journal", segment_bytes_max=300, key=KEY)
     for number in range(1, RECORDS + 1):
         journal.append([told(number)])
         acknowledged()
@@ -34,7 +35,7 @@ def journal_writes(folder: Path, acknowledged: Callable[[], None]) -> None:
 
 
 def journal_holds(folder: Path) -> list[int]:
-    return [record.seq for record in Journal(folder / "new" / "journal").records()]
+    return [record.seq for record in Journal(folder / "new" / "journal", key=KEY).records()]
 
 
 def spool_writes(folder: Path, acknowledged: Callable[[], None]) -> None:
@@ -108,14 +109,14 @@ def test_an_append_of_a_previous_life_is_refused_and_nothing_of_it_is_written(tm
     """Also by a program that opened the journal before the life began, and where the life begins a new segment."""
     for size in (10_000, 100):
         folder = tmp_path / f"of-{size}"
-        before, restoring = (Journal(folder, segment_bytes_max=size) for _ in range(2))
+        before, restoring = (Journal(folder, segment_bytes_max=size, key=KEY) for _ in range(2))
         before.append([told(1)])
         restoring.append([_of_life(1, 2)])
         with pytest.raises(RefusedError) as error:
             before.append([told(3)])
         assert error.value.because == "restored"
         with pytest.raises(RefusedError):
-            Journal(folder, segment_bytes_max=size).append([told(4)])
+            Journal(folder, segment_bytes_max=size, key=KEY).append([told(4)])
         before.append([_of_life(1, 5)])
         assert [record.seq for record in before.records()] == [1, 2, 5]
 

@@ -1,7 +1,7 @@
 """Killed at any moment and begun again, hundreds of times: nothing acknowledged is lost, and nothing erased returns.
 
 TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the postmaster is (20); a run
-kills a quarter as often: `tests/quarters.py`.
+kills a sixteenth as often: `tests/tiers.py`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from licet.vault import account_keys, certificate, installation
 from licet.vault import commands as do
 
 from ..installed import House
-from ..quarters import QUARTER, share
 from ..terms import preset
+from ..tiers import SIXTEENTH, share
 from ..vault.model import sound
 from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN
@@ -62,7 +62,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     program = [sys.executable, str(Path(__file__).with_name("killing.py"))]
     environment = {**os.environ, "LICET_DATABASE_URL": config.database_url or ""}
     subprocess.run(
-        [*program, str(config.data), str(SHARES * QUARTER + number), str(lives), str(acknowledged)],
+        [*program, str(config.data), str(SHARES * SIXTEENTH + number), str(lives), str(acknowledged)],
         env=environment,
         check=True,
     )

@@ -16,9 +16,10 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from licet.store import embedded
 from licet.vault import cold_storage, installation
 from licet.web.access import tokens
 
+from ..forking import FORKED
 from ..web.test_serve import LICET, answers, free_port
 from .search import Copy, can_read_memory, files, found_in, memory, programs, unpacked
 
@@ -114,8 +116,8 @@ class Operated:
     def sentence(self, field: str) -> str:
         return f"{self.core} in the {field} of grandmother's letter"
 
-    def run(self, *words: str, program: list[str] = LICET, stdin: str = "") -> str:
-        command = [*program, *words, *(["--data", str(self.data)] if program is LICET else [])]
+    def run(self, *words: str, program: Sequence[str | PathLike[str]] = (FORKED,), stdin: str = "") -> str:
+        command = [*program, *words, *(["--data", str(self.data)] if FORKED in program else [])]
         done = subprocess.run(command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         assert self.core not in done.stdout + done.stderr, "a command's output goes into terminals and logs"

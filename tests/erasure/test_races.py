@@ -5,7 +5,7 @@ every statement and on either side of every commit. What was answered is then to
 of the account's own numbers, and both must say the same of everything.
 
 TESTS_RACES sets how many rounds there are in all (700, of which a run
-takes a quarter: `tests/quarters.py`): each races about three pairs of an ending and something else.
+takes a sixteenth: `tests/tiers.py`): each races about three pairs of an ending and something else.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from licet.vault.ids import uuid7
 
 from ..conftest import empty_tables
 from ..installed import DAY, House
-from ..quarters import QUARTER, share
 from ..release.test_build import check_whole, sealed_rows
 from ..state_hook import emptied
 from ..terms import preset
+from ..tiers import SIXTEENTH, share
 from ..vault.model import Pair, destroyed, sound
 from .racing import Actor, Scheduler, paused
 
@@ -294,7 +294,7 @@ class Races:
         self.pool.close()
 
     def each(self) -> Iterator[Round]:
-        begin = QUARTER * self.rounds
+        begin = SIXTEENTH * self.rounds
         for first in range(0, self.rounds, TOWN_ROUNDS[self.kind]):
             empty_tables(self.dsn)
             town = Town(self.pool, self.folder / f"{self.kind}-{first}")

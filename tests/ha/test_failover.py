@@ -17,9 +17,11 @@ import pytest
 from licet.client import Client, choose, delete, explain, gate, open_account, say
 from licet.keys.restriction_journal import Journal, RestrictionKind
 
+from ..forking import FORKED
+from ..journals import lying
 from ..state_hook import MADE
 from ..waiting import wait_until
-from ..web.test_serve import LICET, licet
+from ..web.test_serve import licet
 from ..web.test_workers import Place, Served, at_once
 from .cluster import HaCluster, cluster
 
@@ -105,7 +107,7 @@ def test_the_primary_is_killed_under_load_and_every_acknowledged_choice_deletion
     key = licet(place.data, ha.dsn, "ledger", "key").stdout.strip()
     (year,) = published.glob("[0-9]*")
     proved = subprocess.run(
-        [*LICET, "verify", "log", str(year), "--key", key], capture_output=True, text=True, check=False
+        [FORKED, "verify", "log", str(year), "--key", key], capture_output=True, text=True, check=False
     )
     assert proved.returncode == 0, proved.stdout + proved.stderr
     print(f"{ha.kills} failovers, {len(load.said)} turns, {len(load.deleted)} deletions, {len(load.decided)} choices")
@@ -130,7 +132,7 @@ def assert_all_there(ha: HaCluster, place: Place, load: Load) -> None:
         (sum(load.decided) + 1, len(load.decided) + 1)
     ]
     journal = Journal(place.data / "restrictions")
-    restricted = list(journal.records())
+    restricted = lying(journal)
     journal.close()
     recorded = {one.conversation for one in restricted if one.kind is RestrictionKind.deleted}
     assert {f"conv_{one.hex}" for one in recorded if one} == set(load.deleted)

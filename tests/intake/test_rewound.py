@@ -93,6 +93,31 @@ def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_rep
     assert left == ["3", "4", "5", "8"]
 
 
+def test_a_session_rewound_to_its_first_prompt_is_what_was_kept_and_no_talk_that_nobody_had(tmp_path: Path) -> None:
+    items = read(
+        tmp_path,
+        record("a", None, "user", "delete it"),
+        record("b", "a", "assistant", [call(1)]),
+        record("c", "b", "user", [given(1)]),
+        record("d", None, "user", "archive it"),
+        record("e", "d", "assistant", "archived"),
+        record("f", None, "user", "of another session", sessionId="s2"),
+        record("g", "f", "assistant", "which has a beginning of its own"),
+    )
+    assert [text for _, _, text in said(items)] == [
+        "archive it", "archived", "of another session", "which has a beginning of its own",
+    ]  # fmt: skip
+    left = [item.place.rpartition(":")[2] for item in items if isinstance(item, SkippedRecord)]
+    assert left == ["1", "2", "3"]
+
+
+def test_records_that_name_no_parent_are_one_conversation(tmp_path: Path) -> None:
+    told = [record(name, None, "user", f"prompt {name}") for name in "abc"]
+    for one in told:
+        del one["parentUuid"]
+    assert [text for _, _, text in said(read(tmp_path, *told))] == ["prompt a", "prompt b", "prompt c"]
+
+
 def test_calls_of_tools_in_parallel_are_no_branches_that_were_left(tmp_path: Path) -> None:
     items = read(
         tmp_path,

@@ -1,6 +1,6 @@
 """Every crash is recovered: the disk may lose, keep or tear whatever was not yet fsynced, after any step.
 
-TESTS_CRASH_STATES sets how many states there are (10,000, of which a run tries a quarter: `tests/quarters.py`).
+TESTS_CRASH_STATES sets how many states there are (10,000, of which a run tries a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from licet import verifier
 from licet.errors import LicetError
 from licet.ledger.log import LogWriter, prune
 
-from ..quarters import QUARTER, WHOLE
+from ..tiers import SIXTEENTH, SIXTEENTHS, WHOLE
 from .world import ORIGIN, SIGNER, Disk, Held, entry_of
 
 STATES = int(os.environ.get("TESTS_CRASH_STATES", "10000"))
+SHARE = STATES // (4 if WHOLE else SIXTEENTHS)
 BATCHES = (1, 252, 2, 1, 1, 3, 1, 520, 1, 2)
 TRUST = verifier.trust(SIGNER.verifier.vkey)
 MODEL = [entry_of(i) for i in range(4000)]
@@ -126,9 +127,9 @@ def crashed_again(
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4] if WHOLE else [1 + QUARTER])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4] if WHOLE else [1 + SIXTEENTH])
 def test_no_crash_loses_an_acknowledged_entry_or_contradicts_a_checkpoint(seed: int) -> None:
-    assert explore(Disk(), STATES // 4, seed) >= STATES // 4
+    assert explore(Disk(), SHARE, seed) >= SHARE
 
 
 @pytest.mark.parametrize("fault", ["lazy", "deaf", "parentless"])

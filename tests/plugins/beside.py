@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pytest
 from licet.client import Client, choose, open_account
 from licet.web.access import tokens
 
+from ..forking import FORKED, STARTED
 from ..waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ litellm_settings:
 general_settings:
   master_key: {MASTER_KEY}
 """
-_LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
+_LICET = STARTED
 
 
 def free_port() -> int:
@@ -115,7 +115,7 @@ class Licet:
 
     def command(self, *words: str) -> str:
         ran = subprocess.run(
-            [*_LICET, *words, "--data", str(self.folder / "data")],
+            [FORKED, *words, "--data", str(self.folder / "data")],
             env=self.environment, capture_output=True, text=True, timeout=6000, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr

@@ -103,6 +103,16 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (changed(min_age=18), changed(), (PolicyChange("min_age", 18, None, W),)),
     (changed(), changed(min_age=18), (PolicyChange("min_age", None, 18, N),)),
     (changed(), changed(names="left in"), (PolicyChange("names", "replaced", "left in", W),)),
+    (
+        changed(tool_results="row left out"),
+        changed(),
+        (PolicyChange("tool_results", "row left out", "masked", W),),
+    ),
+    (
+        changed(),
+        changed(tool_results="row left out"),
+        (PolicyChange("tool_results", "masked", "row left out", N),),
+    ),
     (changed(names="left in"), changed(names="replaced"), (PolicyChange("names", "left in", "replaced", N),)),
     (changed(min_age=16), changed(min_age=18), (PolicyChange("min_age", 16, 18, N),)),
     (changed(), in_regions(DE={"min_age": 16}), (PolicyChange("regions.DE.min_age", None, 16, N),)),

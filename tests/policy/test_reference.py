@@ -1,6 +1,6 @@
 """The product and the plain reference answer alike, on every question, in every history drawn.
 
-`TESTS_HISTORIES` sets how many histories are drawn (3,000, of which a run draws a quarter: `tests/quarters.py`) and
+`TESTS_HISTORIES` sets how many histories are drawn (3,000, of which a run draws a sixteenth: `tests/tiers.py`) and
 `TESTS_SEED` where they begin.
 """
 
@@ -24,7 +24,7 @@ from licet.policy.period import instant
 from licet.policy.state import ScopeKind
 from licet.policy.world import World
 
-from ..quarters import seeds, share
+from ..tiers import seeds, share
 from .histories import PURPOSES, History, history
 from .reference import Reference
 

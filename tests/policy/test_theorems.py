@@ -1,4 +1,4 @@
-"""What the rule promises whatever happens, as theorems over histories drawn at random: of 3,000 a run draws a quarter.
+"""What the rule promises whatever happens, as theorems over histories drawn at random: of 3,000 a run draws a sixteenth.
 
 Where a theorem compares two futures, the turns said in both are taken in both (`replay`): else a yes, which opens the
 gate, would let turns in that without it are refused.
@@ -21,7 +21,7 @@ from licet.policy.file import Policies, Reach, preset
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind, Segment, TurnRole
 from licet.policy.world import Owned, World
 
-from ..quarters import seeds, share
+from ..tiers import seeds, share
 from .histories import DAY, IMPROVE, PROJECTS, PURPOSES, SAFETY, SECOND, History, history
 
 HISTORIES = share(3000)

@@ -4,7 +4,7 @@ The verifier decides a row of a release by what its line claims and what the log
 age, no reason. Here each turn of a world is put into such a line with what is true of it, as if it could be used; the
 verifier must take it exactly where the rule says that it may be, and under no other grant. What is told of a history must
 hold as the story of a log, entry by entry. `TESTS_VERIFIER_HISTORIES` sets how many are
-drawn (600, of which a run draws a quarter: `tests/quarters.py`).
+drawn (600, of which a run draws a quarter: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ from licet.release.row_runs import RowSource, RowSources
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
 
-from ..quarters import seeds, share
+from ..tiers import seeds, share
 from .histories import PURPOSES, History, history
 from .test_reference import document
 
-HISTORIES = int(os.environ.get("TESTS_VERIFIER_HISTORIES") or max(share(600), 150))  # in fewer, a rare reason is absent
+HISTORIES = int(
+    os.environ.get("TESTS_VERIFIER_HISTORIES") or share(600, least=150)
+)  # in fewer, a rare reason is absent
 SEED = int(os.environ.get("TESTS_SEED") or seeds(600).start)
 CASES = [Path(__file__).parent.parent / "spec" / name for name in ("cases.yaml", "regions.yaml")]
 SAFETY = "safety_classifiers"
@@ -116,6 +118,8 @@ class Log:
         name = event.account
         if name not in self.world.accounts:
             self.world.apply(event)
+            if name in self.world.accounts:
+                self.tell("account_opened", event.at, name)
             return
         at = max(event.at, self.world.accounts[name].last_at)
         self.bring(name, at)
@@ -136,8 +140,11 @@ class Log:
             was = chats.get(chat)
             if was is not None and was != owned.conversation:
                 self._chat(owned, chat, was, event, at)
+                if isinstance(event, ev.NarrowEvent):
+                    self._ended(name, before, at, "narrowed", chat)
         if not isinstance(event, ev.ChooseEvent):
-            self._ended(name, before, at, "other")
+            causes = {ev.CloseAccountEvent: "closed", ev.NarrowEvent: "narrowed"}
+            self._ended(name, before, at, causes.get(type(event), "lapsed"))
 
     def bring(self, name: str, at: datetime) -> None:
         before = self.world.accounts[name]
@@ -148,9 +155,13 @@ class Log:
         for name, account in list(self.world.accounts.items()):
             self.bring(name, max(at, account.last_at))
 
-    def _ended(self, name: str, before: AccountState, at: datetime, cause: str) -> None:
+    def _ended(self, name: str, before: AccountState, at: datetime, cause: str, of: str = "") -> None:
+        """What ended, and was not told with the conversation ``of`` that was kept out."""
         for grant in before.grants:
-            if grant not in self.world.accounts[name].grants:
+            is_told = cause == "narrowed" and (
+                grant.scope.name != of if of else grant.scope.kind is ScopeKind.conversation
+            )
+            if not is_told and grant not in self.world.accounts[name].grants:
                 self.tell("grant_ended", at, name, grant=grant.number, cause=cause)
 
     def _choose(self, event: ev.ChooseEvent, at: datetime) -> None:
@@ -367,7 +378,7 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
         for at in drawn.moments[-2:]:
             assert_held(lived(drawn, at), at, reasons)
     missing = {because.value for because in DecisionReason} - {"unknown"} - set(reasons)
-    assert len(missing) <= (HISTORIES < 600), missing  # in a quarter, one rare reason may be absent
+    assert len(missing) <= (HISTORIES < 600), missing  # in 150, one rare reason may be absent
     assert min(reasons["permitted"], reasons["flagged"]) > HISTORIES // 10, reasons
     assert min(reasons[f"in a {kind.value}"] for kind in ScopeKind) > HISTORIES // 50, reasons
     assert reasons["another grant"] > HISTORIES, reasons

@@ -39,8 +39,8 @@ from licet.vault.content import Content
 from ..erasure.commits import Count, counted
 from ..erasure.disk import Crash, Watch
 from ..installed import DAY, House
-from ..quarters import QUARTER, WHOLE
 from ..terms import preset
+from ..tiers import SIXTEENTH, WHOLE
 from .test_build import IMPROVE, Meddling, Stopped, check_whole, ids, sealed_rows, stop
 
 
@@ -123,7 +123,7 @@ def crashing(
 ) -> Iterator[str]:
     """Builds that die at a commit, then at a later one and so on, by name, until one needs no more.
 
-    Of the commits a run tries each fourth, another run the others: `tests/quarters.py`.
+    Of the commits a run tries each fourth, another run the others: `tests/tiers.py`.
     """
     for commit in part():
         name = f"r{commit}"
@@ -140,7 +140,7 @@ def crashing(
 
 def part() -> range:
     """The steps of a build at which this run kills it."""
-    return range(10_000) if WHOLE else range(QUARTER, 10_000, 4)
+    return range(10_000) if WHOLE else range(SIXTEENTH % 4, 10_000, 4)
 
 
 def assert_resumed(house: House, built: BuildResult, whole: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from licet import verifier
 from licet.cli.command import main
+from licet.cli.release_sign import standing_text
 from licet.cli.review import ANSWERS, QUESTION, FirstLetters
 from licet.clock import utc_now
 from licet.curate import release_build
@@ -36,6 +37,7 @@ from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import staff_reads
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
 
 from ..installed import House
 
@@ -47,14 +49,14 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return House(pool, tmp_path / "data")
 
 
-def hired(house: House, name: str, *roles: str, via: str = "console") -> StaffMember:
+def hired(house: House, name: str, *roles: str, via: str = "console", identity: bytes | None = None) -> StaffMember:
     staff = uuid7(house.now, house.here.keyring.random(10))
     with transaction(house.here.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
             [staff, f"{name}@example.org", list(roles), house.now],
         )
-    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via=via)
+    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via=via, identity=identity)
 
 
 def lived_in(house: House, chats: int = 6) -> None:
@@ -371,6 +373,57 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
     own = verifier.trust(documents.key(house.here).vkey)
     log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     assert verifier.check_log(log, own, (), verifier.story_of(own.origin)).findings == []
+
+
+def asking_for_two(house: House) -> Installation:
+    config = house.here.config
+    web = msgspec.structs.replace(config.web, second_identity=True)
+    return msgspec.structs.replace(house.here, config=msgspec.structs.replace(config, web=web))
+
+
+def test_two_addresses_without_two_identities_are_one_persons_word(house: House) -> None:
+    lived_in(house)
+    reviewed(house)
+    one, other = hired(house, "cy", "curator"), hired(house, "pam", "privacy_officer")
+    signatures.sign(house.here, "r", one, names_in=True)
+    seen = signatures.sign(house.here, "r", other, names_in=True)
+    assert (seen.signed_off, seen.second_identity) == (True, False)
+    assert standing_text(seen).endswith("signed off, not confirmed by a second identity")
+    asked = asking_for_two(house)
+    assert not signatures.standing(asked, "r").signed_off
+    assert standing_text(signatures.standing(asked, "r")).endswith("not signed off: not confirmed by a second identity")
+    with pytest.raises(RefusedError, match="takes two identities") as refused:
+        signatures.sign(asked, "r", hired(house, "di", "curator"), names_in=True)
+    assert (refused.value.because, "OIDC_ISSUER" in refused.value.hint) == ("one_identity", True)
+    first, second = (msgspec.structs.replace(who, identity=bytes([n]) * 32) for n, who in enumerate((one, other)))
+    assert not signatures.sign(asked, "r", first, names_in=True).signed_off
+    with pytest.raises(RefusedError, match="already signed it"):  # one identity under another address
+        signatures.sign(asked, "r", msgspec.structs.replace(second, identity=first.identity), names_in=True)
+    seen = signatures.sign(asked, "r", second, names_in=True)
+    assert (seen.signed_off, seen.second_identity) == (True, True)
+    assert [one.has_identity for one in seen.signatures] == [True, True]
+    told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
+    assert told == [("1",), ("2",)], "an identity that comes later is no other signature"
+
+
+def test_a_second_reader_of_the_first_ones_identity_is_given_nothing(house: House) -> None:
+    lived_in(house)
+    signatures.draw(house.here, "r", chance=2)
+    own, others = bytes(32), bytes([1]) * 32
+    read_all(house, hired(house, "rae", "reviewer", identity=own))
+    same = hired(house, "sam", "reviewer", identity=own)
+    assert signatures.rows_for_second(house.here, "r", same) == 0
+    assert signatures.read_next(house.here, "r", same, second=True) is None
+    with pytest.raises(RefusedError, match="takes two identities"):
+        signatures.read_next(asking_for_two(house), "r", hired(house, "tim", "reviewer"), second=True)
+    for name, identity in (("ula", None), ("vic", others)):
+        reader = hired(house, name, "reviewer", identity=identity)
+        row = signatures.read_next(house.here, "r", reader, second=True)
+        assert row is not None
+        signatures.found(house.here, "r", reader, row.ordinal, ReviewFinding.nothing, second=True)
+    seen = signatures.standing(house.here, "r").sample
+    assert seen is not None
+    assert (seen.agreement.rows, seen.agreement.rows_confirmed) == (2, 1)
 
 
 def test_a_release_that_fails_a_check_cannot_be_signed(house: House) -> None:

@@ -47,25 +47,25 @@ PACKED = bytes.fromhex(
     "657302"
 )
 PLAINTEXT = bytes.fromhex(
-    "0328b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
+    "0428b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
     "74656e74b1576965207370c3a474206973742065733f83a9617373697374616e74a0aa746f6f6c5f63616c6c739183a2"
     "6964a26331a474797065a866756e6374696f6e82a46e616d65a5636c6f636ba9617267756d656e7473a27b7d84a4746f"
     "6f6ca531323a3030ac5fa75a77c3b66c662ea7736f7572636573020a0013f380b301446ce062dc2f8ad182b45fb8432c"
     "8534457dd1a5a0"
 )
 PLAINTEXT_LEVEL_3 = bytes.fromhex(
-    "0328b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
+    "0428b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
     "6682180183d68491db2234af205324ac6520490c05a57a478341b5af42d1810d7b925f560ab57d69d9796e6c2e8d16fe"
     "4a528ca3a647bfd77279cc2e10e0dbbc5d77c3a6432be2ed10ff2c6a441d82c0577d392da81d5f1fc397005a9dd6add0"
     "a50ce733eb9e9f020b0013f380b301446ce062dc2f8a6941c0445cbf7087580a698afaa24b4101"
 )
 KEY = bytes.fromhex("2f17e80892019d414646594ce3d6cd3335d3ad83e7f9bc080e854cce59d8c633")
 SEALED = bytes.fromhex(
-    "0111167c82cb78bad2ec804edae88745ffa9687477bf52b9b84b1ef2e4bd6650b34da581fbd0ef90589f6fe19ebe9442"
-    "8b133001a7928cd4abafc47852f2c24ec72a08a2c3df1feed840423c3d131f22ff33d7f6eb18ae6a5d98cec44d8f4074"
-    "5930c51fa9ac8974d79923e3a55364c1590b0464c664fe326d48a58d7816e39f41897a4a67179a54fce91a89fefebc8f"
-    "126d8128a923fe55e1c32c87bdf21bb5715e9b1717fa1a3ca3f17362a8bb12242a08fa678ee4542900f4f519444459c0"
-    "de4e876bb8a19b4b3a7e9c60c2d2508486cf6376488003b48ea821bcc9cb0a7d9e062633"
+    "017557ad55c9301cb02ca6ed3fd4aca6ac6de19834fe4b9d0e815eb2f9ffbf6a9f6ca4e25c14b33d24997655ef83bb56"
+    "d32e0e9c262003950dc57e4e367932ff1747d1b75197273ee9421034bdfd92c54a82b9abd1ef3dbf553b409051c2d508"
+    "ece1de5bfd4fbd79779db6ad76dc42667ae8283dfd806cc8c67e1d81ebf8f5ef832654c263f1df9836baef209305de88"
+    "a102067149f7d0f0b262e80fcac594d2f1447b731ce4bd4f47264d3bee2fe255999d8555c2b699875fb6bc572f98fb8f"
+    "b3457b9f8f4fa9fd696d22fd0c10c7a3a61d02872c1e2e70a269b4e91c86d77472fe0968"
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -103,7 +103,7 @@ GAPPED: dict[str, object] = msgspec.msgpack.decode(PACKED) | {"gaps": [0, 3]}
 
 def test_the_plaintext_of_a_row_is_these_bytes() -> None:
     frame = rows.encode(ROW)
-    assert frame[:1] == rows.PLAINTEXT_V3 == b"\x03"
+    assert frame[:1] == rows.PLAINTEXT_V4 == b"\x04"
     assert zstandard.ZstdDecompressor().decompress(frame[1:]) == PACKED
 
 
@@ -112,6 +112,10 @@ def test_gaps_stand_behind_the_rest_and_come_back_as_they_were() -> None:
     frame = rows.encode(gapped)
     assert zstandard.ZstdDecompressor().decompress(frame[1:]) == msgspec.msgpack.encode(GAPPED)
     assert rows.decode(frame).gaps == [0, 3]
+    masked = rows.encode(msgspec.structs.replace(gapped, results_left_out=(3,)))
+    packed = zstandard.ZstdDecompressor().decompress(masked[1:])
+    assert packed == msgspec.msgpack.encode(GAPPED | {"results_left_out": [3]})
+    assert rows.decode(masked).results_left_out == [3]
 
 
 @pytest.mark.parametrize("plaintext", [PLAINTEXT, PLAINTEXT_LEVEL_3])
@@ -239,15 +243,21 @@ def frame_of(packed: bytes, **how: bool) -> bytes:
         b"\x00" + PLAINTEXT[1:],
         b"\x01" + PLAINTEXT[1:],
         b"\x02" + PLAINTEXT[1:],
+        b"\x03" + PLAINTEXT[1:],
+        b"\x05" + PLAINTEXT[1:],
         PLAINTEXT[:-1],
-        b"\x03" + PACKED,
-        b"\x03" + frame_of(b""),
-        b"\x03" + frame_of(PACKED[:-1]),
-        b"\x03" + frame_of(PACKED + b"\x00"),
-        b"\x03" + frame_of(PACKED, write_content_size=False),
-        b"\x03" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
-        b"\x03" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
-        *(b"\x03" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps})) for gaps in ([4], [-1], [1, 1], [2, 1])),
+        b"\x04" + PACKED,
+        b"\x04" + frame_of(b""),
+        b"\x04" + frame_of(PACKED[:-1]),
+        b"\x04" + frame_of(PACKED + b"\x00"),
+        b"\x04" + frame_of(PACKED, write_content_size=False),
+        b"\x04" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
+        b"\x04" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
+        *(b"\x04" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps})) for gaps in ([4], [-1], [1, 1], [2, 1])),
+        *(
+            b"\x04" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
+            for places in ([1], [3, 3], [3, 0], [4])
+        ),
     ],
 )
 def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
@@ -257,7 +267,7 @@ def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
 
 def test_a_frame_that_states_more_than_the_bound_is_not_decompressed() -> None:
     with pytest.raises(BrokenError, match="claims more than"):
-        rows.decode(b"\x03" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
+        rows.decode(b"\x04" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(31), bytes(33)])
@@ -293,6 +303,7 @@ def test_ids_of_another_length_and_rows_without_sources_have_no_key() -> None:
         {"sources": 0},
         {"gaps": (4,)},
         {"gaps": (1, 1)},
+        {"gaps": (1,), "results_left_out": (2,)},
     ],
 )
 def test_a_row_that_cannot_be_does_not_construct(wrong: dict[str, object]) -> None:
@@ -315,7 +326,7 @@ def test_half_a_surrogate_pair_is_refused_without_showing_the_text() -> None:
 def test_no_repr_and_no_error_shows_content_or_a_key() -> None:
     row = row_of(0, PLANTED)
     shown = [repr(row), repr(row.messages[0]), repr(rows.decode(rows.encode(row)))]
-    damaged = b"\x03" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
+    damaged = b"\x04" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
     for verb in (lambda: rows.decode(damaged), lambda: open_row(SEALED, keyed("other"), RELEASE_ID, ROW.row_id)):
         with pytest.raises((BrokenError, DeniedError)) as caught:
             verb()

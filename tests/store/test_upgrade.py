@@ -33,12 +33,12 @@ from licet.vault.permit import Permit
 from licet.vault.permit import open as open_permits
 from licet.vault.simulated_clock import SimulatedClock, save
 
+from ..forking import FORKED
 from ..waiting import wait_until
 
 DUMPS = Path(__file__).parent / "dumps"
 RECORDED: dict[str, Any] = json.loads((DUMPS / "town-0005.json").read_text(encoding="utf-8"))
 AT = datetime.fromisoformat(RECORDED["at"])
-LICET = Path(sys.executable).parent / "licet"
 # A migration that stops on its way until its process is killed; the lock goes with its connection, soon after.
 SLOW = """
 import sys, psycopg
@@ -72,7 +72,7 @@ def old(databases: Callable[..., str], tmp_path: Path) -> Iterator[tuple[str, Pa
 def started(dsn: str, data: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(data)}
     return subprocess.Popen(
-        [str(LICET), *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [FORKED, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

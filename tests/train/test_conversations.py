@@ -9,15 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.train.conversations import ConversationCut, conversation, prompt, with_objects
+from licet.train.conversations import (
+    RESULT_LEFT_OUT,
+    ConversationCut,
+    RowConversation,
+    conversation,
+    prompt,
+    with_objects,
+)
 
 from .test_plain_exports import answer, tool, user
 
 STRICT, TOOLS = ("gemma", "gemma3"), ("qwen3", "llama3_1", "qwen2_5", "glm4moe", "deepseekv3")
 
 
+def read(messages: Any, *, tools: bool = True, **row: Any) -> RowConversation:
+    return conversation({"messages": list(messages), **row}, tools=tools)
+
+
+def asked(messages: Any, *, tools: bool = True, **row: Any) -> Any:
+    return prompt({"messages": list(messages), **row}, len(messages), tools=tools)
+
+
 def told(*messages: Any, **more: Any) -> list[tuple[str, str]]:
-    return [(one["role"], one["content"]) for one in conversation(messages, **more).messages]
+    return [(one["role"], one["content"]) for one in read(messages, **more).messages]
 
 
 def test_messages_of_one_side_are_merged_and_the_row_ends_with_its_last_answer() -> None:
@@ -30,8 +45,8 @@ def test_messages_of_one_side_are_merged_and_the_row_ends_with_its_last_answer()
 
 def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
     whole = (user("q"), answer("wait", "1", "2"), tool("x", "2"), tool("y", "1"), answer("end"))
-    assert [m["role"] for m in conversation(whole).messages] == ["user", "assistant", "tool", "tool", "assistant"]
-    assert conversation(whole).messages[1]["tool_calls"] == whole[1]["tool_calls"]
+    assert [m["role"] for m in read(whole).messages] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert read(whole).messages[1]["tool_calls"] == whole[1]["tool_calls"]
     before = (user("p"), answer("o"))
     for broken in (
         (user("q"), answer("", "1"), answer("end")),
@@ -52,25 +67,25 @@ def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
         ),
         (user("q"), answer("", "1", "1"), tool("x", "1"), tool("y", "1"), answer("end")),
     ):
-        made = conversation((*before, *broken))
+        made = read((*before, *broken))
         assert (list(made.messages), made.cut) == (list(before), ConversationCut.tools), broken
-        assert conversation(broken).messages == []
+        assert read(broken).messages == []
     assert told(*before, *whole, tools=False) == [("user", "p"), ("assistant", "o")]
 
 
 def test_an_empty_message_of_the_persons_ends_the_row_for_its_answer_says_what_nobody_asked() -> None:
-    made = conversation((user("a"), answer("b"), user(" "), answer("c")))
+    made = read((user("a"), answer("b"), user(" "), answer("c")))
     assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.empty)
 
 
 def test_a_prompt_is_all_that_comes_before_an_answer_or_nothing() -> None:
-    assert prompt((user("a"), answer("b"), user("c"))) == [user("a"), answer("b"), user("c")]
+    assert asked((user("a"), answer("b"), user("c"))) == [user("a"), answer("b"), user("c")]
     steps = (user("a"), answer("", "1"), tool("x", "1"))
-    assert prompt(steps) == list(steps)
-    assert prompt(steps, tools=False) is None
-    assert prompt((user("a"), answer("", "1"))) is None
-    assert prompt((user("a"), answer("b"))) is None
-    assert prompt(()) is None
+    assert asked(steps) == list(steps)
+    assert asked(steps, tools=False) is None
+    assert asked((user("a"), answer("", "1"))) is None
+    assert asked((user("a"), answer("b"))) is None
+    assert asked(()) is None
 
 
 TEXTS = st.sampled_from(["", " ", "yes", "a <think> b", "</think> so", "def f():\n  pass", "{{ x }} {% y %}", "null"])
@@ -110,7 +125,7 @@ def rendered(template: str, messages: list[Any], **more: Any) -> str:
 def test_what_the_rule_leaves_alternates_and_chat_templates_take_it(templates: dict[str, str], said: list[Any]) -> None:
     """Gemma's templates raise where roles do not alternate, Qwen3's thinks, Llama 3.1's takes one call at a time."""
     for tools in (True, False):
-        made = list(conversation(said, tools=tools).messages)
+        made = list(read(said, tools=tools).messages)
         if not made:
             continue
         spoken = [one["role"] for one in made if one["role"] != "tool" and not one.get("tool_calls")]
@@ -131,12 +146,12 @@ def test_without_the_rule_these_templates_raise(templates: dict[str, str]) -> No
     for said in ([user("a"), user("b"), answer("c")], [answer("a")]):
         with pytest.raises(jinja2.TemplateError, match="must alternate"):
             rendered(templates["gemma"], said)
-        made = list(conversation(said).messages)
+        made = list(read(said).messages)
         assert not made or rendered(templates["gemma"], made)
 
 
 def test_a_row_ends_before_an_answer_to_what_was_left_out() -> None:
-    made = conversation((user("a"), answer("b"), user("c"), answer("d")), gaps=[3])
+    made = read((user("a"), answer("b"), user("c"), answer("d")), gaps=[3])
     assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.gap)
     assert told(user("a"), answer("b"), user("c"), answer("d"), gaps=[2]) == [
         ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"),
@@ -145,6 +160,36 @@ def test_a_row_ends_before_an_answer_to_what_was_left_out() -> None:
     assert told(user("a"), answer("b"), gaps=[1]) == []
     whole = (user("q"), answer("wait", "1"), tool("x", "1"), answer("end"))
     assert told(*whole, gaps=[2]) == []
-    assert prompt((user("a"),), gaps=[1]) is None
-    assert prompt((user("a"), answer("b"), user("c")), gaps=[1]) is None
-    assert prompt((user("a"), answer("b"), user("c")), gaps=[2]) is not None
+    assert asked((user("a"),), gaps=[1]) is None
+    assert asked((user("a"), answer("b"), user("c")), gaps=[1]) is None
+    assert asked((user("a"), answer("b"), user("c")), gaps=[2]) is not None
+
+
+def test_words_and_calls_that_follow_one_another_are_one_message_and_results_answer_all_of_its_calls() -> None:
+    said = (
+        user("q"),
+        answer("let me look"),
+        answer("", "1"),
+        answer("", "2"),
+        tool("x", "1"),
+        tool("y", "2"),
+        answer("so"),
+    )
+    made = read(said).messages
+    assert [one["role"] for one in made] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert made[1]["content"] == "let me look"
+    assert [call["id"] for call in made[1]["tool_calls"]] == ["1", "2"]
+    assert told(*said, tools=False) == [("user", "q"), ("assistant", "let me look")]
+
+
+def test_a_marker_stands_where_only_results_were_left_out_and_the_templates_take_it(templates: dict[str, str]) -> None:
+    said = (user("q"), answer("let me look"), answer("", "1", "2"), answer("so"))
+    made = list(read(said, gaps=[3], results_left_out=[3]).messages)
+    assert [one["content"] for one in made[2:4]] == [RESULT_LEFT_OUT] * 2
+    assert [one["tool_call_id"] for one in made[2:4]] == ["1", "2"]
+    assert asked(said[:3], gaps=[3], results_left_out=[3]) == made[:-1]
+    assert list(read(said, gaps=[3]).messages) == []
+    one_call = list(read((user("q"), answer("", "1"), answer("so")), gaps=[2], results_left_out=[2]).messages)
+    for name in TOOLS:
+        shown = one_call if name == "deepseekv3" else with_objects(one_call)
+        assert RESULT_LEFT_OUT in rendered(templates[name], shown), name

@@ -27,6 +27,7 @@ from licet.vault.requests import Write, WriteBatch, WriteResult
 
 from ..buckets import HeldBucket
 from ..installed import House
+from ..journals import KEY
 
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def begun(life: int) -> Restriction:
 
 
 def journal_on(bucket: HeldBucket) -> Journal:
-    return Journal(BucketObjects(bucket))
+    return Journal(BucketObjects(bucket), key=KEY)
 
 
 def kept(bucket: HeldBucket) -> list[int]:
@@ -63,9 +64,9 @@ def test_two_hosts_append_to_one_journal_in_one_order() -> None:
 
 def test_the_bytes_of_an_object_are_pinned() -> None:
     bucket = HeldBucket()
-    journal = Journal(BucketObjects(bucket, lambda count: bytes(range(count))))
+    journal = Journal(BucketObjects(bucket, lambda count: bytes(range(count))), key=KEY)
     journal.append([told(7)])
-    head = b"licet restrictions v1\n" + bytes(range(16)) * 2
+    head = b"licet restrictions v2\n" + bytes(range(16)) * 2
     assert bucket.held["journal/0000000001"].content == head
     assert bucket.held["journal/0000000002"].content[: len(head)] == head
     assert b'"seq":7' in bucket.held["journal/0000000002"].content[len(head) :]

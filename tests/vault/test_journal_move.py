@@ -16,6 +16,7 @@ from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.store.bucket import TaggedObject
 
 from ..buckets import HeldBucket
+from ..journals import KEY
 
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 CALLS_MAX = 200
@@ -26,7 +27,7 @@ def told(number: int) -> Restriction:
 
 
 def journal_in(folder: Path) -> Journal:
-    return Journal(folder, segment_bytes_max=300)
+    return Journal(folder, segment_bytes_max=300, key=KEY)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def kept(bucket: HeldBucket) -> list[int]:
-    return [record.seq for record in Journal(BucketObjects(bucket.beside())).records()]
+    return [record.seq for record in Journal(BucketObjects(bucket.beside()), key=KEY).records()]
 
 
 def nothing() -> None:
@@ -56,7 +57,7 @@ def test_a_moved_journal_is_the_same_and_goes_on_in_the_bucket(folder: Path) -> 
     done = journal_move.move(folder, bucket, nothing)
     assert (done.id, done.records, planned.records) == (ident, 7, 7)
     assert done._replace(folder=folder) == planned
-    after = Journal(BucketObjects(bucket))
+    after = Journal(BucketObjects(bucket), key=KEY)
     assert after.id == ident
     after.append([told(8)])
     assert kept(bucket) == [1, 2, 3, 4, 5, 6, 7, 8]
@@ -103,7 +104,7 @@ def refused_half(bucket: HeldBucket) -> None:
     """A journal of which a part is in the bucket is not opened."""
     if bucket.held and "journal/0000000001" not in bucket.held:
         with pytest.raises(BrokenError, match="missing"):
-            Journal(BucketObjects(bucket.beside()))
+            Journal(BucketObjects(bucket.beside()), key=KEY)
 
 
 def test_it_is_killed_between_its_two_last_steps(folder: Path) -> None:
@@ -128,7 +129,7 @@ class FullBucket(HeldBucket):
 
 def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
     other = HeldBucket()
-    Journal(BucketObjects(other)).append([told(1)])
+    Journal(BucketObjects(other), key=KEY).append([told(1)])
     log = HeldBucket({"log/2025/checkpoint": TaggedObject(b"other", "1")})
     half = HeldBucket()
     with suppress(BusyError):

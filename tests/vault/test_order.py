@@ -1,7 +1,7 @@
 """One order an account: what comes after an ending does not carry the ended grant, on any number of connections.
 
 TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 6,000 elsewhere,
-of which a run races a quarter: `tests/quarters.py`).
+of which a run races a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.apply import apply
 from licet.vault.commands import CommandResult, Outcome
 
-from ..quarters import QUARTER, share
+from ..tiers import SIXTEENTH, share
 from .model import disorder, hashed, insert_versions, new_account, sound, words
 
 # All ten thousand where CI counts; fewer where somebody waits.
@@ -93,7 +93,7 @@ def together(*work: Callable[[], None], barrier: threading.Barrier | None = None
 def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
     pool: Pool, keyring: Keyring, accounts: list[UUID]
 ) -> None:
-    rounds, begin = INTERLEAVINGS // (SAYERS * BATCH), QUARTER * 1_000_000
+    rounds, begin = INTERLEAVINGS // (SAYERS * BATCH), SIXTEENTH * 1_000_000
     barrier = threading.Barrier(SAYERS + 1)
 
     def clock(n: int, draw: Random) -> datetime:

@@ -5,9 +5,10 @@ The town is drawn: histories under one sequence of versions, of which the last i
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -21,8 +22,10 @@ from licet.policy.file import Policies, Policy, Question, read
 from licet.policy.state import Grant
 from licet.policy.world import World
 from licet.store.connect import Transaction
-from licet.vault import account_view, policy_plan, policy_versions, tables
+from licet.vault import account_view, policy_plan, policy_versions, stored_dates, tables
 from licet.vault.apply import advance
+from licet.vault.ids import Prefix, parse
+from licet.vault.stored_dates import ListedDate
 
 from ..policy.histories import DAY, history
 from .model import insert_versions
@@ -119,8 +122,12 @@ def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
     )
 
 
-def planned(tx: Transaction, change: Change) -> policy_plan.PolicyPlan:
-    drawn = policy_plan.draw(tx, change.known, change.new, change.now)
+SHORTENING = UUID(int=1)
+
+
+def planned(tx: Transaction, change: Change, *, shorten_stored: bool = False) -> policy_plan.PolicyPlan:
+    shortening = SHORTENING if shorten_stored else None
+    drawn = policy_plan.draw(tx, change.known, change.new, change.now, shortening=shortening)
     policy_plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
     return drawn
 
@@ -305,14 +312,80 @@ def nearest(tx: Transaction, change: Change, now: datetime) -> dict[tuple[UUID, 
     return found
 
 
-def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> int:
-    total, after = 0, policy_plan.FIRST
+def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> tuple[int, int]:
+    """How many segments the plan's shortening shortened, and how many accounts it left."""
+    total, left, after = 0, 0, stored_dates.FIRST
     while True:
-        batch = policy_plan.shorten_batch(tx, change.new, now, after=after, limit=limit)
-        total += batch.segments
+        batch = stored_dates.shorten_batch(tx, change.new, now, SHORTENING, after=after, limit=limit)
+        total, left = total + batch.segments, left + batch.changed_accounts
         if batch.last is None:
-            return total
+            return total, left
         after = batch.last
+
+
+def listed_dates(tx: Transaction, change: Change, limit: int) -> dict[tuple[UUID, UUID, int], ListedDate]:
+    """Every date that the plan lists, page by page, in order and each once."""
+    items: list[ListedDate] = []
+    cursor: str | None = None
+    while True:
+        page = stored_dates.list_dates(
+            tx, change.after, change.new, change.now, SHORTENING, cursor=cursor, limit=limit
+        )  # fmt: skip
+        assert len(page.items) == limit or page.next is None
+        items += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    keys = [
+        (parse(Prefix.account, one.account), parse(Prefix.conversation, one.conversation), one.segment) for one in items
+    ]
+    assert keys == sorted(set(keys))
+    return dict(zip(keys, items, strict=True))
+
+
+def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(conn: Transaction) -> None:
+    """Date by date over towns: with holds, with pages of any size, and with people who act between plan and act."""
+    changed = Counter[str]()
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            draw, change = Random(town), settle(conn, town)
+            place_holds(conn, draw, change)
+            told, stored = planned(conn, change, shorten_stored=True), dates_stored(conn)
+            found = listed_dates(conn, change, draw.choice((1, 5, 10_000)))
+            assert told.shortening is not None
+            assert told.shortening.segments == told.shortened_on_request == len(found)
+            assert told.shortening.accounts == len({key[0] for key in found})
+            assert told.shortening.conversations == len({key[1] for key in found})
+            assert told.shortening.turns == sum(one.turns for one in found.values())
+            assert told.shortening.due_at_first == sum(one.becomes <= told.at for one in found.values())
+            assert all(stored[key] == one.keep_until > one.becomes for key, one in found.items())
+            assert not any(one.changed for one in found.values())
+            acted = draw.sample(sorted({key[0] for key in found}), min(3, len({key[0] for key in found})))
+            conn.execute(
+                """UPDATE segments SET keep_until = keep_until + interval '1 hour'
+                    WHERE erased_at IS NULL AND account_id = ANY(%s)""", [acted]
+            )  # fmt: skip
+            later, stored = listed_dates(conn, change, 10_000), dates_stored(conn)
+            assert {key[0] for key, one in later.items() if one.changed} == set(acted)
+            apply_and_wait(conn, change, change.now)
+            stored_now = dates_stored(conn)
+            done = shorten(conn, change, change.now, draw.choice((1, 7, 500)))
+            kept = {key: one for key, one in found.items() if key[0] not in acted}
+            assert done == (len(kept), len(acted))
+            expected = stored_now | {key: one.becomes for key, one in kept.items()}
+            assert dates_stored(conn) == expected, town
+            assert shorten(conn, change, change.now, 500) == (0, len(acted)), "again nothing more"
+            changed.update(listed=len(found), left=len(acted), untouched=len(stored) - len(found))
+    assert all(changed[what] for what in ("listed", "left", "untouched")), changed
+
+
+def test_what_is_hashed_of_an_account_s_dates_is_this(conn: Transaction) -> None:
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    one = stored_dates.DateChange(UUID(int=1), UUID(int=2), 3, 4, 5, day, day - DAY)
+    text = (
+        b"licet/shortening/v1\n00000000000000000000000000000002 3 2026-01-01T00:00:00+00:00 2025-12-31T00:00:00+00:00\n"
+    )
+    assert stored_dates.dates_sha256([one]) == hashlib.sha256(text).digest()
 
 
 def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_no_nearer(conn: Transaction) -> None:
@@ -320,13 +393,14 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
             draw, change = Random(town), settle(conn, town)
-            told = planned(conn, change)
+            told = planned(conn, change, shorten_stored=True)
             bound, stored = nearest(conn, change, change.now), dates_stored(conn)
             apply_and_wait(conn, change, change.now)
-            assert shorten(conn, change, change.now, draw.choice((1, 7, 500))) == told.shortened_on_request
+            done = shorten(conn, change, change.now, draw.choice((1, 7, 500)))
+            assert done == (told.shortened_on_request, 0)
             expected = {key: min(until, bound[key]) for key, until in stored.items()}
             assert dates_stored(conn) == expected, town
-            assert shorten(conn, change, change.now, 500) == 0
+            assert shorten(conn, change, change.now, 500) == (0, 0)
             assert dates_stored(conn) == expected
             touched = {key[0] for key in stored if expected[key] != stored[key]}
             journal = conn.execute("SELECT account_id, seq, ends FROM journal WHERE event = 'shortened'").fetchall()
@@ -355,6 +429,7 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
             was_held = held_segments(conn)
             now = change.new.effective + 60 * DAY
             bound, stored = nearest(conn, change, now), dates_stored(conn)
+            stored_dates.plan_shortening(conn, change.after, change.new, now, SHORTENING)
             shorten(conn, change, now, 500)
             assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
             assert held_segments(conn) == was_held

@@ -2,7 +2,7 @@
 
 Histories under one sequence of policy versions are folded and COPYed together; nobody is brought to the moments that
 are asked about, so that versions which begin in between end grants in the answer alone. `TESTS_HISTORIES` sets how
-many histories are drawn (3,200, of which a run draws a quarter: `tests/quarters.py`).
+many histories are drawn (3,200, of which a run draws a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from licet.vault import population
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
-from ..quarters import seeds, share
+from ..tiers import seeds, share
 from . import segment_decisions
 from .model import Pair, insert_versions, savepoints
 

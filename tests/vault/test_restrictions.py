@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import threading
 import zlib
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, RefusedError
-from licet.keys import restriction_journal
+from licet.keys import journal_frames
+from licet.keys.journal_frames import journal_key
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import FolderSegments, Journal, Restriction, RestrictionKind
@@ -25,6 +27,7 @@ from licet.vault import commands as do
 from licet.vault.journal_state import JournalState
 
 from ..installed import DAY, House
+from ..journals import KEY
 
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
@@ -42,29 +45,35 @@ def stop_writing(journal: Journal) -> None:
 
 
 def kept(folder: Path) -> list[int]:
-    return [record.seq for record in Journal(folder).records()]
+    return [record.seq for record in Journal(folder, key=KEY).records()]
 
 
 def test_what_was_appended_is_there_in_order_after_opening_anew(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j")
+    journal = Journal(tmp_path / "j", key=KEY)
     journal.append([told(1), told(2)])
     journal.append([told(3)])
     assert kept(tmp_path / "j") == [1, 2, 3]
-    assert Journal(tmp_path / "j").id == journal.id
+    assert Journal(tmp_path / "j", key=KEY).id == journal.id
     assert [record.seq for record in journal.newest(2)] == [2, 3]
 
 
 def test_the_bytes_of_a_record_are_pinned(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j", lambda count: bytes(range(count)))
+    journal = Journal(tmp_path / "j", lambda count: bytes(range(count)), key=KEY)
     journal.append([told(7)])
-    payload = (
-        b'{"account":"00000000-0000-0000-0000-000000000007","at":"2025-09-01T00:00:00Z",'
-        b'"kind":"refused","life":0,"seq":7}'
-    )
-    length = len(payload).to_bytes(4, "big")
-    frame = length + zlib.crc32(length).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big") + payload
-    whole = b"licet restrictions v1\n" + bytes(range(16)) + frame
+    journal.append([told(8)])
+    head = b"licet restrictions v2\n" + bytes(range(16))
+    key, before = hmac.digest(KEY, head, "sha256"), bytes(32)
+    whole = head
+    for number in (1, 2):
+        payload = (
+            b'{"account":"00000000-0000-0000-0000-00000000000%d","at":"2025-09-01T00:00:00Z",'
+            b'"kind":"refused","life":0,"seq":%d}' % (number + 6, number + 6)
+        )
+        before = hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
+        checked, length = number.to_bytes(8, "big") + before + payload, len(payload).to_bytes(4, "big")
+        whole += length + zlib.crc32(length).to_bytes(4, "big") + zlib.crc32(checked).to_bytes(4, "big") + checked
     assert (tmp_path / "j" / "00000001.log").read_bytes() == whole
+    assert journal_key(bytes(32)).hex() == "84203ea765558b8abfe337dc1eb01f4d95abc30c64ab8fc86f84032625229b84"
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,7 +83,7 @@ def test_a_torn_end_is_cut_and_what_was_acknowledged_before_it_stays(
 ) -> None:
     """A write that was never answered leaves any beginning of itself, and anything where the disk had no order."""
     folder = tmp_path_factory.mktemp("journal")
-    journal = Journal(folder)
+    journal = Journal(folder, key=KEY)
     journal.append([told(1), told(2)])
     file = folder / "00000001.log"
     whole = file.read_bytes()
@@ -82,12 +91,12 @@ def test_a_torn_end_is_cut_and_what_was_acknowledged_before_it_stays(
     half = file.read_bytes()[len(whole) :][:cut]
     file.write_bytes(whole + (half[:-1] + tail if cut < len(half) + 1 else half))
     assert kept(folder)[:2] == [1, 2]
-    Journal(folder).append([told(4)])
+    Journal(folder, key=KEY).append([told(4)])
     assert kept(folder)[-1] == 4
 
 
 def test_zeros_that_a_crash_left_are_cut(tmp_path: Path) -> None:
-    Journal(tmp_path).append([told(1)])
+    Journal(tmp_path, key=KEY).append([told(1)])
     with (tmp_path / "00000001.log").open("ab") as file:
         file.write(bytes(5_000))
     assert kept(tmp_path) == [1]
@@ -96,8 +105,8 @@ def test_zeros_that_a_crash_left_are_cut(tmp_path: Path) -> None:
 def test_a_damaged_end_is_torn_up_to_the_length_of_a_write_and_damage_beyond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restriction_journal, "TORN_BYTES_MAX", 400)
-    Journal(tmp_path).append([told(1)])
+    monkeypatch.setattr(journal_frames, "TORN_BYTES_MAX", 400)
+    Journal(tmp_path, key=KEY).append([told(1)])
     file = tmp_path / "00000001.log"
     whole = file.read_bytes()
     file.write_bytes(whole + bytes(400))
@@ -109,7 +118,7 @@ def test_a_damaged_end_is_torn_up_to_the_length_of_a_write_and_damage_beyond(
 
 def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    journal = Journal(tmp_path, segment_bytes_max=200)
+    journal = Journal(tmp_path, segment_bytes_max=200, key=KEY)
     for number in range(9):
         journal.append([told(number)])
     assert len(list(tmp_path.glob("*.log"))) > 3
@@ -123,7 +132,7 @@ def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(tm
 @given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
 def test_damage_in_the_middle_refuses(tmp_path_factory: pytest.TempPathFactory, place: float, bit: int) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    journal = Journal(folder)
+    journal = Journal(folder, key=KEY)
     journal.append([told(1), told(2)])
     file = folder / "00000001.log"
     end = len(file.read_bytes())
@@ -133,20 +142,20 @@ def test_damage_in_the_middle_refuses(tmp_path_factory: pytest.TempPathFactory, 
     data[where] ^= 1 << bit
     file.write_bytes(data)
     if where in range(22, 38):  # its id: the database belongs to another journal then
-        assert Journal(folder).id != journal.id
+        assert Journal(folder, key=KEY).id != journal.id
         return
     with pytest.raises(BrokenError, match="damaged"):
-        list(Journal(folder).records())
+        list(Journal(folder, key=KEY).records())
     assert file.read_bytes() == data, "nothing was cut"
 
 
 def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "a", segment_bytes_max=500)
+    journal = Journal(tmp_path / "a", segment_bytes_max=500, key=KEY)
     for number in range(20):
         journal.append([told(number)])
     assert kept(tmp_path / "a") == list(range(20))
     assert len(list((tmp_path / "a").glob("*.log"))) > 3
-    other = Journal(tmp_path / "b")
+    other = Journal(tmp_path / "b", key=KEY)
     other.append([told(1)])
     second = tmp_path / "a" / "00000002.log"
     right = second.read_bytes()
@@ -156,7 +165,7 @@ def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> 
     second.write_bytes(right)
     second.rename(tmp_path / "a" / "aside")
     with pytest.raises(BrokenError, match="missing"):
-        Journal(tmp_path / "a")
+        Journal(tmp_path / "a", key=KEY)
 
 
 def lived(life: int, number: int) -> Restriction:
@@ -173,21 +182,21 @@ def begin_segment(folder: Path, number: int) -> None:
 def test_an_append_of_an_earlier_life_is_refused_though_the_newest_segment_has_no_record(
     tmp_path: Path, opened_before: bool
 ) -> None:
-    journal = Journal(tmp_path)
+    journal = Journal(tmp_path, key=KEY)
     journal.append([lived(3, 1), lived(5, 2), lived(4, 3)])
     begin_segment(tmp_path, 2)
     if not opened_before:
-        journal = Journal(tmp_path)
+        journal = Journal(tmp_path, key=KEY)
     with pytest.raises(RefusedError) as refused:
         journal.append([lived(4, 4)])
     assert refused.value.because == "restored"
     journal.append([lived(5, 5)])
     assert kept(tmp_path) == [1, 2, 3, 5]
-    assert [record.seq for record in Journal(tmp_path).records()] == [1, 2, 3, 5]
+    assert [record.seq for record in Journal(tmp_path, key=KEY).records()] == [1, 2, 3, 5]
 
 
 def test_an_append_of_an_earlier_life_is_refused_whoever_wrote_the_newer_one(tmp_path: Path) -> None:
-    slow, restored = Journal(tmp_path), Journal(tmp_path)
+    slow, restored = Journal(tmp_path, key=KEY), Journal(tmp_path, key=KEY)
     slow.append([lived(1, 1)])
     restored.append([lived(2, 2)])
     for _ in range(2):
@@ -211,7 +220,7 @@ def test_what_waits_is_changed_by_nobody_but_who_holds_the_gate(tmp_path: Path) 
                 object.__setattr__(self, "changed", self.changed + 1)
             super().__setattr__(name, value)
 
-    journal = Watched(tmp_path)
+    journal = Watched(tmp_path, key=KEY)
     journal.changed = 0
     journal.append([told(1)])
     journal.append([told(2)])
@@ -219,7 +228,7 @@ def test_what_waits_is_changed_by_nobody_but_who_holds_the_gate(tmp_path: Path) 
 
 
 def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
-    journals = [Journal(tmp_path), Journal(tmp_path)]  # two processes, as it were
+    journals = [Journal(tmp_path, key=KEY), Journal(tmp_path, key=KEY)]  # two processes, as it were
     threads = [
         threading.Thread(target=lambda n=n: [journals[n % 2].append([told(n * 10 + k)]) for k in range(10)])
         for n in range(8)
@@ -232,7 +241,7 @@ def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
 
 
 def test_after_a_write_that_failed_nothing_is_written_any_more(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    journal = Journal(tmp_path, key=KEY)
     journal.append([told(1)])
     stop_writing(journal)
     for _ in range(2):
@@ -249,7 +258,7 @@ def test_after_a_write_that_failed_nothing_is_written_any_more(tmp_path: Path) -
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path)
-    journal = Journal(tmp_path / "restrictions")
+    journal = Journal(tmp_path / "restrictions", key=KEY)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
     house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
     with transaction(pool) as tx:
@@ -384,7 +393,7 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     seq = house.query("SELECT last_seq FROM accounts")[0][0]
     with transaction(house.here.pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.current
-        assert journal_state.state_of(tx, Journal(tmp_path / "other"), house.now) is JournalState.foreign
+        assert journal_state.state_of(tx, Journal(tmp_path / "other", key=KEY), house.now) is JournalState.foreign
     journal.append(
         [
             Restriction(
@@ -406,7 +415,7 @@ TWO = [{"question": "models", "covers": ["improve_models"]}, {"question": "safet
 def asked(pool: Pool, tmp_path: Path) -> House:
     """Ana allowed both questions for all she says, then models for one project and one chat alone: grants 2, 3 and 4."""
     house = House(pool, tmp_path, extend({"extends": "article-2025", "choice": TWO}))
-    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions"))
+    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY))
     house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
     house.open("ana", allow=True)
     house.say("ana", "chat", "boils", host_project=house.host("project", "kettles"))

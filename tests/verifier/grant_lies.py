@@ -164,7 +164,7 @@ def row_lies() -> Iterator[Lie]:
             tell("grant_ended", DAN, grant=2, cause="narrowed"))),
         ("kept out", "the project, and its grant's end not told", "grant that decides it is in force",
          tell("project_kept_out", DAN, project=PROJECTS["kept"].hex)),
-        ("kept out", "the chat, let in again, and its grant's end not told", "grant that decides it is in force", together(
+        ("kept out", "the chat, let in again, and its grant's end not told", "ends its grants", together(
             tell("narrowed", DAN, conversation=CHATS["d1"].hex), tell("widened", DAN, conversation=CHATS["d1"].hex),
             *(put_in("rows", D1, "sources", 0, key, value=value) for key, value in (
                 ("narrowing", 1), ("said_on", "2026-03-05"), ("last_on", "2026-03-05"), ("keep_until", "2031-03-05"))),

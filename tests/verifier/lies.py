@@ -137,13 +137,15 @@ def rows() -> tuple[OutboxRow, ...]:
     """
     made: list[OutboxRow] = []
     minutes = count()
+    acts: dict[tuple[UUID | None, int], int] = {}  # all of an account's act is told at one moment
 
     def tell(told: str, account: UUID | None = None, **facts: Any) -> None:
         facts |= {"evidence": SAID_HASH} | COMMITTED if told == "choice" else {}
-        at = BEGIN + timedelta(minutes=next(minutes))
+        minute = next(minutes)
+        at = BEGIN + timedelta(minutes=acts.setdefault((account, facts.get("seq", -minute)), minute))
         made.append(OutboxRow(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
 
-    tell("policy_applied", number=0, sha256=POLICY.sha256().hex())
+    tell("policy_stands", number=0, sha256=POLICY.sha256().hex())
     tell("notice_published", number=0, language="en", variant="existing", sha256=HASH)
     tell("account_opened", ANA, seq=1)
     tell("notice_shown", ANA, number=0, sha256=HASH, default_state="none", showing="ef" * 16)
@@ -159,8 +161,10 @@ def rows() -> tuple[OutboxRow, ...]:
          root="5e" * 32, manifest_sha256="6f" * 32)  # fmt: skip
     tell("choice", ANA, allow=False, effect="withdrew", version=1, seq=4)
     tell("grant_ended", ANA, grant=1, cause="refused", seq=4)
-    tell("narrowed", ANA, conversation="9a" * 16, seq=5)
+    tell("deleted", ANA, conversation="9a" * 16, seq=5)
     tell("key_destroyed", ANA, conversation="9a" * 16, because="deleted", segment=0)
+    tell("account_opened", EVA, seq=17)
+    tell("account_opened", DAN, seq=1)
     while len(made) < ASKED:
         tell("deleted", EVA, conversation="8b" * 16, seq=len(made))
     tell_asked(tell)
@@ -323,8 +327,9 @@ def moved(at: str, **shift: float) -> str:
 
 
 INDEX = {
-    "policy_applied": 0, "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
-    "carried": 6, "grant_affirmed": 11, "release_sealed": 12, "grant_ended": 14, "narrowed": 15, "key_destroyed": 16,
+    "policy_stands": 0, "policy_applied": 9,
+    "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
+    "carried": 6, "grant_affirmed": 11, "release_sealed": 12, "grant_ended": 14, "deleted": 15, "key_destroyed": 16,
     "choice` for a chat, `choice": ASKED + 1, "grant_begun` for a chat, `grant_begun": ASKED + 2,
     "grant_affirmed` for a project, `grant_affirmed": ASKED + 10, "project_kept_out": ASKED + 11,
 }  # fmt: skip
@@ -368,7 +373,7 @@ def story_lies() -> Iterator[Lie]:
         ("choice.effect", "a refusal turned into a grant", "begins with a yes", put(7, "facts", "effect", value="began")),
         ("choice.effect", "an unknown effect", "begins with a yes", put(4, "facts", "effect", value="renewed")),
         ("choice.effect", "a no without effect", "follows a choice", put(4, "facts", "effect", value="none")),
-        ("choice.version", "under a policy that comes later", "applied before", put(4, "facts", "version", value=1)),
+        ("choice.version", "under a policy that comes later", "applied before", put(10, "facts", "version", value=2)),
         ("choice.at", "after it was logged", "logged after it happened",
          lambda e: e[4].update(at=moved(e[4]["logged"], seconds=1))),
         ("choice.at", "before the account's last choice", "time of an account",

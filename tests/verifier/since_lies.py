@@ -121,7 +121,7 @@ def since_lies() -> Iterator[Lie]:
         ("addendum", "number `true`", "fields of an addendum", by_operator(put("purge", "number", value=True))),
         ("addendum", "nothing at all", "fields of an addendum", by_operator(lambda said: said["purge"].clear())),
         ("review", "of another release", "of this release", by_operator(put("review", "release", value="5" * 32))),
-        ("review", "of another manifest", "manifest that lies beside", by_operator(
+        ("review", "of another manifest", "of the manifest that", by_operator(
             put("review", "manifest_sha256", value="0" * 64))),
         ("review", "a bound that does not follow", "its bound follows", by_operator(put("review", "bound", "ppm", value=10))),
         ("review", "a worst case that is better than it is", "its bound follows",
@@ -144,7 +144,7 @@ def since_lies() -> Iterator[Lie]:
         ("measurement", "junk", "canonical JSON", carried(lambda f: f.update({"measurement.json": JUNK}))),
         ("measurement", "of another release", "manifest that lies beside", by_operator(
             put("measurement", "release", value="5" * 32))),
-        ("measurement", "of another manifest", "manifest that lies beside", by_operator(
+        ("measurement", "of another manifest", "of the manifest that", by_operator(
             put("measurement", "manifest_sha256", value="0" * 64))),
         ("measurement", "a cost outside its interval", "lie in their intervals", by_operator(
             put("measurement", "costs", 0, "cost_ppm", value=6))),

@@ -20,7 +20,7 @@ from licet.verifier.answer import ContradictionError
 from licet.verifier.entries import KINDS, OF_NOBODY, REQUIRED, SHAPES, read_entry, read_whole_entry
 from licet.verifier.forms import time_text
 
-from ..quarters import seeds
+from ..tiers import seeds
 
 DRAWS = 24_000
 SHARE_MIN = 0.1  # of the changed entries at least so many are taken, and so many refused

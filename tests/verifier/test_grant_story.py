@@ -43,17 +43,26 @@ def stands(grant: int, about: dict[str, Any]) -> Told:
     return ("grant_stands", {"grant": grant, "version": 0, **about})
 
 
+def late(told: list[Told]) -> list[Told]:
+    """Of the year before, whose log told the beginning of it."""
+    return [(kind, {**facts, "at": "2025-12-31T23:59:00Z"}) for kind, facts in told]
+
+
 def found(*told: Told) -> list[str]:
-    """What the story of a log of these entries contradicts."""
+    """What the story of a log of these entries contradicts: of an account that it opens, unless it carries it over."""
     story, findings = verifier.story_of("log.example/2026"), []
+    is_carried = told[0] == CARRIED
     facts: dict[str, Any] = {"number": 0, "sha256": "0" * 64}
-    for number, (kind, said) in enumerate([("policy_applied", facts), *told]):
+    policy: list[Told] = [("policy_stands" if is_carried else "policy_applied", facts)]
+    for number, (kind, said) in enumerate([*policy, *([] if is_carried else [("account_opened", {})]), *told]):
         own = (
             {}
-            if kind in ("policy_applied", "restored")
+            if kind in ("policy_applied", "policy_stands", "restored")
             else {"who": WHO, "commit": hashlib.sha256(b"%d" % number).hexdigest()}
         )
-        entry = {"v": 1, "t": kind, "at": "2026-03-01T00:00:00Z", "logged": "2026-03-01T00:00:01Z", "facts": said} | own
+        at = said.get("at", "2026-03-01T00:00:00Z")
+        entry = {"v": 1, "t": kind, "at": at, "logged": "2026-03-01T00:00:01Z",
+                 "facts": {name: fact for name, fact in said.items() if name != "at"}} | own  # fmt: skip
         findings += [finding.promise for finding in story.take(number, canonical(entry))]
     return findings
 
@@ -75,9 +84,13 @@ HONEST: dict[str, list[Told]] = {
     "carried over, and what stands is told": [CARRIED, stands(3, IN_PROJECT), stands(1, MODELS), *no(MODELS, 1, 3)],
     "carried over, and a no ends what was never told": [CARRIED, *no(MODELS, 7, 9), *yes(MODELS, 12)],
     "carried over, and a no keeps what was never told": [CARRIED, *no(MODELS, 7, kept=((9, IN_PROJECT), (2, IN_CHAT)))],
-    "carried over in the middle of a yes": [CARRIED, yes(MODELS, 4)[1], *no(MODELS, 4)],
-    "carried over in the middle of a no to all": [CARRIED, *no(MODELS, 1, kept=((3, IN_CHAT),))[1:], *no(SAFETY, 2)[1:]],
-    "carried over in the middle of what a no keeps": [CARRIED, no(MODELS, kept=((3, IN_CHAT),))[1], *no(MODELS, 3)],
+    "carried over in the middle of a yes": [CARRIED, *late(yes(MODELS, 4)[1:]), *no(MODELS, 4)],
+    "carried over in the middle of a no to all": [
+        CARRIED, *late(no(MODELS, 1, kept=((3, IN_CHAT),))[1:]), *late(no(SAFETY, 2)[1:]),
+    ],
+    "carried over in the middle of what a no keeps": [
+        CARRIED, *late(no(MODELS, kept=((3, IN_CHAT),))[1:]), *no(MODELS, 3),
+    ],
     "restored, and a yes that was lost is given again": [*yes(MODELS, 1), RESTORED, *yes(MODELS, 1), *no(MODELS, 1)],
     "restored, and the number of a lost grant is another's": [
         *yes(MODELS, 1), *yes(SAFETY, 2), RESTORED, *yes({**SAFETY, "question": "more"}, 2), *no(MODELS, 1),
@@ -89,7 +102,30 @@ HONEST: dict[str, list[Told]] = {
     "restored, and a no keeps what was not lost": [
         *no(MODELS), *yes(IN_CHAT, 1), RESTORED, *no(MODELS, kept=((1, IN_CHAT),)), *no(MODELS, 1),
     ],
-    "restored between a choice and its grant": [chose(MODELS, "began"), RESTORED, yes(MODELS, 1)[1], *no(MODELS, 1)],
+    "restored between a choice and its grant, which is lost": [chose(MODELS, "began"), RESTORED, *yes(MODELS, 1)],
+    "restored between the ending of a grant and its no": [
+        *yes(MODELS, 1), no(MODELS, 1)[0], RESTORED, no(MODELS, 1)[1], *yes(MODELS, 2),
+    ],
+    "restored between a no and what it keeps": [
+        *no(MODELS), *yes(IN_CHAT, 1), no(MODELS, kept=((1, IN_CHAT),))[0], RESTORED,
+        no(MODELS, kept=((1, IN_CHAT),))[1], *no(MODELS, 1),
+    ],
+    "restored, and a grant lapses again": [
+        *yes(MODELS, 1), ("grant_ended", {"grant": 1, "cause": "lapsed"}), RESTORED,
+        ("grant_ended", {"grant": 1, "cause": "lapsed"}), *yes(MODELS, 2),
+    ],
+    "restored, and a chat is kept out whose grant may be lost": [
+        *no(MODELS), *yes(IN_CHAT, 1), RESTORED, ("narrowed", {"handle": CHAT}), *yes(SAFETY, 1),
+    ],
+    "a project is kept out, with its chats and their grants": [
+        *no(MODELS), *yes(IN_CHAT, 1), *yes(IN_PROJECT, 2), ("project_kept_out", {"project": PROJECT}),
+        ("narrowed", {"handle": CHAT}), ("grant_ended", {"grant": 1, "cause": "narrowed"}),
+        ("narrowed", {"handle": OTHER_CHAT}), ("grant_ended", {"grant": 2, "cause": "narrowed"}), *yes(MODELS, 3),
+    ],
+    "a closure ends what there is": [
+        *yes(MODELS, 1), *yes(SAFETY, 2), ("closed", {}), ("grant_ended", {"grant": 1, "cause": "closed"}),
+        ("grant_ended", {"grant": 2, "cause": "closed"}), ("choice", {**chose(MODELS, "none")[1]}), ("closed", {}),
+    ],
     "from before there were questions": [
         chose({}, "began"), ("grant_begun", {"grant": 1, "version": 0}), *yes(TRAINING, 1, "affirmed"), *no(TRAINING, 1),
     ],
@@ -110,6 +146,24 @@ def test_what_did_happen_is_no_contradiction(told: list[Told]) -> None:
 
 
 LIES: dict[str, tuple[str, list[Told]]] = {
+    "a restore begins the grant of who withdrew": ("follows a choice", [
+        *yes(MODELS, 1), *no(MODELS, 1), RESTORED, yes(MODELS, 2)[1]]),
+    "a restore between a choice and its grant": ("follows a choice", [
+        chose(MODELS, "began"), RESTORED, yes(MODELS, 1)[1], *no(MODELS, 1)]),
+    "a restore makes a grant stand of which nothing was told": ("was begun, or carried over", [RESTORED, stands(1, MODELS)]),
+    "a restored grant that a number given again took the place of": ("follows from the grant in force", [
+        *yes(MODELS, 1), *yes(SAFETY, 2), RESTORED, *yes({**SAFETY, "question": "more"}, 1), stands(2, SAFETY)]),
+    "what is kept out keeps its grant": ("ends its grants", [
+        *no(MODELS), *yes(IN_CHAT, 1), ("narrowed", {"handle": CHAT}), *yes(SAFETY, 2)]),
+    "a closed account keeps a grant": ("ends its grants", [*yes(MODELS, 1), ("closed", {}), ("deleted", {"handle": CHAT})]),
+    "a closed account begins a grant": ("account that is closed", [("closed", {}), *yes(MODELS, 1)]),
+    "a number left out": ("given in order", [*yes(MODELS, 1), *yes(SAFETY, 3)]),
+    "carried over, and a grant of this year begins without its choice": (
+        "follows a choice", [CARRIED, yes(MODELS, 4)[1]]),
+    "a grant before its choice's moment": ("moment and the version", [
+        chose(MODELS, "began"), *late(yes(MODELS, 1)[1:])]),
+    "a grant under another version than its choice": ("moment and the version", [
+        chose(MODELS, "began"), yes(MODELS, 1, version=1)[1]]),
     "a restore revives what was refused": (
         "follows from the grant", [*yes(MODELS, 1), *no(MODELS, 1), RESTORED, stands(1, MODELS)]),
     "a restore gives a grant another number": ("follows from the grant", [*yes(MODELS, 1), RESTORED, stands(2, MODELS)]),

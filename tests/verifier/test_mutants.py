@@ -1,7 +1,7 @@
 """No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a traceback.
 
 `TESTS_MUTANTS` sets how many there are (24,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
-run tries a quarter of them, every fourth change of a field and as many draws: `tests/quarters.py`.
+run tries a sixteenth of them, every sixteenth change of a field and as many draws: `tests/tiers.py`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import pytest
 from licet.verifier import EXITS, Verdict
 
 from ..ledger.world import SIGNER
-from ..quarters import QUARTER, WHOLE, seeds
+from ..tiers import SIXTEENTH, SIXTEENTHS, WHOLE, seeds
 from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
 from .shipped import shipped
 
 MUTANTS = int(os.environ.get("TESTS_MUTANTS", "24000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
-STEP = 1 if WHOLE else 4
+STEP = 1 if WHOLE else SIXTEENTHS
 SHARE_MIN = 0.3  # of the mutants of an artefact, at least this part is seen through; the others mean the same
 SHARES = sum(one.share for one in artefacts())
 SYSTEMATIC = sum(1 for one in artefacts() for _ in one.every())
@@ -45,7 +45,7 @@ def test_an_honest_artefact_is_proved(of: Artefact) -> None:
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
 def test_no_change_of_any_one_field_is_proved_unless_it_means_the_same(of: Artefact) -> None:
     answers: Counter[Verdict] = Counter()
-    for number, (at, change) in list(enumerate(of.every()))[QUARTER::STEP]:
+    for number, (at, change) in list(enumerate(of.every()))[SIXTEENTH::STEP]:
         judged = of.judge(mutated(of, [(at, change)], mutants.random.Random(number)))
         assert judged.wrong == (), told(of, (at, change.__name__), judged)
         answers[judged.answer] += 1

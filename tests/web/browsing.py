@@ -1,7 +1,8 @@
-"""A browser for the tests of pages: Debian's chromium, driven by Playwright; loudly absent in development, never in CI."""
+"""A browser for the tests of pages: Debian's headless shell of Chromium, driven by Playwright; without one they fail."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +22,26 @@ MILLISECONDS_MAX = 600_000  # for a page to show what it is to: no load of a mac
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser for the tests of one file."""
+def resting_browser() -> Iterator[tuple[Any, Any]]:
+    """A browser and the loop of its driver, which is at rest until a test asks for `browser`: one for a worker."""
     with launched() as started:
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        yield started, loop
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture(scope="module")
+def browser(worker_browser: tuple[Any, Any]) -> Iterator[Any]:
+    """A browser for the tests of one file. Its driver's loop runs in this thread meanwhile, in which no other can be run."""
+    started, loop = worker_browser
+    asyncio._set_running_loop(loop)
+    try:
         yield started
+        for context in started.contexts:
+            context.close()
+    finally:
+        asyncio._set_running_loop(None)
 
 
 @contextmanager
@@ -46,7 +62,7 @@ def launched() -> Iterator[Any]:
 
 def absent(why: str) -> NoReturn:
     """Skips, saying how to get a browser; in CI a page that nobody looked at is a failure."""
-    message = f"{why}; apt-get install --no-install-recommends chromium, or set CHROMIUM"
+    message = f"{why}; apt-get install --no-install-recommends chromium-headless-shell, or set CHROMIUM"
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)

@@ -28,6 +28,7 @@ from licet.web.access.limits import BODY_BYTES_MAX, BULK_BYTES_MAX, BULK_LINES_M
 from licet.web.api.problems import OF_STATUS, TYPES, URN
 from licet.web.serve import Lines
 
+from ..journals import KEY
 from ..terms import preset
 from .served import AFTER, NOTICE, World, api, world
 
@@ -488,7 +489,7 @@ def test_the_age_that_comes_with_a_choice_fills_or_lowers_the_known_one_and_neve
     pool, tmp_path, known: int | None, given: int, begins: bool, becomes: int
 ) -> None:
     world = World(pool, tmp_path / "data", preset("strict"))
-    journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions")
+    journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     world.open("ana", age=known)
     world.clock.set(NOTICE)
     with TestClient(world.app) as api:

@@ -376,6 +376,7 @@ def test_a_browser_of_other_tests_leaves_no_loop_behind_in_which_none_can_be_run
 
 ANSWERS = {
     client.ChangeResult: schema.ChangeAnswer, client.Account: schema.AccountAnswer, client.GateResult: schema.GateAnswer,
+    client.OpenedAccount: schema.OpenedAnswer,
     client.ChoiceResult: schema.ChosenAnswer, client.TurnResult: schema.TurnTakenAnswer,
     client.BulkItem: schema.BulkItemAnswer, client.FeedbackResult: schema.GivenFeedbackAnswer,
     client.SharedTurn: schema.SharedTurnAnswer, client.KeptFeedback: schema.KeptFeedbackAnswer,

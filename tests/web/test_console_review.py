@@ -71,7 +71,35 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
         assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 409
     said = api.get(path, headers=reader).text
     assert "cora@example.org, in the console" in said
-    assert "<dt>Signed off</dt><dd>yes</dd>" in said
+    assert "<dt>Signed off</dt><dd>yes, not confirmed by a second identity</dd>" in said
+
+
+def test_signatures_of_two_links_are_not_confirmed_and_of_two_identities_are(api: Any, built: Built) -> None:
+    world, path = built.world, built.path
+    reader = world.staff(StaffRole.reviewer, email="rae@example.org")
+    post(api, f"{path}/sample", reader, chance="1", risk="0")
+    (row,) = re.findall(r'name="row" value="(\d+)"', post(api, f"{path}/row", reader).text)
+    post(api, f"{path}/finding", reader, row=row, finding="nothing", then="stop")
+    assert post(api, f"{path}/close", reader).status_code == 303
+    for number, email in enumerate(("cora@example.org", "dan@example.org")):
+        by_link = world.staff(StaffRole.curator, email=email)
+        assert post(api, f"{path}/sign", by_link, names_in="yes").status_code == 303
+        known = world.staff(StaffRole.curator, email=email, identity=bytes([number]) * 32)
+        shown = api.get(path, headers=known).text
+        assert f"{email}, in the console" in shown
+        assert shown.count("without the identity provider") == number + 1
+    unconfirmed = "The signatures are not confirmed by a second identity"
+    assert unconfirmed in shown
+    review = api.get(f"/v1/releases/{path.rpartition('/')[2]}/review", headers=reader).json()
+    assert (review["signed_off"], review["second_identity"]) == (True, False)
+    for number, email in enumerate(("cora@example.org", "dan@example.org")):
+        known = world.staff(StaffRole.curator, email=email, identity=bytes([number]) * 32)
+        assert f"Sign it off as {email}" in api.get(path, headers=known).text
+        assert post(api, f"{path}/sign", known, names_in="yes").status_code == 303
+    shown = api.get(path, headers=known).text
+    assert unconfirmed not in shown
+    assert "without the identity provider" not in shown
+    assert "<dt>Signed off</dt><dd>yes</dd>" in shown
 
 
 def test_the_person_sees_that_a_row_of_theirs_was_read_and_why(api: Any, built: Built) -> None:

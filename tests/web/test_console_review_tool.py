@@ -62,7 +62,7 @@ def test_a_second_reader_judges_what_somebody_else_has_and_is_not_told_what_they
     assert sorted(read_all(api, drawn, second, ["nothing", "name", "contact"], second="yes")) == sorted(rows)
     assert world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(7,)], "each is on record"
     page = api.get(drawn.path, headers=first).text
-    assert "Two people have read 3 rows" in page
+    assert "3 rows were read by two members of staff, 0 of them by two identities" in page
     assert re.search(r"alpha, for whether a row holds something at all, is -?\d\.\d\d", page)
     apart = {(one.first, one.second) for one in seen(drawn).agreement.apart}
     assert apart

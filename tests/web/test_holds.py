@@ -17,6 +17,7 @@ from licet.errors import NotFoundError, UsageError
 from licet.service import oversight
 from licet.vault import holds
 from licet.vault.commands import Delete, HoldReason, Outcome
+from licet.vault.hold_coverage import HoldCount
 
 from .served import NOTICE, World, api, world
 
@@ -159,7 +160,7 @@ def test_a_hold_of_several_conversations_is_placed_on_all_or_none_and_a_dry_run_
     with pytest.raises(UsageError, match="matter"):
         holds.place(world.here, [chat], matter=" ", reason=HoldReason.other, by="user:me")
     would = held(world, chat, dry_run=True)
-    assert (would.outcome, would.keeps) == (Outcome.done, True)
+    assert (would.outcome, would.coverage.held) == (Outcome.done, HoldCount(segments=1, turns=1))
     assert world.rows("SELECT count(*) FROM holds") == [(0,)]
     done = holds.place(world.here, [chat, other, chat], matter=MATTER, reason=HoldReason.other, by="user:me")
     assert [one.outcome for one in done] == [Outcome.done, Outcome.done]
@@ -173,10 +174,41 @@ def test_a_hold_of_several_conversations_is_placed_on_all_or_none_and_a_dry_run_
     assert world.rows("SELECT conversation_id FROM holds") == [(uuid(other),)]
 
 
-def test_a_hold_placed_when_the_time_is_over_says_that_it_keeps_nothing(world: World, chat: str) -> None:
+def test_a_hold_on_what_is_over_is_refused_and_keeps_no_other_from_being_held(
+    world: World, api: TestClient[Litestar], chat: str
+) -> None:
+    """Before the sweep: until then the text lies there, and a hold that claimed it would be believed."""
     world.clock.set(NOTICE + 6 * 366 * DAY)
-    assert held(world, chat).keeps is False
+    later = world.say("ana", "later")
+    would = holds.place(world.here, [chat, later], matter=MATTER, reason=HoldReason.other, by="user:me", dry_run=True)
+    done = holds.place(world.here, [chat, later], matter=MATTER, reason=HoldReason.other, by="user:me")
+    assert done == would
+    over, kept = done
+    assert (over.outcome, over.because, over.review_at) == (Outcome.refused, "expired", None)
+    assert (over.coverage.held, over.coverage.due) == (HoldCount(), HoldCount(segments=1, turns=1))
+    assert (kept.outcome, kept.because, kept.coverage.held) == (Outcome.done, "", HoldCount(segments=1, turns=1))
+    officer = world.staff(StaffRole.privacy_officer)
+    body = {"matter": MATTER, "reason": "litigation"}
+    refused = api.post(f"/v1/conversations/{chat}/holds", headers=officer, json=body)
+    assert (refused.status_code, refused.json()["because"]) == (409, "expired")
+    assert "1 turn not held: past their time, erased by the next sweep" in refused.json()["detail"]
+    again = api.post(f"/v1/conversations/{later}/holds", headers=officer, json=body).json()
+    assert (again["outcome"], again["because"]) == ("unchanged", "held_already")
+    assert again["coverage"]["held"] == {"segments": 1, "turns": 1, "feedback": 0, "safety_copies": 0}
+    (listed,) = api.get("/v1/holds", headers=officer).json()["items"]
+    assert (listed["conversation"], listed["turns_held"], listed["turns_not_held"]) == (later, 1, 0)
+    assert api.get(f"/v1/conversations/{chat}", headers=world.person("ana")).json()["held"] is False
     assert sweeper.sweep(world.here).segments == 1
+    (gone,) = holds.place(world.here, [chat], matter=MATTER, reason=HoldReason.other, by="user:me")
+    assert (gone.outcome, gone.coverage.erased) == (Outcome.refused, HoldCount(segments=1, turns=1))
+
+
+def test_a_deleted_chat_that_is_due_is_refused_and_one_that_is_not_due_is_held(world: World, chat: str) -> None:
+    world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid(chat)))
+    assert held(world, chat, dry_run=True).outcome is Outcome.done, "within the period of a deletion it lies there"
+    world.clock.set(NOTICE + 30 * DAY)
+    assert (held(world, chat).outcome, held(world, chat).because) == (Outcome.refused, "expired")
+    assert world.rows("SELECT count(*) FROM holds") == [(0,)]
 
 
 def test_doctor_tells_of_holds_past_the_day_of_their_review(world: World, chat: str) -> None:
@@ -206,7 +238,7 @@ def test_in_the_console_a_hold_is_said_again_before_it_is_placed_or_ended(
     asked = api.post(where, headers=officer, data=form)
     assert asked.status_code == 200
     assert MATTER in asked.text
-    assert "What is kept of it now stays until the last hold on it ends." in asked.text
+    assert "What is held of it stays until the last hold on it ends." in asked.text
     assert world.rows("SELECT count(*) FROM holds") == [(0,)], "it was said, and not done"
     done = then(
         api, officer, api.post(where, headers=officer, data={**form, "confirmed": "yes"}, follow_redirects=False)
@@ -282,4 +314,6 @@ def test_the_form_in_the_console_says_what_would_come_of_it(world: World, api: T
     gone = world.say("ana", "gone")
     world.clock.set(NOTICE + 6 * 366 * DAY)
     late = api.post(f"/console/conversations/{gone}/hold", headers=officer, data={**form, "reason": "other"}).text
-    assert "Nothing of it is kept that a hold would go on keeping: it has gone, or its time is over." in late
+    assert "It cannot be held: its time is over." in late
+    assert "1 turn not held: past their time, erased by the next sweep." in late
+    assert "Place the hold" not in late, "there is nothing to confirm"

@@ -2,7 +2,7 @@
 
 Schemathesis asks, with values that fit and values that do not, as a service with every scope, as a person and as
 staff. TESTS_EXAMPLES sets how many examples there are for each operation (12, of which a run asks
-a quarter: `tests/quarters.py`).
+a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from schemathesis.specs.openapi.checks import (
 from licet.access.roles import StaffRole
 from licet.webhooks import endpoints
 
-from ..quarters import QUARTER, share
 from ..terms import preset
+from ..tiers import SIXTEENTH, share
 from .served import NOTICE, World, listening
 
 EXAMPLES = int(os.environ.get("TESTS_EXAMPLES") or share(12) + 1)  # the first that is drawn is always the simplest
@@ -106,7 +106,7 @@ def answers(operation: Any, count: int, url: str, headers: dict[str, str], chat:
     modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
     asked = 0
 
-    @seed(QUARTER)
+    @seed(SIXTEENTH)
     @given(st.data())
     @settings(
         max_examples=count, deadline=None, database=None, phases=[Phase.generate],

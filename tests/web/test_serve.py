@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,14 +17,15 @@ from licet.client import Client, open_account
 from licet.errors import UsageError
 from licet.web.access.connections import bound
 
+from ..forking import FORKED, STARTED
 from ..waiting import wait_until
 
-LICET = [sys.executable, "-c", "from licet.cli import main; main()"]
+LICET = STARTED
 
 
 def licet(data: Path, dsn: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*LICET, *words, "--data", str(data)],
+        [FORKED, *words, "--data", str(data)],
         env={**os.environ, "LICET_DATABASE_URL": dsn}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
 

@@ -9,7 +9,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
@@ -162,7 +161,7 @@ def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
     later = NOTICE + timedelta(minutes=5)
     world.clock.set(later)
     form = ScopeForm(
-        account=account, at=later, act=act, project=project, out_at=out_at, question="training", showing=UUID(showing)
+        account=account, at=later, act=act, project=project, out_at=out_at, question="training", showing=showing
     )
     again = (
         LetProjectIn(account=account, at=later, project=project),

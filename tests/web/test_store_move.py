@@ -19,6 +19,7 @@ from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 
 from .. import seaweed
+from ..forking import FORKED
 from ..waiting import wait_until
 from .test_serve import LICET
 
@@ -38,7 +39,7 @@ class Place:
         self.bucket: Bucket = found
 
     def run(self, *words: str, env: dict[str, str], code: int = 0) -> str:
-        done = subprocess.run([*LICET, *words], env=env, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run([FORKED, *words], env=env, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, done.stderr + done.stdout
         return done.stdout if code == 0 else done.stderr
 

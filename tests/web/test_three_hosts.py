@@ -32,8 +32,10 @@ from licet.keys.restriction_journal import RestrictionKind
 from licet.store import bucket as buckets
 
 from .. import seaweed
+from ..forking import FORKED
+from ..journals import lying
 from ..ledger.world import Held
-from ..quarters import WHOLE
+from ..tiers import WHOLE
 from ..vault import bao
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
@@ -62,7 +64,7 @@ class Host:
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [*LICET, *words, "--data", str(self.data)],
+            [FORKED, *words, "--data", str(self.data)],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -279,7 +281,7 @@ def nothing_acknowledged_is_lost(place: Place, loads: list[Load]) -> None:
     assert {f"conv_{one.hex}" for (one,) in kept} == said - deleted
     turns = "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE deleted_at IS NULL"
     assert place.rows(turns) == [(len(kept),)], "a turn is there twice"
-    records = list(journal_bucket.journal(place.config).records())
+    records = lying(journal_bucket.journal(place.config))
     recorded = [
         f"conv_{one.conversation.hex}" for one in records if one.kind is RestrictionKind.deleted and one.conversation
     ]
@@ -335,7 +337,7 @@ def test_a_host_without_the_keys_or_with_another_journal_is_refused_and_the_doct
 
 def _doctor(host: Host) -> str:
     done = subprocess.run(
-        [*LICET, "doctor", "--json", "--data", str(host.data)],
+        [FORKED, "doctor", "--json", "--data", str(host.data)],
         env=host.environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     return done.stdout

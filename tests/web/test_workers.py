@@ -28,6 +28,7 @@ from licet.web.access import rates, tokens
 from licet.web.access.rates import BURST_SECONDS, WAYS, Rates
 from licet.web.worker import pool_size
 
+from ..journals import lying
 from ..waiting import wait_until
 from .served import TOKEN_KEY
 from .test_serve import LICET, answers, free_port, licet
@@ -221,7 +222,7 @@ def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_noth
     journal = Journal(place.data / "restrictions")
     recorded = {
         f"conv_{one.conversation.hex}"
-        for one in journal.records()
+        for one in lying(journal)
         if one.kind is RestrictionKind.deleted and one.conversation
     }
     journal.close()

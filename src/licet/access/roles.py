@@ -91,10 +91,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Staff(msgspec.Struct, frozen=True, kw_only=True):
+    """``identity``: of the identity provider (`access.identities`); None for a session that a link began."""
+
     staff_id: UUID
     email: str
     roles: frozenset[StaffRole]
     session: bytes
+    identity: bytes | None = None
 
     @property
     def recorded_as(self) -> str:

@@ -293,6 +293,11 @@ def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
     return revoked.rowcount == 1
 
 
+def revoke_every(tx: Transaction, at: datetime) -> int:
+    """Revokes every key, of which nobody knows any more whether it was revoked; returns how many."""
+    return tx.execute("UPDATE api_keys SET revoked_at = %s WHERE revoked_at IS NULL", [at]).rowcount
+
+
 def find(tx: Transaction, text: str, at: datetime) -> Service | None:
     """The service that the key ``text`` belongs to, unless it was revoked or has expired."""
     match = _KEY.fullmatch(text)

@@ -49,23 +49,34 @@ def csrf(secret: str) -> str:
 
 def begin_person(tx: Transaction, account: UUID, now: datetime, random: Random) -> str:
     """Begins a person's session; returns the cookie's value."""
-    return _begin(tx, account, None, (), now, random, LIFETIME_MAX["person"])
+    return _begin(tx, account, None, (), None, now, random, LIFETIME_MAX["person"])
 
 
-def begin_staff(tx: Transaction, staff: UUID, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
-    """Begins a session of staff with the provider's ``roles``; returns the cookie's value."""
-    return _begin(tx, None, staff, roles, now, random, LIFETIME_MAX["staff"])
+def begin_staff(
+    tx: Transaction,
+    staff: UUID,
+    roles: Iterable[StaffRole],
+    now: datetime,
+    random: Random,
+    *,
+    identity: bytes | None = None,
+) -> str:
+    """Begins a session of staff with the provider's ``roles``; returns the cookie's value.
+
+    ``identity``: of the provider (`access.identities`); None where a link began it.
+    """
+    return _begin(tx, None, staff, roles, identity, now, random, LIFETIME_MAX["staff"])
 
 
 def _begin(
-    tx: Transaction, account: UUID | None, staff: UUID | None, roles: Iterable[StaffRole], now: datetime,
-    random: Random, lifetime: timedelta,
+    tx: Transaction, account: UUID | None, staff: UUID | None, roles: Iterable[StaffRole], identity: bytes | None,
+    now: datetime, random: Random, lifetime: timedelta,
 ) -> str:  # fmt: skip
-    secret = secret_of(random)
+    secret, names = secret_of(random), sorted({role.value for role in roles})
     tx.execute(
-        """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, begun_at, seen_at, ends_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-        [digest(secret), account, staff, sorted({role.value for role in roles}), now, now, now + lifetime],
+        """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, identity, begun_at, seen_at, ends_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        [digest(secret), account, staff, names, identity, now, now, now + lifetime],
     )
     return secret
 
@@ -76,19 +87,20 @@ def find(tx: Transaction, secret: str, now: datetime) -> Person | Staff | None:
         return None
     sha256 = digest(secret)
     row = tx.execute(
-        """SELECT s.account_id, s.staff_id, s.roles || coalesce(f.roles, '{}'), f.email, s.seen_at
+        """SELECT s.account_id, s.staff_id, s.roles || coalesce(f.roles, '{}'), f.email, s.identity, s.seen_at
              FROM sessions s LEFT JOIN staff f USING (staff_id) WHERE s.session_sha256 = %s AND s.ends_at > %s""",
         [sha256, now],
     ).fetchone()
     if row is None:
         return None
-    account, staff, roles, email, seen_at = row
+    account, staff, roles, email, identity, seen_at = row
     if now - seen_at > IDLE_MAX["staff" if staff else "person"]:
         return None
     if now - seen_at > SEEN_AGAIN:
         tx.execute("UPDATE sessions SET seen_at = %s WHERE session_sha256 = %s", [now, sha256])
     if staff is not None:
-        return Staff(staff_id=staff, email=email, roles=frozenset(map(StaffRole, roles)), session=sha256)
+        known = frozenset(map(StaffRole, roles))
+        return Staff(staff_id=staff, email=email, roles=known, session=sha256, identity=identity)
     return Person(account=account, session=sha256)
 
 

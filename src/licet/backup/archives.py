@@ -16,9 +16,15 @@ A restore takes these steps. If it is killed at any point, run the same command 
        check that the backup's journal, log and keys are those of this installation
     4. replace the database with the dump, in one transaction; or the cluster with the base backup, which was recovered
        beside it and contains the fence before it takes the cluster's name (`base_recovery`)
-    5. in one transaction, behind the fence: apply every restriction that the backup lacks, at the time at which it was
-       made; bring the database up to the log, with an entry `restored`; end all sessions
+    5. in one transaction, behind the fence: apply every restriction that the journal or the log has and the backup lacks,
+       at the time at which it was made (`log_union`); bring the database up to the log, with an entry `restored`; end all
+       sessions
     6. lower the fence
+
+The journal must be the one that the backup, the present database and the log remember, from there on without a record that
+is missing or was changed, and the log must go on from what the backup knows: both are checked in step 3, so that a refusal
+changes nothing. What only step 5 can find, a leaf that nothing explains, leaves the fence up. `RestoreFinish.narrow`
+finishes either: the chain of the journal begins anew, and what cannot be matched counts as withdrawn.
 
 Between 3 and 6 nothing is read, leased, built or written. A database that somebody restored by other means is refused
 wherever it is opened, until steps 2, 3, 5 and 6 have been taken (`restore` without a backup).
@@ -31,11 +37,9 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import partial
-from itertools import groupby, islice
 from pathlib import Path
 from typing import assert_never
 from uuid import UUID
@@ -43,40 +47,56 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from licet.access import service_keys, sessions
-from licet.backup import backup_manifest, base_backup, base_recovery, dump, wal_archive, wal_receiver, wal_seals
+from licet.backup import (
+    backup_manifest,
+    base_backup,
+    base_recovery,
+    dump,
+    wal_archive,
+    wal_receiver,
+    wal_seals,
+)
 from licet.backup.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, BackupForm, BackupManifest, LogStood
+from licet.backup.bring_forward import (
+    FINISH_WITHOUT,
+    RestoreResult,
+    bring_forward,
+    journal_of,
+    lacking,
+    log_seed,
+    seen_until,
+)
+from licet.backup.log_union import RestoreFinish
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.erasure import sweeper
 from licet.erasure.epochs import backup_window
-from licet.errors import BrokenError, BusyError, RefusedError, UsageError
-from licet.keys import fence
+from licet.errors import BusyError, RefusedError, UsageError
+from licet.keys import fence, journal_heads, journal_mend
 from licet.keys.chain import bucket_epochs
+from licet.keys.journal_frames import JournalMisfit, journal_key, misfit_error
 from licet.keys.keyring import EPOCHS_LOCK, Keyring
-from licet.keys.log_keys import LogKeys
 from licet.keys.providers import provider
-from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
+from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger import forward, sequence
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
-from licet.policy.file import read
 from licet.policy.period import written
 from licet.proof import documents
 from licet.store import embedded
 from licet.store.connect import Transaction, joined, opened, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
-from licet.vault import account_journal, account_view, certificate, host_events, journal_state, restriction, verbs
-from licet.vault import policy_versions as versions
-from licet.vault.commands import BATCH_COMMANDS_MAX, Outcome
+from licet.vault import (
+    journal_evidence,
+    journal_state,
+    restriction,
+)
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation, installation, is_made, refuse_unmade
 from licet.vault.journal_state import JournalState
-from licet.webhooks import endpoints
 
 BACKUPS_MAX = 10_000
-RECORDS_MAX = 10_000
 
 
 class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +114,8 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore would do. ``life`` is that of the database it would replace, None if there is none; ``since`` counts
-    the restrictions recorded since the backup, by kind, which it would apply again.
+    the restrictions recorded since the backup, by kind, which it would apply again. ``unfit`` names what does not fit in the
+    journal: without `RestoreFinish.narrow` the restore would be refused.
     """
 
     backup: str | None
@@ -102,21 +123,7 @@ class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime | None
     life: int | None
     since: dict[str, int]
-
-
-class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did. ``applied`` counts the restrictions that were applied again, by kind; ``gone`` counts those
-    whose account or conversation the backup does not contain.
-    """
-
-    backup: str | None
-    life: int
-    applied: dict[str, int]
-    gone: int
-    entries: int
-    placed: int
-    repeated: int
-    sessions_ended: int
+    unfit: tuple[str, ...] = ()
 
 
 def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump) -> KeptBackup:
@@ -174,7 +181,7 @@ def _register(
     here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime, folder: Path
 ) -> BackupManifest:  # fmt: skip
     """Registers the copy before it exists, so that it contains what was there at that time, or newer."""
-    journal = _journal(here)
+    journal = journal_of(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
         is_base = form is BackupForm.base
@@ -186,13 +193,21 @@ def _register(
         life = fence.life(tx)
         record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
         restriction.keep_records(tx, journal, [record])
+    with transaction(here.pool) as tx:  # the journal has the backup by now, and the backup has where the journal stood
+        journal_evidence.tell_head(tx, journal, head := journal.durable, at)
         logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
-        schema=migrations()[-1].number, life=life, journal=journal.id, epochs=epochs,
-        proof=proof, size=0, sha256="", archive=archive or "",
-        logs=tuple(LogStood(year=log.year, origin=log.origin, size=log.size, root=log.root.hex()) for log in logs),
+        schema=migrations()[-1].number, life=life, journal=journal.id, head=head.number, chain=head.chain.hex(),
+        epochs=epochs, proof=proof, size=0, sha256="", archive=archive or "",
+        logs=tuple(
+            LogStood(
+                year=log.year, origin=log.origin, decided=log.decided, root=log.root.hex(), size=log.size,
+                digest=log.digest.hex(),
+            )
+            for log in logs
+        ),
     )  # fmt: skip
 
 
@@ -299,8 +314,8 @@ def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list
         if kept.form is BackupForm.base and kept.whole and not kept.expired
     ]  # fmt: skip
     with transaction(here.pool) as tx:
-        current = wal_receiver.slot(tx, _journal(here))
-    for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(_journal(here))}*")):
+        current = wal_receiver.slot(tx, journal_of(here))
+    for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(here))}*")):
         oldest = min((one.begins for one in bases if one.archive == archive.name), key=lambda n: n[8:], default=None)
         is_over = oldest is None and archive.name != current
         yield archive, wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest), is_over
@@ -316,25 +331,33 @@ def _keyring(config: Configuration) -> Keyring:
 
 
 def restore(
-    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
-) -> RestoreResult:
+    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None,
+    finish: RestoreFinish | None = None,
+) -> RestoreResult:  # fmt: skip
     """Restores the backup in ``source``. If ``source`` is None, brings the present database up to date instead.
 
-    A base backup is restored with all the WAL archived since, or to the moment ``until``, by the server's clock.
+    A base backup is restored with all the WAL archived since, or to the moment ``until``, by the server's clock. With
+    ``finish`` a journal that lost records, and leaves that nothing explains, are no reason to refuse.
     RefusedError, with nothing changed, if the backup is another installation's or its keys are destroyed;
     ContradictedError if it is not the one that was taken; BusyError if a server is running.
     """
     manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
     _check_until(manifest, until)
+    set_aside: tuple[str, ...] = ()
+    if finish is RestoreFinish.narrow:
+        set_aside = journal_mend.mend(config, manifest.journal if manifest is not None else None)
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
-        return _restore_base(config, source, clock, until)
-    with installation(config, clock, upgrade=True, behind_fence=True) as here:
-        return restore_here(here, source)
+        done = _restore_base(config, source, clock, until, finish)
+    else:
+        with installation(config, clock, upgrade=True, behind_fence=True) as here:
+            done = restore_here(here, source, finish)
+    return msgspec.structs.replace(done, set_aside=set_aside)
 
 
 def forecast(
-    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None
-) -> RestoreForecast:
+    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None,
+    finish: RestoreFinish | None = None,
+) -> RestoreForecast:  # fmt: skip
     """What `restore` would do with the same arguments, and raises what it would raise before it changes anything.
 
     The whole backup is proved, with the WAL that would be replayed. Nothing is restored or applied.
@@ -348,20 +371,24 @@ def forecast(
     if not is_made(config):
         return _forecast(manifest, None, ())
     with installation(config, clock, behind_fence=True) as here, _alone(here), transaction(here.pool) as tx:
-        _refuse_other_journal(here, tx, manifest)
-        life = fence.life(tx)
+        _refuse_other_journal(here, tx, manifest, finish)
+        life, remembered = fence.life(tx), journal_heads.remembered(tx, journal_of(here).id)
+        walk = journal_of(here).walk(remembered, seen_until(here, tx, manifest))
         if manifest is None:
-            return _forecast(None, life, _lacking(tx, _journal(here), life))
+            return _forecast(None, life, lacking(tx, journal_of(here), life, walk), walk.ended())
         begun, lives = manifest.made_at, manifest.life
-        since = [one for one in _journal(here).records() if one.at > begun and one.life >= lives]
-        return _forecast(manifest, life, [one for one in since if one.kind is not RestrictionKind.life])
+        found = [one.record for one in journal_of(here).survey(walk)]
+        since = [one for one in found if one.at > begun and one.life >= lives and one.kind is not RestrictionKind.life]
+        return _forecast(manifest, life, since, walk.ended())
 
 
-def _forecast(manifest: BackupManifest | None, life: int | None, since: Sequence[Restriction]) -> RestoreForecast:
+def _forecast(
+    manifest: BackupManifest | None, life: int | None, since: Sequence[Restriction], unfit: Sequence[JournalMisfit] = ()
+) -> RestoreForecast:
     return RestoreForecast(
         backup=manifest.backup if manifest else None, form=manifest.form if manifest else None,
         made_at=manifest.made_at if manifest else None, life=life,
-        since=dict(sorted(Counter(one.kind.value for one in since).items())),
+        since=dict(sorted(Counter(one.kind.value for one in since).items())), unfit=tuple(map(str, unfit)),
     )  # fmt: skip
 
 
@@ -380,18 +407,18 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
         )
 
 
-def restore_here(here: Installation, source: Path | None) -> RestoreResult:
+def restore_here(here: Installation, source: Path | None, finish: RestoreFinish | None = None) -> RestoreResult:
     """`restore` of a dump, or of no backup, in an installation that was opened behind its fence."""
     if source is None:
         with _alone(here):
-            _raise_fence(here, None)
-            return _finish(here, None)
+            _raise_fence(here, None, finish)
+            return _finish(here, None, finish)
     with _copied(here, source) as (manifest, dumped), _alone(here):
-        _raise_fence(here, manifest)
+        _raise_fence(here, manifest, finish)
         dump.put_back(_dsn(here.config), dumped, manifest.schema)
         with here.pool.connection() as conn:
             migrate(conn)
-        return _finish(here, manifest)
+        return _finish(here, manifest, finish)
 
 
 @contextmanager
@@ -436,7 +463,9 @@ def _alone(here: Installation) -> Iterator[None]:
                 conn.commit()
 
 
-def _restore_base(config: Configuration, source: Path, clock: Clock, until: datetime | None) -> RestoreResult:
+def _restore_base(
+    config: Configuration, source: Path, clock: Clock, until: datetime | None, finish: RestoreFinish | None
+) -> RestoreResult:
     """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
     manifest, made = backup_manifest.prove(_keyring(config), source)
     refuse_own_server(config, source)
@@ -454,7 +483,7 @@ def _restore_base(config: Configuration, source: Path, clock: Clock, until: date
 
     with base_recovery.beside(config.data / "postgres") as recovery:
         with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
-            was_up = _raise_fence(here, manifest)
+            was_up = _raise_fence(here, manifest, finish)
             try:
                 recovery.recover(
                     source / BASE, hold, bring if archive is not None else None, until,
@@ -467,8 +496,8 @@ def _restore_base(config: Configuration, source: Path, clock: Clock, until: date
                 raise
         recovery.put_in_place()
     with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
-        _raise_fence(here, manifest)
-        return _finish(here, manifest)
+        _raise_fence(here, manifest, finish)
+        return _finish(here, manifest, finish)
 
 
 def refuse_own_server(config: Configuration, source: Path) -> None:
@@ -485,7 +514,7 @@ def _fence_in(dsn: str, at: datetime) -> None:
         fence.raise_(tx, at)
 
 
-def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
+def _raise_fence(here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None) -> bool:
     """Raises the fence; returns whether it stood already. If anything fails from here on, it stays up, unless nothing
     was changed.
     """
@@ -494,7 +523,7 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
-        _refuse_other_journal(here, tx, manifest)
+        check_before(here, tx, manifest, finish)
     try:
         with transaction(here.pool) as tx:
             fence.wait_for_readers(tx)
@@ -506,30 +535,45 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None) -> bool:
     return was_up
 
 
-def _finish(here: Installation, manifest: BackupManifest | None) -> RestoreResult:
+def _finish(here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None) -> RestoreResult:
     with transaction(here.pool) as tx:
-        restored = _bring_forward(here, tx, manifest)
+        restored = bring_forward(here, tx, manifest, finish)
     with transaction(here.pool) as tx:
         fence.lift(tx)
     return restored
 
 
-def _refuse_other_journal(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
+def check_before(
+    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
+) -> None:  # fmt: skip
+    """Refuses, with nothing changed, what must not be restored: another journal's backup, a journal that lost records or was
+    changed, another log than the backup knows. With ``finish`` the last two are no reason.
+    """
+    _refuse_other_journal(here, tx, manifest, finish)
+    if finish is None:
+        _refuse_unfit(here, tx, manifest)
+
+
+def _refuse_other_journal(
+    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
+) -> None:
     """RefusedError if the backup, or without one the database, belongs to another restriction journal."""
+    journal_of(here).unlock(journal_key(log_seed(here, tx, manifest)))
     if manifest is not None:
-        _refuse_foreign(here, manifest)
-    elif journal_state.state_of(tx, _journal(here), here.clock()) is JournalState.foreign:
+        _refuse_foreign(here, manifest, finish)
+    elif finish is None and journal_state.state_of(tx, journal_of(here), here.clock()) is JournalState.foreign:
         raise RefusedError(
-            "the database belongs to another restriction journal", "set LICET_RESTRICTIONS to the folder of its journal",
-            because="other_journal",
+            "the database belongs to another restriction journal",
+            f"set LICET_RESTRICTIONS to the folder of its journal; {FINISH_WITHOUT}", because="other_journal",
         )  # fmt: skip
 
 
-def _refuse_foreign(here: Installation, manifest: BackupManifest) -> None:
-    if manifest.journal != _journal(here).id:
+def _refuse_foreign(here: Installation, manifest: BackupManifest, finish: RestoreFinish | None) -> None:
+    if finish is None and manifest.journal != journal_of(here).id:
         raise RefusedError(
             "the backup belongs to another restriction journal than the one found here",
-            "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS to its folder",
+            "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS to its folder; "
+            f"{FINISH_WITHOUT}",
             because="other_journal",
         )  # fmt: skip
     if manifest.schema > migrations()[-1].number:
@@ -538,94 +582,17 @@ def _refuse_foreign(here: Installation, manifest: BackupManifest) -> None:
         )
 
 
-def _bring_forward(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> RestoreResult:
-    """Applies the restrictions made since the backup, brings the database up to the log, and begins a new life of the
-    database.
+def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
+    """BrokenError, with nothing changed, for a journal that lost records or was changed, and for another log than the
+    backup knows.
     """
-    journal, at = _journal(here), here.clock()
-    backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
-    present, newest = (
-        fence.life(tx),
-        max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0),
-    )
-    life = max(present, newest) + 1
-    seed, place = here.keyring.log_seed(tx), documents.place(here)
-    known = forward.ahead(tx, place, seed)
-    forward.mark(tx, known, life, at)
-    # Written before anything is read: from here on nothing of an earlier life is added, so nothing is missed.
-    journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
-    applied, gone = _apply_again(here, tx, journal, present)
-    done = forward.bring(tx, LogKeys(here.keyring), place, seed, known, partial(account_view.accounts_behind, tx))
-    fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
-    account_journal.skip_positions(tx, forward.OUTBOX_GAP)
-    ended = sessions.end_every(tx)
-    endpoints.silence(tx, at)
-    return RestoreResult(
-        backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
-        entries=done.entries, placed=done.placed, repeated=done.repeated, sessions_ended=ended,
-    )  # fmt: skip
-
-
-def _apply_again(here: Installation, tx: Transaction, journal: Journal, present: int) -> tuple[dict[str, int], int]:
-    """Applies every restriction that the database lacks, in order, by the same verbs as the first time; none is written
-    to the journal again.
-    """
-    keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
-    applied: Counter[str] = Counter()
-    gone = 0
-    for is_told, group in groupby(_lacking(tx, journal, present), lambda record: record.account is not None):
-        for batch in _batched(group, BATCH_COMMANDS_MAX):
-            done = _tell_again(tx, keyring, batch) if is_told else [_register_again(tx, record) for record in batch]
-            applied.update(record.kind.value for record, was_known in zip(batch, done, strict=True) if was_known)
-            gone += done.count(False)
-    return dict(applied), gone
-
-
-def _lacking(tx: Transaction, journal: Journal, present: int) -> list[Restriction]:
-    """The restrictions that a database in the life ``present`` lacks, determined before any of them is applied."""
-    found: list[Restriction] = []
-    for part in _batched(journal.records(), RECORDS_MAX):
-        found += [record for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True) if lacks]
-    return [record for record in found if record.kind is not RestrictionKind.life]
-
-
-def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restriction]]:
-    rest = iter(records)
-    while batch := list(islice(rest, size)):
-        yield batch
-
-
-def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
-    """Whether each record's account and conversation exist. An erasure keeps the id that its person was given."""
-    known, host_key = versions.load(tx), keyring.host_key(tx)
-    if known is None:
-        raise BrokenError("the database has no policy")
-    answers = verbs.tell_in(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
-    for record in batch:
-        if record.erasure is not None and record.account is not None:
-            again = certificate.rename(tx, record.account, record.conversation, record.at, record.erasure)
-            host_events.rename_erasure(tx, record.account, again, record.erasure)
-    return [answer.outcome is not Outcome.unknown for answer in answers]
-
-
-def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """Registers again a policy version, a backup that was taken since, or the revocation or limits of a service's key."""
-    if record.kind is RestrictionKind.key_revoked:
-        assert record.key is not None
-        return service_keys.revoke_again(tx, record.key, record.at)
-    if record.kind is RestrictionKind.key_limited:
-        assert record.key is not None
-        return service_keys.limit_again(tx, record.key, record.seq, record.document)
-    if record.kind is RestrictionKind.backup:
-        tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [record.backup, record.at, record.until, record.base],
-        )
-        return True
-    policy, known = read(msgspec.json.decode(record.document), file="the restriction journal"), versions.load(tx)
-    add = versions.amend if known is not None and versions.amends(known[len(known) - 1], policy) else versions.add
-    add(tx, policy, record.at, record.by)
-    return True
+    journal = journal_of(here)
+    if misfits := journal.hold(journal_heads.remembered(tx, journal.id), seen_until(here, tx, manifest)):
+        raise misfit_error(misfits)
+    if manifest is not None:
+        place, seed = documents.place(here), log_seed(here, tx, manifest)
+        for stood in manifest.logs:
+            forward.check_kept(place, seed, stood.standing(manifest.made_at))
 
 
 def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
@@ -653,9 +620,3 @@ def _size(folder: Path) -> int:
 
 def _dsn(config: Configuration) -> str:
     return config.database_url or embedded.revive(config.data / "postgres")
-
-
-def _journal(here: Installation) -> Journal:
-    if here.keyring.restrictions is None:
-        raise BrokenError("the installation was opened without its restriction journal")
-    return here.keyring.restrictions

@@ -30,9 +30,10 @@ import msgspec
 from licet.backup import base_backup, dump, wal_archive, wal_seals
 from licet.errors import BrokenError, ContradictedError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
+from licet.ledger.sequence import LogStanding
 
 MANIFEST, DUMP, BASE, ARCHIVES = "manifest.json", "database.dump", "base", "wal"
-VERSION = 3
+VERSION = 4
 MANIFEST_BYTES_MAX = 2**20
 _KEY = b"licet/backup/v1"
 
@@ -45,18 +46,28 @@ class BackupForm(StrEnum):
 
 
 class LogStood(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one log in the database when the backup was begun."""
+    """The state of one log in the database when the backup was begun, as `ledger.sequence.LogStanding` has it."""
 
     year: int
     origin: str
-    size: int
+    decided: int
     root: str
+    size: int
+    digest: str
+
+    def standing(self, at: datetime) -> LogStanding:
+        """The same as the database had it; ``at`` is the backup's moment."""
+        return LogStanding(
+            year=self.year, origin=self.origin, decided=self.decided, root=bytes.fromhex(self.root), size=self.size,
+            digest=bytes.fromhex(self.digest), logged_at=at,
+        )  # fmt: skip
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever has the keys can
     open.
 
+    ``head`` and ``chain`` are the number and the chain value of the newest record of the restriction journal then.
     ``size`` and ``sha256`` are those of the dump, or of all files of a base backup. A base backup needs WAL from the
     segment ``begins`` on, and continues in the archive ``archive``, if there was one; ``ended_at``, by the clock of its
     server, is the earliest moment to which it can be restored. ``mac`` covers all other fields.
@@ -70,6 +81,8 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schema: int
     life: int
     journal: UUID
+    head: int
+    chain: str
     epochs: tuple[int, ...]
     logs: tuple[LogStood, ...]
     proof: bytes
@@ -100,7 +113,9 @@ def read(folder: Path) -> BackupManifest:
     except FileNotFoundError:
         raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
     except msgspec.MsgspecError as error:
-        raise BrokenError(f"the manifest in `{folder}` cannot be read: {error}") from None
+        raise ContradictedError(
+            f"the manifest in `{folder}` is not the one that was written: {error}", "use another backup"
+        ) from None
     if manifest.v > VERSION:
         raise RefusedError(f"the backup has version `{manifest.v}`", "install the licet that made it", because="newer")
     return manifest

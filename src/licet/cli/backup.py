@@ -12,9 +12,11 @@ import msgspec
 
 from licet.backup import archives as backups
 from licet.backup import drills, wal_receiver
-from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast, RestoreResult
+from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast
 from licet.backup.backup_manifest import ARCHIVES, BackupForm
+from licet.backup.bring_forward import RestoreResult
 from licet.backup.drills import DrillOutcome, DrillResult
+from licet.backup.log_union import RestoreFinish
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
@@ -60,7 +62,10 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
     """
     with opened(data, at) as here:
         kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
-        show(kept, as_json, lambda: f"{_line(kept)}\nkeys, log and restriction journal are not in it: docs/backup.md")
+        lines = [_line(kept), "keys, log and restriction journal are not in it: docs/backup.md"]
+        if folder.resolve().is_relative_to(here.config.data.resolve()):
+            lines.append(f"{folder} is in the data folder: copy it to another disk, away from the keys")
+        show(kept, as_json, lambda: "\n".join(lines))
 
 
 @backup.command("list")
@@ -191,16 +196,22 @@ def drill(
 @click.option(
     "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
 )
+@click.option(
+    "--finish",
+    type=click.Choice([one.value for one in RestoreFinish]),
+    help="Restore although journal or log lack something: what cannot be matched counts as withdrawn.",
+)
 @dry_option("Prove the backup, and show what would be replaced and applied again; restore nothing.")
 @answer_options
 def restore(
-    source: Path | None, in_place: bool, until: str | None, dry_run: bool, data: Path | None, at: str | None,
-    as_json: bool,
+    source: Path | None, in_place: bool, until: str | None, finish: str | None, dry_run: bool, data: Path | None,
+    at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are done. A restore
     that was interrupted starts over.
 
-    A base backup replaces the embedded database, which must not be in use.
+    A base backup replaces the embedded database, which must not be in use. A restore that is refused because records of
+    the restriction journal are missing or were changed is finished with --finish narrow, which permits nothing.
 
     \b
     Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21 --dry-run
@@ -215,11 +226,12 @@ def restore(
     now = moment(at) if at is not None else simulated
     clock = utc_now if now is None else (lambda: now)
     to = moment(until) if until is not None else None
+    how = RestoreFinish(finish) if finish is not None else None
     if dry_run:
-        would = backups.forecast(config, source, clock, to)
+        would = backups.forecast(config, source, clock, to, how)
         show(would, as_json, lambda: _forecast(would))
         return
-    done = backups.restore(config, source, clock, to)
+    done = backups.restore(config, source, clock, to, how)
     show(done, as_json, lambda: _report(done))
 
 
@@ -257,7 +269,9 @@ def _forecast(would: RestoreForecast) -> str:
     )
     applied = ", ".join(f"{count:,} {kind}" for kind, count in would.since.items()) or "nothing"
     replaced = [f"would replace  {here}"] if would.form is not None else []
-    return "\n".join([f"would restore  {backup}", *replaced, f"would apply    {applied}, recorded since"])
+    unfit = [f"does not fit   {one}" for one in would.unfit]
+    unfit += ["would narrow   every account: a record that is missing may have been anybody's"] if unfit else []
+    return "\n".join([f"would restore  {backup}", *replaced, f"would apply    {applied}, recorded since", *unfit])
 
 
 def _report(done: RestoreResult) -> str:
@@ -269,5 +283,18 @@ def _report(done: RestoreResult) -> str:
             f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} rows had their place, "
             f"{done.repeated:,} were told already",
             f"look at    {counted(done.sessions_ended, 'session')} ended; webhooks are silent until `licet webhooks replay`",
+            *_narrowed(done),
         ]
     )
+
+
+def _narrowed(done: RestoreResult) -> list[str]:
+    """What the log had alone, and what nothing explained."""
+    told = ", ".join(f"{count:,} {kind}" for kind, count in done.from_log.items())
+    lines = [f"from log   {told}, which the restriction journal lacked"] if told else []
+    lines += [f"unfit      {one}" for one in done.unfit]
+    lines += [f"set aside  {one}" for one in done.set_aside]
+    if done.withdrawn or done.keys_revoked:
+        keys = f"; {counted(done.keys_revoked, 'key')} of services revoked" if done.keys_revoked else ""
+        lines.append(f"withdrawn  {counted(done.withdrawn, 'account')}, until its person says yes again{keys}")
+    return lines

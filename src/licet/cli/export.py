@@ -30,7 +30,11 @@ def export() -> None:
 @export.command("release")
 @click.argument("release")
 @click.option(
-    "--format", "form", type=click.Choice(Format), required=True, help="The trainer that the files are written for."
+    "--format",
+    "form",
+    type=click.Choice([one.value for one in Format]),
+    required=True,
+    help="The trainer that the files are written for.",
 )
 @click.option("--to", "recipient", required=True, help="The recipient; the policy in force must name it.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create.")
@@ -41,7 +45,7 @@ def export() -> None:
 @answer_options
 def make(
     release: str,
-    form: Format,
+    form: str,
     recipient: str,
     out: Path,
     splits: tuple[str, ...],
@@ -61,7 +65,9 @@ def make(
     from licet.train import export_files
 
     with opened(data, at) as here:
-        made = export_files.export(here, release, form, recipient=recipient, out=out, splits=splits, dry_run=dry_run)
+        made = export_files.export(
+            here, release, Format(form), recipient=recipient, out=out, splits=splits, dry_run=dry_run
+        )
         show(made, as_json, lambda: _made(made))
 
 

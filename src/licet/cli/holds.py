@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, dry_option, moment, opened, show, user
+from licet.cli.shell import answer_options, by_option, counted, dry_option, moment, opened, show, user
 from licet.policy.period import written
 from licet.service import oversight
 from licet.service.oversight import FlagDue, HoldSeen
 from licet.vault import holds
-from licet.vault.commands import HoldReason
+from licet.vault.commands import HoldReason, Outcome
+from licet.vault.hold_coverage import describe_coverage
 from licet.vault.holds import HoldAct
 
 matter_option = click.option(
@@ -40,11 +40,13 @@ def hold() -> None:
 def place(
     conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
     dry_run: bool, data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Places a legal hold on CONVERSATIONS: on all of them or none.
+) -> int:  # fmt: skip
+    """Places a legal hold on CONVERSATIONS, and says of each what is held and what is not. Exits 1 if nothing of one
+    could be held.
 
     What is stored now stays, sealed, until the last hold on it ends. A hold restores nothing, and makes nothing usable.
-    Placing it again for the same matter updates its reason and its day of review.
+    A conversation whose time is over is refused (`expired`), also before the sweep; the others are held. Placing it again
+    for the same matter updates its reason and its day of review. If one does not exist, none is held.
 
     \b
     Example:  licet hold place conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17" \\
@@ -55,7 +57,8 @@ def place(
             here, conversations, matter=matter, reason=HoldReason(reason), by=by or f"user:{user()}",
             review_at=moment(review) if review is not None else None, is_told=not untold, dry_run=dry_run,
         )  # fmt: skip
-        show(done, as_json, lambda: "\n".join(_acts(done, "held", dry_run)))
+        show(done, as_json, lambda: "\n".join(_placed(one, dry_run) for one in done))
+    return EXIT_NO if any(one.outcome is Outcome.refused for one in done) else 0
 
 
 @hold.command("end")
@@ -75,7 +78,7 @@ def end(
     """
     with opened(data, at) as here:
         done = holds.end(here, conversations, matter=matter, dry_run=dry_run)
-        show(done, as_json, lambda: "\n".join(_acts(done, "free", dry_run)))
+        show(done, as_json, lambda: "\n".join(_freed(one, dry_run) for one in done))
 
 
 @hold.command("list")
@@ -97,17 +100,24 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     return EXIT_NO if overdue else 0
 
 
-def _acts(done: Sequence[HoldAct], what: str, dry_run: bool) -> list[str]:
-    lines = []
-    for one in done:
-        text = f"{'would be' if dry_run else 'is'} {what}"
-        if what == "held":
-            text += f", review {written(one.review_at)}" if one.review_at else ""
-            text += "" if one.keeps else "; nothing of it is kept that this would go on keeping"
-        elif one.keeps:
-            text = f"{'would stay' if dry_run else 'stays'} held for another matter"
-        lines.append(f"{one.conversation} {text}")
-    return lines
+def _placed(act: HoldAct, dry_run: bool) -> str:
+    match act.outcome:
+        case Outcome.refused:
+            verb = f"{'would not be' if dry_run else 'is not'} held ({act.because})"
+        case Outcome.unchanged:
+            verb = f"is held for this matter already, {'would be' if dry_run else 'is'} reviewed anew"
+        case _:
+            verb = f"{'would be' if dry_run else 'is'} held"
+    review = f", review {written(act.review_at)}" if act.review_at else ""
+    return f"{act.conversation} {verb}{review}: {describe_coverage(act.coverage)}"
+
+
+def _freed(act: HoldAct, dry_run: bool) -> str:
+    if act.keeps:
+        verb = f"{'would stay' if dry_run else 'stays'} held for another matter"
+    else:
+        verb = f"{'would be' if dry_run else 'is'} free"
+    return f"{act.conversation} {verb}: {describe_coverage(act.coverage)}"
 
 
 def _flag_line(one: FlagDue) -> str:
@@ -121,4 +131,5 @@ def _line(one: HoldSeen) -> str:
     overdue = " OVERDUE" if one.overdue else ""
     by = f" by {one.placed_by}" if one.placed_by else ""
     review = f"review {written(one.review_at)}{overdue}"
-    return f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, {review}"
+    turns = f"{one.turns_held:,} of {counted(one.turns_held + one.turns_not_held, 'turn')}"
+    return f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, {turns}, {review}"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
+from licet.cli.shell import answer_options, by_option, counted, json_option, opened, show, user
 from licet.errors import UsageError
 from licet.policy import diff
 from licet.policy.cases import run_file
@@ -19,6 +20,8 @@ from licet.policy.period import written
 if TYPE_CHECKING:
     from licet.service.policy_changes import PlannedPolicy
     from licet.service.policy_proposals import ProposalDetail
+    from licet.vault.policy_plan import PolicyPlan
+    from licet.vault.stored_dates import DatesPage
 
 
 @click.group(cls=CommandGroup)
@@ -89,20 +92,57 @@ def _plain(value: object) -> str:
 
 @policy.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--shorten-stored", is_flag=True, help="Also plan to shorten stored dates, and list each with its new one."
+)
+@click.option("--limit", default=50, show_default=True, help="How many dates to list at once.")
+@click.option(
+    "--after", default="", help="List the dates behind this one of the plan that --plan names, and draw no new one."
+)
+@click.option("--plan", "plan_sha256", default="", help="With --after: the plan, as it names itself.")
 @by_option("plans")
 @answer_options
-def policy_plan(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+def policy_plan(
+    file: Path, shorten_stored: bool, limit: int, after: str, plan_sha256: str, by: str | None, data: Path | None,
+    at: str | None, as_json: bool,
+) -> int:  # fmt: skip
     """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are changes.
+
+    With --shorten-stored it lists, person by person, each stored date that would come nearer, with the date now and the
+    date after. `licet policy apply --shorten-stored --plan SHA256` then shortens these and no others.
 
     \b
     Example:  licet policy plan policy-2026.yaml
+              licet policy plan policy-2026.yaml --shorten-stored --limit 1000 --json
     """
     from licet.service import policy_changes  # here: a policy is tested and checked without the database's driver
 
+    if bool(after) != bool(plan_sha256) or (after and not shorten_stored):
+        raise UsageError(
+            "--after lists more of one plan", "give --shorten-stored, --plan and --after as they were printed"
+        )
     with opened(data, at) as here:
-        planned = policy_changes.plan_policy(here, file, by=by or user())
+        if after:
+            page = policy_changes.planned_dates(here, file, plan_sha256, cursor=after, limit=limit)
+            show(page, as_json, lambda: "\n".join(_date_lines(page)))
+            return EXIT_CHANGES if page.items else 0
+        planned = policy_changes.plan_policy(here, file, by=by or user(), shorten_stored=shorten_stored, limit=limit)
         show(planned, as_json, lambda: plan_text(planned))
-    return EXIT_CHANGES if planned.plan.has_changes else 0
+    return EXIT_CHANGES if planned.plan.has_changes or (planned.dates and planned.dates.items) else 0
+
+
+def _date_lines(page: DatesPage) -> list[str]:
+    """Dates by account and conversation, as text."""
+    lines, account = list[str](), ""
+    for one in page.items:
+        if one.account != account:
+            account = one.account
+            lines.append(
+                f"  {account}" + (" has changed since the plan, and is not shortened by it" if one.changed else "")
+            )
+        dates = f"{written(one.keep_until)} -> {written(one.becomes)}"
+        lines.append(f"    {one.conversation} part {one.segment + 1}, {counted(one.turns, 'turn')}: {dates}")
+    return [*lines, *([f"  .. more: --after {page.next}"] if page.next else [])]
 
 
 def plan_text(planned: PlannedPolicy) -> str:
@@ -122,15 +162,34 @@ def plan_text(planned: PlannedPolicy) -> str:
     for purpose, rows in plan.purposes.items():
         lines.append(f"  + {rows.entering:,} stored turns enter {purpose}")
         lines.append(f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})")
-    lines.append(f"  - {plan.nearer:,} segments will be erased sooner")
-    lines.append(f"  ~ with --shorten-stored, {plan.shortened_on_request:,} stored segments come to the new periods")
+    lines += _nearer_lines(plan)
     lines += [f"  ~ the pages have no words for `{name}`, and say its name" for name in planned.unworded]
     lines += [f"  ! {finding}" for finding in planned.findings]
     lines += ["", "sealed bytes kept if nobody says anything more"]
     for horizon, before in plan.kept_before.items():
         lines.append(f"    {horizon:<8} {before:>14,} -> {plan.kept_after[horizon]:,}")
+    if planned.dates is not None:
+        lines += ["", "stored dates now, and after the shortening", *_date_lines(planned.dates)]
     lines += ["", f"nothing was changed; `licet policy apply` takes this file (sha256 {planned.sha256})"]
+    if planned.dates is not None:
+        lines.append(f"to shorten these dates and no others: --shorten-stored --plan {planned.plan_sha256}")
     return "\n".join(lines)
+
+
+def _nearer_lines(plan: PolicyPlan) -> list[str]:
+    """Which stored dates come nearer, and by what."""
+    lines = [f"  - {plan.nearer:,} stored segments get a nearer date, because their permission ends"]
+    if plan.shortening is None:
+        many = f"{plan.shortened_on_request:,} stored segments get a nearer date only with --shorten-stored"
+        return [*lines, f"  ~ {many}, which lists them"]
+    one = plan.shortening
+    of = f"{counted(one.conversations, 'conversation')} of {counted(one.accounts, 'account')}"
+    stored = f"{counted(one.turns, 'turn')}, {counted(one.bytes, 'sealed byte')}"
+    lines.append(f"  - {one.segments:,} stored segments get a nearer date by --shorten-stored: {stored}, in {of}")
+    if one.nearest is not None and one.furthest is not None:
+        lines.append(f"  - the new dates are from {written(one.nearest)} to {written(one.furthest)}")
+        lines.append(f"  - {one.due_at_first:,} of these segments are due as soon as the version is effective")
+    return lines
 
 
 @policy.command("propose")
@@ -193,9 +252,12 @@ def policy_proposals_command(
 def proposal_text(seen: ProposalDetail) -> str:
     """A proposal with its diff and the numbers of its plan, as text."""
     from licet.vault.policy_plan import counts_of
+    from licet.vault.policy_proposals import ProposalState
 
     one = seen.proposal
     lines = [f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}", seen.direction]
+    if one.state is ProposalState.applied and not one.second_identity:
+        lines.insert(1, f"applied by {one.ended_by}, {NOT_CONFIRMED}")
     lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes]
     lines += [f"  ! {finding}" for finding in seen.findings]
     if seen.refusal:
@@ -211,27 +273,32 @@ def proposal_text(seen: ProposalDetail) -> str:
 @policy.command("apply")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--proposal", help="Apply a proposal of somebody else instead of a file: its id.")
-@click.option("--plan", "plan_sha256", default="", help="With --proposal: the plan that you read, as it names itself.")
+@click.option(
+    "--plan", "plan_sha256", default="",
+    help="With --proposal or --shorten-stored: the plan that you read, as it names itself.",
+)  # fmt: skip
 @click.option("--reason", default="", help="With --proposal: why it is applied.")
 @by_option("applies it")
 @click.option(
     "--shorten-stored", is_flag=True,
-    help="Also shorten the dates of stored segments to the new periods, never before the version's day.",
+    help="Also shorten the stored dates that the plan of `licet policy plan --shorten-stored` listed; --plan names it.",
 )  # fmt: skip
 @answer_options
 def policy_apply(
     file: Path | None, proposal: str | None, plan_sha256: str, reason: str, by: str | None, shorten_stored: bool,
     data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet policy plan` is its
     dry run.
 
     Refuses a version that is not newer, that widens without being material, or whose plan is stale. The version in
-    force may be amended by a later deadline, and by nothing else.
+    force may be amended by a later deadline, and by nothing else. With --shorten-stored it shortens what the plan listed
+    and nothing else; an account that has changed since is left as it is, and then the command exits 1: plan again.
 
     \b
     Example:  licet policy plan policy-2026.yaml
               licet policy apply policy-2026.yaml --by "counsel"
+              licet policy apply policy-2026.yaml --shorten-stored --plan SHA256
               licet policy apply --proposal prop_0199107f2c0078e7a6e4da4810be10b0 --plan SHA256 --by ben --reason "the board"
     """
     from licet.service import policy_changes, policy_proposals
@@ -240,14 +307,23 @@ def policy_apply(
         raise UsageError("name a file, or a proposal with --proposal", "a proposal shortens no stored dates")
     with opened(data, at) as here:
         if file is not None:
-            applied = policy_changes.apply_planned(here, file, by=by or user(), shorten_stored=shorten_stored)
+            applied = policy_changes.apply_planned(
+                here, file, by=by or user(), shorten_stored=shorten_stored, plan_sha256=plan_sha256
+            )
         else:
             applied = policy_proposals.apply(
                 here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
-        text = f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}"
-        show(applied, as_json, lambda: f"{text}\nsha256 {applied.sha256}")
+        confirmed = f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
+        lines = [
+            f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}{confirmed}"
+        ]
+        if applied.left_accounts:
+            left = counted(applied.left_accounts, "account")
+            lines.append(f"{left} changed since the plan, and left as they are: plan the shortening again")
+        show(applied, as_json, lambda: "\n".join([*lines, f"sha256 {applied.sha256}"]))
+    return EXIT_NO if applied.left_accounts else 0
 
 
 @policy.command("schema")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_NO
 from licet.cli.shell import answer_options, counted, opened, show
 from licet.policy.period import written
@@ -26,9 +27,10 @@ NAMES_IN = (
 )
 @answer_options
 def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Signs off a reviewed release. It takes two people. Every check is repeated first, and one that fails refuses.
+    """Signs off a reviewed release. It takes two signatures. Every check is repeated first, and one that fails refuses.
 
-    The command trusts --by, and `status` shows that the signature was given here; the console knows who is signed in. A
+    The command trusts --by, so a signature that is given here is not an identity: `status` says that two of them are not
+    confirmed by a second one, and with LICET_WEB__SECOND_IDENTITY it is refused. The console knows who is signed in. A
     release in which nobody looked for names is refused without --names-in.
 
     \b
@@ -73,10 +75,19 @@ def since_text(seen: ReleaseStanding) -> str:
         lines.append(f"measured   {measurement.sentences(seen.measurement)[0]}")
     where = {"cli": "on the command line", "console": "in the console"}
     lines += [f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures]
+    return "\n".join([*lines, sign_off_text(seen)])
+
+
+def sign_off_text(seen: ReleaseStanding) -> str:
+    """Whether a release is signed off, and by whom that is confirmed; else what it waits for."""
     left = seen.signatures_needed - len(seen.signatures)
-    waits = "the sample that is open" if seen.sample else f"{left} more signature{'s' if left > 1 else ''}"
-    lines.append("signed off" if seen.signed_off else f"not signed off: it waits for {waits}")
-    return "\n".join(lines)
+    if seen.signed_off:
+        return "signed off" if seen.second_identity else f"signed off, {NOT_CONFIRMED}"
+    if seen.sample:
+        return "not signed off: it waits for the sample that is open"
+    if left > 0:
+        return f"not signed off: it waits for {left} more signature{'s' if left > 1 else ''}"
+    return f"not signed off: {NOT_CONFIRMED}"
 
 
 def review_text(seen: ReleaseStanding) -> str:

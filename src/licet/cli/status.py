@@ -36,8 +36,8 @@ def status_text(seen: PopulationStatus) -> str:
         f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
         *(f"choices    {question}: {counts(standings)}" for question, standings in seen.standings.items()),
         f"gates      {counts(seen.gates)}",
-        f"kept       {counted(seen.turns_kept, 'turn')} of {counted(seen.conversations, 'conversation')}, "
-        f"{counted(seen.bytes_kept, 'sealed byte')}",
+        f"known      {counted(seen.conversations, 'conversation')}, also those of which nothing is kept any more",
+        f"kept       {counted(seen.turns_kept, 'turn')}, {counted(seen.bytes_kept, 'sealed byte')}",
         f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
         f"overdue    {counted(seen.overdue, 'segment')}, feedback and safety copies; `licet sweep` erases them",
         f"held       {counted(seen.held, 'conversation')}; flagged {seen.flagged:,}",

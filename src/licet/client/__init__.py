@@ -112,6 +112,9 @@ from licet.client.answers import (
     NoticeResult as NoticeResult,
 )
 from licet.client.answers import (
+    OpenedAccount as OpenedAccount,
+)
+from licet.client.answers import (
     PreviewBeyond as PreviewBeyond,
 )
 from licet.client.answers import (
@@ -239,16 +242,19 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 def open_account(
-    host: str, plan: str, age: int | None = None, *, opened: datetime | None = None
-) -> ApiRequest[ChangeResult]:
-    """Opens an account by the host's own id; an existing one is unchanged.
+    host: str, plan: str, age: int | None = None, *, opened: datetime | None = None, begin_anew: bool = False
+) -> ApiRequest[OpenedAccount]:
+    """Opens an account by the host's own id; an existing one is unchanged, and stays closed if it is closed.
 
     ``opened`` is when the host opened it, if not now: people from before a policy may put its notice off.
+    ``begin_anew`` opens another account where that of the id is closed; nothing of the closed one passes to it.
     """
     body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
     if opened is not None:
         body["opened"] = opened.isoformat()
-    return _changing("POST", "/v1/accounts", ChangeResult, body)
+    if begin_anew:
+        body["begin_anew"] = True
+    return _changing("POST", "/v1/accounts", OpenedAccount, body)
 
 
 def get_account(account: str) -> ApiRequest[Account]:

@@ -34,6 +34,17 @@ class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[GrantResult, ...] = ()
 
 
+class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """``outcome`` is `done` for a new account, `duplicate` for one that was here already. ``closed_at`` is when that one
+    was closed: it can never be used again, and ``begin_anew`` opens another under the same id of the host.
+    """
+
+    outcome: str
+    at: datetime
+    account: str
+    closed_at: datetime | None = None
+
+
 class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
     """An account's standing in a question; ``answered`` is the policy version answered last."""
 
@@ -98,7 +109,8 @@ class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
 
     For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have
-    named. ``ended`` are the grants that it ended.
+    named. ``ended`` are the grants that it ended. ``not_taken`` are keys of the request without which it counted, as
+    `showing` or `keep[0]`, because they named nothing.
     """
 
     outcome: str
@@ -110,6 +122,7 @@ class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     could_name: tuple[str, ...] = ()
     ended: tuple[GrantResult, ...] = ()
+    not_taken: tuple[str, ...] = ()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,12 +235,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``project`` is the one that the conversation began in, which counts; ``other_project``: the turn names another."""
+
     outcome: str
     at: datetime
     account: str
     conversation: str
     turn: str
     segment: int
+    project: str | None = None
+    other_project: bool = False
 
 
 class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,6 +254,8 @@ class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     turn: str = ""
     conversation: str = ""
+    project: str | None = None
+    other_project: bool = False
     outcome: str = ""
     problem: str = ""
     because: str = ""

@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import assert_never
-from uuid import UUID
 
 import msgspec
 
 from licet.consent import choices, prompt, showings
 from licet.consent.notice import Variant
 from licet.consent.prompt import Prompt
-from licet.consent.showings import ShownOn
-from licet.errors import RefusedError
+from licet.consent.showings import ShowingRecord, ShownOn
 from licet.policy.file import AGE_MAX, Policies
 from licet.policy.state import WHOLE_ACCOUNT
 from licet.store.connect import Transaction
-from licet.vault.commands import STALE, CommandResult
+from licet.vault.commands import ChoiceFault, CommandResult
 from licet.vault.requests import VerbRequest, VerbStep
 
 
@@ -50,13 +48,17 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a form. ``asked`` is what the account was asked before it; with ``faults`` nothing was answered.
 
     ``missing`` are the questions without an answer, ``stale`` those whose yes does not count, as the page shows the question
-    as it was; ``newest_choice`` is the number of the account's newest choice after it; ``age`` is the one that was given.
+    as it was; ``stale_terms`` says the same of the terms, ``unknown_showing`` that the page is not on record. A no counts
+    beside any of them. ``newest_choice`` is the number of the account's newest choice after it; ``age`` is the one that was
+    given.
     """
 
     asked: Prompt
     faults: frozenset[FormFault] = frozenset()
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    stale_terms: bool = False
+    unknown_showing: bool = False
     newest_choice: int = 0
     age: int | None = None
 
@@ -65,7 +67,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     """A form as it was sent: ``answers`` are `yes`, `no` or anything else by question, the name empty where one is asked.
 
     ``keep`` are the numbers of the grants that a no leaves; ``age`` is whatever stood in the field, ``age_again`` that it was
-    given once more.
+    given once more; ``showing`` is the page's own, as it stood in the form, empty where none did.
     """
 
     page: FormPage
@@ -78,10 +80,10 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     age_again: str = ""
     terms: bool = False
     later: bool = False
-    showing: UUID | None = None
+    showing: str = ""
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """RefusedError (`stale`) for a yes without its question, or to other terms; NotFoundError for another's showing."""
+        """A yes needs its question and terms as they were shown, a no needs neither: it is never lost beside a stale yes."""
         asked = prompt.ask(tx, self.account, known, self.at, language=self.language)
         if self.page is FormPage.notice:
             showings.signal(tx, self.account, gpc=self.gpc, at=self.at)
@@ -92,18 +94,21 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         age, faults = self._read(asked, answers, missing)
         if self._refuses(asked, faults):
             return _faulty(asked, faults, missing, age)
-        if self.showing is None and any(answers.values()):
-            raise RefusedError("a yes needs the question that it answers", because=STALE)
         accepts = self.terms and self.page is FormPage.notice
-        answered = None
-        if self.showing is not None and (accepts or answers):
-            answered = showings.get(tx, self.account, self.showing)
-        number = choices.terms_to_accept(known, self.at, answered) if accepts else None
+        answered = showings.find(tx, self.account, self.showing) if self.showing and (accepts or answers) else None
+        is_unknown = bool(self.showing) and answered is None
+        result = FormResult(
+            asked=asked, unknown_showing=is_unknown,
+            stale_terms=accepts and (is_unknown or not choices.shows_terms(known, self.at, answered)),
+        )  # fmt: skip
+        accepted = accepts and not result.stale_terms
         return VerbStep(
             commands=tuple(
                 [self._choice(asked, question, allow, age).command(answered) for question, allow in answers.items()]
             ),
-            finish=lambda done: self._finish(tx, asked, number, list(answers), done),
+            finish=lambda done: self._finish(
+                tx, result, known.newest_material(self.at) if accepted else None, answered, list(answers), done
+            ),
         )
 
     def _answers(self, asked: Prompt) -> dict[str, bool]:
@@ -120,35 +125,43 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         return waiting or (() if answers or asked.terms_waiting else asked.in_force.asks)
 
     def _finish(
-        self, tx: Transaction, asked: Prompt, number: int | None, names: Sequence[str], done: Sequence[CommandResult]
-    ) -> FormResult:
+        self, tx: Transaction, result: FormResult, terms: int | None, answered: ShowingRecord | None,
+        names: Sequence[str], done: Sequence[CommandResult],
+    ) -> FormResult:  # fmt: skip
         stale = tuple([name for name, answer in zip(names, done, strict=True) if choices.is_stale(answer)])
-        if number is not None and (not names or len(stale) < len(names)):
-            choices.record_terms(tx, self.account, number, self.at, showing=self.showing)
+        if terms is not None and (not names or len(stale) < len(names)):
+            showing = answered.shown_id if answered is not None else None
+            choices.record_terms(tx, self.account, terms, self.at, showing=showing)
         made = showings.newest_answers(tx, self.account)
-        return FormResult(asked=asked, stale=stale, newest_choice=max([one.seq for one in made.values()], default=0))
+        return msgspec.structs.replace(
+            result, stale=stale, newest_choice=max([one.seq for one in made.values()], default=0)
+        )
 
     def _choice(self, asked: Prompt, question: str, allow: bool, age: int | None) -> choices.ChoiceRequest:
         kept = [grant for grant in asked.state.grants if grant.number in self.keep and grant.question == question]
+        unseen = ChoiceFault.showing if asked.notice is None else None  # a question without its text was never put
         return choices.ChoiceRequest(
             account=self.account, at=self.at, allow=allow, question=question, via=place(asked, self.page).value,
             keep=() if allow else tuple(choices.scope_of(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
-            surface=self.surface, showing=self.showing, age=age, gpc=self.gpc,
+            surface=self.surface, showing=self.showing if allow else self.showing or None, age=age, gpc=self.gpc,
+            fault=unseen,
         )  # fmt: skip
 
     def _put_off(self, tx: Transaction, asked: Prompt) -> VerbStep:
         """After the last day it is no answer any more."""
         if not asked.may_put_off:
             return _faulty(asked, frozenset({FormFault.later}))
-        if self.showing is not None:
-            showings.put_off(tx, self.account, self.showing, self.at)
+        shown = showings.find(tx, self.account, self.showing)
+        if shown is not None:
+            showings.put_off(tx, self.account, shown.shown_id, self.at)
         return VerbStep(finish=lambda _: FormResult(asked=asked))
 
     def _read(
         self, asked: Prompt, answers: Mapping[str, bool], missing: Sequence[str]
     ) -> tuple[int | None, frozenset[FormFault]]:
-        """The age, and what is wrong with an answer. An age is needed for a yes alone."""
-        prompt.asked_notice(asked)
+        """The age, and what is wrong with an answer. An age and a notice are needed for a yes alone."""
+        if False not in answers.values():
+            prompt.asked_notice(asked)
         found, text = set(), self.age.strip()
         if self.page is FormPage.notice and asked.terms_accepted_at is None and not self.terms:
             found.add(FormFault.terms)
@@ -158,7 +171,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         wrong = text != "" and (age is None or age > AGE_MAX)
         if asked.min_age is None or wrong:
             age = None
-        if asked.asks_age and (wrong or (any(answers.values()) and age is None)):
+        if asked.asks_age and age is None and True in answers.values():
             found.add(FormFault.age)
         known = asked.state.age
         if age is not None and known is not None and age < known and self.age_again.strip() != text:

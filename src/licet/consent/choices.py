@@ -19,7 +19,7 @@ from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Transaction
-from licet.vault.commands import STALE, Choose, ChosenScope, CommandResult, Outcome
+from licet.vault.commands import KEPT_SCOPES_MAX, STALE, ChoiceFault, Choose, ChosenScope, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 
 EVIDENCE_V1: Literal[1] = 1
@@ -62,9 +62,10 @@ def read_evidence(text: str) -> Evidence | None:
 
 
 class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
-    """A choice to be made. ``showing`` names what it answers as it was shown, and is one of the account's own.
+    """A choice to be made. ``showing`` names what it answers as it was shown, in whatever words the sender had.
 
-    ``question`` None answers all that are asked; ``scope`` and ``keep`` are those of `commands.Choose`.
+    ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of `commands.Choose`. A no is
+    for the account, and is not lost for a scope that came with it.
     """
 
     allow: bool
@@ -73,22 +74,27 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     scope: ChosenScope | None = None
     keep: tuple[ChosenScope, ...] = ()
     surface: str = "app"
-    showing: UUID | None = None
+    showing: str | None = None
     age: int | None = None
     gpc: bool = False
+    fault: ChoiceFault | None = None
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError where ``showing`` is not one of the account's own."""
-        answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None
+        """One command: whatever the request refers to, its age counts, and so does a no."""
+        answered = showings.find(tx, self.account, self.showing) if self.showing is not None else None
         return VerbStep(commands=(self.command(answered),))
 
     def command(self, answered: ShowingRecord | None) -> Choose:
         """The command, with its evidence: what was shown, and where from."""
+        is_unknown = self.showing is not None and answered is None
+        not_taken = [*(["showing"] if is_unknown else []), *(["scope"] if self.scope and not self.allow else [])]
+        not_taken += [f"keep[{KEPT_SCOPES_MAX}:]"] if len(self.keep) > KEPT_SCOPES_MAX else []
+        scope, keep = (self.scope, ()) if self.allow else (None, self.keep[:KEPT_SCOPES_MAX])
         return Choose(
-            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=self.scope,
-            keep=self.keep, age=self.age, via=self.via,
-            evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
+            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=scope, keep=keep,
+            age=self.age, via=self.via, evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
             answers=answered.question if answered is not None else None,
+            fault=self.fault or (ChoiceFault.showing if is_unknown else None), not_taken=tuple(not_taken),
         )  # fmt: skip
 
 
@@ -100,19 +106,15 @@ def scope_of(grant: Grant) -> ChosenScope:
 
 def is_stale(answer: CommandResult) -> bool:
     """Whether a yes was refused because what was shown is older than the newest answer to its question, or than the terms
-    in force.
+    in force, or is not on record.
     """
-    return answer.outcome is Outcome.refused and answer.because == STALE
+    return answer.outcome is Outcome.refused and answer.because in (STALE, ChoiceFault.showing)
 
 
-def terms_to_accept(policies: Policies, at: datetime, answered: ShowingRecord | None) -> int | None:
-    """The version whose terms are in force, None before the first; RefusedError (`stale`) where others were shown."""
+def shows_terms(policies: Policies, at: datetime, answered: ShowingRecord | None) -> bool:
+    """Whether what was shown, where it is named, are the terms in force; before the first there are none."""
     number = policies.newest_material(at)
-    if number is not None and answered is not None and answered.number != number:
-        raise RefusedError(
-            "other terms are in force than those that were shown", "show the notice again", because=STALE
-        )
-    return number
+    return number is None or answered is None or answered.number == number
 
 
 def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None) -> bool:
@@ -121,7 +123,11 @@ def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetim
     RefusedError (`stale`) where ``showing`` showed other terms than those in force.
     """
     answered = showings.get(tx, account, showing) if showing is not None else None
-    number = terms_to_accept(policies, at, answered)
+    if not shows_terms(policies, at, answered):
+        raise RefusedError(
+            "other terms are in force than those that were shown", "show the notice again", because=STALE
+        )
+    number = policies.newest_material(at)
     return number is not None and record_terms(tx, account, number, at, showing=showing)
 
 

@@ -17,7 +17,7 @@ from licet.consent.acts import ConsentAct, ConsentActs
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
-from licet.policy.decide import unanswered
+from licet.policy.decide import is_answered
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
@@ -135,12 +135,12 @@ def _questions(
     tx: Transaction, account: UUID, state: AccountState, policies: Policies, at: datetime, said: ConsentActs,
     grants: Sequence[ScopedGrant],
 ) -> list[QuestionDiffers]:  # fmt: skip
-    waiting, asks = unanswered(state, policies, at), policies.newest_material(at) is not None
+    newest = policies.newest_material(at)
     began = account_choices.began(tx, account, [one.number for one in state.grants if one.scope == WHOLE_ACCOUNT])
     return [
         QuestionDiffers(
             question=asked.question, covers=asked.covers, standing=state.standing(asked.question),
-            answered=asks and asked.question not in waiting, act=said.questions.get(asked.question),
+            answered=newest is not None and is_answered(state, asked.question, newest), act=said.questions.get(asked.question),
             since=began.get(state.grant(asked.question) or 0),
             below=tuple(grant for grant in grants if grant.question == asked.question),
         )

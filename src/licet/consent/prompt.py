@@ -19,7 +19,7 @@ from licet.consent import showings
 from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
-from licet.policy.decide import Gate, gate, unanswered_since
+from licet.policy.decide import Gate, gate, unanswered
 from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
@@ -137,7 +137,7 @@ def ask(
         asks_age=now.min_age_of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        unanswered=() if answer is Gate.open or number is None else unanswered_since(state, now, number),
+        unanswered=unanswered(state, policies, at),
         answers=answers,
         put_off_at=put_off_at,
         uncovered=_uncovered(state, now, number),

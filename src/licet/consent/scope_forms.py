@@ -138,7 +138,7 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
     question: str = ""
     narrowings: int | None = None
     out_at: datetime | None = None
-    showing: UUID | None = None
+    showing: str = ""
     surface: str = "app"
     gpc: bool = False
 
@@ -163,9 +163,9 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         because = seen.why_not(known, self.at, question)
         if because is not None:
             return VerbStep(finish=lambda _: ScopeFormResult(because=because))
-        if self.showing is None:
+        answered = showings.find(tx, self.account, self.showing)
+        if answered is None:
             raise RefusedError("a yes needs the question that it answers", because=STALE)
-        answered = showings.get(tx, self.account, self.showing)
         newest = showings.newest_answers(tx, self.account).get(question)
         if newest is not None and newest.seq > answered.after_seq:
             raise RefusedError("the question is older than the newest answer", because=STALE)
@@ -194,13 +194,14 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         return [LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)]
 
     def _as_settings(self, tx: Transaction, known: Policies, seen: ScopeStands) -> list[Command]:
-        answered = showings.get(tx, self.account, self.showing) if self.showing is not None else None
+        answered = showings.find(tx, self.account, self.showing)
         told: list[Command] = self._let_in(seen)
         for ended in seen.returns(known, self.at):
             others = (g for g in seen.state.grants if g.question == ended.question and g.scope != self._as_scope)
             chosen = choices.ChoiceRequest(
                 account=self.account, at=self.at, allow=False, via=VIA, question=ended.question,
-                keep=tuple(map(choices.scope_of, others)), surface=self.surface, showing=self.showing, gpc=self.gpc,
+                keep=tuple(map(choices.scope_of, others)), surface=self.surface, showing=self.showing or None,
+                gpc=self.gpc,
             )  # fmt: skip
             told.append(chosen.command(answered))
         return told

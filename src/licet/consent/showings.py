@@ -147,6 +147,16 @@ def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
     return found[0]
 
 
+def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
+    """The account's own showing that ``text`` names as it was told to a host or a form; None for any other text."""
+    try:
+        named = UUID(hex=text) if len(text) == 32 else None
+    except ValueError:
+        named = None
+    found = _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, named]) if named is not None else []
+    return found[0] if found else None
+
+
 def every(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
     """What was shown to the account, newest first."""
     return _select(tx, "WHERE s.account_id = %s ORDER BY s.shown_at DESC, s.shown_id DESC LIMIT %s", [account, limit])

@@ -129,23 +129,23 @@ class CachedDetector:
     """A detector of single texts that is asked for each text once in a process."""
 
     def __init__(self, detector: Detector, texts_max: int = CACHED_TEXTS_MAX) -> None:
-        self._detector, self._texts_max = detector, texts_max
+        self.detector, self.texts_max = detector, texts_max
         self._key, self._known = _kept(detector.sha256)
 
     @property
     def name(self) -> str:
-        return self._detector.name
+        return self.detector.name
 
     @property
     def sha256(self) -> str:
-        return self._detector.sha256
+        return self.detector.sha256
 
     def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
         hashes = self._hashes(texts, kinds)
         missing = {h: text for h, text in zip(hashes, texts, strict=True) if h not in self._known}
-        found = dict(zip(missing, map(tuple, self._detector.detect(list(missing.values()), kinds)), strict=True))
+        found = dict(zip(missing, map(tuple, self.detector.detect(list(missing.values()), kinds)), strict=True))
         answers = [list(found[h] if h in found else self._known[h]) for h in hashes]
-        if len(self._known) + len(found) > self._texts_max:
+        if len(self._known) + len(found) > self.texts_max:
             self._known.clear()
         self._known.update(found)
         return answers
@@ -161,7 +161,7 @@ class CachedDetector:
         return [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CachedDetector, (self._detector, self._texts_max)
+        return CachedDetector, (self.detector, self.texts_max)
 
 
 @cache

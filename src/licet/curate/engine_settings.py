@@ -78,7 +78,7 @@ def named(chosen: Curate, data: Path, remembered_max: int | None = None, *, left
         return None
     kinds = tuple(IdentifierKind(kind) for kind in sorted(set(chosen.names_kinds)))
     return NameKernel(
-        detector=CachedDetector(_together(found), remembered_max or CACHED_TEXTS_MAX),
+        detector=CachedDetector(together(found), remembered_max or CACHED_TEXTS_MAX),
         kinds=kinds,
         score_min=chosen.names_score_min,
         sure=chosen.names_sure,
@@ -199,7 +199,7 @@ def _detectors(chosen: Curate, data: Path, left_in: bool) -> list[Detector]:
     return found
 
 
-def _together(found: Sequence[Detector]) -> Detector:
+def together(found: Sequence[Detector]) -> Detector:
     """What any of them finds; where the one that ships is among several, it decides what the others read."""
     from licet.curate.detect import DetectorUnion
     from licet.curate.names_built_in import BuiltIn

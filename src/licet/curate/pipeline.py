@@ -35,6 +35,11 @@ class PlanCuration:
         self._plan, self._runner = plan, runner
 
     @property
+    def plan_steps(self) -> CurationPlan:
+        """The plan itself."""
+        return self._plan
+
+    @property
     def finder(self) -> str:
         return self._plan.finder
 

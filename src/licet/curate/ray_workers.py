@@ -1,11 +1,16 @@
 """Workers of a build on a Ray cluster: each is an actor that makes whole pages, as a process of this machine does
 (`release.build_workers`), with the curation of its pages in it.
 
-The machines of the cluster need the same version of Licet, the database, and the key provider. What passes between a
-build and an actor (the job with the connection string, the rows, which are sealed already, and what the election needs)
-is sealed with AES-256-GCM under a key that both derive from an exchange of X25519 keys, because Ray keeps what it passes
-on in an object store that may spill to disk. Whoever runs the cluster runs the actors, and can read what is in their
-memory.
+The machines of the cluster need the same version of Licet, the database, the key provider, and the models that look for
+names, each at the same path. What passes between a build and an actor (the job with the connection string, the rows, which
+are sealed already, and what the election needs) is sealed and decoded by a schema (`curate.cluster_messages`), because Ray
+keeps what it passes on in an object store that may spill to disk and that others may write. An actor shows that it has the
+secret with which the build started it before it is told anything, and what it answers is held to what the build asked for
+(`release.page_check`).
+
+What that does not hold: whoever runs the cluster, or can submit to it, runs code in the actors, and can read their memory
+and the secret. Ray itself unpickles what it brings to the program that is connected with it. So a cluster is to be reached
+by nobody who may not read content.
 
 An actor ends with its build: Ray ends the actors of a program that has died, and the database rolls their pages back.
 """
@@ -13,26 +18,34 @@ An actor ends with its build: Ray ends the actors of a program that has died, an
 from __future__ import annotations
 
 import importlib
-import pickle
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
 from queue import SimpleQueue
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from licet.curate.cluster_messages import (
+    SECRET_BYTES,
+    MessageChannel,
+    WorkerHello,
+    decode_for_build,
+    decode_for_worker,
+    encode_for_build,
+    encode_for_worker,
+    message_key,
+)
 from licet.curate.runners import ray_cluster
 from licet.errors import BrokenError, BusyError, UsageError
 from licet.release.build_workers import RUN_AGAIN, PageMaker
-from licet.release.page_worker import WorkerJob, WorkerMessage, WorkerSays, make_pages
+from licet.release.page_check import PageCheck
+from licet.release.page_worker import BuildMessage, PageTask, WorkerJob, WorkerMessage, WorkerSays, make_pages
 from licet.store.core_dumps import harden
 
 START_SECONDS_MAX = 300  # how long the cluster may take to have a core for a worker, and the worker to load its rules
-_TO_ACTOR, _TO_BUILD = 0, 1
+_BUILD, _WORKER = 0, 1  # who sends
 
 
 class RayActors:
@@ -46,7 +59,8 @@ class RayActors:
         self._actor = self._ray.remote(num_cpus=1)(PageActor)
 
     def hire(self) -> PageMaker:
-        return ActorWorker(self._ray, self._actor.remote(self._preload))
+        secret = secrets.token_bytes(SECRET_BYTES)
+        return ActorWorker(self._ray, self._actor.remote(self._preload, secret), secret)
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
         by_answer = {one.answer: one for one in workers if isinstance(one, ActorWorker) and one.answer is not None}
@@ -55,39 +69,70 @@ class RayActors:
 
 
 class ActorWorker:
-    """An actor, as its build sees it. ``answer``: the reference of what it says next; None if it was asked nothing."""
+    """An actor, as its build sees it. ``answer``: the reference of what it says next; None if it was asked nothing.
+    ``secret``: the one with which it was started.
+    """
 
-    def __init__(self, ray: Any, actor: Any) -> None:  # noqa: ANN401 ray has no types
+    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401 ray has no types
         self.page = 0
         self.answer: Any = None
-        self._ray, self._actor = ray, actor
-        self._secret = X25519PrivateKey.generate()
-        self._meets = actor.meet.remote(self._secret.public_key().public_bytes_raw())
+        self._ray, self._actor, self._secret = ray, actor, secret
+        self._own = X25519PrivateKey.generate()
+        self._public = self._own.public_key().public_bytes_raw()
+        self._meets = actor.meet.remote(self._public)
+        self._check: PageCheck | None = None
 
     def begin(self, job: WorkerJob) -> None:
+        self._release = job.release.release_id
+        self._channel = self._authenticated(self._met())
+        self._actor.begin.remote(self._channel.seal(encode_for_worker(job)))
+
+    def _met(self) -> tuple[bytes, bytes]:
+        """The public key of the actor, and its hello."""
         try:
-            public, software = self._ray.get(self._meets, timeout=START_SECONDS_MAX)
+            met = self._ray.get(self._meets, timeout=START_SECONDS_MAX)
         except self._ray.exceptions.GetTimeoutError as error:
             hint = "use fewer workers, or add machines: each worker needs a core of the cluster"
             raise BusyError(f"the cluster did not start a worker within `{START_SECONDS_MAX}` seconds", hint) from error
         except self._ray.exceptions.RayError as error:
             raise self._died(error) from None
-        if software != (ours := installed_version("licet")):
-            raise UsageError(
-                f"the cluster has version `{software}` of Licet, and the build `{ours}`", "install the same"
-            )
-        self._channel = SealedMessages(agreed(self._secret, public), sends=_TO_ACTOR)
-        self._actor.begin.remote(self._channel.seal(job))
+        if not (isinstance(met, tuple) and [type(part) for part in met] == [bytes, bytes]):
+            raise BrokenError("a worker on the cluster did not answer as one does")
+        return met
 
-    def give(self, message: object) -> None:
-        self.answer = self._actor.next.remote(self._channel.seal(message))
+    def _authenticated(self, met: tuple[bytes, bytes]) -> MessageChannel:
+        """The channel to the actor, which has shown that it has the secret, and has our version."""
+        public, hello = met
+        key = message_key(self._own, public, self._secret, publics=(self._public, public))
+        channel = MessageChannel(key, sends=_BUILD)
+        try:
+            known = decode_for_build(channel.open(hello))
+        except BrokenError:
+            raise BrokenError("a worker on the cluster does not have the secret of this build") from None
+        if not isinstance(known, WorkerHello):
+            raise BrokenError("a worker on the cluster did not answer as one does")
+        if known.software != (ours := installed_version("licet")):
+            raise UsageError(
+                f"the cluster has version `{known.software}` of Licet, and the build `{ours}`", "install the same"
+            )
+        return channel
+
+    def give(self, message: BuildMessage) -> None:
+        if isinstance(message, PageTask):
+            self._check = PageCheck(self._release, message)
+        elif isinstance(message, int) and self._check is not None:
+            self._check.first_row(message)
+        self.answer = self._actor.next.remote(self._channel.seal(encode_for_worker(message)))
 
     def take(self) -> WorkerMessage:
         try:
             sealed = self._ray.get(self.answer)
         except self._ray.exceptions.RayError as error:
             raise self._died(error) from None
-        message: WorkerMessage = self._channel.open(sealed)
+        message = decode_for_build(self._channel.open(sealed))
+        if isinstance(message, WorkerHello) or self._check is None:
+            raise BrokenError("a worker on the cluster answered what nobody asked")
+        self._check.check(message)
         self.answer = self._actor.next.remote(None) if isinstance(message, WorkerSays) else None
         return message
 
@@ -104,58 +149,35 @@ class ActorWorker:
 class PageActor:
     """What the cluster runs. Its build calls one method at a time."""
 
-    def __init__(self, preload: str) -> None:
+    def __init__(self, preload: str, secret: bytes) -> None:
         harden()
         importlib.import_module(preload)
-        self._given: SimpleQueue[object] = SimpleQueue()
-        self._said: SimpleQueue[object] = SimpleQueue()
+        self._secret = secret
+        self._given: SimpleQueue[BuildMessage] = SimpleQueue()
+        self._said: SimpleQueue[WorkerMessage] = SimpleQueue()
 
-    def meet(self, public: bytes) -> tuple[bytes, str]:
-        """Agrees on a key with the build that has the X25519 key ``public``: returns its own, and its version of Licet."""
-        secret = X25519PrivateKey.generate()
-        self._channel = SealedMessages(agreed(secret, public), sends=_TO_BUILD)
-        return secret.public_key().public_bytes_raw(), installed_version("licet")
+    def meet(self, public: bytes) -> tuple[bytes, bytes]:
+        """Agrees on a key with the build that has the X25519 key ``public``: returns its own, and its sealed hello."""
+        own = X25519PrivateKey.generate()
+        mine = own.public_key().public_bytes_raw()
+        key = message_key(own, public, self._secret, publics=(public, mine))
+        self._channel = MessageChannel(key, sends=_WORKER)
+        return mine, self._channel.seal(encode_for_build(WorkerHello(installed_version("licet"))))
 
     def begin(self, job: bytes) -> None:
-        self._given.put(self._channel.open(job))
+        self._given.put(decode_for_worker(self._channel.open(job)))
         queues = _Queues(self._said.put, self._given.get)
         threading.Thread(target=make_pages, args=(queues,), daemon=True).start()
 
     def next(self, message: bytes | None) -> bytes:
         """What the worker says next, after it was told ``message`` if that is not None."""
         if message is not None:
-            self._given.put(self._channel.open(message))
-        return self._channel.seal(self._said.get())
-
-
-class SealedMessages:
-    """Messages in order, each sealed under a nonce that is used once: the direction, and a number that counts up."""
-
-    def __init__(self, key: bytes, *, sends: int) -> None:
-        self._key, self._sends = AESGCM(key), sends
-        self._counts = [0, 0]
-
-    def seal(self, message: object) -> bytes:
-        return self._key.encrypt(self._nonce(self._sends), pickle.dumps(message, pickle.HIGHEST_PROTOCOL), None)
-
-    def open(self, sealed: bytes) -> Any:  # noqa: ANN401 what was sealed
-        """The next message; InvalidTag if it is not the next one of this channel."""
-        message = self._key.decrypt(self._nonce(1 - self._sends), sealed, None)
-        return pickle.loads(message)  # noqa: S301 whoever has the key runs code in the other's name anyway
-
-    def _nonce(self, direction: int) -> bytes:
-        self._counts[direction] += 1
-        return direction.to_bytes(4, "big") + self._counts[direction].to_bytes(8, "big")
-
-
-def agreed(secret: X25519PrivateKey, public: bytes) -> bytes:
-    """The key that two parties have who each know their own secret and the other's public key: RFC 7748 and RFC 5869."""
-    shared = secret.exchange(X25519PublicKey.from_public_bytes(public))
-    return HKDF(SHA256(), 32, salt=None, info=b"licet build worker").derive(shared)
+            self._given.put(decode_for_worker(self._channel.open(message)))
+        return self._channel.seal(encode_for_build(self._said.get()))
 
 
 class _Queues:
     """The worker's end of the channel: the thread that makes pages talks to the methods of the actor."""
 
-    def __init__(self, send: Callable[[object], None], recv: Callable[[], object]) -> None:
+    def __init__(self, send: Callable[[Any], None], recv: Callable[[], Any]) -> None:
         self.send, self.recv = send, recv

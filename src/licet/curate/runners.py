@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from licet.curate.batches import whole
@@ -83,18 +84,18 @@ class Ray:
 
     def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         ray, shared = self._ray, self._ray.put(plan)
-        under_way: deque[tuple[bytes, Any]] = deque()
+        under_way: deque[tuple[bytes, int, Any]] = deque()
         for batch in batches:
             if len(under_way) == WINDOW_BATCHES_MAX:
                 yield self._next(under_way)
             key = secrets.token_bytes(32)
             sealed = ray.put(AESGCM(key).encrypt(_NONCE, _written(batch), None))
-            under_way.append((key, self._task.remote(shared, sealed, key)))
+            under_way.append((key, batch.num_rows, self._task.remote(shared, sealed, key)))
         while under_way:
             yield self._next(under_way)
 
-    def _next(self, under_way: deque[tuple[bytes, Any]]) -> pa.RecordBatch:
-        key, reference = under_way.popleft()
+    def _next(self, under_way: deque[tuple[bytes, int, Any]]) -> pa.RecordBatch:
+        key, rows, reference = under_way.popleft()
         ray = self._ray
         try:
             sealed = ray.get(reference)
@@ -103,11 +104,22 @@ class Ray:
         except ray.exceptions.RayTaskError as error:
             # A worker's error may quote what it stumbled over, which is content.
             raise BrokenError(f"a batch failed on the cluster: `{type(error.cause).__name__}`") from None
-        return _read(AESGCM(key).decrypt(_NONCE_BACK, sealed, None))
+        return opened_batch(key, sealed, rows)
 
     def close(self) -> None:
         if self._own:
             self._ray.shutdown()
+
+
+def opened_batch(key: bytes, sealed: object, rows: int) -> pa.RecordBatch:
+    """What a worker made of a batch of ``rows`` documents; BrokenError for what does not have its key, or its rows."""
+    try:
+        made = _read(AESGCM(key).decrypt(_NONCE_BACK, sealed, None)) if isinstance(sealed, bytes) else None
+    except (InvalidTag, pa.ArrowException):
+        made = None
+    if made is None or made.num_rows != rows:
+        raise BrokenError("a batch came back from the cluster that is not what its worker made of it")
+    return made
 
 
 def ray_cluster(address: str) -> tuple[Any, bool]:

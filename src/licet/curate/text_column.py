@@ -42,8 +42,10 @@ def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
     values = lists.values
     _, offsets, data = values.buffers()
     first, last = int(documents[0]) + values.offset, int(documents[-1]) + values.offset
-    ends = np.zeros(1, np.int64) if first == last else np.frombuffer(offsets, np.int64)[first : last + 1]
-    held = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    ends = np.zeros(1, np.int64)
+    if offsets is not None and first < last:
+        ends = np.frombuffer(memoryview(offsets), np.int64)[first : last + 1]
+    held = np.frombuffer(memoryview(data), np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
     return BatchTexts(held, ends, documents - documents[0])
 
 
@@ -65,7 +67,9 @@ def binaries(rows: NDArray[np.uint8], chosen: Ends) -> pa.Array[Any]:
 
 
 def _binary(data: NDArray[np.uint8], ends: Ends) -> pa.Array[Any]:
-    return pa.LargeBinaryArray.from_buffers(BINARY, len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+    return pa.LargeBinaryArray.from_buffers(
+        BINARY, len(ends) - 1, [None, pa.py_buffer(ends.data), pa.py_buffer(data.data)]
+    )
 
 
 def listed(values: pa.Array[Any], sizes: Ends) -> pa.Array[Any]:

@@ -9,8 +9,9 @@ indifference, so that a newer version costs a Skipped and never a file. What it 
   that holds one of the client's own tags, what lies from the tag to the last that closes it is the client's, or all
   behind it where none does: in doubt nobody spoke. What stands beside it was typed.
 * What was typed while the model worked is an `attachment` of type `queued_command`, and is a turn where it stands.
-* A session that was rewound goes on from an earlier record: `parentUuid` says which. What leads up from the last record
-  is the session; a prompt beside it, and all that answered it, is Skipped. Parallel calls of tools fork as well, and no
+* A session that was rewound goes on from an earlier record: `parentUuid` says which, and is null where it was rewound to
+  its first prompt. What leads up from the last record is the session; a prompt beside it, and all that answered it, is
+  Skipped. Parallel calls of tools fork as well, and no
   prompt begins such a fork, so that their results are read. A hook reads line by line and cannot know what will be
   rewound: what it recorded stays recorded.
 * A side thread (a subagent) has Content.thread: its agent's id, or the id of the thread's first record. What is
@@ -96,6 +97,7 @@ _COMMAND = re.compile(
 )
 NODES_MAX = 300_000  # records of a file whose branches are told apart
 _SYNTHETIC_MODEL = "<synthetic>"
+_BEGINNING = "\0"  # before a session's id: what stands above its first prompt; no record's id begins so
 
 
 class _Source(msgspec.Struct):
@@ -137,7 +139,7 @@ class _Attached(msgspec.Struct):
 class _Record(msgspec.Struct):
     type: str | None = None
     uuid: str | None = None
-    parentUuid: str | None = None
+    parentUuid: str | msgspec.UnsetType | None = msgspec.UNSET
     logicalParentUuid: str | None = None
     sessionId: str | None = None
     agentId: str | None = None
@@ -154,6 +156,11 @@ class _Record(msgspec.Struct):
     gitBranch: str | None = None
     message: msgspec.Raw = msgspec.Raw()
     attachment: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def parent(self) -> str | None:
+        """The record that it follows; None where it follows none, or does not say."""
+        return self.parentUuid if isinstance(self.parentUuid, str) and self.parentUuid else None
 
 
 _attached: msgspec.json.Decoder[_Attached | None] = msgspec.json.Decoder(_Attached | None)
@@ -242,14 +249,19 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
             return BrokenRecord(
                 place=str(path), message=f"more than {NODES_MAX} records: its branches cannot be told apart"
             )
-        parent = record.parentUuid or record.logicalParentUuid
+        spoken = not record.isSidechain and record.type in ("user", "assistant")
+        prompted = spoken and record.type == "user" and _is_prompt(record)
+        parent = record.parent or record.logicalParentUuid
+        if parent is None and prompted and record.parentUuid is None:
+            parent = f"{_BEGINNING}{record.sessionId or ''}"  # a session begins once: the next such prompt rewound it
+            parents.setdefault(parent, None)
         parents[record.uuid] = parent
         forks |= parent in children
         children |= {parent} if parent else set()
-        if not record.isSidechain and record.type in ("user", "assistant"):
+        if spoken:
             tips[record.uuid] = ""
-            if record.type == "user" and _is_prompt(record):
-                prompts.add(record.uuid)
+        if prompted:
+            prompts.add(record.uuid)
     return frozenset(_off(parents, prompts, tips)) if forks else frozenset()
 
 
@@ -500,7 +512,7 @@ def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
     """The side thread of a record: its agent, else the first record that its chain of parents leads to."""
     if not (record.isSidechain or record.agentId):
         return ""
-    thread = record.agentId or file.roots.get(record.parentUuid or "") or host_turn
+    thread = record.agentId or file.roots.get(record.parent or "") or host_turn
     file.roots.note(host_turn, thread)
     return thread
 

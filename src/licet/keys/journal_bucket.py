@@ -6,11 +6,12 @@ writers together have one order without a gap, and whoever writes number N has r
 whose number was taken reads what took it before it tries the next one. That is how it learns of a newer life, and
 refuses what belongs to an older one.
 
-    object = "licet restrictions v1\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
+    object = "licet restrictions v2\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
 
-The mark is random and makes each object unique: a write whose answer was lost, and that was repeated, recognises its
-own. After a service did not answer it is unknown whether the object was written; the records are written again with the
-next ones, and a record that is there twice says the same twice.
+The frames are numbered and chained over all objects (`keys.journal_frames`). The mark is random and makes each object
+unique: a write whose answer was lost, and that was repeated, recognises its own. After a service did not answer it is
+unknown whether the object was written; the records are written again with the next ones, and a record that is there twice
+says the same twice.
 
 An object that is missing or damaged is an error (`BrokenError`): an object is never torn.
 """
@@ -23,24 +24,15 @@ from uuid import UUID
 
 from licet.config import Configuration
 from licet.errors import BrokenError, UsageError
+from licet.keys.journal_frames import MAGIC, JournalFrame, PlacedFrames, damaged, extended, frames_in
 from licet.keys.material import Random
-from licet.keys.restriction_journal import (
-    MAGIC,
-    Journal,
-    JournalLife,
-    Restriction,
-    SeenLife,
-    WaitingFrames,
-    damaged,
-    decoded,
-    frames_in,
-    lives_in,
-)
+from licet.keys.restriction_journal import Journal, JournalLife, JournalTail, WaitingRecords
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 
 OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
 PAGE_NAMES = 1_000
+ENOUGH_OFTEN = 2
 MARK_BYTES = 16
 HEAD_BYTES = len(MAGIC) + 16 + MARK_BYTES
 PREFIX = "journal/"
@@ -64,21 +56,22 @@ class BucketObjects:
     def __init__(self, bucket: Bucket, random: Random = os.urandom) -> None:
         """Opens the journal, or begins one. BusyError if the service does not answer."""
         self._bucket, self._random = bucket, random
-        self._number = 0
-        self._seen = SeenLife()
+        self._number = 1
         last = self._last()
         if not last:
             bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))  # or another process has
         first = bucket.read(PREFIX + object_name(1))
         if first is None:
             raise damaged(object_name(1), "it is missing")
-        self.id = UUID(bytes=_checked(first.content, object_name(1))[len(MAGIC) : len(MAGIC) + 16])
-        if last:
-            self._take_note(last)
-        else:
-            self._number = 1
+        journal = UUID(bytes=_checked(first.content, object_name(1))[len(MAGIC) : len(MAGIC) + 16])
+        self.tail = JournalTail(journal, None)
+        for number in range(last, 1, -1):
+            self._number = max(self._number, number)
+            if frames := self._frames(number):  # one that was mended may have none
+                self.tail.take(frames)
+                break
 
-    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+    def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         """As `JournalStorage.write`: one object for as many callers as fit into one, before anybody else's."""
         late: set[int] = set()
         rest = list(waiting)
@@ -87,57 +80,62 @@ class BucketObjects:
             taken = _gathered(rest)
             if not taken:
                 break
-            number = self._number + 1
-            content = MAGIC + self.id.bytes + self._random(MARK_BYTES) + b"".join(one.frames for one in taken)
+            number, payloads = self._number + 1, [payload for one in taken for payload in one.payloads]
+            frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
+            content = MAGIC + self.tail.journal.bytes + self._random(MARK_BYTES) + b"".join(frames)
             if self._bucket.create(PREFIX + object_name(number), content) is None:
-                self._take_note(number)
+                self._follow(number)
                 continue
             self._number = number
-            for one in taken:
-                self._seen.note_frames(one.frames)
+            self.tail.written(head, payloads)
             del rest[: len(taken)]
         return late
 
     def newest_life(self) -> JournalLife:
-        while (found := self._bucket.read(PREFIX + object_name(self._number + 1))) is not None:
-            self._note(self._number + 1, found.content)
-        return self._seen.told(lambda: self.batches(newest_first=True))
+        while self._is_there(self._number + 1):
+            self._follow(self._number + 1)
+        return self.tail.find_life(lambda: self.batches(newest_first=True))
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
-        numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
-        names = list(map(object_name, numbers))
-        contents = self._bucket.read_all([PREFIX + name for name in names])
-        for name, content in zip(names, contents, strict=True):
-            yield [decoded(payload, name) for payload in self._payloads(content, name)]
+    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
+        names = list(map(object_name, range(self._newest(), 0, -1) if newest_first else self._numbers()))
+        first = ENOUGH_OFTEN if newest_first else 0  # many are asked for at once, and mostly the newest will do
+        for part in (names[:first], names[first:]):
+            contents = self._bucket.read_all([PREFIX + name for name in part])
+            for name, content in zip(part, contents, strict=True):
+                yield PlacedFrames(name, self._frames_in(content, name))
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _drop_late(self, rest: list[WaitingFrames], late: set[int]) -> None:
-        late.update(one.ticket for one in rest if one.life < self._seen.life)
-        rest[:] = [one for one in rest if one.life >= self._seen.life]
+    def _drop_late(self, rest: list[WaitingRecords], late: set[int]) -> None:
+        late.update(one.ticket for one in rest if one.life < self.tail.life)
+        rest[:] = [one for one in rest if one.life >= self.tail.life]
 
-    def _take_note(self, number: int) -> None:
+    def _follow(self, number: int) -> None:
         """Learns of an object that another process wrote."""
+        self.tail.follow(self._frames(number), object_name(number))
+        self._number = number
+
+    def _frames(self, number: int) -> list[JournalFrame]:
         name = object_name(number)
         found = self._bucket.read(PREFIX + name)
         if found is None:
             raise damaged(name, "it is missing")
-        self._note(number, found.content)
+        return self._frames_in(found.content, name)
 
-    def _note(self, number: int, content: bytes) -> None:
-        name = object_name(number)
-        self._seen.note(lives_in(self._payloads(content, name), name))
-        self._number = number
-
-    def _payloads(self, content: bytes, name: str) -> Iterator[bytes]:
-        if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.id.bytes:
+    def _frames_in(self, content: bytes, name: str) -> list[JournalFrame]:
+        if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.tail.journal.bytes:
             raise damaged(name, "it belongs to another journal")
-        return frames_in(content[HEAD_BYTES:], name, is_last=False)
+        return list(frames_in(content[HEAD_BYTES:], name, is_last=False, begins=HEAD_BYTES))
 
     def _numbers(self) -> Sequence[int]:
         """All numbers; for a restore, which reads every object."""
         return _without_gap(self._bucket.names(PREFIX), 0)
+
+    def _newest(self) -> int:
+        """The newest number, looked for behind the one that is known."""
+        page = _without_gap(self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number)
+        return self._last() if len(page) == PAGE_NAMES else (page[-1] if page else self._number)
 
     def _last(self) -> int:
         """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.
@@ -174,12 +172,12 @@ def _checked(content: bytes, name: str) -> bytes:
     return content
 
 
-def _gathered(rest: Sequence[WaitingFrames]) -> list[WaitingFrames]:
+def _gathered(rest: Sequence[WaitingRecords]) -> list[WaitingRecords]:
     """The first callers that fit into one object, and at least one."""
-    taken: list[WaitingFrames] = []
+    taken: list[WaitingRecords] = []
     size = 0
     for one in rest:
-        size += len(one.frames)
+        size += one.size
         if taken and size > OBJECT_BYTES_WANTED:
             break
         taken.append(one)

@@ -23,7 +23,8 @@ from uuid import UUID
 
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.keys.journal_bucket import HEAD_BYTES, MARK_BYTES, PREFIX, object_name
-from licet.keys.restriction_journal import MAGIC, SEGMENT_BYTES_MAX, FolderSegments, frames_in, segment_files
+from licet.keys.journal_frames import MAGIC, frames_in
+from licet.keys.restriction_journal import SEGMENT_BYTES_MAX, FolderSegments, segment_files
 from licet.store.bucket import Bucket
 from licet.store.files import sync
 
@@ -64,13 +65,13 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
     if not moved.is_dir():
         _refuse_missing(folder)
         with closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments, segments.held():
-            objects = list(_objects(folder))
-            _refuse_other(bucket, segments.id, len(objects))
+            objects = list(objects_of(folder))
+            _refuse_other(bucket, segments.tail.journal, len(objects))
             for name, content in reversed(objects[1:]):
                 bucket.put_compared(name, content)
             beside()
             _rename(folder, moved)
-    objects = list(_objects(moved))
+    objects = list(objects_of(moved))
     if bucket.create(*objects[0]) is None:
         raise _other_error()
     for name, content in objects:
@@ -111,7 +112,7 @@ def _other_error() -> RefusedError:
     )  # fmt: skip
 
 
-def _objects(folder: Path) -> Iterator[tuple[str, bytes]]:
+def objects_of(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The objects that the segments of a folder become, the header first."""
     for number, path in enumerate((None, *segment_files(folder)), 1):
         content = (path or segment_files(folder)[0]).read_bytes()
@@ -132,7 +133,7 @@ def _rename(folder: Path, moved: Path) -> None:
 
 
 def _described(folder: Path) -> JournalMoved:
-    records, ident, objects = 0, b"", list(_objects(folder))
+    records, ident, objects = 0, b"", list(objects_of(folder))
     for name, content in objects:
         ident = content[len(MAGIC) : _SEGMENT_HEAD]
         records += sum(1 for _ in frames_in(content[HEAD_BYTES:], name, is_last=name == objects[-1][0]))

@@ -14,13 +14,13 @@ is written: the content of the disk is unknown then, and a restriction that cann
 Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
 installation's. Never content.
 
-It is stored in a folder, by the class below, or in a bucket (`keys.journal_bucket`). In a folder:
+Each record is numbered, chained to the one before it, and authenticated under a key that is not stored with the journal
+(`keys.journal_frames`). The journal is stored in a folder, by the class below, or in a bucket (`keys.journal_bucket`):
 
-    segment = "licet restrictions v1\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
-    frame   = length (4) || CRC-32 of the length (4) || CRC-32 of the payload (4) || payload: JSON of `Restriction`
+    segment = "licet restrictions v2\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
 
-Numbers are big-endian. A damaged frame at the end of the newest segment with nothing intact after it is a torn write,
-which was acknowledged to nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
+A damaged frame at the end of the newest segment with nothing intact after it is a torn write, which was acknowledged to
+nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
 
 A restore writes the life that it begins before it reads the records. A change that was committed before that, but not
 yet recorded, is refused from then on: it is neither in the database nor read, and it was acknowledged to nobody.
@@ -31,10 +31,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import struct
 import threading
-import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -45,16 +42,30 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError, BusyError, RefusedError
+from licet.keys.journal_frames import (
+    MAGIC,
+    START,
+    TORN_BYTES_MAX,
+    ChainWalk,
+    JournalFrame,
+    JournalHead,
+    JournalMisfit,
+    PlacedFrames,
+    chain_key,
+    damaged,
+    extended,
+    frames_in,
+    packed_size,
+    refuse_long,
+    strict_frames,
+)
 from licet.keys.material import Random
 from licet.store.files import make_folder, sync
 
 NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
 SEGMENT_BYTES_MAX = 4 * 2**20
-FRAME_BYTES_MAX = 256 * 2**10
-TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a torn write
-MAGIC = b"licet restrictions v1\n"
+NUMBERS_SKIPPED = 1_000_000  # when a chain begins anew: a number that was lost must never be another record's
 _HEAD = len(MAGIC) + 16
-_FRAME = struct.Struct(">III")
 
 
 class RestrictionKind(StrEnum):
@@ -126,7 +137,6 @@ class JournalLife(NamedTuple):
     server: str
 
 
-_NO_KIND = "a record has an unknown kind"
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
@@ -142,52 +152,108 @@ class LivedRecord(msgspec.Struct):
 _decode_life = msgspec.json.Decoder(LivedRecord).decode
 
 
-class SeenLife:
-    """The newest life among the records that a storage has seen, and its server, if it has seen where it began."""
+class JournalTail:
+    """The end of a journal as a storage knows it: its head, and the newest life with its server, if it has seen where that
+    began.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: UUID, key: bytes | None) -> None:
+        self.journal, self.key = journal, key
         self.life = 0
         self._begun = JournalLife(-1, "")
+        self._head: JournalHead | None = None
 
-    def note(self, records: Iterable[LivedRecord | Restriction]) -> None:
-        for one in records:
-            self.life = max(self.life, one.life)
-            if one.kind == RestrictionKind.life and one.life == self.life:
-                self._begun = JournalLife(one.life, one.server)
+    @property
+    def newest(self) -> int:
+        """The number of the newest record."""
+        return self._head.number if self._head is not None else 0
 
-    def note_frames(self, frames: bytes) -> None:
-        """Notes what one caller has written."""
-        self.note(lives_in(frames_in(frames, "a batch", is_last=False), "a batch"))
+    @property
+    def head(self) -> JournalHead:
+        return self._head or START
 
-    def told(self, batches: Callable[[], Iterator[list[Restriction]]]) -> JournalLife:
+    def unlocked_key(self) -> bytes:
+        if self.key is None:
+            raise BrokenError("the restriction journal was opened without its key")
+        return self.key
+
+    def take(self, frames: Sequence[JournalFrame]) -> None:
+        """Takes the end of the journal as it is found at an opening, which is held against the database afterwards."""
+        if frames:
+            self._head = JournalHead(frames[-1].number, frames[-1].chain)
+            self._note(_lived([frame.payload for frame in frames]))
+
+    def take_anew(self, frames: Sequence[JournalFrame]) -> None:
+        """Takes the end of the journal in place of what was taken for it before the key was known."""
+        self.life, self._begun = 0, JournalLife(-1, "")
+        self.take(frames)
+
+    def follow(self, frames: Sequence[JournalFrame], place: str) -> None:
+        """Takes what another process has written since; BrokenError if that does not continue the chain."""
+        if self._head is None and self.key is None:
+            self.take(frames)
+            return
+        walk = ChainWalk(self.unlocked_key(), self.head)
+        for _ in strict_frames(walk, [PlacedFrames(place, list(frames))]):
+            pass
+        self.take(frames)
+
+    def written(self, head: JournalHead, payloads: Iterable[bytes]) -> None:
+        """Takes what this process has written."""
+        self._head = head
+        self._note(_lived(payloads))
+
+    def restart(self, number: int, life: int) -> None:
+        """The next record begins the chain anew, under a number far above ``number``, in a life after ``life``."""
+        self.life, self._begun = life, JournalLife(-1, "")
+        self._head = JournalHead(number + NUMBERS_SKIPPED, START.chain)
+
+    def find_life(self, batches: Callable[[], Iterator[PlacedFrames]]) -> JournalLife:
         """The life and its server, looked for in ``batches``, the newest first, if it was not seen."""
         if self._begun.life != self.life:
             servers = (
-                one.server
-                for batch in batches()
-                for one in reversed(batch)
-                if one.kind is RestrictionKind.life and one.life == self.life
+                record.server
+                for _, frames in batches()
+                for record in reversed(list(_lived(frame.payload for frame in frames)))
+                if record.kind == RestrictionKind.life and record.life == self.life
             )
             self._begun = JournalLife(self.life, next(servers, ""))
         return self._begun
 
+    def _note(self, records: Iterable[LivedRecord]) -> None:
+        for record in records:
+            self.life = max(self.life, record.life)
+            if record.kind == RestrictionKind.life and record.life == self.life:
+                self._begun = JournalLife(record.life, record.server)
 
-class WaitingFrames(NamedTuple):
+
+class WaitingRecords(NamedTuple):
     """What one caller wants to have written: all of it, or, where the life is over, nothing."""
 
     ticket: int
     life: int
-    frames: bytes
+    payloads: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(map(packed_size, self.payloads))
+
+
+class NumberedRestriction(NamedTuple):
+    """A record, with its number in the journal."""
+
+    number: int
+    record: Restriction
 
 
 class JournalStorage(Protocol):
     """Where a journal is stored."""
 
     @property
-    def id(self) -> UUID:
-        """The journal's own id."""
+    def tail(self) -> JournalTail:
+        """The end of the journal, with its id and its key."""
 
-    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+    def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         """Promise: on return all frames are durable at the end, in order, but for the tickets returned: a newer life had
         begun before they were written. BusyError: they may be written or not, and may be written again.
         """
@@ -195,8 +261,8 @@ class JournalStorage(Protocol):
     def newest_life(self) -> JournalLife:
         """Promise: the newest life that was durable before the call, whichever process began it."""
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
-        """Promise: every record that was durable before the call, batch by batch; each batch oldest first."""
+    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
+        """Promise: every frame that was durable before the call, not verified, file by file; each file's oldest first."""
 
     def close(self) -> None:
         """Frees what is held open."""
@@ -206,19 +272,43 @@ class Journal:
     """One journal, in a folder of its own or in a storage. Any thread and any process may append."""
 
     def __init__(
-        self, storage: Path | JournalStorage, random: Random = os.urandom, *, segment_bytes_max: int = SEGMENT_BYTES_MAX
-    ) -> None:
-        """Opens the journal, or begins one; cuts off a torn end. BrokenError if it is damaged."""
+        self, storage: Path | JournalStorage, random: Random = os.urandom, *, key: bytes | None = None,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:  # fmt: skip
+        """Opens the journal, or begins one; cuts off a torn end. BrokenError if it is damaged.
+
+        Without ``key`` (`journal_frames.journal_key`) nothing is written or read until `unlock`.
+        """
         self.storage = FolderSegments(storage, random, segment_bytes_max) if isinstance(storage, Path) else storage
+        if key is not None:
+            self.unlock(key)
         self._gate, self._turn = threading.Lock(), threading.Lock()
-        self._waiting: list[WaitingFrames] = []
+        self._waiting: list[WaitingRecords] = []
+        self.durable = JournalHead(0, b"")  # the newest record that this process knows to be durable
+        self.remembered = 0  # the number of the newest one that this process had the database remember
         self._asked = self._done = self._tried = 0
         self._late: set[int] = set()
         self._dead = ""
 
     @property
     def id(self) -> UUID:
-        return self.storage.id
+        return self.storage.tail.journal
+
+    def unlock(self, key: bytes) -> None:
+        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record that is authentic: what
+        somebody put behind it is neither continued nor believed to begin a life.
+        """
+        self.storage.tail.key = key = chain_key(key, self.id)
+        parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)
+        newest = next(parts, None)
+        while newest is not None:
+            before = next(parts, None)
+            head = JournalHead(*before.frames[-1][:2]) if before is not None else None
+            walk = ChainWalk(key, head)
+            if found := [frame for frame in newest.frames if walk.counts(frame, newest.place)]:
+                self.storage.tail.take_anew(found)
+                return
+            newest = before
 
     def append(self, records: Sequence[Restriction]) -> None:
         """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
@@ -229,10 +319,10 @@ class Journal:
         """
         if not records:
             return
-        frames, life = b"".join(map(_framed, records)), max(record.life for record in records)
+        payloads, life = tuple(map(_encoded, records)), max(record.life for record in records)
         with self._gate:
             ticket = self._asked
-            self._waiting.append(WaitingFrames(ticket, life, frames))
+            self._waiting.append(WaitingRecords(ticket, life, payloads))
             self._asked += 1
         with self._turn:
             self.check()
@@ -261,6 +351,14 @@ class Journal:
             self._dead = f"a write failed with `{type(error).__name__}`"
             raise
         self._done = last
+        self.durable = self.storage.tail.head
+
+    def current_head(self) -> JournalHead:
+        """The newest record that is durable, whichever process wrote it."""
+        with self._turn:
+            self.storage.newest_life()
+            self.durable = self.storage.tail.head
+        return self.durable
 
     def check(self) -> None:
         """BrokenError once a write has failed: then no restriction may be accepted."""
@@ -275,10 +373,76 @@ class Journal:
                 if self._done < self._tried:
                     self._write_waiting()
 
+    def restart(self, known: Sequence[JournalHead], life: int) -> None:
+        """Has the next record begin the chain anew, above every number that the journal has or that ``known`` remember.
+
+        For an operator who finishes what records are missing of. ``life`` is the newest one that is known.
+        """
+        walk = self.walk()
+        for _ in self.survey(walk):
+            pass
+        numbers = [walk.head.number, *(head.number for head in known)]
+        self.storage.tail.restart(max(numbers), life)
+
     def records(self) -> Iterator[Restriction]:
-        """Every record, oldest first."""
-        for batch in self.storage.batches():
-            yield from batch
+        """Every record, oldest first; BrokenError, which names it, at the first that does not fit."""
+        walk = ChainWalk(self.storage.tail.unlocked_key())
+        for place, frame in strict_frames(walk, self.storage.batches()):
+            yield decoded(frame.payload, place)
+
+    def walk(self, known: Sequence[JournalHead] = (), since: JournalHead | None = None) -> ChainWalk:
+        """A walk from the journal's beginning."""
+        return ChainWalk(self.storage.tail.unlocked_key(), None, known, since)
+
+    def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
+        """Every record that was written here as it is, oldest first; what does not fit is in ``walk`` afterwards."""
+        for place, frames in self.storage.batches():
+            for frame in frames:
+                if walk.counts(frame, place):
+                    yield NumberedRestriction(frame.number, decoded(frame.payload, place))
+
+    def hold(
+        self, known: Sequence[JournalHead], since: JournalHead | None = None, count: int | None = None
+    ) -> list[JournalMisfit]:  # fmt: skip
+        """What does not fit since that head, or in the whole journal. With ``count`` the reading ends earlier: once it has so
+        many records, and all of the heads ``known``.
+        """
+        lowest = min((head.number for head in known), default=0)
+        seen = 0
+
+        def is_enough(frames: list[JournalFrame]) -> bool:
+            nonlocal seen
+            seen += len(frames)
+            first = frames[0].number
+            return (since is not None and first <= since.number) or (
+                count is not None and seen >= count and first <= lowest
+            )
+
+        walk, found = self._walk_newest(is_enough, known, since)
+        for place, frame in found:
+            walk.counts(frame, place)
+        return walk.ended()
+
+    def _walk_newest(
+        self, is_enough: Callable[[list[JournalFrame]], bool], known: Sequence[JournalHead] = (),
+        since: JournalHead | None = None,
+    ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:  # fmt: skip
+        """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins before them."""
+        found: list[PlacedFrames] = []
+        head: JournalHead | None = None
+        done = False
+        for placed in self.storage.batches(newest_first=True):
+            if not placed.frames:
+                continue
+            if done:  # its last frame is what the oldest of the others continues
+                head = JournalHead(placed.frames[-1].number, placed.frames[-1].chain)
+                break
+            found.append(placed)
+            done = is_enough(placed.frames)
+        if since is not None and found and found[0].frames[0].number > since.number:
+            since = None  # not read that far
+        walk = ChainWalk(self.storage.tail.unlocked_key(), head, known, since)
+        return walk, [(placed.place, frame) for placed in reversed(found) for frame in placed.frames]
 
     def newest_life(self) -> JournalLife:
         """The newest life, whichever process began it."""
@@ -286,13 +450,16 @@ class Journal:
             return self.storage.newest_life()
 
     def newest(self, count: int) -> list[Restriction]:
-        """The last ``count`` records, oldest first."""
-        found: deque[Restriction] = deque(maxlen=count)
-        for batch in self.storage.batches(newest_first=True):
-            found.extendleft(reversed(batch[-(count - len(found)) :]))
-            if len(found) == count:
-                break
-        return list(found)
+        """The last ``count`` records that were written here as they are, oldest first."""
+        seen = 0
+
+        def is_enough(frames: list[JournalFrame]) -> bool:
+            nonlocal seen
+            seen += len(frames)
+            return seen >= count
+
+        walk, found = self._walk_newest(is_enough)
+        return [decoded(frame.payload, place) for place, frame in found if walk.counts(frame, place)][-count:]
 
     def close(self) -> None:
         self.storage.close()
@@ -305,33 +472,37 @@ class FolderSegments:
         self.folder, self._segment_bytes_max = folder, segment_bytes_max
         self._file = -1
         self._number = self._size = 0
-        self._seen = SeenLife()
         make_folder(folder, 0o700)
         with self._locked():
             if not _segments(folder):
                 self._begin(1, random(16))
+            newest = _segments(folder)[-1]
+            self.tail = JournalTail(UUID(bytes=self._read_head(folder / _name(newest))), None)
             self._settle()
-            self.id = UUID(bytes=self._read_head(folder / _name(self._number)))
+            os.fsync(self._file)  # the last writer may have been killed before it did so
 
-    def write(self, waiting: Sequence[WaitingFrames]) -> set[int]:
+    def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         with self._locked():
             self._settle()
-            late = {one.ticket for one in waiting if one.life < self._seen.life}
-            taken = [one.frames for one in waiting if one.ticket not in late]
-            self._write(taken)
-            for frames in taken:
-                self._seen.note_frames(frames)
+            late = {one.ticket for one in waiting if one.life < self.tail.life}
+            payloads = [payload for one in waiting if one.ticket not in late for payload in one.payloads]
+            frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
+            self._write(frames)
+            self.tail.written(head, payloads)
         return late
 
     def newest_life(self) -> JournalLife:
         with self._locked():
+            before = self.tail.newest
             self._settle()
-            return self._seen.told(lambda: self.batches(newest_first=True))
+            if self.tail.newest != before:
+                os.fsync(self._file)  # its writer may have been killed before it did so
+            return self.tail.find_life(lambda: self.batches(newest_first=True))
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[list[Restriction]]:
+    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
         numbers = _segments(self.folder)
         for number in reversed(numbers) if newest_first else numbers:
-            yield list(self._read(number))
+            yield self._read(number)
 
     def close(self) -> None:
         if self._file >= 0:
@@ -369,29 +540,52 @@ class FolderSegments:
         """Moves to the end of the newest segment, whoever wrote it; under the lock, so that a torn end belongs to a
         dead writer.
         """
-        number = _segments(self.folder)[-1]
-        if number != self._number:
-            self.close()
-            self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            self._number, self._size = number, _HEAD
-        size = os.fstat(self._file).st_size
-        if size == _HEAD and number > 1:  # the first record of a segment states the life, and is not written yet
-            self._seen.note(self._read(number - 1))
+        newest = _segments(self.folder)[-1]
+        if not self._number:
+            self._open(newest)
+            self._take_rest(self.tail.take)
+            if self._size == _HEAD:  # the first record of a segment states the life, and is not written yet
+                self._take_before(newest)
+            return
+        for number in range(self._number, newest + 1):
+            if number != self._number:
+                self._open(number)
+            self._take_rest(lambda frames: self.tail.follow(frames, _name(self._number)))
+
+    def _open(self, number: int) -> None:
+        self.close()
+        self._file = os.open(self.folder / _name(number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        self._number, self._size = number, _HEAD
+
+    def _take_rest(self, take: Callable[[list[JournalFrame]], None]) -> None:
+        """Passes on what the open segment has beyond what is known of it, and cuts off a torn end."""
+        size, name = os.fstat(self._file).st_size, _name(self._number)
+        if size < self._size:
+            raise damaged(name, f"it had `{self._size}` bytes, and has `{size}`")
         if size == self._size:
             return
-        self._read_head(self.folder / _name(number))
+        self._read_head(self.folder / name)
         data = os.pread(self._file, size - self._size, self._size)
-        payloads = list(frames_in(data, _name(number), is_last=True))
-        self._size += sum(_FRAME.size + len(payload) for payload in payloads)
-        self._seen.note(lives_in(payloads, _name(number)))
+        is_last = self._number == _segments(self.folder)[-1]
+        frames = list(frames_in(data, name, is_last=is_last, begins=self._size))
+        take(frames)
+        self._size += sum(packed_size(frame.payload) for frame in frames)
         if self._size < size:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
 
+    def _take_before(self, number: int) -> None:
+        """Takes the end of the newest segment before ``number`` that has a record."""
+        for earlier in range(number - 1, 0, -1):
+            frames = self._read(earlier).frames
+            if frames:
+                self.tail.take(frames)
+                return
+
     def _write(self, batch: Sequence[bytes]) -> None:
         for frames in _gathered(batch):
             if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
-                self._begin(self._number + 1, self.id.bytes)
+                self._begin(self._number + 1, self.tail.journal.bytes)
                 self._settle()
             rest = memoryview(frames)
             while rest:
@@ -399,12 +593,12 @@ class FolderSegments:
             self._size += len(frames)
             os.fsync(self._file)
 
-    def _read(self, number: int) -> Iterator[Restriction]:
+    def _read(self, number: int) -> PlacedFrames:
         path = self.folder / _name(number)
         self._read_head(path)
         is_last = number == _segments(self.folder)[-1]
-        for payload in frames_in(path.read_bytes()[_HEAD:], path.name, is_last=is_last):
-            yield decoded(payload, path.name)
+        found = frames_in(path.read_bytes()[_HEAD:], path.name, is_last=is_last, begins=_HEAD)
+        return PlacedFrames(path.name, list(found))
 
     def _read_head(self, path: Path) -> bytes:
         with path.open("rb") as file:
@@ -412,7 +606,7 @@ class FolderSegments:
         if len(head) != _HEAD or not head.startswith(MAGIC):
             raise damaged(path.name, "it does not begin with the header of a segment")
         ident = head[len(MAGIC) :]
-        if hasattr(self, "id") and ident != self.id.bytes:
+        if hasattr(self, "tail") and ident != self.tail.journal.bytes:
             raise damaged(path.name, "it belongs to another journal")
         return ident
 
@@ -422,78 +616,34 @@ def decoded(payload: bytes, name: str) -> Restriction:
     try:
         return _decode(payload)
     except msgspec.MsgspecError:
-        raise damaged(name, _NO_KIND) from None
+        raise damaged(name, "a record has an unknown kind") from None
 
 
-def lives_in(payloads: Iterable[bytes], name: str) -> Iterator[LivedRecord]:
-    """The lives of records; BrokenError, which names the file, for what is none."""
+def _lived(payloads: Iterable[bytes]) -> Iterator[LivedRecord]:
+    """The lives of records; what is none of ours, which is found when the journal is held, is passed over."""
     for payload in payloads:
-        try:
+        with contextlib.suppress(msgspec.MsgspecError):
             yield _decode_life(payload)
-        except msgspec.MsgspecError:
-            raise damaged(name, _NO_KIND) from None
 
 
-def _framed(record: Restriction) -> bytes:
+def _encoded(record: Restriction) -> bytes:
     payload = _encode(record)
-    if len(payload) > FRAME_BYTES_MAX:
-        raise BrokenError(f"a restriction has `{len(payload)}` bytes: at most {FRAME_BYTES_MAX}")
-    length = len(payload).to_bytes(4, "big")
-    return _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
+    refuse_long(payload)
+    return payload
 
 
-def _gathered(batch: Sequence[bytes]) -> Iterator[bytes]:
-    """The batch in writes of at most `TORN_BYTES_MAX`, split between frames of different callers."""
-    part = b""
-    for frames in batch:
-        for piece in _split(frames):
-            if part and len(part) + len(piece) > TORN_BYTES_MAX:
-                yield part
-                part = b""
-            part += piece
+def _gathered(frames: Sequence[bytes]) -> Iterator[bytes]:
+    """The frames in writes of at most `TORN_BYTES_MAX`."""
+    part: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if part and size + len(frame) > TORN_BYTES_MAX:
+            yield b"".join(part)
+            part, size = [], 0
+        part.append(frame)
+        size += len(frame)
     if part:
-        yield part
-
-
-def _split(frames: bytes) -> Iterator[bytes]:
-    """One caller's frames, together if they fit into one write, else frame by frame."""
-    if len(frames) <= TORN_BYTES_MAX:
-        yield frames
-        return
-    for payload in frames_in(frames, "a batch", is_last=False):
-        length = len(payload).to_bytes(4, "big")
-        yield _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(payload)) + payload
-
-
-def frames_in(data: bytes, name: str, *, is_last: bool) -> Iterator[bytes]:
-    """The payloads in ``data``; stops at a torn end, BrokenError for other damage."""
-    place = 0
-    while place < len(data):
-        payload = _frame_at(data, place)
-        if payload is None:
-            rest = data[place:]
-            if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
-                raise damaged(name, f"a record at byte `{_HEAD + place}` cannot be read")
-            return
-        yield payload
-        place += _FRAME.size + len(payload)
-
-
-def _frame_at(data: bytes, place: int) -> bytes | None:
-    """The complete frame that begins at ``place``, or None."""
-    if place + _FRAME.size > len(data):
-        return None
-    length, length_crc, crc = _FRAME.unpack_from(data, place)
-    start = place + _FRAME.size
-    if zlib.crc32(data[place : place + 4]) != length_crc or length > FRAME_BYTES_MAX or start + length > len(data):
-        return None
-    payload = data[start : start + length]
-    return payload if zlib.crc32(payload) == crc else None
-
-
-def _holds_a_frame(rest: bytes) -> bool:
-    """Whether a complete frame follows the damage: then it was not a torn end."""
-    return any(_frame_at(rest, place) for place in range(1, len(rest)))
+        yield b"".join(part)
 
 
 def segment_files(folder: Path) -> list[Path]:
@@ -510,11 +660,3 @@ def _segments(folder: Path) -> list[int]:
 
 def _name(number: int) -> str:
     return f"{number:08}.log"
-
-
-def damaged(name: str, how: str) -> BrokenError:
-    """The error for a file, or an object, that is not what was written."""
-    return BrokenError(
-        f"the restriction journal is damaged in `{name}`: {how}",
-        "restore the file from a copy of the journal: only the journal has these withdrawals and deletions",
-    )

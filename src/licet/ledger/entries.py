@@ -91,6 +91,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.release_purged: frozenset({"release", "number", "rows", "sha256"}),
     EntryKind.certificate: frozenset({"sha256"}),
     EntryKind.document_made: frozenset({"kind", "sha256"}),
+    EntryKind.journal_head: frozenset({"journal", "number", "chain"}),
     EntryKind.restored: frozenset({"life", "entries"}),
     EntryKind.carried: frozenset({"from"}),
 }

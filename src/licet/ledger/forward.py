@@ -15,7 +15,7 @@ refused, as in `sequence`. Everything happens in one transaction of the caller's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,6 +34,9 @@ from licet.ledger.storage import names_in
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
+LOG_HINT = (
+    "put the log's folders back from a copy, of the folders or of what was published: docs/runbooks/journal-damaged.md"
+)
 OUTBOX_GAP = 1_000_000_000  # numbers that were given out and lost: a reused number would reuse a leaf's nonce
 ACCOUNTS_MAX = 10_000
 
@@ -61,7 +64,7 @@ def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
     if gone := known.keys() - set(years):
         lost = known[min(gone)]
         if lost.decided:
-            raise BrokenError(f"the log `{lost.origin}` is gone", "restore the folders of the log")
+            raise BrokenError(f"the log `{lost.origin}` is gone", LOG_HINT)
     return [_ahead(place, seed, year, known.get(year)) for year in years]
 
 
@@ -77,16 +80,27 @@ def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None
     return Ahead(year=year, first=size, told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read))
 
 
+def check_kept(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
+    """BrokenError for a log that is gone, cannot be read, was rolled back or is another one than ``standing`` knows."""
+    if not standing.decided:
+        return
+    if str(standing.year) not in names_in(place.folder):
+        raise BrokenError(f"the log `{standing.origin}` is gone", LOG_HINT)
+    check_beginning(
+        PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier), standing
+    )
+
+
 def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
     """BrokenError if what a database knows of a log is not the beginning of it: the log was rolled back, or is a fork."""
     decided, size = standing.decided, standing.size
     if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
-        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`")
+        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`", LOG_HINT)
     if log.root_at(decided) != standing.root:
-        raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`")
+        raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`", LOG_HINT)
     batch = [log.entry(index) for index in range(decided, min(size, log.checkpoint.size))]
     if batch and digest_of(batch) != standing.digest:
-        raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`")
+        raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`", LOG_HINT)
 
 
 def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:
@@ -101,33 +115,34 @@ def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> No
 
 def bring(
     tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead],
-    accounts: Callable[[UUID, int], Sequence[UUID]],
+    names: Mapping[int, Mapping[UUID, str]],
 ) -> ForwardResult:  # fmt: skip
     """Gives the waiting rows that were already logged their places, drops those created again, and adopts the logs'
-    sizes.
-
-    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of each is tried.
+    sizes. ``names`` are the pseudonyms of the accounts by year (`account_names`).
     """
     placed = repeated = 0
     behind = [log for log in known if log.told]
     waits = sequence.waiting_rows(tx) if behind else []
     for log in behind:
-        names = dict(_names(tx, keys, log, accounts))
-        found, again = _matched(tx, keys, waits, log, {who: account for account, who in names.items()})
+        by_account = names[log.year]
+        found, again = _matched(tx, keys, waits, log, {who: account for account, who in by_account.items()})
         _give_places(tx, log.year, found)
         tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])
         done = {row for row, _ in found} | set(again)
         waits = [row for row in waits if row.outbox_id not in done]
         placed, repeated = placed + len(found), repeated + len(again)
-        _speaks(tx, log, set(names))
+        _speaks(tx, log, set(by_account))
         _take_over(tx, place, seed, log)
     return ForwardResult(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
 
 
-def _names(
+def account_names(
     tx: Transaction, keys: LogKeySource, log: Ahead, accounts: Callable[[UUID, int], Sequence[UUID]]
 ) -> Iterator[tuple[UUID, str]]:  # fmt: skip
-    """The accounts with log entries that the database lacks, with their pseudonyms of its year."""
+    """The accounts with log entries that the database lacks, with their pseudonyms of its year.
+
+    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of each is tried.
+    """
     spoken = {entry["who"] for entry in log.told if "who" in entry}
     after = UUID(int=0)
     while spoken:

@@ -63,6 +63,7 @@ class EntryKind(StrEnum):
     release_purged = "release_purged"
     certificate = "certificate"
     document_made = "document_made"
+    journal_head = "journal_head"  # how far the restriction journal has come, and its chain value there
     restored = "restored"  # written by a restore: the database is older than the entries before
     carried = "carried"  # written only by the sequencer: a pseudonym of an earlier year continues under a new one
 
@@ -141,6 +142,16 @@ def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
     ).fetchone()
     assert row is not None
     return row[0], row[1]
+
+
+def logged_heads(tx: Transaction, journal: UUID) -> list[tuple[int, bytes]]:
+    """The heads of the restriction journal that a log has, as numbers and chain values."""
+    rows = tx.execute(
+        """SELECT (payload::jsonb ->> 'number')::bigint, payload::jsonb ->> 'chain' FROM outbox
+            WHERE entry = 'journal_head' AND payload::jsonb ->> 'journal' = %s AND index IS NOT NULL""",
+        [journal.hex],
+    )
+    return [(number, bytes.fromhex(chain)) for number, chain in rows]
 
 
 def forget_year(tx: Transaction, year: int) -> None:

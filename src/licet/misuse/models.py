@@ -367,8 +367,8 @@ class Misuse:
     name = SCORER
 
     def __init__(self, folder: Path, encoder_folder: Path | None = None) -> None:
-        self._folder, self._encoder_folder = folder.resolve(), encoder_folder
-        self._model: Model | None = opened(self._folder, encoder_folder)
+        self.folder, self.encoder_folder = folder.resolve(), encoder_folder
+        self._model: Model | None = opened(self.folder, encoder_folder)
         self.sha256 = self._model.card.weights
 
     def __getstate__(self) -> dict[str, Any]:
@@ -377,7 +377,7 @@ class Misuse:
     def scores(self, texts: Sequence[str]) -> Sequence[float]:
         """The probability of misuse of each text."""
         if self._model is None:
-            self._model = opened(self._folder, self._encoder_folder)
+            self._model = opened(self.folder, self.encoder_folder)
             if self._model.card.weights != self.sha256:
-                raise RefusedError(f"the model in `{self._folder}` has changed meanwhile", because="changed")
+                raise RefusedError(f"the model in `{self.folder}` has changed meanwhile", because="changed")
         return [float(score) for score in self._model.cascade(texts)]

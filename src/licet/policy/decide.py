@@ -277,6 +277,9 @@ class Gate(StrEnum):
     notice = "notice"
 
 
+ASKING = frozenset({Gate.must_decide, Gate.notice})  # the gates that ask questions
+
+
 def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
     """Whether the account is asked at ``at``, and whether the notice can still be put off."""
     if account.closed_at is not None:
@@ -296,9 +299,11 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
 
 
 def unanswered(account: AccountState, policies: Policies, at: datetime) -> tuple[str, ...]:
-    """The questions of the version in force without an answer under the newest material version or a later one."""
+    """The questions that wait for an answer at ``at``: none where the gate asks nothing."""
     newest = policies.newest_material(at)
-    return () if newest is None else unanswered_since(account, policies.in_force(at), newest)
+    if newest is None or gate(account, policies, at) not in ASKING:
+        return ()
+    return unanswered_since(account, policies.in_force(at), newest)
 
 
 def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A change *widens* if more may be used, by more, for longer: an additional question, an additional purpose under a
 question (also one moved there from another), an additional plan, surface, origin or recipient, a longer period, a lower
-or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`, names that are left in. The reverse
+or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`, names that are left in, results of tools
+that are masked and no longer take their row with them. The reverse
 *narrows*. A list that gains one name and loses another is two changes under one key, so that a loss cannot hide a gain.
 A version that widens anything, or drops a question, must be `material`.
 """
@@ -17,7 +18,7 @@ from typing import TypeAlias
 import msgspec
 
 from licet.errors import InputError
-from licet.policy.file import NamesTerm, Policy, Reach
+from licet.policy.file import NamesTerm, Policy, Reach, ToolResultsTerm
 from licet.policy.period import Period
 
 QUESTIONS = "choice"
@@ -61,6 +62,12 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_lists("recipients", old.recipients, new.recipients),
         *_regions(old, new),
         *_one("names", old.names.value, new.names.value, _longer(new.names is NamesTerm.left_in)),
+        *_one(
+            "tool_results",
+            old.tool_results.value,
+            new.tool_results.value,
+            _longer(new.tool_results is ToolResultsTerm.masked),
+        ),
     ]
     return PolicyDiff(tuple(changes))
 

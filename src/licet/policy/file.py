@@ -46,7 +46,7 @@ TRAINING = "training"  # the question of a policy that asks only one and does no
 QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
-    "min_age", "recipients", "regions", "names",
+    "min_age", "recipients", "regions", "names", "tool_results",
 )  # fmt: skip
 
 
@@ -60,6 +60,15 @@ class NamesTerm(StrEnum):
 
     replaced = "replaced"
     left_in = "left in"
+
+
+class ToolResultsTerm(StrEnum):
+    """What becomes of a row with results of tools whose origin may not be used. `masked`: a marker that no trainer learns
+    from stands in place of each. `row left out`: what goes with them is left out as well.
+    """
+
+    masked = "masked"
+    row_left_out = "row left out"
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +122,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     recipients: frozenset[str]
     regions: tuple[RegionTerms, ...] = ()
     names: NamesTerm = NamesTerm.replaced
+    tool_results: ToolResultsTerm = ToolResultsTerm.masked
 
     @cached_property
     def covers(self) -> frozenset[str]:
@@ -190,9 +200,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
             **({"regions": {one.region: one.document() for one in self.regions}} if self.regions else {}),
-            # The safe value is not written: so a version that says nothing of names keeps its hash.
+            # A default is not written: so a version without the key keeps its hash.
             **({"names": self.names.value} if self.names is NamesTerm.left_in else {}),
+            **self._tool_results(),
         }
+
+    def _tool_results(self) -> dict[str, str]:
+        is_default = self.tool_results is ToolResultsTerm.masked
+        return {} if is_default else {"tool_results": self.tool_results.value}
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
         """A single question named `training` is written in the short form, which is older: so its hash does not change."""
@@ -314,6 +329,11 @@ class Policies:
         """
         return next((one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None)
 
+    def leaves_out_rows(self, taken: int, number: int) -> bool:
+        """Whether a version from ``taken`` to ``number`` leaves out what goes with results that may not be used."""
+        versions = self.versions[min(taken, number) : number + 1]
+        return any(one.tool_results is ToolResultsTerm.row_left_out for one in versions)
+
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""
         return self._material[bisect_right(self._effective, at)]
@@ -432,7 +452,10 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         min_age=fields.age("min_age"),
         recipients=fields.names("recipients", empty=True),
         regions=fields.regions("regions"),
-        names=fields.names_term("names"),
+        names=NamesTerm(fields.one_of("names", tuple(NamesTerm), default=NamesTerm.replaced)),
+        tool_results=ToolResultsTerm(
+            fields.one_of("tool_results", tuple(ToolResultsTerm), default=ToolResultsTerm.masked)
+        ),
     )
 
 
@@ -475,14 +498,13 @@ class _Fields:
             raise self._wrong(key, f"`{value}` is neither true nor false", "write true or false")
         return value
 
-    def one_of(self, key: str, words: tuple[str, ...]) -> str:
+    def one_of(self, key: str, words: tuple[str, ...], *, default: str = "") -> str:
+        if default and key not in self._value:
+            return default
         value = self._take(key, f"write {' or '.join(words)}")
         if value not in words:
             raise self._wrong(key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}")
         return cast("str", value)
-
-    def names_term(self, key: str) -> NamesTerm:
-        return NamesTerm(self.one_of(key, tuple(NamesTerm))) if key in self._value else NamesTerm.replaced
 
     def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
         value = self._value.get(key, []) if empty else self._take(key, "write a list: [a, b]")

@@ -62,6 +62,9 @@ class GrantScope(NamedTuple):
 
 
 WHOLE_ACCOUNT = GrantScope(ScopeKind.account)
+NOTHING = (
+    "0" * 32
+)  # the name of a project or a conversation that there is not: no id of ours is the nil UUID (RFC 9562)
 
 
 class Grant(NamedTuple):

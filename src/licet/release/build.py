@@ -54,9 +54,7 @@ from licet.release import (
 from licet.release.base import BaseRelease, BaseSettings, why_whole
 from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
-from licet.release.decision_pages import (
-    PAGE_BYTES_MAX,
-)
+from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
 from licet.release.live_leases import verdicts
 from licet.release.manifest import (
@@ -91,7 +89,6 @@ ROWS_PER_PART = 10_000
 ROUNDS_MAX = 50
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
-INCOMPLETE = "incomplete_row"
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):

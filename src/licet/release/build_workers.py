@@ -45,6 +45,7 @@ from licet.release.curation import Curation, PageCuration
 from licet.release.draft import End
 from licet.release.page_builder import BuiltPage, PageTurn
 from licet.release.page_worker import (
+    BuildMessage,
     PageBegins,
     PageBuilt,
     PageCommits,
@@ -72,7 +73,7 @@ class PageMaker(Protocol):
     def begin(self, job: WorkerJob) -> None:
         """The first that it is told. What goes wrong there is told by `take`."""
 
-    def give(self, message: object) -> None:
+    def give(self, message: BuildMessage) -> None:
         """A task, or the answer to what it asked last."""
 
     def take(self) -> WorkerMessage:
@@ -190,7 +191,7 @@ class LocalWorker:
     def begin(self, job: WorkerJob) -> None:
         self.give(job)
 
-    def give(self, message: object) -> None:
+    def give(self, message: BuildMessage) -> None:
         with contextlib.suppress(OSError):  # it died: `take` tells
             self.pipe.send(message)
 
@@ -282,7 +283,7 @@ class _Pages:
         while (found := self._waiting.get(self._counted + 1)) and isinstance(found[1], PageRows):
             del self._waiting[self._counted + 1]
             self._counted += 1
-            found[0].give(self._turns.rows(*found[1]))
+            found[0].give(self._turns.rows(found[1].turns, found[1].rows))
         found = self._waiting.get(self._committed + 1)
         if found and isinstance(found[1], PageCommits):
             del self._waiting[self._committed + 1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
@@ -19,7 +19,7 @@ import msgspec
 
 from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
-from licet.policy.decide import Decision
+from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
 from licet.policy.state import TurnRole, TurnState
 from licet.release.curation import Document, Voice
@@ -37,7 +37,7 @@ from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
 
 PAGE_BYTES_MAX = 64 * 2**20
-EMPTY, TOO_LARGE, ERASED = "empty", "too_large", "erased"
+EMPTY, TOO_LARGE, ERASED, INCOMPLETE = "empty", "too_large", "erased", "incomplete_row"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _VOICES = {role: Voice(role.value) for role in TurnRole}
 
@@ -65,14 +65,15 @@ class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thread(NamedTuple):
-    """A candidate row: its turns, what curation gets of them, the places before which a turn was left out, and what a row
-    of it is made of.
+    """A candidate row: its turns, what curation gets of them, the places before which a turn was left out, those of them at
+    which only the results of the calls just before were, and what a row of it is made of.
     """
 
     row: ConversationRow
     said: Sequence[Said]
     document: Document
     gaps: tuple[int, ...]
+    results_left_out: tuple[int, ...]
     of: ThreadSources
 
 
@@ -92,6 +93,8 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
+        self._results: dict[UUID, set[int]] = {}  # results of tools left out for their origin, by number
+        self._leaves_out_rows: set[UUID] = set()  # conversations of which the policy leaves out what goes with them
         self.judged: Sequence[JudgedRows] = ()  # what the rule of quality saw by language, once the page was curated
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
         for _, conversation in places:
@@ -100,6 +103,8 @@ class DecisionPage:
             for turn, decision in zip(turns, here.decide_each(turns, policies, purpose), strict=True):
                 if decision.until is None:
                     self.drop(conversation, decision.because.value)
+                    if decision.because is DecisionReason.origin and turn.role is TurnRole.tool:
+                        self._results.setdefault(conversation, set()).add(turn.number)
                     continue
                 try:
                     given = permit(decision, here.account, here.conversation, turn)
@@ -109,6 +114,10 @@ class DecisionPage:
                     mine.append((given, turn, decision.until))
             if mine:
                 self._chosen.append((here.conversation, mine))
+            if conversation in self._results and policies.leaves_out_rows(
+                here.turns.segments[0].stamp.version, policies.number(here.at)
+            ):
+                self._leaves_out_rows.add(conversation)
 
     @property
     def turns(self) -> int:
@@ -147,13 +156,20 @@ class DecisionPage:
                 threads.setdefault(item[0].content.thread, []).append(item)
             else:
                 self._leave_out(row.conversation_id, EMPTY, item[1])
+        if row.conversation_id in self._leaves_out_rows:
+            for thread in threads.values():
+                self._leave_out(row.conversation_id, INCOMPLETE, *(turn for _, turn, _ in thread))
+            return
         surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
         for name, thread in threads.items():
             of = ThreadSources.of(thread)
             if len(thread) > MESSAGES_MAX or len(of.keys) > SOURCES_MAX or _letters(thread) > ROW_BYTES_MAX:
                 self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
             else:
-                yield Thread(row, thread, document(row, name, thread, surrogates), gaps(name, thread, said), of)
+                places = gaps(name, thread, said)
+                results = self._results.get(row.conversation_id)
+                filled = results_left_out(thread, places, results) if results else ()
+                yield Thread(row, thread, document(row, name, thread, surrogates), places, filled, of)
 
 
 def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, ...]:
@@ -172,6 +188,37 @@ def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, 
     missing = [number for number in range(1, last) if number not in here]
     before = [bisect_left(missing, turn.number) for _, turn, _ in thread]
     return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
+
+
+def results_left_out(thread: Sequence[Said], places: Sequence[int], results: Collection[int]) -> tuple[int, ...]:
+    """Those of the gaps at ``places`` at which nothing is missing but results of the tools that were called just before, at
+    least one a call; ``results`` are the numbers of such turns in the conversation.
+
+    With fewer results than calls one was never recorded, and a marker would stand for what nobody left out.
+    """
+    found, gaps_before = [], set(places)
+    for place in places:
+        if place == 0:
+            continue
+        missing = range(thread[place - 1][1].number + 1, thread[place][1].number)
+        calls = _calls_before(thread, place, gaps_before)
+        if calls and len(missing) >= calls and all(number in results for number in missing):
+            found.append(place)
+    return tuple(found)
+
+
+def _calls_before(thread: Sequence[Said], place: int, gaps_before: Collection[int]) -> int:
+    """How many tools the assistant called in the messages that stand together before ``place``."""
+    calls = 0
+    while place:
+        place -= 1
+        opened, turn, _ = thread[place]
+        if turn.role is not TurnRole.assistant:
+            break
+        calls += len(opened.content.tool_calls)
+        if place in gaps_before:
+            break
+    return calls
 
 
 def _has_words(content: Content) -> bool:

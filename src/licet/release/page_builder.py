@@ -200,6 +200,7 @@ class PageBuilder:
         made = ReleaseRow(
             row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in thread.said),
             messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
+            results_left_out=thread.results_left_out,
             surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
             labels=curated.labels,
         )  # fmt: skip

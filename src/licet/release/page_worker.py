@@ -12,18 +12,18 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from licet.config import Configuration
-from licet.errors import BrokenError, LicetError
+from licet.errors import BrokenError, LicetError, RefusedError
 from licet.keys.cold_store import objects
 from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
@@ -57,52 +57,84 @@ class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
         return f"WorkerJob({self.release.name})"
 
 
-class PageTask(NamedTuple):
+class PageTask(msgspec.Struct, frozen=True, tag=True):
+    """Make the page ``number``, of the conversations behind ``after``."""
+
     number: int
     after: Place
 
 
-class PageBegins(NamedTuple):
+class PageBegins(msgspec.Struct, frozen=True, tag=True):
+    """The page ends with the conversation ``last``; answered with the time at which it is decided."""
+
     last: Place
 
 
-class PageLost(NamedTuple):
+class PageLost(msgspec.Struct, frozen=True, tag=True):
+    """Which documents of these names lose? Answered with a truth for each."""
+
     names: Sequence[bytes]
 
 
-class PageRows(NamedTuple):
+class PageRows(msgspec.Struct, frozen=True, tag=True):
+    """The page has so many turns, and becomes so many rows; answered with the ordinal of the first."""
+
     turns: int
     rows: int
 
 
-class PageCommits(NamedTuple):
-    pass
+class PageCommits(msgspec.Struct, frozen=True, tag=True):
+    """May the page be committed? Answered with nothing, when all pages before it are."""
 
 
-class PageBuilt(NamedTuple):
+class PageBuilt(msgspec.Struct, frozen=True, tag=True):
     """``page``: None if no conversation is left."""
 
     page: BuiltPage | None
 
 
-class WorkerSays(NamedTuple):
+class WorkerSays(msgspec.Struct, frozen=True, tag=True):
+    """A line for whoever runs the build."""
+
     line: str
 
 
-class WorkerFailed(NamedTuple):
-    kind: type[LicetError]
-    arguments: tuple[Any, ...]
-    fields: dict[str, Any]
+class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
+    """An error of the worker, by the name of its class; ``because`` is empty for one without a reason."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    because: str = ""
+
+    @classmethod
+    def of(cls, error: LicetError) -> WorkerFailed:
+        because = error.because if isinstance(error, RefusedError) else ""
+        return cls(type(error).__name__, error.message, error.hint, because)
 
     def error(self) -> LicetError:
-        """The worker's error, as it was raised there."""
-        error = self.kind.__new__(self.kind, *self.arguments)
-        error.args = self.arguments
-        error.__dict__.update(self.fields)
+        """The worker's error; BrokenError if it is of no class of this tree."""
+        kind = next((one for one in _errors() if one.__name__ == self.kind), BrokenError)
+        error = kind.__new__(kind)
+        LicetError.__init__(error, self.message, self.hint)
+        if isinstance(error, RefusedError):
+            error.because = self.because
         return error
 
 
+def _errors() -> Iterator[type[LicetError]]:
+    """Every class of the error tree that is imported here."""
+    left: list[type[LicetError]] = [LicetError]
+    while left:
+        one = left.pop()
+        yield one
+        left += one.__subclasses__()
+
+
 WorkerMessage: TypeAlias = PageBegins | PageLost | PageRows | PageCommits | PageBuilt | WorkerSays | WorkerFailed
+
+# What a build says: the job, a task, or the answer to `PageBegins`, `PageLost`, `PageRows` and `PageCommits`, in this order.
+BuildMessage: TypeAlias = WorkerJob | PageTask | datetime | Sequence[bool] | int | None
 
 
 class BuildChannel(Protocol):
@@ -128,11 +160,11 @@ def make_pages(channel: BuildChannel) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the build has ended
     except LicetError as error:
-        _tell(channel, WorkerFailed(type(error), error.args, error.__dict__))
+        _tell(channel, WorkerFailed.of(error))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         said = f"a worker of the build failed: `{type(error).__name__}` in `{Path(place.filename).name}:{place.lineno}`"
-        _tell(channel, WorkerFailed(BrokenError, (said,), {"message": said, "hint": ""}))
+        _tell(channel, WorkerFailed(BrokenError.__name__, said))
 
 
 def _make_pages(channel: BuildChannel) -> None:
@@ -157,7 +189,7 @@ def _make_pages(channel: BuildChannel) -> None:
         )  # fmt: skip
         while True:
             task: PageTask = channel.recv()
-            channel.send(PageBuilt(builder.build(*task, turn)))
+            channel.send(PageBuilt(builder.build(task.number, task.after, turn)))
 
 
 def _tell(channel: BuildChannel, failed: WorkerFailed) -> None:

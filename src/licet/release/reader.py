@@ -30,7 +30,7 @@ from licet.release.manifest import BYTES_PER_TOKEN, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
 from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
-from licet.release.rows import ROWS_MAX, LabelsShape, MessageShape, Payload, plain
+from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload, plain
 
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
@@ -88,18 +88,17 @@ class RatedShape(TypedDict):
     rating: str
 
 
-class LoadedRow(TypedDict):
+class LoadedRow(ConversationShape):
     """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone; ``ordinal`` counts
     from 0, with gaps for removed rows.
 
-    ``gaps`` are the places of messages before which a turn was left out, present if there are some; ``labels`` is present
-    if the release was curated, ``ratings`` if the person's own may be used now.
+    ``gaps`` are the places of messages before which a turn was left out, present if there are some, and
+    ``results_left_out`` those of them at which only the results of the tools just called are missing, likewise;
+    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now.
     """
 
-    messages: list[MessageShape]
     row_id: str
     ordinal: int
-    gaps: NotRequired[list[int]]
     labels: NotRequired[LabelsShape]
     ratings: NotRequired[list[RatedShape]]
 
@@ -109,6 +108,8 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
     row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
     if payload.gaps:
         row["gaps"] = payload.gaps
+    if payload.results_left_out:
+        row["results_left_out"] = payload.results_left_out
     if payload.labels is not msgspec.UNSET:
         row["labels"] = plain(payload.labels)
     if ratings := lease.ratings.get(ordinal):

@@ -88,7 +88,7 @@ class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The findings of a closed sample. ``readers`` is how many people read; times are text, in the form of the log."""
+    """The findings of a closed sample. ``readers`` is how many members of staff read; times are text, in the form of the log."""
 
     v: Literal[2] = 2
     type: Literal["licet-release-review"] = "licet-release-review"

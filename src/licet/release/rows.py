@@ -2,13 +2,15 @@
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
 is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order, then those of ``"gaps"``,
-``"replaced"``, ``"surrogates"`` and ``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format
-and TRL read, without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages
-before which something was said that is not in the row. ``replaced`` counts what was replaced by kind, and ``surrogates``
-is `surrogates_mark` of the key that surrogates were drawn with: both are for the release that carries the row on.
+``"results_left_out"``, ``"replaced"``, ``"surrogates"`` and ``"labels"`` that the row has. ``messages`` has the shape that
+OpenAI's chat format and TRL read, without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the
+places of messages before which something was said that is not in the row; ``results_left_out`` are those of them at which
+nothing is missing but the results of the tools called just before, at least one a call. ``replaced`` counts what was
+replaced by kind, and ``surrogates`` is `surrogates_mark` of the key that surrogates were drawn with: both are for the
+release that carries the row on.
 
-The version is 3: versions 1 and 2 had no gaps, and a row of theirs cannot say whether two messages followed one another,
-so they are not read. A version byte is never reused.
+The version is 4: versions 1 and 2 had no gaps, and version 3 could not tell which of them a marker may fill, so they are
+not read. A version byte is never reused.
 The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
 plaintext, and the seal then has another nonce.
 
@@ -34,7 +36,7 @@ from licet.errors import BrokenError
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
 
-PLAINTEXT_V3 = b"\x03"
+PLAINTEXT_V4 = b"\x04"
 ROW_ID_BYTES = 16
 ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
@@ -125,7 +127,8 @@ class LabelsShape(TypedDict):
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is derived; ``gaps`` are the
-    places of messages before which a turn of the conversation was left out, in order.
+    places of messages before which a turn of the conversation was left out, in order; ``results_left_out`` those of them at
+    which only the results of the calls just before are missing.
     """
 
     row_id: bytes
@@ -135,6 +138,7 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: ConversationKind
     sources: int
     gaps: tuple[int, ...] = ()
+    results_left_out: tuple[int, ...] = ()
     replaced: Mapping[str, int] = {}
     surrogates: bytes = b""
     labels: Labels | None = None
@@ -152,6 +156,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
             raise BrokenError(f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`")
         if self.gaps and not _are_places(self.gaps, len(self.messages)):
             raise BrokenError(f"row `{self.ordinal}` has a gap before none of its messages, or twice")
+        if not set(self.results_left_out) <= set(self.gaps):
+            raise BrokenError(f"row `{self.ordinal}` has results left out where there is no gap")
 
     def __repr__(self) -> str:
         return f"Row({self.ordinal}, {self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
@@ -176,6 +182,14 @@ class MessageShape(TypedDict):
     name: NotRequired[str]
 
 
+class ConversationShape(TypedDict):
+    """What a row says of its conversation, as a plain dictionary."""
+
+    messages: list[MessageShape]
+    gaps: NotRequired[list[int]]
+    results_left_out: NotRequired[list[int]]
+
+
 class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of a row's plaintext, with the messages as plain dictionaries."""
 
@@ -183,6 +197,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     messages: list[MessageShape]
     sources: int
     gaps: list[int] = []
+    results_left_out: list[int] = []
     replaced: dict[str, int] = {}
     surrogates: bytes = b""
     labels: Labels | msgspec.UnsetType = msgspec.UNSET
@@ -230,6 +245,7 @@ def encode(row: ReleaseRow) -> bytes:
                 messages=cast("list[MessageShape]", row.messages),  # they are written in this shape
                 sources=row.sources,
                 gaps=list(row.gaps),
+                results_left_out=list(row.results_left_out),
                 replaced=dict(sorted(row.replaced.items())),
                 surrogates=row.surrogates,
                 labels=row.labels or msgspec.UNSET,
@@ -239,12 +255,12 @@ def encode(row: ReleaseRow) -> bytes:
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
         raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
-    return PLAINTEXT_V3 + _contexts.compress(packed)
+    return PLAINTEXT_V4 + _contexts.compress(packed)
 
 
 def decode(plaintext: bytes) -> Payload:
     """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
-    if not plaintext.startswith(PLAINTEXT_V3):
+    if not plaintext.startswith(PLAINTEXT_V4):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
@@ -258,8 +274,14 @@ def decode(plaintext: bytes) -> Payload:
         raise BrokenError("row plaintext cannot be decoded") from None
     if payload.gaps and not _are_places(payload.gaps, len(payload.messages)):
         raise BrokenError("row plaintext has a gap before none of its messages, or twice")
+    if payload.results_left_out and not _is_part(payload.results_left_out, payload.gaps):
+        raise BrokenError("row plaintext has results left out where there is no gap, or twice")
     return payload
 
 
 def _are_places(gaps: Sequence[int], messages: int) -> bool:
     return all(one < other for one, other in pairwise((-1, *gaps, messages)))
+
+
+def _is_part(places: Sequence[int], gaps: Sequence[int]) -> bool:
+    return set(places) <= set(gaps) and all(one < other for one, other in pairwise(places))

@@ -64,14 +64,18 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a sample. ``second`` is what another reader found, and who that was; None where nobody read it again."""
+    """A row of a sample. ``second`` is what another reader found, and who that was; None where nobody read it again. The
+    identities are those of the identity provider, with which they had signed in.
+    """
 
     ordinal: int
     drawn_by: DrawnBy
     finding: ReviewFinding | None
     staff: UUID | None
+    identity: bytes | None
     second: ReviewFinding | None
     second_staff: UUID | None
+    second_identity: bytes | None
 
     @property
     def pair(self) -> tuple[ReviewFinding, ReviewFinding] | None:
@@ -90,11 +94,12 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed, where, and when."""
+    """Who signed, where, and when. ``has_identity``: they had signed in with the identity provider."""
 
     email: str
     via: str
     signed_at: datetime
+    has_identity: bool
 
 
 class RowRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,7 +227,7 @@ def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
 
 class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed release that too few people have signed. ``left`` rows of an open sample have no finding, None without one;
-    ``closed`` says that a sample was closed, and ``signatures`` are those under its newest statement.
+    ``closed`` says that a sample was closed, and ``signatures`` are those under its newest statement that count.
     """
 
     release_id: UUID
@@ -233,8 +238,11 @@ class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
 
 
-def unsigned(tx: Transaction, needed: int, most: int) -> list[UnsignedRelease]:
-    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the newest first."""
+def unsigned(tx: Transaction, needed: int, limit: int, *, identities: bool) -> list[UnsignedRelease]:
+    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the newest first.
+
+    ``identities``: a signature counts once for each identity of the identity provider, and not without one.
+    """
     rows = tx.execute(
         """SELECT r.release_id, r.name, r.sealed_at, o.left_rows, c.statement_sha256 IS NOT NULL, coalesce(s.count, 0)
              FROM releases r
@@ -245,18 +253,18 @@ def unsigned(tx: Transaction, needed: int, most: int) -> list[UnsignedRelease]:
                  SELECT v.statement_sha256 FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NOT NULL
                   ORDER BY v.drawn_at DESC, v.review_id DESC LIMIT 1) c ON true
              LEFT JOIN LATERAL (
-                 SELECT count(*) FROM sign_offs f
+                 SELECT CASE WHEN %(identities)s THEN count(DISTINCT f.identity) ELSE count(*) END AS count FROM sign_offs f
                   WHERE f.release_id = r.release_id AND f.statement_sha256 = c.statement_sha256) s ON true
             WHERE r.state = 'sealed' AND (o.left_rows IS NOT NULL OR coalesce(s.count, 0) < %(needed)s)
-            ORDER BY r.sealed_at DESC, r.release_id LIMIT %(most)s""",
-        {"needed": needed, "most": most},
+            ORDER BY r.sealed_at DESC, r.release_id LIMIT %(limit)s""",
+        {"needed": needed, "limit": limit, "identities": identities},
     )
     return [UnsignedRelease(**dict(zip(UnsignedRelease.__struct_fields__, row, strict=True))) for row in rows]
 
 
 def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     rows = tx.execute(
-        """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, s.finding, s.staff_id
+        """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, r.identity, s.finding, s.staff_id, s.identity
              FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
             WHERE r.review_id = %s ORDER BY r.ordinal""",
         [review.review_id],
@@ -264,9 +272,10 @@ def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     return [
         SampleRow(
             ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=ReviewFinding(finding) if finding else None, staff=staff,
-            second=ReviewFinding(second) if second else None, second_staff=second_staff,
+            identity=identity, second=ReviewFinding(second) if second else None, second_staff=second_staff,
+            second_identity=second_identity,
         )
-        for ordinal, drawn_by, finding, staff, second, second_staff in rows
+        for ordinal, drawn_by, finding, staff, identity, second, second_staff, second_identity in rows
     ]  # fmt: skip
 
 
@@ -275,28 +284,32 @@ _FIRST = """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND fin
 # Of rows that somebody else judged first: what this reader opened, then what nobody read a second time.
 _SECOND = """SELECT r.ordinal FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
    WHERE r.review_id = %(review)s AND r.finding <> 'out_of_reach' AND r.staff_id <> %(staff)s
+     AND (r.identity = %(identity)s) IS NOT TRUE
      AND (s.ordinal IS NULL OR (s.finding IS NULL AND s.staff_id = %(staff)s))
    ORDER BY s.ordinal IS NULL, r.ordinal LIMIT 1 FOR UPDATE OF r SKIP LOCKED"""
 _JUDGED = {
-    False: """UPDATE review_rows SET (finding, staff_id, read_at) = (%(finding)s, %(staff)s, %(at)s)
+    False: """UPDATE review_rows SET (finding, staff_id, identity, read_at) = (
+                   %(finding)s, %(staff)s, %(identity)s, %(at)s)
                WHERE review_id = %(review)s AND ordinal = %(ordinal)s""",
-    True: """INSERT INTO second_findings (review_id, ordinal, staff_id, finding, read_at)
-             VALUES (%(review)s, %(ordinal)s, coalesce(%(staff)s, %(reader)s), %(finding)s, %(at)s)
-             ON CONFLICT (review_id, ordinal) DO UPDATE
-                SET (staff_id, finding, read_at) = (EXCLUDED.staff_id, EXCLUDED.finding, EXCLUDED.read_at)""",
+    True: """INSERT INTO second_findings (review_id, ordinal, staff_id, identity, finding, read_at)
+             VALUES (%(review)s, %(ordinal)s, coalesce(%(staff)s, %(reader)s), %(identity)s, %(finding)s, %(at)s)
+             ON CONFLICT (review_id, ordinal) DO UPDATE SET (staff_id, identity, finding, read_at) = (
+                 EXCLUDED.staff_id, EXCLUDED.identity, EXCLUDED.finding, EXCLUDED.read_at)""",
 }  # fmt: skip
 
 
 def read_next(
     tx: Transaction, keyring: Keyring, of: ReleaseCopy, review: Review, policies: Policies, at: datetime, *,
-    staff: UUID, role: ReaderRole, random: Callable[[int], bytes], second: bool = False,
+    staff: UUID, identity: bytes | None, role: ReaderRole, random: Callable[[int], bytes], second: bool = False,
 ) -> RowRead | None:  # fmt: skip
     """The next row for a reader, recorded and opened: first one that they opened and did not judge, then one that
     nobody opened, then one that somebody else left. None if every row has its finding or is out of reach.
 
     ``second``: the next one that somebody else judged, to be judged again.
     """
-    asked: dict[str, object] = {"review": review.review_id, "staff": staff, "reader": staff, "at": at}
+    asked: dict[str, object] = {
+        "review": review.review_id, "staff": staff, "reader": staff, "identity": identity, "at": at
+    }  # fmt: skip
     while True:
         row = tx.execute(_SECOND if second else _FIRST, asked).fetchone()
         if row is None:
@@ -383,33 +396,55 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
 def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
     """Who signed the release with this closed sample, in order."""
     rows = tx.execute(
-        "SELECT staff_id, via, signed_at FROM sign_offs WHERE release_id = %s AND statement_sha256 = %s",
+        "SELECT staff_id, via, signed_at, identity IS NOT NULL FROM sign_offs"
+        " WHERE release_id = %s AND statement_sha256 = %s",
         [review.release_id, review.stated_sha256],
     ).fetchall()
-    emails = sessions.addresses(tx, [staff for staff, _, _ in rows])
-    signed = [ReviewSignature(email=emails[staff], via=via, signed_at=at) for staff, via, at in rows]
+    emails = sessions.addresses(tx, [staff for staff, *_ in rows])
+    signed = [
+        ReviewSignature(email=emails[staff], via=via, signed_at=signed_at, has_identity=has_identity)
+        for staff, via, signed_at, has_identity in rows
+    ]
     return sorted(signed, key=lambda one: (one.signed_at, one.email))
 
 
-def sign(tx: Transaction, review: Review, staff: UUID, via: str, at: datetime) -> bool:
+def signing_identities(tx: Transaction, review: Review) -> dict[UUID, bytes | None]:
+    """Of each who signed with this closed sample, the identity of the identity provider with which they did."""
+    rows = tx.execute(
+        "SELECT staff_id, identity FROM sign_offs WHERE release_id = %s AND statement_sha256 = %s",
+        [review.release_id, review.stated_sha256],
+    )
+    return dict(rows.fetchall())
+
+
+def sign(tx: Transaction, review: Review, staff: UUID, via: str, now: datetime, *, identity: bytes | None) -> bool:
     """Adds a signature for a release and a closed sample, with its leaf; False if they have signed it already.
 
+    Who signed without an identity, and signs again with one, has the identity on record: no second leaf.
     The caller holds the `lock`, so that signatures are numbered in order.
     """
     assert review.stated_sha256 is not None
-    number = len(signatures(tx, review)) + 1
-    row = tx.execute(
-        """INSERT INTO sign_offs (release_id, staff_id, via, manifest_sha256, statement_sha256, signed_at)
-           VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING signed_at""",
-        [review.release_id, staff, via, review.manifest_sha256, review.stated_sha256, at],
-    ).fetchone()
-    if row is None:
+    signed = signing_identities(tx, review)
+    if identity is not None and identity in signed.values():
         return False
+    if staff in signed:
+        row = tx.execute(
+            """UPDATE sign_offs SET identity = %s WHERE release_id = %s AND statement_sha256 = %s
+                  AND staff_id = %s AND identity IS NULL AND %s RETURNING signed_at""",
+            [identity, review.release_id, review.stated_sha256, staff, identity is not None],
+        ).fetchone()
+        return row is not None
+    number = len(signed) + 1
+    tx.execute(
+        """INSERT INTO sign_offs (release_id, staff_id, via, identity, manifest_sha256, statement_sha256, signed_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+        [review.release_id, staff, via, identity, review.manifest_sha256, review.stated_sha256, now],
+    )
     facts: dict[str, str | int | bool | None] = {
         "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(),
         "review_sha256": review.stated_sha256.hex(), "signature": number,
     }  # fmt: skip
-    outbox.append(tx, [Entry(told=EntryKind.release_signed, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(told=EntryKind.release_signed, occurred_at=now, facts=facts)])
     return True
 
 

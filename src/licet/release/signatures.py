@@ -3,8 +3,9 @@
 A reader is a member of staff with a suitable role. Each row that they open is recorded with the reason
 `release_review`, and its person sees that. The findings are stated, signed with the key of the log, beside the sealed
 manifest, which never changes. Signing first verifies the whole folder: a release that fails a check cannot be signed,
-nor one whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` different people have signed its
-newest statement, so that its builder never signs it off alone.
+nor one whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` addresses of staff have signed its
+newest statement. That they are two people is confirmed only by two identities of the identity provider
+(`access.identities`); an installation may ask for that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.access import sessions
+from licet.access import identities, sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
 from licet.release import card, homes, manifest, measurement, purge, purge_rows, review, sample
@@ -37,12 +38,16 @@ SIGNERS = frozenset({"owner", "privacy_officer", "curator"})
 
 
 class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
-    """The acting member of staff, with their roles and the channel: `console`, which knows who is signed in, or `cli`."""
+    """The acting member of staff, with their roles and the channel: `console`, which knows who is signed in, or `cli`.
+
+    ``identity``: of the identity provider (`access.identities`); None with a link and on the command line.
+    """
 
     staff_id: UUID
     email: str
     roles: frozenset[str]
     via: str
+    identity: bytes | None = None
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +59,13 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How far two readers agree, over the ``rows`` that both have read. ``alpha`` is Krippendorff's, for whether a row holds
-    something at all; None where every finding is the same.
+    """How far two readers agree, over the ``rows`` that both have read; of ``rows_confirmed`` they are two identities of the
+    identity provider. ``alpha`` is Krippendorff's, for whether a row holds something at all; None where every finding is the
+    same.
     """
 
     rows: int
+    rows_confirmed: int
     alpha: float | None
     apart: tuple[Disagreement, ...]
 
@@ -79,6 +86,7 @@ class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to a release since its seal. ``statement`` is that of the newest closed sample, ``says`` its bound
     as text; ``rows_dead`` wait for a purge, None if nobody counted them. ``measurement`` is the newest.
+    ``second_identity``: two identities of the identity provider are among those who signed.
     """
 
     release: str
@@ -95,6 +103,7 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
     measurement: MeasurementStatement | None
     signatures: tuple[ReviewSignature, ...]
     signatures_needed: int
+    second_identity: bool
     signed_off: bool
 
 
@@ -133,9 +142,9 @@ def place(here: Installation, name: str) -> ReleaseCopy:
     )
 
 
-def unsigned(tx: Transaction, most: int) -> list[UnsignedRelease]:
-    """The newest ``most`` sealed releases that are not signed off."""
-    return sample.unsigned(tx, SIGNATURES_NEEDED, most)
+def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedRelease]:
+    """The newest ``limit`` sealed releases that are not signed off; with ``identities`` two links sign nothing off."""
+    return sample.unsigned(tx, SIGNATURES_NEEDED, limit, identities=identities)
 
 
 # Reviewing
@@ -164,12 +173,14 @@ def read_next(here: Installation, name: str, reader: StaffMember, *, second: boo
     ``second``: the next row that somebody else judged and nobody twice. What they found is not told.
     """
     role = reader_role(reader)
+    if second:
+        identities.check(here.config.web, reader.identity)
     of, known = place(here, name), policies(here)
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(
-            tx, here.keyring, of, drawn, known, here.clock(), staff=reader.staff_id, role=role,
-            random=here.keyring.random, second=second,
+            tx, here.keyring, of, drawn, known, here.clock(), staff=reader.staff_id, identity=reader.identity,
+            role=role, random=here.keyring.random, second=second,
         )  # fmt: skip
         rows = sample.rows_of(tx, drawn)
     left = seconds_left(rows, reader) if second else sum(row.finding is None for row in rows)
@@ -181,6 +192,7 @@ def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
     away = (None, ReviewFinding.out_of_reach)
     return sum(
         row.finding not in away and row.staff != reader.staff_id
+        and (row.identity is None or row.identity != reader.identity)
         and row.second is None and row.second_staff in (None, reader.staff_id)
         for row in rows
     )  # fmt: skip
@@ -297,9 +309,13 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
 
 def _agreement(rows: Sequence[SampleRow]) -> Agreement:
     pairs = [(row.ordinal, *row.pair) for row in rows if row.pair is not None]
+    confirmed = [row for row in rows if row.pair and identities.are_two((row.identity, row.second_identity))]
     words = [tuple("nothing" if one is ReviewFinding.nothing else "something" for one in pair) for _, *pair in pairs]
     apart = (Disagreement(row=row, first=one, second=other) for row, one, other in pairs if one is not other)
-    return Agreement(rows=len(pairs), alpha=review.alpha([(one, other) for one, other in words]), apart=tuple(apart))
+    return Agreement(
+        rows=len(pairs), rows_confirmed=len(confirmed), apart=tuple(apart),
+        alpha=review.alpha([(one, other) for one, other in words]),
+    )  # fmt: skip
 
 
 # Signing off
@@ -314,6 +330,7 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
         raise DeniedError(
             f"`{signer.email}` may not sign releases", f"signers have the role {' or '.join(sorted(SIGNERS))}"
         )
+    identities.check(here.config.web, signer.identity)
     of = place(here, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
@@ -337,7 +354,8 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
             raise RefusedError(
                 "nobody has reviewed the release", "`licet review` draws a sample", because="not_reviewed"
             )
-        if not sample.sign(tx, newest, signer.staff_id, signer.via, max(here.clock(), newest.drawn_at)):
+        now = max(here.clock(), newest.drawn_at)
+        if not sample.sign(tx, newest, signer.staff_id, signer.via, now, identity=signer.identity):
             raise RefusedError(
                 f"`{signer.email}` has already signed it",
                 "the other signature must be another person's",
@@ -356,6 +374,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         signatures = sample.signatures(tx, newest) if newest else []
+        is_two = newest is not None and identities.are_two(sample.signing_identities(tx, newest).values())
         dead = set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone) if count_dead else None
         seen = _seen(tx, drawn) if drawn else None
         measured = measurement.newest(tx, of.known.release_id)
@@ -367,6 +386,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         statement=stated.statement if stated else None, statement_sha256=stated.sha256 if stated else None,
         says=review.sentence(stated.statement.bound) if stated else None,
         measurement=measured.statement if measured else None, signatures=tuple(signatures),
-        signatures_needed=SIGNATURES_NEEDED,
-        signed_off=seen is None and len(signatures) >= SIGNATURES_NEEDED,
+        signatures_needed=SIGNATURES_NEEDED, second_identity=is_two,
+        signed_off=seen is None and len(signatures) >= SIGNATURES_NEEDED
+        and (is_two or not here.config.web.second_identity),
     )  # fmt: skip

@@ -9,8 +9,9 @@ from datetime import timedelta
 from licet.clock import utc_now
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
+from licet.keys import fence
 from licet.store.connect import locked, transaction
-from licet.vault import counts, primary
+from licet.vault import counts, journal_evidence, primary
 from licet.vault.installation import Installation
 
 DAY = timedelta(days=1)
@@ -82,6 +83,14 @@ class _Daily:
             self._work(here)
 
 
+def _tell_journal(here: Installation) -> None:
+    """Tells the log how far the restriction journal has come."""
+    if here.keyring.restrictions is not None:
+        with transaction(here.pool) as tx:
+            fence.check(tx)
+            journal_evidence.tell_head_if_due(tx, here.keyring.restrictions, here.clock())
+
+
 def _fold(here: Installation) -> None:
     with transaction(here.pool) as tx:
         counts.fold(tx)
@@ -89,5 +98,5 @@ def _fold(here: Installation) -> None:
 
 _WORK: dict[str, Callable[[Installation], object]] = {
     "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
-    "withdrawn": _withdraw, "counts": _fold,
+    "withdrawn": _withdraw, "counts": _fold, "journal": _tell_journal,
 }  # fmt: skip

@@ -442,7 +442,8 @@ def _signatures(reading: InboxReading) -> list[InboxItem]:
 
 
 def _releases(reading: InboxReading) -> list[InboxItem]:
-    return [_release(one) for one in signatures.unsigned(reading.tx, RELEASES_MAX)]
+    asks_for_two = reading.here.config.web.second_identity
+    return [_release(one) for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)]
 
 
 def _release(one: UnsignedRelease) -> InboxItem:

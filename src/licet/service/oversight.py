@@ -38,7 +38,8 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A legal hold on a conversation, without its matter. ``told``: the person may see it.
 
     ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from then on: no hold
-    ends by itself.
+    ends by itself. ``turns_held`` are those that it keeps of its conversation, ``turns_not_held`` the others: their time
+    was over when it was placed.
     """
 
     account: str
@@ -49,6 +50,8 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     review_at: datetime
     told: bool
     overdue: bool
+    turns_held: int
+    turns_not_held: int
 
 
 class FlagDue(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +94,7 @@ def holds(here: Installation) -> NewestList[HoldSeen]:
         HoldSeen(
             account=_account(one.account), conversation=_conversation(one.conversation), reason=one.reason,
             placed_at=one.placed_at, placed_by=one.placed_by, review_at=one.review_at, told=one.is_told,
-            overdue=one.review_at <= now,
+            overdue=one.review_at <= now, turns_held=one.turns_held, turns_not_held=one.turns_not_held,
         )
         for one in listed
     )  # fmt: skip

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
@@ -20,8 +21,10 @@ from licet.store import statistics
 from licet.store.connect import Transaction, transaction
 from licet.vault import policy_plan, restriction
 from licet.vault import policy_versions as versions
+from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 from licet.vault.policy_plan import PolicyPlan
+from licet.vault.stored_dates import FIRST, LISTED_MAX, DatesPage, list_dates, shorten_batch
 
 DECIDE_DAYS = 30
 
@@ -157,32 +160,59 @@ def _publish(
 
 
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was made and stored, and the hash by which `apply` finds it.
+    """A plan that was made and stored, and the hash by which `apply` finds it. ``plan_sha256`` names the plan itself.
 
-    ``unworded`` are the purposes for which the pages have no words: they show the name. ``findings`` are what somebody who
-    knows the law should look at: ages below a known floor, languages that must be offered and have no notice.
+    ``dates`` is the first page of the stored dates that come nearer, where the plan is of a shortening too. ``unworded`` are
+    the purposes for which the pages have no words: they show the name. ``findings`` are what somebody who knows the law
+    should look at: ages below a known floor, languages that must be offered and have no notice.
     """
 
     plan: PolicyPlan
     sha256: str
+    plan_sha256: str
+    dates: DatesPage | None = None
     unworded: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
 
-def plan_policy(here: Installation, file: Path, *, by: str) -> PlannedPolicy:
-    """Makes and stores the plan of a policy file over the accounts here; changes nothing else."""
-    return plan_version(here, load_policy(file), by=by)
+def plan_policy(
+    here: Installation, file: Path, *, by: str, shorten_stored: bool = False, limit: int = LISTED_MAX
+) -> PlannedPolicy:
+    """Makes and stores the plan of a policy file over the accounts here; changes nothing else.
+
+    With ``shorten_stored`` it plans that stored dates are shortened too, and shows the first ``limit`` of them.
+    """
+    return plan_version(here, load_policy(file), by=by, shorten_stored=shorten_stored, limit=limit)
 
 
-def plan_version(here: Installation, policy: Policy, *, by: str) -> PlannedPolicy:
+def plan_version(
+    here: Installation, policy: Policy, *, by: str, shorten_stored: bool = False, limit: int = LISTED_MAX
+) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
     known, now = policies(here), here.clock()
     unworded = purposes.check(policy)
+    shortening = uuid7(now, here.keyring.random(10)) if shorten_stored else None
     statistics.gather(here.pool)
     with transaction(here.pool) as tx:
-        drawn = policy_plan.draw(tx, known, policy, now)
-        policy_plan.keep(tx, known, policy, drawn, now, by)
-    return PlannedPolicy(plan=drawn, sha256=policy.sha256().hex(), unworded=unworded, findings=findings_of(policy))
+        drawn = policy_plan.draw(tx, known, policy, now, shortening=shortening)
+        named = policy_plan.keep(tx, known, policy, drawn, now, by)
+        dates = None
+        if shortening is not None:
+            after = policy_plan.with_version(known, policy)
+            dates = list_dates(tx, after, policy, now, shortening, cursor=None, limit=limit)
+    return PlannedPolicy(
+        plan=drawn, sha256=policy.sha256().hex(), plan_sha256=named, dates=dates, unworded=unworded,
+        findings=findings_of(policy),
+    )  # fmt: skip
+
+
+def planned_dates(here: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int) -> DatesPage:
+    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan than the newest one."""
+    policy, known, now = load_policy(file), policies(here), here.clock()
+    with transaction(here.pool) as tx:
+        shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
+        after = policy_plan.with_version(known, policy)
+        return list_dates(tx, after, policy, now, shortening, cursor=cursor, limit=limit)
 
 
 def findings_of(policy: Policy) -> tuple[str, ...]:
@@ -197,30 +227,47 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that was applied. ``second_identity``: another identity of the identity provider had proposed it.
+
+    ``shortened`` counts segments. ``left_accounts`` had changed since the plan of the shortening: nothing of them was
+    shortened, and another plan lists them.
+    """
+
     number: int
     version: str
     effective: datetime
     sha256: str
     shortened: int
+    second_identity: bool = False
+    left_accounts: int = 0
 
 
 SHORTEN_ACCOUNTS_MAX = 500
 
 
-def apply_planned(here: Installation, file: Path, *, by: str, shorten_stored: bool = False) -> AppliedPolicy:
-    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable act."""
+def apply_planned(
+    here: Installation, file: Path, *, by: str, shorten_stored: bool = False, plan_sha256: str = ""
+) -> AppliedPolicy:
+    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable act.
+
+    With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is shortened.
+    """
     policy, known, now = load_policy(file), policies(here), here.clock()
     purposes.check(policy)
-    number = len(known) - 1
+    number, shortening = len(known) - 1, None
+    if shorten_stored:
+        with transaction(here.pool) as tx:
+            shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
     if policy != known[number]:
         with transaction(here.pool) as tx:
             number = apply_in(here, tx, policy, now, by)
         (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
+    shortened, left = _shorten(here, policy, now, shortening) if shortening is not None else (0, 0)
     return AppliedPolicy(
         number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
-        shortened=_shorten(here, policy, now) if shorten_stored else 0,
+        shortened=shortened, left_accounts=left,
     )  # fmt: skip
 
 
@@ -232,15 +279,17 @@ def apply_in(here: Installation, tx: Transaction, policy: Policy, now: datetime,
     return number
 
 
-def _shorten(here: Installation, policy: Policy, now: datetime) -> int:
-    """Shortens the dates of stored segments, one page of accounts at a time; returns how many."""
-    total, after = 0, policy_plan.FIRST
+def _shorten(here: Installation, policy: Policy, now: datetime, shortening: UUID) -> tuple[int, int]:
+    """Shortens the dates that the plan listed, one page of accounts at a time; returns how many segments, and how many
+    accounts it left.
+    """
+    total, left, after = 0, 0, FIRST
     while True:
         with transaction(here.pool) as tx:
-            batch = policy_plan.shorten_batch(tx, policy, now, after=after, limit=SHORTEN_ACCOUNTS_MAX)
-        total += batch.segments
+            batch = shorten_batch(tx, policy, now, shortening, after=after, limit=SHORTEN_ACCOUNTS_MAX)
+        total, left = total + batch.segments, left + batch.changed_accounts
         if batch.last is None:
-            return total
+            return total, left
         after = batch.last
 
 

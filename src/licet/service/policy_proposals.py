@@ -3,6 +3,9 @@
 Promise: nobody applies what they proposed, and what is applied does what the person who applied it read. The plan is named by
 its hash; where accounts have acted since it was drawn it is drawn again, and applied only if it says the same: no number moved
 by more than a hundredth. Two who apply at once wait for each other, and one is refused.
+
+Two names are two people only where each signed in with the identity provider, as another subject (`access.identities`).
+Otherwise the version is on record as not confirmed by a second identity; where the installation asks for two, it is refused.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet.access import identities
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy import diff, purposes
 from licet.policy.diff import PolicyChange
@@ -32,15 +36,19 @@ SENT = "policy.yaml"  # what errors call a text that was sent
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal as staff see it in a list."""
+    """A proposal as staff see it in a list. ``has_identity``: whoever proposed it signed in with the identity provider;
+    ``second_identity``: it was applied, by another identity of the provider.
+    """
 
     id: str
     version: str
     state: ProposalState
     proposed_at: datetime
     proposed_by: str
+    has_identity: bool
     ended_at: datetime | None
     ended_by: str | None
+    second_identity: bool
     reason: str
 
 
@@ -64,11 +72,13 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
     planned_by: str | None
 
 
-def propose(here: Installation, text: bytes, *, by: str) -> ProposalDetail:
+def propose(here: Installation, text: bytes, *, by: str, identity: bytes | None = None) -> ProposalDetail:
     """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with the line of a mistake.
 
-    The same text, proposed again while it is open, is the same proposal.
+    The same text, proposed again while it is open, is the same proposal. RefusedError for somebody without an identity,
+    where the installation asks for two.
     """
+    identities.check(here.config.web, identity)
     policy, now = parse(text, SENT), here.clock()
     purposes.check(policy)
     with transaction(here.pool) as tx:
@@ -77,7 +87,7 @@ def propose(here: Installation, text: bytes, *, by: str) -> ProposalDetail:
             raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
         policy_plan.check(known, policy, now)
         named = uuid7(now, here.keyring.random(10))
-        found = policy_proposals.add(tx, named, policy.sha256(), policy.version, text.decode(), now, by)
+        found = policy_proposals.add(tx, named, policy.sha256(), policy.version, text.decode(), now, by, identity)
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if few and found == named:
         policy_changes.plan_version(here, policy, by=by)
@@ -115,51 +125,88 @@ def is_planned_here(here: Installation) -> bool:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
 
 
-def withdraw(here: Installation, proposal: str, *, by: str, reason: str = "") -> ProposalSeen:
+def withdraw(
+    here: Installation, proposal: str, *, by: str, identity: bytes | None = None, reason: str = ""
+) -> ProposalSeen:
     """Ends an open proposal without applying it; anybody who may propose may do that."""
     _check_reason(reason, needed=False)
     with transaction(here.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal), lock=True)
         _is_open(row)
-        policy_proposals.end(tx, row.proposal_id, ProposalState.withdrawn, here.clock(), by, reason.strip())
+        end = ProposalState.withdrawn
+        policy_proposals.end(tx, row.proposal_id, end, here.clock(), by, identity, reason.strip())
         return _seen(policy_proposals.get(tx, row.proposal_id))
 
 
-def apply(here: Installation, proposal: str, *, by: str, reason: str, plan_sha256: str) -> AppliedPolicy:
+def apply(
+    here: Installation,
+    proposal: str,
+    *,
+    by: str,
+    identity: bytes | None = None,
+    reason: str,
+    plan_sha256: str,
+) -> AppliedPolicy:
     """Applies a proposal of somebody else, whose plan ``plan_sha256`` the caller has read.
 
     RefusedError for one's own, one that has ended, and where the plan says something else by now.
     """
     _check_reason(reason, needed=True)
-    _plan_holds(here, _id(proposal), plan_sha256, by)
+    _plan_holds(here, _id(proposal), plan_sha256, by, identity)
     with transaction(here.pool) as tx:
         now = here.clock()
         row = policy_proposals.get(tx, _id(proposal), lock=True)
-        _may_apply(row, by)
+        _check_applier(here, row, by, identity)
         policy = _policy(row)
         number = policy_changes.apply_in(here, tx, policy, now, by)
-        policy_proposals.end(tx, row.proposal_id, ProposalState.applied, now, by, reason.strip())
+        policy_proposals.end(tx, row.proposal_id, ProposalState.applied, now, by, identity, reason.strip())
     (here.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
-    return AppliedPolicy(
-        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
-    )
+    return applied(here, number)
 
 
 def applied(here: Installation, number: int) -> AppliedPolicy:
     """What `apply` answered of a version that is applied; NotFoundError."""
-    policy = version(here, number).policy
+    seen = version(here, number)
     return AppliedPolicy(
-        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(), shortened=0
+        number=number, version=seen.policy.version, effective=seen.policy.effective, sha256=seen.policy.sha256().hex(),
+        shortened=0, second_identity=seen.second_identity,
+    )  # fmt: skip
+
+
+class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody may do with a proposal. ``refusal``: why the installation does not let them apply it as they are
+    signed in; ``confirms``: two identities would be on record.
+    """
+
+    is_proposer: bool
+    confirms: bool
+    refusal: str
+
+
+def applier(here: Installation, proposal: str, *, by: str, identity: bytes | None) -> ProposalApplier:
+    """What somebody may do with a proposal; NotFoundError."""
+    with transaction(here.pool) as tx:
+        row = policy_proposals.get(tx, _id(proposal))
+    pair, refusal = (row.proposed_identity, identity), ""
+    try:
+        identities.check_two(here.config.web, pair)
+    except RefusedError as error:
+        refusal = f"{error.message}: {error.hint}"
+    return ProposalApplier(
+        is_proposer=is_proposer(row, by, identity), confirms=identities.are_two(pair), refusal=refusal
     )
 
 
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """An applied version: its text, what it changed in the one before, and the plan that it was applied with, if there is one."""
+    """An applied version: its text, what it changed in the one before, and the plan that it was applied with, if there is one.
+    ``second_identity``: one identity of the identity provider proposed it, and another applied it.
+    """
 
     number: int
     policy: Policy
     applied_at: datetime
     applied_by: str
+    second_identity: bool
     before: str | None
     direction: str
     changes: tuple[PolicyChange, ...]
@@ -175,19 +222,20 @@ def version(here: Installation, number: int) -> VersionDetail:
         row = policy_versions.newest_applied(tx, len(known) - number)[-1]
         before = known[number - 1] if number else None
         found = policy_plan.stored(tx, Policies(known.versions[:number]), known[number]) if number else None
+        is_two = policy_proposals.second_identity(tx, known[number].sha256())
     changed = diff.diff(before, known[number]) if before else None
     return VersionDetail(
         number=number, policy=known[number], applied_at=row.applied_at, applied_by=row.applied_by,
-        before=before.version if before else None, direction=diff.sentence(changed) if changed else "",
+        second_identity=is_two, before=before.version if before else None, direction=diff.sentence(changed) if changed else "",
         changes=changed.changes if changed else (), plan=found.plan if found else None,
     )  # fmt: skip
 
 
-def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str) -> None:
+def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str, identity: bytes | None) -> None:
     """RefusedError unless the plan that was read is the stored one, and says the same if it is drawn now."""
     with transaction(here.pool) as tx:
         row = policy_proposals.get(tx, proposal)
-        _may_apply(row, by)
+        _check_applier(here, row, by, identity)
         read = _stored(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
@@ -208,12 +256,20 @@ def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str) -
         )  # fmt: skip
 
 
-def _may_apply(row: ProposalRow, by: str) -> None:
+def is_proposer(row: ProposalRow, by: str, identity: bytes | None) -> bool:
+    """Whether it is who proposed it: by their address, or by their identity under another one."""
+    is_same_identity = identity is not None and identity == row.proposed_identity
+    return is_same_identity or row.proposed_by.casefold() == by.casefold()
+
+
+def _check_applier(here: Installation, row: ProposalRow, by: str, identity: bytes | None) -> None:
+    """RefusedError for who proposed it, and for one identity where the installation asks for two."""
     _is_open(row)
-    if row.proposed_by.casefold() == by.casefold():
+    if is_proposer(row, by, identity):
         raise RefusedError(
             "whoever proposed a version does not apply it", "another privacy officer applies it", because="same_person"
         )
+    identities.check_two(here.config.web, (row.proposed_identity, identity))
 
 
 def _is_open(row: ProposalRow) -> None:
@@ -243,8 +299,13 @@ def _stored(tx: Transaction, policy: Policy) -> StoredPlan | None:
 def _seen(row: ProposalRow) -> ProposalSeen:
     return ProposalSeen(
         id=row.shown_id, version=row.version, state=row.state, proposed_at=row.proposed_at, proposed_by=row.proposed_by,
-        ended_at=row.ended_at, ended_by=row.ended_by, reason=row.reason,
+        has_identity=row.proposed_identity is not None, ended_at=row.ended_at, ended_by=row.ended_by,
+        second_identity=row.state is ProposalState.applied and _are_two(row), reason=row.reason,
     )  # fmt: skip
+
+
+def _are_two(row: ProposalRow) -> bool:
+    return identities.are_two((row.proposed_identity, row.ended_identity))
 
 
 def _detail(here: Installation, proposal: UUID) -> ProposalDetail:

@@ -29,6 +29,14 @@ CREATE TABLE policy_plans (
     PRIMARY KEY (policy_sha256, base)
 );
 
+-- The dates that a plan showed, account by account: what is shortened is what was shown.
+CREATE TABLE policy_shortenings (
+    shortening_id uuid NOT NULL,  -- of the plan; it begins with its time
+    account_id    uuid NOT NULL,
+    dates_sha256  bytea NOT NULL,
+    PRIMARY KEY (shortening_id, account_id)
+);
+
 -- A policy version that somebody proposes and another person applies. `text` is the file as it was sent.
 CREATE TABLE policy_proposals (
     proposal_id   uuid PRIMARY KEY,
@@ -41,9 +49,12 @@ CREATE TABLE policy_proposals (
     ended_at      timestamptz,
     ended_by      text,
     reason        text NOT NULL DEFAULT '',
+    proposed_identity bytea CONSTRAINT proposed_identity_is_sha256 CHECK (length(proposed_identity) = 32),
+    ended_identity    bytea CONSTRAINT ended_identity_is_sha256 CHECK (length(ended_identity) = 32),
     CONSTRAINT an_ended_proposal_says_when_and_by_whom CHECK (
         (state = 'open') = (ended_at IS NULL) AND (ended_at IS NULL) = (ended_by IS NULL)),
-    CONSTRAINT another_person_applies CHECK (state <> 'applied' OR ended_by <> proposed_by)
+    CONSTRAINT another_person_applies CHECK (state <> 'applied' OR ended_by <> proposed_by),
+    CONSTRAINT another_identity_applies CHECK (state <> 'applied' OR ended_identity <> proposed_identity)
 );
 CREATE UNIQUE INDEX one_open_proposal_a_text ON policy_proposals (policy_sha256) WHERE state = 'open';
 
@@ -149,6 +160,8 @@ CREATE TABLE choices (
     conversation_id uuid,
     because     text,
     kept        text NOT NULL DEFAULT '',
+    -- Of a refusal that came in late, from recorded history: when the host had recorded it.
+    recorded_at timestamptz,
     PRIMARY KEY (account_id, seq),
     CONSTRAINT at_most_one_scope CHECK (num_nonnulls(project_id, conversation_id) <= 1),
     CONSTRAINT what_had_an_effect_answers CHECK (effect = 'none' OR question IS NOT NULL),
@@ -549,6 +562,8 @@ CREATE TABLE staff_links (
     used_at     timestamptz
 );
 
+-- `identity`: of the identity provider, SHA-256 over issuer and subject, in this table and where it is beside a `staff_id` or
+-- who did something. NULL where a link began the session, and on the command line: one person can be any number of those.
 CREATE TABLE sessions (
     session_sha256 bytea PRIMARY KEY CONSTRAINT session_is_sha256 CHECK (length(session_sha256) = 32),
     account_id     uuid REFERENCES accounts,
@@ -557,6 +572,7 @@ CREATE TABLE sessions (
     begun_at       timestamptz NOT NULL,
     seen_at        timestamptz NOT NULL,
     ends_at        timestamptz NOT NULL,
+    identity       bytea CONSTRAINT session_identity_is_sha256 CHECK (length(identity) = 32),
     CONSTRAINT a_session_has_one_owner CHECK ((account_id IS NULL) <> (staff_id IS NULL)),
     CONSTRAINT a_person_has_no_role CHECK (account_id IS NULL OR cardinality(roles) = 0)
 );
@@ -783,6 +799,20 @@ CREATE TABLE lives (
     backup   uuid
 );
 
+-- How far the restriction journal had come by what the database remembers, and its chain value there; `logged` is the number
+-- that the log was last told, and when. A journal that ends before it has lost records. `since` is the record with which an
+-- operator had it begin anew: what does not fit before that is known.
+CREATE TABLE journal_heads (
+    journal   uuid PRIMARY KEY,
+    number    bigint NOT NULL,
+    chain     bytea NOT NULL,
+    logged    bigint NOT NULL DEFAULT 0,
+    logged_at timestamptz,
+    since     bigint,
+    since_chain bytea,
+    CONSTRAINT a_head_is_of_a_record CHECK ((number = 0 AND chain = '') OR (number > 0 AND octet_length(chain) = 32))
+);
+
 -- While a row stands here no key is unwrapped. It is never part of a backup, so that a restore cannot lift it.
 CREATE TABLE IF NOT EXISTS fence (
     one      boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_fence CHECK (one),
@@ -834,6 +864,7 @@ CREATE TABLE review_rows (
                   'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
     staff_id  uuid REFERENCES staff,
     read_at   timestamptz,
+    identity  bytea CONSTRAINT reading_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (review_id, ordinal),
     CONSTRAINT a_finding_has_its_time CHECK (finding IS NULL OR read_at IS NOT NULL),
     CONSTRAINT a_finding_has_its_reader CHECK (finding IS NULL OR (staff_id IS NULL) = (finding = 'out_of_reach'))
@@ -848,6 +879,7 @@ CREATE TABLE second_findings (
     finding   text CONSTRAINT second_finding_is_known CHECK (finding IN (
                   'nothing', 'name', 'contact', 'place', 'number', 'secret', 'other', 'out_of_reach')),
     read_at   timestamptz NOT NULL,
+    identity  bytea CONSTRAINT second_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (review_id, ordinal),
     FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
 );
@@ -861,6 +893,7 @@ CREATE TABLE sign_offs (
     manifest_sha256  bytea NOT NULL,
     statement_sha256 bytea NOT NULL,
     signed_at        timestamptz NOT NULL,
+    identity         bytea CONSTRAINT signing_identity_is_sha256 CHECK (length(identity) = 32),
     PRIMARY KEY (release_id, statement_sha256, staff_id)
 );
 

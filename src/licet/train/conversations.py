@@ -2,20 +2,22 @@
 
 The rule, applied in this order to the messages of a row:
 
-    0. A gap is a place before which a turn was left out. The row ends before an answer or a tool's message at a gap: it
-       answers something that is not in the row.
+    0. A gap is a place before which a turn was left out. Where nothing but the results of the calls just before it were left
+       out (``results_left_out``), `RESULT_LEFT_OUT` stands in place of each. At any other gap the row ends before an answer or
+       a tool's message: it answers something that is not in the row.
     1. Of several answers to the same words, the one that stayed is kept (`standing`). Answers with a gap between them are
        not to the same words.
     2. What comes before the person's first words is left out: it answers something that is not in the row.
-    3. Messages of the same side that follow one another are merged, with an empty line between them.
+    3. Messages of the same side that follow one another are merged, with an empty line between their words; so are calls that
+       follow the assistant's own words or calls.
     4. The row ends before what cannot be read whole: a call of a tool unless its arguments are an object, each result is
        there with words in it and an answer follows; a result without its call; an empty message of the person's.
     5. The row ends with its last answer.
 
 Invariants of what comes out: it begins with the person; person and assistant alternate, and the steps of a tool, each a
 call with all of its results, stand between a person's message and the answer to it; the last message is an answer in
-words. Nothing is invented, and no text is changed but by rule 3. The output of tools never leaves the vault under the
-policies that are shipped, so that rule 4 ends nearly every row before its first call.
+words. No text is changed but by rule 3, and the only text that nobody wrote is `RESULT_LEFT_OUT`, always as a tool's message:
+trainers count the assistant's messages in the loss, never a tool's.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ from typing import Any
 
 import msgspec
 
-from licet.release.rows import MessageShape
+from licet.release.rows import ConversationShape, MessageShape
 
 BETWEEN = "\n\n"
+RESULT_LEFT_OUT = "[result left out: it may not be used for training]"
 
 
 class ConversationCut(StrEnum):
@@ -50,17 +53,15 @@ class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conversation(
-    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, gaps: Collection[int] = (),
-    tools: bool = True,
-) -> RowConversation:  # fmt: skip
-    """The conversation in the ``messages`` of a row, which are not changed; ``ratings`` are thumbs by place, ``gaps`` the
-    places before which a turn was left out.
+    row: ConversationShape, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
+) -> RowConversation:
+    """The conversation in a ``row`` as `licet.load` yields it, which is not changed; ``ratings`` are thumbs by place.
 
     ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first call.
     """
-    whole = messages[: _unanswerable(messages, gaps)]
-    made, cut = _taking_turns(standing(whole, ratings or {}), tools=tools)
-    if cut is None and len(whole) < len(messages):
+    end = _first_unanswerable(row)
+    made, cut = _taking_turns(_restored(row, end, ratings or {}, tools=tools), tools=tools)
+    if cut is None and end < len(row["messages"]):
         cut = ConversationCut.gap
     while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
         made.pop()
@@ -68,29 +69,71 @@ def conversation(
 
 
 def prompt(
-    messages: Sequence[MessageShape], ratings: Mapping[int, bool] | None = None, *, gaps: Collection[int] = (),
-    tools: bool = True,
-) -> list[MessageShape] | None:  # fmt: skip
-    """All of ``messages`` as what an answer follows; None where the rule ends them early, nobody is to be answered, or
-    the answer at the next place follows a gap.
+    row: ConversationShape, place: int, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
+) -> list[MessageShape] | None:
+    """The messages before ``place`` as what an answer there follows; None where the rule ends them early, nobody is to be
+    answered, or the answer at ``place`` follows a gap that nothing fills.
     """
-    if len(messages) in gaps or _unanswerable(messages, gaps) < len(messages):
+    if place in _unfilled(row) or _first_unanswerable(row) < place:
         return None
-    made, cut = _taking_turns(standing(messages, ratings or {}), tools=tools, answered=False)
+    made, cut = _taking_turns(_restored(row, place, ratings or {}, tools=tools), tools=tools, answered=False)
     return made if cut is None and made and made[-1]["role"] != "assistant" else None
 
 
-def _unanswerable(messages: Sequence[MessageShape], gaps: Collection[int]) -> int:
+def _unfilled(row: ConversationShape) -> set[int]:
+    """The gaps that `RESULT_LEFT_OUT` does not fill."""
+    return set(row.get("gaps", ())) - set(row.get("results_left_out", ()))
+
+
+def _first_unanswerable(row: ConversationShape) -> int:
     """The place of the first message that answers something left out; the end if there is none.
 
     Before the first words of the person nothing is kept, so nothing ends there.
     """
-    begun = False
+    messages, unfilled, begun = row["messages"], _unfilled(row), False
     for place, message in enumerate(messages):
-        if begun and place in gaps and message["role"] != "user":
+        if begun and place in unfilled and message["role"] != "user":
             return place
         begun = begun or message["role"] == "user"
     return len(messages)
+
+
+def _restored(row: ConversationShape, end: int, ratings: Mapping[int, bool], *, tools: bool) -> list[MessageShape]:
+    """The first ``end`` messages without the answers that were asked for again, a marker in place of each result that was
+    left out, and calls that follow one another in one message.
+    """
+    messages, filled = row["messages"][:end], set(row.get("results_left_out", ()))
+    superseded = _superseded(messages, ratings)
+    made: list[MessageShape] = []
+    for place, message in enumerate(messages):
+        if place in filled and made:
+            made += _markers(made[-1])
+        if place in superseded:
+            continue
+        if tools and place not in filled and made and _joins(made[-1], message):
+            made[-1] = _with_calls(made[-1], message)
+        else:
+            made.append(message)
+    if end in filled and made:
+        made += _markers(made[-1])
+    return made
+
+
+def _markers(message: MessageShape) -> list[MessageShape]:
+    return [
+        {"role": "tool", "content": RESULT_LEFT_OUT, "tool_call_id": call["id"], "name": call["function"]["name"]}
+        for call in message.get("tool_calls", ())
+    ]
+
+
+def _joins(earlier: MessageShape, later: MessageShape) -> bool:
+    return earlier["role"] == later["role"] == "assistant" and bool(later.get("tool_calls"))
+
+
+def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
+    words = BETWEEN.join(one["content"] for one in (earlier, later) if one["content"].strip())
+    calls = [*earlier.get("tool_calls", ()), *later["tool_calls"]]
+    return {"role": "assistant", "content": words, "tool_calls": calls}
 
 
 # Answers to the same words
@@ -124,8 +167,12 @@ def stayed(places: range, ratings: Mapping[int, bool]) -> int:
 
 def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> list[MessageShape]:
     """The conversation without the answers that were asked for again."""
-    gone = {place for places in alternatives(messages) for place in places if place != stayed(places, ratings)}
-    return [message for place, message in enumerate(messages) if place not in gone]
+    superseded = _superseded(messages, ratings)
+    return [message for place, message in enumerate(messages) if place not in superseded]
+
+
+def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> set[int]:
+    return {place for places in alternatives(messages) for place in places if place != stayed(places, ratings)}
 
 
 def arguments(text: str) -> dict[str, Any] | None:

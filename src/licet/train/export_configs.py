@@ -31,8 +31,9 @@ and is registered as their copy: `{export}`. Nothing here is sealed, so no withd
 {files}
 
 {left_out}
-Person and assistant alternate. The use of a tool is here as a whole, with its results, or not at all: where results may not
-be used, the conversation ends before the call. No description of a tool and no system prompt is recorded. {run}.
+Person and assistant alternate. The use of a tool is here as a whole, with its results, or not at all. Where a result may not be
+used, `{marker}` stands in its place as a tool's message: it is nobody's
+words, and must not count in the loss. No description of a tool and no system prompt is recorded. {run}.
 """
 
 _SCRIPT = '''\

@@ -35,6 +35,7 @@ from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
 from licet.train import export_configs, gate_files, line_files, withdrawn_rows
 from licet.train.bitmap import packed
+from licet.train.conversations import RESULT_LEFT_OUT
 from licet.train.exports import ExportKind, Format, shaped
 from licet.vault import copies
 from licet.vault.copies import CopyPlace
@@ -229,7 +230,7 @@ def _readme(
     return export_configs.README.format(
         release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
         files="\n".join(f"| `{file}` | {count:,} |" for file, count in files.items()),
-        left_out=f"Left out: {said}.\n" if said else "", run=run,
+        left_out=f"Left out: {said}.\n" if said else "", run=run, marker=RESULT_LEFT_OUT,
     ).encode()  # fmt: skip
 
 

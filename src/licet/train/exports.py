@@ -56,6 +56,8 @@ class ExportKind(StrEnum):
 
 
 WITHOUT_TOOLS = frozenset({Format.llama_factory, Format.torchtune, Format.verl})  # a row ends before its first call
+# Unsloth counts all that stands between the assistant's beginning and the person's next words, a tool's message too.
+WITHOUT_MARKERS = frozenset({Format.unsloth})
 AS_SHARDS = frozenset({Format.mds, Format.webdataset, Format.lance})  # folders that loaders stream, of lines as TRL's
 LIKE_TRL = frozenset({Format.trl, Format.unsloth}) | AS_SHARDS
 WITH_OBJECTS = LIKE_TRL | {Format.nemo}
@@ -77,13 +79,15 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
     """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
-    messages, gaps, tools = row["messages"], row.get("gaps", ()), to not in WITHOUT_TOOLS
+    messages, gaps = row["messages"], row.get("gaps", ())
+    has_markers = bool(row.get("results_left_out"))
+    tools = to not in WITHOUT_TOOLS and not (has_markers and to in WITHOUT_MARKERS)
     left_out: list[str] = []
     lines: dict[ExportKind, list[Line]] = {kind: [] for kind in ExportKind}
     about: Line = {"ordinal": row["ordinal"]}
     if "labels" in row:
         about[LABELS] = row["labels"]
-    made = conversation(messages, ratings, gaps=gaps, tools=tools)
+    made = conversation(row, ratings, tools=tools)
     if made.messages:
         lines[ExportKind.sft].append({"messages": _read_by(to, made.messages), **about})
     else:
@@ -91,14 +95,14 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
     if made.messages and made.cut is not None:
         left_out.append(made.cut.value)
     for place, chosen, rejected in pairs(messages, ratings, gaps):
-        before = prompt(messages[:place], ratings, gaps=gaps, tools=tools)
+        before = prompt(row, place, ratings, tools=tools)
         pair = None if before is None else _dpo(_read_by(to, before), chosen, rejected, to)
         if pair is None:
             left_out.append(ENDED if before is None else NO_PAIRS)
         else:
             lines[ExportKind.dpo].append({**pair, **about})
     for place, is_up in sorted(ratings.items()):
-        before = prompt(messages[: _first_of(messages, place, gaps)], ratings, gaps=gaps, tools=tools)
+        before = prompt(row, _first_of(messages, place, gaps), ratings, tools=tools)
         rated = None if before is None else _kto(before, messages[place], is_up, to)
         if rated is None:
             left_out.append(ENDED if before is None else NO_PLACE)

@@ -258,7 +258,7 @@ def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | U
     """
     import torch
 
-    messages = with_objects(conversation(row["messages"], gaps=row.get("gaps", ())).messages)
+    messages = with_objects(conversation(row).messages)
     if not messages:
         return UnfitRow.silent
     tokens, spans = _spans(tokenizer, messages, tokens_max)

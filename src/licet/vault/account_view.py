@@ -72,6 +72,11 @@ def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+def existing(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | None]:
+    """Those of ``accounts`` that there are, with their age."""
+    return dict(tx.execute("SELECT account_id, age FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]))
+
+
 def has_at_most(tx: Transaction, most: int) -> bool:
     """Whether there are at most so many accounts; counts no further."""
     row = tx.execute("SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [most + 1]).fetchone()

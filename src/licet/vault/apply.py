@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import assert_never
+from typing import TypedDict, assert_never
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -24,14 +24,27 @@ from licet.keys.material import bucket_of
 from licet.ledger.outbox import EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
-from licet.policy.state import WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
+from licet.policy.state import NOTHING, WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.vault import certificate, host_events, restriction, safety_copies, tables
+from licet.vault import (
+    certificate,
+    choice_references,
+    host_events,
+    restriction,
+    safety_copies,
+    table_changes,
+    tables,
+)
 from licet.vault.account_choices import NewestChoice
 from licet.vault.batch_state import BatchState
+from licet.vault.choice_references import ResolvedChoice
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     BEFORE_THE_YES,
+    EXPIRED,
+    HELD_ALREADY,
+    LATE,
+    OUT_OF_ORDER,
     STALE,
     About,
     AboutProject,
@@ -89,17 +102,34 @@ def apply(
         batch.place = place
         answers.append(batch.take(command))
         holder = batch.account_of(answers[-1].account)
-        told.append((command, answers[-1], holder.last_seq if holder is not None else 0))
+        told.append((*_as_restriction(command, answers[-1]), holder.last_seq if holder is not None else 0))
     begun, erasures = certificate.request(keyring, told, batch.is_overdue)
     for place, erasure in begun.items():
         answers[place] = replace(answers[place], erasure=erasure)
         if isinstance(commands[place], Unhold):
             batch.happened.append((place, _overdue(answers[place])))
     with batch.writes.together():
-        # Recorded history is the host's own, and its times passed long ago.
-        batch.flush([*erasures, *(batch.told_hosts(begun) if not replay else ())])
+        if replay:  # recorded history is the host's own, and its times passed long ago: but for what takes effect now
+            batch.happened = [one for one in batch.happened if _takes_effect_now(commands[one[0]], answers[one[0]])]
+        batch.flush([*erasures, *batch.told_hosts(begun)])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
+
+
+def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, CommandResult]:
+    """The command as the restriction journal knows it: of a choice whose answer did not count, the age alone."""
+    if isinstance(command, Choose) and answer.aged and answer.outcome in (Outcome.refused, Outcome.duplicate):
+        return SetAge(account=command.account, at=command.at, age=command.age), replace(answer, outcome=Outcome.done)
+    return command, answer
+
+
+def _takes_effect_now(command: Command, answer: CommandResult) -> bool:
+    """Whether a command of recorded history is a refusal that came in late."""
+    return isinstance(command, Choose) and (command.recorded_at is not None or command.at < answer.at)
+
+
+def _given_before(made: NewestChoice) -> fold.Answer:
+    return fold.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
 
 
 def _overdue(answer: CommandResult) -> NewHostEvent:
@@ -121,7 +151,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch = _Batch(tx, None, policies, replay=False)
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
-        batch.bring_to(account, at)
+        batch.pass_versions(account, at)
     batch.flush(batch.told_hosts({}))
     return len(rows)
 
@@ -159,6 +189,13 @@ def _questions(ending: fold.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})
 
 
+class _TurnProject(TypedDict):
+    """The project of a turn's conversation, as `CommandResult` has it."""
+
+    project: UUID | None
+    other_project: bool
+
+
 class _Batch(BatchState):
     """A batch of commands, folded one by one."""
 
@@ -185,10 +222,16 @@ class _Batch(BatchState):
                 return self._about(account, command, at)
 
     def _open(self, command: OpenAccount) -> CommandResult:
-        known = self.opened.get(command.host)
+        known, at, opened_at = self.opened.get(command.host), command.at, command.opened_at
         if known is not None:
-            return CommandResult(outcome=Outcome.duplicate, at=command.at, account=known)
-        state = fold.open_account(self.policies, command.at, command.plan, command.age, command.opened_at)
+            closed_at = self.accounts[known].state.closed_at
+            if closed_at is None or not command.begin_anew:
+                return CommandResult(outcome=Outcome.duplicate, at=at, account=known, closed_at=closed_at)
+            at = max(at, self.accounts[known].state.last_at)
+            opened_at = max(opened_at or at, closed_at)  # nothing from before the closure counts for the new one
+            self.flush()  # the closed account may be new in this batch
+            table_changes.release_host(self.tx, known, command.host)
+        state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
             wrapped_key=b"", host_hmac=command.host, is_new=True,
@@ -196,13 +239,17 @@ class _Batch(BatchState):
         self.add_account(row)
         self.opened[command.host] = command.account
         self.writes.new_account(row)
-        self.writes.journal(row, command.at, "account_opened", None, ends=False)
-        self.tell(row, command.at, EntryKind.account_opened)
-        return CommandResult(outcome=Outcome.done, at=command.at, account=command.account)
+        self.writes.journal(row, at, "account_opened", None, ends=False)
+        self.tell(row, at, EntryKind.account_opened)
+        return CommandResult(outcome=Outcome.done, at=at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
         """Applies versions that became effective since the account's newest event."""
         self._changed(account, fold.advance(account.state, self.policies, at))
+
+    def pass_versions(self, account: AccountRow, at: datetime) -> None:
+        """`bring_to` by a background pass, which is no event of the account's."""
+        self._changed(account, fold.pass_versions(account.state, self.policies, at))
 
     def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
         """Adopts the new state of an account, and shortens the dates of what is useless after the end of its grants."""
@@ -329,50 +376,61 @@ class _Batch(BatchState):
         return changed
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
-        answered = self._answered(account, command, at)
-        if answered is not None:
-            return answered
-        scope, before = self._scope(account, command.scope, at), account.state
-        if scope is None:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
-        kept = [one for asked in command.keep if (one := self._scope(account, asked, at)) is not None]
-        named = self.conversations.get(UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None
-        if named is not None and named.account_id != account.account_id:
-            named = None  # one of another account is as unknown as one that does not exist
-        chosen = fold.choose(
-            before, self.policies, at, command.allow, question=command.question, scope=scope,
-            conversation=named.state if named is not None else None, keep=kept, age=command.age,
-        )  # fmt: skip
-        aged = chosen.account.age != before.age
-        if aged:
+        """Takes a choice: its age first, then its answer, unless that is a repeat or a yes that is refused."""
+        asked = choice_references.resolve(command, self, self.choices, self.policies, at, replay=self.replay)
+        if self.replay and command.at < at and command.recorded_at is None:
+            command = replace(command, recorded_at=command.at)
+        before, scope = account.state, asked.scope
+        aged = fold.take_age(before, self.policies, at, command.age)
+        chosen = fold.ChoiceOutcome(account=aged.account, endings=aged.endings)
+        answered = not asked.refused and not (command.allow and asked.repeated)
+        if answered:
+            scope = self._begun_scope(account, command.scope, scope, at)
+            chosen = fold.choose(
+                before, self.policies, at, command.allow, question=command.question, scope=scope,
+                conversation=asked.conversation, keep=asked.keep, age=command.age,
+            )  # fmt: skip
+            answered = not asked.repeated or chosen.account != aged.account
+        is_aged = aged.account.age != before.age
+        if is_aged:
             self.journal(account, at, EntryKind.age_found.value, None, ends=True)
             self.tell(account, at, EntryKind.age_found)
         told = len(self.happened)
         self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
-        leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
-        self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
-        for answer in chosen.answers or (None,):
-            self._chose(account, command, scope, answer, chosen.because, at)
-        self.happened += leaving  # a host gets the event of the no before its consequences
-        effects = {answer.effect for answer in chosen.answers}
-        outcome = Outcome.done if effects - {fold.Effect.none} else Outcome.unchanged
-        because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
-        return CommandResult(
-            outcome=outcome, at=at, account=command.account, answers=chosen.answers, could_name=chosen.could_name,
-            because=because.value if because is not None else "", ended=tuple(self.ended), aged=aged,
-        )  # fmt: skip
+        if answered:
+            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
+            self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
+            for answer in chosen.answers or (None,):
+                self._chose(account, command, scope, answer, chosen.because, at)
+            self.happened += leaving  # a host gets the event of the no before its consequences
+        return self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
 
-    def _scope(self, account: AccountRow, scope: ChosenScope | None, at: datetime) -> GrantScope | None:
-        """The scope in the rule's terms; None if the account has nothing with that id."""
-        if scope is None:
-            return WHOLE_ACCOUNT
-        if scope.conversation is not None:
-            return GrantScope(ScopeKind.conversation, scope.conversation.hex)
-        if scope.host_conversation is not None:
-            row = self.by_host.get((account.account_id, scope.host_conversation))
-            return None if row is None else GrantScope(ScopeKind.conversation, row.conversation_id.hex)
-        project = self.find_project(account, scope.project, scope.host_project, None, at)
-        return None if project is None else GrantScope(ScopeKind.project, project.project_id.hex)
+    def _begun_scope(
+        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime
+    ) -> GrantScope:
+        """The scope of a yes: a host's id of a project that is not stored yet begins it."""
+        if found.name != NOTHING or named is None or named.host_project is None:
+            return found
+        project = self.find_project(account, None, named.host_project, None, at)
+        assert project is not None, "a host's id finds or begins a project"
+        return GrantScope(ScopeKind.project, project.project_id.hex)
+
+    def _chosen(
+        self, command: Choose, asked: ResolvedChoice, chosen: fold.ChoiceOutcome, at: datetime, *,
+        is_answered: bool, is_aged: bool,
+    ) -> CommandResult:  # fmt: skip
+        because = chosen.because or next((answer.because for answer in chosen.answers if answer.because), None)
+        if is_answered:
+            has_effect = {answer.effect for answer in chosen.answers} - {fold.Effect.none}
+            outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
+        else:
+            outcome = Outcome.refused if asked.refused else Outcome.duplicate
+            answers = () if asked.refused else tuple(map(_given_before, asked.repeated))
+        return CommandResult(
+            outcome=outcome, at=at, account=command.account, answers=answers, could_name=chosen.could_name,
+            because=asked.refused or (because.value if because is not None and is_answered else ""),
+            ended=tuple(self.ended), aged=is_aged, not_taken=asked.not_taken,
+        )  # fmt: skip
 
     def _chose(
         self, account: AccountRow, command: Choose, scope: GrantScope, answer: fold.Answer | None,
@@ -416,27 +474,6 @@ class _Batch(BatchState):
         for grant in answer.kept:
             self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
 
-    def _answered(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult | None:
-        """The answer to a choice whose question was answered already, or is older than the stored answer.
-
-        A no takes effect from any page; a yes from an old page would begin again what the person has ended since.
-        """
-        shown = command.answers
-        if shown is None:
-            return None
-        asked = self.policies.in_force(at).asks
-        names = asked if command.question is None else (command.question,)
-        newest = [self.choices[key] for name in names if (key := (account.account_id, name)) in self.choices]
-        if newest and all((one.showing, one.allow) == (shown.showing, command.allow) for one in newest):
-            answers = tuple(
-                fold.Answer(question=one.question, scope=WHOLE_ACCOUNT, effect=one.effect) for one in newest
-            )
-            return CommandResult(outcome=Outcome.duplicate, at=at, account=command.account, answers=answers)
-        is_older = any(one.seq > shown.after for one in newest)
-        if command.allow and (is_older or self.policies.newest_material(at) != shown.version):
-            return CommandResult(outcome=Outcome.refused, at=at, because=STALE, account=command.account)
-        return None
-
     def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
         """A turn, unless it is stored already."""
         row = self.find(command)
@@ -447,7 +484,7 @@ class _Batch(BatchState):
             segment = next(n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn)
             return CommandResult(
                 outcome=Outcome.duplicate, at=command.at, account=command.account, conversation=row.conversation_id,
-                turn=turn, segment=segment,
+                turn=turn, segment=segment, **self._project_of(row, command),
             )  # fmt: skip
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
@@ -458,6 +495,7 @@ class _Batch(BatchState):
         if row is None and command.conversation is not None:
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         before = row.state if row is not None else None
+        is_late = self.replay and command.at < at
         if self.replay:
             refusal = fold.refusal_of_history(account.state, before)
         else:
@@ -470,10 +508,18 @@ class _Batch(BatchState):
             )  # fmt: skip
         if command.under is not None and any(grant.number > command.under for grant in account.state.grants):
             return CommandResult(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
+        if is_late and before is not None and command.at < before.segments[-1].last_at:
+            return CommandResult(
+                outcome=Outcome.refused, at=at, because=OUT_OF_ORDER, account=command.account,
+                conversation=row.conversation_id if row is not None else None,
+            )  # fmt: skip
+        said_at = command.at if is_late else at
         if row is None:
-            row = self._begin(account, command, at)
+            row = self._begin(account, command, said_at)
         origin = command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
-        said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface, origin)
+        is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
+        about = (account.state, row.state, self.policies, said_at, command.role, command.surface, origin)
+        said = fold.say_late(*about, now=at, is_erased=is_erased) if is_late else fold.say(*about, is_erased=is_erased)
         if said.segment >= SEGMENTS_MAX:
             return CommandResult(
                 outcome=Outcome.refused, at=at, because=TOO_MANY_SEGMENTS, account=command.account,
@@ -484,7 +530,7 @@ class _Batch(BatchState):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.change_conversation(row)
-        self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
+        self.writes.turn(account, row, said, said_at, command.role, origin, command.host_turn)
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
         if command.content is not None:
@@ -493,8 +539,16 @@ class _Batch(BatchState):
                 self.writes.body(account, row, said.segment, 0, command.title)
         return CommandResult(
             outcome=Outcome.done, at=at, account=command.account, conversation=row.conversation_id,
-            turn=said.turn, segment=said.segment,
+            turn=said.turn, segment=said.segment, **self._project_of(row, command),
         )  # fmt: skip
+
+    def _project_of(self, row: ConversationRow, command: Say) -> _TurnProject:
+        """The project that a conversation began in, and whether a turn of it names another one."""
+        project = UUID(hex=row.state.project) if row.state.project else None
+        if command.host_project is None:
+            return _TurnProject(project=project, other_project=False)
+        named = self.projects_by_host.get((row.account_id, command.host_project))
+        return _TurnProject(project=project, other_project=named is None or named.project_id != project)
 
     def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
         project = None
@@ -557,8 +611,10 @@ class _Batch(BatchState):
                     self.note(account, row, at, EntryKind.widened)
             case Flag() | Unflag():
                 self._mark(account, row, command, at)
-            case Hold() | Unhold():
-                self._hold(account, row, command, at)
+            case Hold():
+                return self._hold(account, row, command, at)
+            case Unhold():
+                self._unhold(account, row, command, at)
             case _:
                 raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
@@ -606,19 +662,29 @@ class _Batch(BatchState):
         )
         safety_copies.copy(self.writes, account, row, at)
 
-    def _hold(self, account: AccountRow, row: ConversationRow, command: Hold | Unhold, at: datetime) -> None:
-        before = row.state
+    def _hold(self, account: AccountRow, row: ConversationRow, command: Hold, at: datetime) -> CommandResult:
+        """Places a hold, or reviews the one of its matter; refused where there is nothing that it would keep."""
         matter = self.writes.matter_hmac(command.matter)
-        if isinstance(command, Hold):
-            row.state = fold.hold(before, at, matter.hex())
-            if row.state.holds != before.holds:
-                sealed = self.writes.seal_for_account(account, command.matter.encode())
-                self.writes.hold(row, matter, sealed, at, command)
-                self.note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
-            elif matter.hex() in before.holds:
-                self.writes.review_hold(row, matter, at, command)
-        elif matter.hex() in before.holds:
-            row.state = fold.unhold(before, matter.hex())
+        outcome, because = Outcome.done, ""
+        if matter.hex() in row.state.holds:
+            outcome, because = Outcome.unchanged, HELD_ALREADY
+            self.writes.review_hold(row, matter, at, command)
+        elif not any(s.keep_until > at and not k.erased for s, k in zip(row.state.segments, row.keys, strict=True)):
+            outcome, because = Outcome.refused, EXPIRED
+        else:
+            row.state = fold.hold(row.state, at, matter.hex())
+            sealed = self.writes.seal_for_account(account, command.matter.encode())
+            self.writes.hold(row, matter, sealed, at, command)
+            self.note(account, row, at, EntryKind.held, reason=command.reason.value, person_told=command.is_told)
+        return CommandResult(
+            outcome=outcome, at=at, because=because, account=account.account_id, conversation=row.conversation_id,
+            ended=tuple(self.ended),
+        )  # fmt: skip
+
+    def _unhold(self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime) -> None:
+        matter = self.writes.matter_hmac(command.matter)
+        if matter.hex() in row.state.holds:
+            row.state = fold.unhold(row.state, matter.hex())
             self.writes.unhold(row, matter)
             self.note(account, row, at, EntryKind.unheld)
 
@@ -634,6 +700,8 @@ class _Batch(BatchState):
             ).fetchone()
             if known is not None:
                 return self._gave(account, row, known[0], at, Outcome.duplicate)
+        if self.replay and command.at < at:
+            return CommandResult(outcome=Outcome.refused, at=at, because=LATE, account=account.account_id)
         given = fold.feedback(account.state, row.state, self.policies, at, command.share)
         if given is None:
             return CommandResult(

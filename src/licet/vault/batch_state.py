@@ -214,6 +214,20 @@ class BatchState:
             self.save_project(row)
         return row
 
+    def conversation_named(self, account: UUID, scope: ChosenScope) -> ConversationRow | None:
+        """The account's own conversation that a choice names; None for any other."""
+        if scope.host_conversation is not None:
+            return self.by_host.get((account, scope.host_conversation))
+        row = self.conversations.get(scope.conversation) if scope.conversation is not None else None
+        return row if row is not None and row.account_id == account else None
+
+    def project_named(self, account: UUID, scope: ChosenScope) -> ProjectRow | None:
+        """The account's own project that a choice names; None for any other."""
+        if scope.host_project is not None:
+            return self.projects_by_host.get((account, scope.host_project))
+        row = self.projects.get(scope.project) if scope.project is not None else None
+        return row if row is not None and row.account_id == account else None
+
     def save_project(self, row: ProjectRow) -> None:
         self._know_project(row)
         self.writes.project(row)

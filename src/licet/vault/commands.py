@@ -25,6 +25,10 @@ from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 # Reasons for a refusal (`CommandResult.because`) that other modules compare with.
 BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
+EXPIRED = "expired"
+HELD_ALREADY = "held_already"  # the hold takes the new reason and day of review
+LATE = "late"  # recorded history from before the account's newest event, which can give nothing any more
+OUT_OF_ORDER = "out_of_order"  # a recorded turn from before its conversation's newest one
 
 
 BATCH_COMMANDS_MAX = 10_000
@@ -38,13 +42,15 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class OpenAccount(_Command, frozen=True, kw_only=True):
     """``account`` is a new id, used unless the host's account is known already.
 
-    ``opened_at`` is when the host had opened it, if that was before this command; None: now.
+    ``opened_at`` is when the host had opened it, if that was before this command; None: now. ``begin_anew`` takes the
+    host's id from a closed account, which stays closed and keeps nothing but its own rows.
     """
 
     host: bytes
     plan: str
     age: int | None
     opened_at: datetime | None = None
+    begin_anew: bool = False
 
 
 class SetPlan(_Command, frozen=True, kw_only=True):
@@ -77,8 +83,19 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ChoiceFault(StrEnum):
+    """What a yes cannot stand beside: it is refused. A no counts without it, and an age counts in any case."""
+
+    showing = "unknown_showing"  # it answers a question that was never shown to the account
+    scope = "scope_names_not_one"  # neither a project nor a conversation, or both
+    keep = "keep_with_a_yes"
+
+
 class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of them."""
+    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of them.
+
+    Text that can be no id is the nil UUID, which names nothing.
+    """
 
     project: UUID | None = None
     host_project: bytes | None = None
@@ -92,7 +109,9 @@ class Choose(_Command, frozen=True, kw_only=True):
     ``question`` None answers all that are asked; a yes can do that only if exactly one is asked. ``scope`` None is the
     account, the only scope of a no; ``keep`` are the scopes whose grants a no leaves in force. A yes to a question that
     is older than the account's newest answer to it, or than the terms in force, is refused; the same answer to the same
-    showing is one choice.
+    showing is one choice, unless a no would end something. ``recorded_at`` is when the host recorded a refusal that comes in
+    late: it takes effect at ``at``. ``fault`` refuses a yes; ``not_taken`` are the keys of the
+    request that named nothing, as far as its sender knows.
     """
 
     allow: bool
@@ -103,6 +122,9 @@ class Choose(_Command, frozen=True, kw_only=True):
     via: str = "api"
     evidence: str = ""
     answers: ShownQuestion | None = None
+    recorded_at: datetime | None = None
+    fault: ChoiceFault | None = None
+    not_taken: tuple[str, ...] = ()
 
 
 class _AboutProject(_Command, frozen=True, kw_only=True):
@@ -341,8 +363,10 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a command did. ``because`` says why it was refused or changed nothing; ids are those of what it made or concerns.
 
     ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes without one could have
-    named; ``ended`` are the grants that the command ended; ``aged`` says that a choice's age was taken. ``erasure`` is the
-    one that it began.
+    named; ``ended`` are the grants that the command ended; ``aged`` says that a choice's age was taken; ``not_taken`` are
+    the keys of a choice without which it counted, as `scope` or `keep[0]`. ``erasure`` is the one that it began.
+    ``closed_at`` is when an account that was to be opened had been closed. ``project`` of a turn is its
+    conversation's, which counts; ``other_project``: the turn names another one.
     """
 
     outcome: Outcome
@@ -358,7 +382,10 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     could_name: tuple[str, ...] = ()
     ended: tuple[Grant, ...] = ()
     aged: bool = False
+    not_taken: tuple[str, ...] = ()
     erasure: UUID | None = None
+    closed_at: datetime | None = None
+    other_project: bool = False
 
     @property
     def effect(self) -> Effect | None:

@@ -3,9 +3,11 @@
 A hold names its matter in the operator's own words, which are sealed: the same words end it. It also has a reason as a
 closed word, the day on which somebody must check whether it is still needed, who placed it, and whether the person may
 be told. It keeps what is kept on the day it is placed, makes nothing usable, and brings nothing back that was erased or
-whose period was over. Nothing ends it automatically.
+whose period was over: of each conversation the answer says what is held and what is not, and one of which nothing would be
+held is refused. Nothing ends it automatically.
 
-Several conversations are held or released together, or not at all.
+Where one of several conversations does not exist, none is held. One that is refused keeps no other from being held: what
+is to be preserved must not wait for it.
 """
 
 from __future__ import annotations
@@ -20,9 +22,20 @@ import msgspec
 from licet.errors import NotFoundError, UsageError
 from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
-from licet.vault import commands
+from licet.vault import commands, hold_coverage
 from licet.vault.account_view import owner
-from licet.vault.commands import HOLD_REVIEW, Command, Hold, HoldReason, Outcome, Unhold
+from licet.vault.commands import (
+    EXPIRED,
+    HELD_ALREADY,
+    HOLD_REVIEW,
+    Command,
+    CommandResult,
+    Hold,
+    HoldReason,
+    Outcome,
+    Unhold,
+)
+from licet.vault.hold_coverage import HoldCount, HoldCoverage
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
@@ -33,29 +46,37 @@ MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the
 
 
 class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be. ``keeps``: something of the conversation is stored that the hold continues to keep.
+    """What was done, or would be. ``coverage`` says what is held afterwards and what is not; of an end, by other matters.
 
-    ``outcome`` is ``unchanged`` if the matter held it already; the hold then has the new reason and the new day.
+    ``outcome`` is ``refused`` (``because`` is `expired`) where nothing would be held, and ``unchanged`` (`held_already`) if
+    the matter held it before; the hold then has the new reason and the new day.
     """
 
     conversation: str
     account: str
     outcome: Outcome
-    keeps: bool
+    because: str = ""
+    coverage: HoldCoverage
     review_at: datetime | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a hold of another matter keeps something of it."""
+        return self.coverage.held_by_others != HoldCount()
 
 
 def place(
     here: Installation, conversations: Sequence[str], *, matter: str, reason: HoldReason, by: str,
     review_at: datetime | None = None, is_told: bool = True, dry_run: bool = False,
 ) -> list[HoldAct]:  # fmt: skip
-    """Places a hold on each conversation; NotFoundError if one does not exist, and then on none."""
+    """Places a hold on each conversation of which something can be held; NotFoundError if one does not exist, and then
+    on none.
+    """
     at = here.clock()
     review_at = review_at or at + HOLD_REVIEW
     with transaction(here.pool) as tx:
         found = _owners(tx, conversations)
         known = _held(here, tx, found, matter)
-        keeps = {name: _keeps(tx, *name, at) for name in found}
     told = [
         Hold(
             account=account, at=at, conversation=conversation, matter=matter, reason=reason, review_at=review_at,
@@ -63,14 +84,31 @@ def place(
         )
         for account, conversation in found
     ]  # fmt: skip
-    _tell(here, told, dry_run)
-    return [
-        HoldAct(
-            conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
-            outcome=Outcome.unchanged if name in known else Outcome.done, keeps=keeps[name], review_at=review_at,
-        )
-        for name in found
-    ]  # fmt: skip
+    done = dict(zip(found, _tell(here, told, dry_run), strict=False))
+    covered = _coverage(here, found, matter, placing=True)
+    acts = []
+    for name in found:
+        would = Outcome.done if covered[name].held.segments else Outcome.refused
+        outcome = done[name].outcome if name in done else Outcome.unchanged if name in known else would
+        acts.append(
+            HoldAct(
+                conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
+                outcome=outcome, because=_BECAUSE.get(outcome, ""), coverage=covered[name],
+                review_at=None if outcome is Outcome.refused else review_at,
+            )
+        )  # fmt: skip
+    return acts
+
+
+_BECAUSE = {Outcome.refused: EXPIRED, Outcome.unchanged: HELD_ALREADY}
+
+
+def _coverage(
+    here: Installation, conversations: Sequence[tuple[UUID, UUID]], matter: str, *, placing: bool
+) -> dict[tuple[UUID, UUID], HoldCoverage]:
+    with transaction(here.pool) as tx:
+        hashed = matter_hash(here, tx, matter)
+        return hold_coverage.coverage(tx, conversations, hashed, here.clock(), placing=placing)
 
 
 def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False) -> list[HoldAct]:
@@ -81,7 +119,6 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
     with transaction(here.pool) as tx:
         found = _owners(tx, conversations)
         known = _held(here, tx, found, matter)
-        keeps = {name: _others(tx, *name) > 1 for name in found}
     free = [shown(Prefix.conversation, name[1]) for name in found if name not in known]
     if free:
         raise NotFoundError(
@@ -89,10 +126,11 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
             "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
     _tell(here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run)
+    covered = _coverage(here, found, matter, placing=False)
     return [
         HoldAct(
             conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
-            outcome=Outcome.done, keeps=keeps[name],
+            outcome=Outcome.done, coverage=covered[name],
         )
         for name in found
     ]  # fmt: skip
@@ -122,7 +160,7 @@ def matter_hash(here: Installation, tx: Transaction, matter: str) -> bytes:
 
 
 class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold, without the matter that it is for."""
+    """A hold, without the matter that it is for. ``turns_held`` of the conversation's turns it keeps, the others not."""
 
     account: UUID
     conversation: UUID
@@ -131,6 +169,8 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
     placed_by: str
     review_at: datetime
     is_told: bool
+    turns_held: int
+    turns_not_held: int
 
 
 def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
@@ -151,7 +191,13 @@ class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     first_review: datetime | None
 
 
-_HOLDS = "SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told FROM holds"
+# The turns of the conversation of a hold `t` that it keeps, and those that it does not: they have gone, or will.
+_TURNS = """(SELECT coalesce(sum(s.last_turn - s.first_turn + 1), 0)::int FROM segments s
+              WHERE s.account_id = t.account_id AND s.conversation_id = t.conversation_id
+                AND {} (s.erased_at IS NULL AND t.placed_at < s.keep_until))"""
+_TURNS_HELD, _TURNS_NOT_HELD = _TURNS.format(""), _TURNS.format("NOT")
+_HOLDS = f"""SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told, {_TURNS_HELD},
+                    {_TURNS_NOT_HELD} FROM holds t"""
 
 
 def by_review(tx: Transaction, most: int) -> list[StoredHold]:
@@ -169,8 +215,8 @@ _PLACED = (
     KeyColumn("t.matter_hmac", KeyType.bytea),
 )  # fmt: skip
 LISTING = Listing(
-    columns="""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, t.review_at,
-        t.review_at <= %(at)s,
+    columns=f"""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, t.review_at,
+        t.review_at <= %(at)s, {_TURNS_HELD}, {_TURNS_NOT_HELD},
         t.account_id""",
     source="FROM holds t",
     orders={
@@ -218,18 +264,17 @@ def counts(tx: Transaction, at: datetime) -> HoldCounts:
 
 
 def _stored(row: Sequence[Any]) -> StoredHold:
-    account, conversation, reason, placed_at, placed_by, review_at, is_told = row
+    account, conversation, reason, placed_at, placed_by, review_at, is_told, held, not_held = row
     return StoredHold(
         account=account, conversation=conversation, reason=HoldReason(reason), placed_at=placed_at,
-        placed_by=placed_by, review_at=review_at, is_told=is_told,
+        placed_by=placed_by, review_at=review_at, is_told=is_told, turns_held=held, turns_not_held=not_held,
     )  # fmt: skip
 
 
-def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> None:
+def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> list[CommandResult]:
     for command in told:
         commands.check(command)
-    if told and not dry_run:
-        tell(here, told)
+    return tell(here, told) if told and not dry_run else []
 
 
 def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:
@@ -257,22 +302,3 @@ def _held(
         [hashed, [conversation for _, conversation in found]],
     ).fetchall()
     return {(account, conversation) for account, conversation in rows}
-
-
-def _keeps(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
-    """Whether anything is stored that a hold placed now would continue to keep: content that is due is not kept."""
-    row = tx.execute(
-        """SELECT EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
-                             AND erased_at IS NULL AND keep_until > %(at)s)
-               OR EXISTS (SELECT FROM segments WHERE account_id = %(account)s AND conversation_id = %(conversation)s
-                             AND safety_slot IS NOT NULL)""",
-        {"account": account, "conversation": conversation, "at": at},
-    ).fetchone()
-    return row == (True,)
-
-
-def _others(tx: Transaction, account: UUID, conversation: UUID) -> int:
-    row = tx.execute(
-        "SELECT count(*) FROM holds WHERE account_id = %s AND conversation_id = %s", [account, conversation]
-    ).fetchone()
-    return int(row[0]) if row else 0

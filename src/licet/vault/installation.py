@@ -11,9 +11,10 @@ import msgspec
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
-from licet.keys import chain, fence
+from licet.keys import chain, fence, journal_heads
 from licet.keys.cold_store import objects
 from licet.keys.journal_bucket import journal as journal_of
+from licet.keys.journal_frames import journal_key
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.keys.providers import provider
@@ -21,7 +22,7 @@ from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
 from licet.store.connect import POOL_SIZE_MAX, Pool, Transaction, database, guarded, snapshot, transaction
 from licet.store.migrate import migrate, migrations, pending
-from licet.vault import journal_state, policy_versions, restriction
+from licet.vault import journal_evidence, journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
 from licet.vault.primary import PrimaryGuard
 from licet.vault.simulated_clock import clock_of
@@ -88,6 +89,8 @@ def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool 
         if config.store.url and isinstance(keys, FileProvider):
             _refuse_without_key(pool, keys)
         keyring = Keyring(keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+        if not behind_fence:
+            _unlock(pool, keyring, journal)
         guard = PrimaryGuard(journal, clock)
         with _guarding(pool, config, guard, behind_fence=behind_fence):
             if not behind_fence:
@@ -117,7 +120,9 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
         fence.check(tx)
         match journal_state.state_of(tx, journal, at):
             case JournalState.current:
+                journal_evidence.refuse_misfit(tx, journal)
                 restriction.catch_up(tx, journal)
+                journal_heads.remember_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
                 raise RefusedError(
                     "the database is older than its restriction journal: it lacks later withdrawals and deletions",
@@ -128,6 +133,13 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
                     "the database belongs to another restriction journal than the one found here",
                     "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
                 )  # fmt: skip
+
+
+def _unlock(pool: Pool, keyring: Keyring, journal: Journal) -> None:
+    """Gives the journal its key, which is made with the installation; FencedError behind the fence."""
+    with transaction(pool) as tx:
+        fence.check(tx)
+        journal.unlock(journal_key(keyring.log_seed(tx)))
 
 
 def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:

@@ -16,7 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from licet.keys import fence
+from licet.keys import fence, journal_heads
+from licet.keys.journal_frames import JournalHead
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
 from licet.store.connect import Transaction
 from licet.vault import account_journal
@@ -38,6 +39,7 @@ def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
         if newest:
             return JournalState.older
         fence.begin(tx, 0, journal, at, account_journal.last_position(tx))
+        journal_heads.remember(tx, journal.id, JournalHead(0, b""))
         return JournalState.current
     if present.journal != journal.id:
         return JournalState.foreign

@@ -1,5 +1,5 @@
 """The effects of a policy change, shown before it is applied: who is asked again, which rows enter or leave, what is
-erased sooner.
+erased sooner, and where that is asked for each stored date that comes nearer (`vault.stored_dates`).
 
 The plan is computed over the real population at the new version's first instant, as it will be if nobody does anything
 until then. It is stored with the hashes of the policy and of the version it was computed against: `apply` accepts a
@@ -12,24 +12,22 @@ import hashlib
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from licet.errors import RefusedError
-from licet.ledger import outbox
-from licet.ledger.outbox import Entry, EntryKind
 from licet.policy import diff
-from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.decide import ASKING, gate, unanswered
 from licet.policy.file import Policies, Policy
-from licet.policy.state import AccountState
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
-from licet.vault.plan_counts import PlannedChange, PlannedRows, SqlStatement
-from licet.vault.population import USEFUL_OF_FEW, for_many, parameters
+from licet.vault.plan_counts import PlannedChange, PlannedRows
+from licet.vault.population import for_many
+from licet.vault.stored_dates import KEPT_DAYS, ShorteningPlan, plan_shortening
 
-PLAN_DAYS_MAX = 7
+PLAN_DAYS_MAX = KEPT_DAYS
 MOVED_PARTS = 100  # on a busy installation some number moves with every second
 HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
 
@@ -44,7 +42,9 @@ class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The effects of a version at its first instant. Accounts and segments are counted; bytes are sealed bytes.
 
-    ``questions`` are those of the version and of the previous one, by name.
+    ``questions`` are those of the version and of the previous one, by name. ``nearer`` are segments whose date comes nearer
+    because the version ends a grant; ``shortened_on_request`` those that come nearer only if stored dates are shortened,
+    which ``shortening`` has in sums where a plan of that was asked for.
     """
 
     policy: str
@@ -63,24 +63,36 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
     kept_before: dict[str, int]
     kept_after: dict[str, int]
     shortened_on_request: int
+    shortening: ShorteningPlan | None = None
 
     @property
     def has_changes(self) -> bool:
         return bool(self.changes)
 
 
-def draw(tx: Transaction, known: Policies, new: Policy, now: datetime) -> PolicyPlan:
-    """The plan of adding ``new`` to ``known``; RefusedError if it cannot be added at all."""
+def draw(tx: Transaction, known: Policies, new: Policy, now: datetime, *, shortening: UUID | None = None) -> PolicyPlan:
+    """The plan of adding ``new`` to ``known``; RefusedError if it cannot be added at all.
+
+    With ``shortening``, a new id, it plans the shortening of stored dates too, and keeps a hash of them by account.
+    """
+    after = with_version(known, new)
     with for_many(tx):
-        return _drawn(tx, known, new, now)
+        drawn = _drawn(tx, known, after, new, now)
+    if shortening is None:
+        return drawn
+    return replace(drawn, shortening=plan_shortening(tx, after, new, now, shortening))
 
 
-def _drawn(tx: Transaction, known: Policies, new: Policy, now: datetime) -> PolicyPlan:
+def with_version(known: Policies, new: Policy) -> Policies:
+    """The versions with ``new`` as the newest: added, or in the place of the one that it amends or is."""
+    stays = known.versions[:-1] if new.version == known[len(known) - 1].version else known.versions
+    return Policies([*stays, new])
+
+
+def _drawn(tx: Transaction, known: Policies, after: Policies, new: Policy, now: datetime) -> PolicyPlan:
     newest = known[len(known) - 1]
     check(known, new, now)
     at = max(now, new.effective)
-    stays = known.versions[:-1] if new.version == newest.version else known.versions
-    after = Policies([*stays, new])
     people = _accounts(tx, known, after, at)
     changed, change = diff.diff(newest, new), PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx))
     counts = plan_counts.count(tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS])
@@ -125,18 +137,23 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
         )
 
 
-def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str) -> None:
-    """Stores the plan, so that `apply` finds it."""
+def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str) -> str:
+    """Stores the plan, so that `apply` finds it; returns the hash that names it."""
+    text = msgspec.json.encode(plan).decode()
     tx.execute(
         """INSERT INTO policy_plans (policy_sha256, base, made_at, made_by, plan, position)
            VALUES (%s, %s, %s, %s, %s, %s)
            ON CONFLICT (policy_sha256, base) DO UPDATE SET (made_at, made_by, plan, position)
                 = (excluded.made_at, excluded.made_by, excluded.plan, excluded.position)""",
         [
-            new.sha256(), len(known) - 1, now, by, msgspec.json.encode(plan).decode(),
-            account_journal.last_position(tx),
+            new.sha256(), len(known) - 1, now, by, text, account_journal.last_position(tx),
         ],
     )  # fmt: skip
+    return _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +178,34 @@ def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
     plan = msgspec.json.decode(text, type=PolicyPlan)
     if plan.base_sha256 != known[len(known) - 1].sha256().hex():
         return None
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return StoredPlan(plan=plan, sha256=digest, made_at=made_at, made_by=made_by, position=position)
+    return StoredPlan(plan=plan, sha256=_digest(text), made_at=made_at, made_by=made_by, position=position)
+
+
+def shortening_of(tx: Transaction, known: Policies, new: Policy, plan_sha256: str, now: datetime) -> UUID:
+    """The shortening that the plan of this hash shows, for ``new`` as the next version or as the newest one.
+
+    RefusedError unless it is the plan that was drawn last of this very text, lists dates, and is recent.
+    """
+    rows = tx.execute("SELECT plan, made_at FROM policy_plans WHERE policy_sha256 = %s", [new.sha256()]).fetchall()
+    named = [(msgspec.json.decode(text, type=PolicyPlan), at) for text, at in rows if _digest(text) == plan_sha256]
+    bases = {known[len(known) - 1].sha256().hex()}
+    if known[len(known) - 1] == new and len(known) > 1:
+        bases.add(known[len(known) - 2].sha256().hex())
+    for plan, made_at in named:
+        if plan.base_sha256 not in bases:
+            continue
+        if plan.shortening is None:
+            raise RefusedError("that plan lists no stored dates", _PLAN_DATES, because="no_plan")
+        if now - made_at > timedelta(days=PLAN_DAYS_MAX):
+            raise RefusedError(f"its plan is older than {PLAN_DAYS_MAX} days", _PLAN_DATES, because="stale_plan")
+        return UUID(hex=plan.shortening.id)
+    raise RefusedError(
+        "stored dates are shortened by the plan that showed them, which `--plan` names",
+        _PLAN_DATES, because="another_plan",
+    )  # fmt: skip
+
+
+_PLAN_DATES = "run `licet policy plan FILE --shorten-stored`, read it, and apply with the `--plan` that it prints"
 
 
 def counts_of(plan: PolicyPlan) -> dict[str, int]:
@@ -213,92 +256,6 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
     return policy_versions.add(tx, new, now, by)
 
 
-class Shortened(msgspec.Struct, frozen=True, kw_only=True):
-    """How many segments one batch shortened. ``last`` is where the next batch continues; None: there is none."""
-
-    segments: int
-    last: UUID | None
-
-
-FIRST = UUID(int=0)
-
-
-def shorten_batch(tx: Transaction, new: Policy, now: datetime, *, after: UUID = FIRST, limit: int) -> Shortened:
-    """Shortens the dates of stored segments of up to ``limit`` accounts to at most their last turn and the new period.
-
-    Never before the version's first instant, which is the announced day, and never for content under a hold. If it is
-    stopped, the next run continues: what has been shortened needs no change.
-    """
-    page = account_view.accounts_behind(tx, after, limit)
-    known = policy_versions.load(tx)
-    assert known is not None
-    bounds = _bounds(known, new, max(now, new.effective), page)
-    found = tx.execute(
-        f"SELECT DISTINCT account_id FROM ({bounds.sql}) b WHERE keep_until > bound", bounds.values
-    ).fetchall()
-    last = page[-1] if len(page) == limit else None
-    if not found:
-        return Shortened(segments=0, last=last)
-    bounds.values["accounts"] = list(tables.lock_accounts(tx, [row[0] for row in found]))
-    # A turn that was taken before the lock has moved the bound: it is computed again.
-    changed = tx.execute(
-        f"""UPDATE segments s SET keep_until = b.bound FROM ({bounds.sql}) b
-             WHERE s.account_id = b.account_id AND s.conversation_id = b.conversation_id AND s.segment = b.segment
-               AND b.keep_until > b.bound
-            RETURNING s.account_id""",
-        bounds.values,
-    ).fetchall()
-    _tell(tx, sorted({row[0] for row in changed}), new, now)
-    return Shortened(segments=len(changed), last=last)
-
-
-def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
-    account_journal.append_endings(tx, "shortened", now, [(account, None) for account in accounts])
-    told = {"version": new.version}
-    outbox.append(
-        tx,
-        [Entry(told=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told)) for account in accounts],
-    )
-
-
-# What is useful under the version, `u`, has the period of a permission; then the instant that a segment's date may not
-# pass. A hold that was placed on it while it was kept goes on keeping it.
-_BOUNDS = """
-    SELECT s.account_id, s.conversation_id, s.segment, s.keep_until,
-           greatest(%(effective)s::timestamptz,
-               s.last_at + CASE WHEN c.incognito THEN %(incognito)s WHEN u.account_id IS NOT NULL THEN %(opted_in)s
-                                ELSE %(opted_out)s END::interval,
-               (SELECT max(h.placed_at) + interval '1 microsecond' FROM holds h
-                 WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
-                   AND h.placed_at < s.keep_until)) AS bound
-      FROM segments s JOIN conversations c USING (account_id, conversation_id)"""
-
-
-def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
-    """The instant that the date of each segment of some accounts may not pass; they are few."""
-    useful = _useful(known, at)
-    values = {**useful.values, **plan_counts.periods(new), "accounts": accounts}
-    return SqlStatement(
-        f"""{_BOUNDS} LEFT JOIN ({useful.sql}) u USING (account_id, conversation_id, segment)
-             WHERE s.erased_at IS NULL AND s.account_id = ANY(%(accounts)s)""",
-        values,
-    )
-
-
-def _useful(policies: Policies, at: datetime) -> SqlStatement:
-    """The segments of ``accounts`` that are useful at ``at``: permitted for some purpose. Each once."""
-    parts: list[str] = []
-    values: dict[str, Any] = {}
-    for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
-        mine = f"{place}_"
-        parts.append(USEFUL_OF_FEW.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)"))
-        values |= {mine + key: value for key, value in parameters(policies, purpose, at).items()}
-    return SqlStatement(" UNION ".join(parts), values)
-
-
-_ASKING = (Gate.notice, Gate.must_decide)
-
-
 class _People(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of accounts: gates that move, as `before -> after`; by question who is asked, and grants that end."""
 
@@ -318,14 +275,10 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
         was, becomes = gate(one, known, at), gate(two, after, at)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
-        again += becomes in _ASKING and was not in _ASKING
-        asked.update(set(_asked(two, after, becomes, at)) - set(_asked(one, known, was, at)))
+        again += becomes in ASKING and was not in ASKING
+        asked.update(set(unanswered(two, after, at)) - set(unanswered(one, known, at)))
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
-
-
-def _asked(account: AccountState, policies: Policies, standing: Gate, at: datetime) -> tuple[str, ...]:
-    return unanswered(account, policies, at) if standing in _ASKING else ()
 
 
 def _behind(tx: Transaction) -> int:

@@ -27,16 +27,20 @@ class ProposalState(StrEnum):
 
 
 class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal. ``text`` is the file as it was sent; ``reason`` is what was said at its end."""
+    """A proposal. ``text`` is the file as it was sent; ``reason`` was given at its end. The identities are those of the
+    identity provider (`access.identities`); None for a link and for the command line.
+    """
 
     proposal_id: UUID
     version: str
     text: str
     proposed_at: datetime
     proposed_by: str
+    proposed_identity: bytes | None
     state: ProposalState
     ended_at: datetime | None
     ended_by: str | None
+    ended_identity: bytes | None
     reason: str
 
     @property
@@ -44,16 +48,26 @@ class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
         return shown(Prefix.proposal, self.proposal_id)
 
 
-_COLUMNS = "proposal_id, version, text, proposed_at, proposed_by, state, ended_at, ended_by, reason"
+_COLUMNS = ", ".join(ProposalRow.__struct_fields__)
 
 
-def add(tx: Transaction, proposal: UUID, sha256: bytes, version: str, text: str, at: datetime, by: str) -> UUID:
+def add(
+    tx: Transaction,
+    proposal: UUID,
+    sha256: bytes,
+    version: str,
+    text: str,
+    now: datetime,
+    by: str,
+    identity: bytes | None,
+) -> UUID:
     """Stores a proposal and returns its id: the one that is open already, where the same was proposed."""
     tx.execute(
-        """INSERT INTO policy_proposals (proposal_id, policy_sha256, version, text, proposed_at, proposed_by, state)
-           VALUES (%s, %s, %s, %s, %s, %s, 'open')
+        """INSERT INTO policy_proposals (
+               proposal_id, policy_sha256, version, text, proposed_at, proposed_by, proposed_identity, state)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'open')
            ON CONFLICT (policy_sha256) WHERE state = 'open' DO NOTHING""",
-        [proposal, sha256, version, text, at, by],
+        [proposal, sha256, version, text, now, by, identity],
     )
     row = tx.execute(
         "SELECT proposal_id FROM policy_proposals WHERE policy_sha256 = %s AND state = 'open'", [sha256]
@@ -80,12 +94,30 @@ def newest(tx: Transaction) -> list[ProposalRow]:
     return [_row(row) for row in rows]
 
 
-def end(tx: Transaction, proposal: UUID, state: ProposalState, at: datetime, by: str, reason: str) -> None:
+def second_identity(tx: Transaction, policy_sha256: bytes) -> bool:
+    """Whether one identity proposed a version and another applied it; False for one that was applied as a file."""
+    row = tx.execute(
+        """SELECT 1 FROM policy_proposals
+            WHERE policy_sha256 = %s AND state = 'applied' AND proposed_identity <> ended_identity""",
+        [policy_sha256],
+    ).fetchone()
+    return row is not None
+
+
+def end(
+    tx: Transaction,
+    proposal: UUID,
+    state: ProposalState,
+    now: datetime,
+    by: str,
+    identity: bytes | None,
+    reason: str,
+) -> None:
     """Ends an open proposal that the caller has locked."""
     tx.execute(
-        """UPDATE policy_proposals SET (state, ended_at, ended_by, reason) = (%s, %s, %s, %s)
+        """UPDATE policy_proposals SET (state, ended_at, ended_by, ended_identity, reason) = (%s, %s, %s, %s, %s)
             WHERE proposal_id = %s AND state = 'open'""",
-        [state.value, at, by, reason, proposal],
+        [state.value, now, by, identity, reason, proposal],
     )
 
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.errors import BrokenError, BusyError, RefusedError
-from licet.keys import fence
+from licet.keys import fence, journal_heads
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
@@ -90,6 +90,9 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     BrokenError or BusyError if it takes none now: then ``tx`` changes nothing.
     """
     journal.accept()
+    if journal.durable.number > journal.remembered:
+        journal_heads.remember_if_free(tx, journal.id, journal.durable)
+        journal.remembered = journal.durable.number
 
     def write() -> None:
         try:

@@ -148,6 +148,9 @@ class Decider:
         days = {said_on} if is_before or all(one.whole for one in judges) else {said_on, source["last_on"]}
         if standing is not None and any(self._is_stale(day, standing) for day in days):
             raise ContradictionError(place, "newer terms were answered when it was said")
+        answers = standing.answers.get(self.question or TRAINING, ()) if standing is not None else ()
+        if any(version > self.policies.on(day)[-1] for day, version in answers):
+            raise ContradictionError(place, "no version was answered before it was in force")
         told = standing.grants.get(source["grant"]) if standing is not None else None
         if min(days) < max(told.begun_on if told else "", chat.widened_on if chat else ""):
             raise ContradictionError(place, "it was said under the grant")
@@ -175,7 +178,7 @@ class Decider:
             raise ContradictionError(place, "the narrowest grant in force for its conversation decides it")
 
     def _has_lapsed(self, question: str, told_on: str) -> bool:
-        """Whether a version that does not ask the question became effective since the log last told of the grant."""
+        """Whether a version that does not ask the question became effective since the log first told of the grant."""
         return any(
             question not in one.questions and told_on < one.effective.date().isoformat()
             for one in self.policies.versions[: self.number + 1]

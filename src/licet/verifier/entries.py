@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierFinding
 from licet.verifier.forms import TIME, fits_kind, is_real_day, read_json, read_time, time_text
-from licet.verifier.grants import GrantStory
+from licet.verifier.grants import OF_CHOICES
+from licet.verifier.invariants import CLOSED, IMPLYING, OF_A_GRANT, OWN_TIME, AccountTold, CommonStory, begun
 from licet.verifier.permissions import Permissions
 
 # What a choice and a grant are for: named since there are questions, and by all of these or by none.
@@ -34,7 +34,7 @@ KINDS = {
     "content_read": "reason:word role:word", "staff_acted": "kind:word act:word",
     "work_acted": "kind:word act:word words:hash?", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
     "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
-    "document_made": "kind:word sha256:hash",
+    "document_made": "kind:word sha256:hash", "journal_head": "journal:word number:pos chain:hash",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
     "release_measured": "release:word manifest_sha256:hash sha256:hash rows:pos",
     "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
@@ -48,21 +48,20 @@ SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told 
 REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
 OF_NOBODY = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
-    "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted"})  # fmt: skip
+    "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
+    "journal_head"})  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
 # Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
 ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_measured": ("sha256",),
         "release_signed": ("review_sha256", "signature"),
         "release_purged": ("number", "sha256")}  # fmt: skip
-# Kinds whose `at` is the account's own clock, which never goes back.
-OWN_TIME = frozenset({
-    "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted", "flagged", "held",
-    "project_kept_out", "project_let_in"})  # fmt: skip
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
 OF_GRANTS = frozenset({"choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended"})
-_OF_POLICIES = frozenset({"policy_applied", "policy_stands", "choice"})
+_OF_POLICIES = frozenset({"policy_applied", "policy_stands", "choice", "terms_accepted", "notice_published"})
+# Kinds of nobody's entries that imply others.
+_OF_ALL = frozenset({"restored", "notice_published", *ONCE})
 _OF_TEXTS = frozenset({"policy_applied", "policy_stands", "notice_published"})
 
 
@@ -180,23 +179,6 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-@dataclass(slots=True)
-class _AccountTold:
-    """What was told of an account. ``at``: the newest time of its own clock; ``is_quiet``: nothing was told of it since it
-    was carried over, or the installation restored."""
-
-    at: str = ""
-    grants: GrantStory | None = None
-    is_carried: bool = False
-    is_quiet: bool = False
-
-    def passed(self, at: str, place: str) -> None:
-        """Its clock goes on."""
-        if at < self.at:
-            raise ContradictionError(place, "the time of an account never goes back")
-        self.at = at
-
-
 class Story:
     """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
 
@@ -204,11 +186,16 @@ class Story:
         self.year, self.of_year, self.logged = year, f"{year:04}-", ""
         self.seen: set[str] = set()
         self.policy: tuple[int, str] | None = None
-        self.accounts: dict[str, _AccountTold] = {}  # by pseudonym
+        self.applied = False  # whether a policy was applied in it
+        self.is_late = False  # whether it tells of policies that stood in the year before
+        self.is_first = False  # whether this is the installation's first log: it tells of the first policy
+        self.accounts: dict[str, AccountTold] = {}  # by pseudonym
+        self.common = CommonStory()
         self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
         self.of: dict[str, str] = {}  # by handle, or pseudonym of a project: the pseudonym whose it is
         self.out: set[str] = set()  # the projects and conversations that are kept out, and conversations deleted
+        self.is_asked = False  # whether an entry named a question
         self.permissions: Permissions | None = None
         self.texts: set[str] = set()  # the hashes of the policies and notices that were told
         self.findings: list[VerifierFinding] = []
@@ -217,96 +204,128 @@ class Story:
         """What the next entry contradicts."""
         place = f"entry {index}"
         try:
-            entry = read_entry(raw, place)
-            kind = entry["t"]
-            self._times(entry, place)
-            if kind in _OF_POLICIES:
-                self._policies(entry, place)
-            if kind == "restored":  # a grant entry that was owed before may be missing after a restore
-                self._restored()
-            if "who" in entry:
-                self._account(entry, place)
-            if once := entry.get("commit") or _told_of_release(entry):
-                known = len(self.seen)
-                self.seen.add(once)
-                if len(self.seen) == known:
-                    raise ContradictionError(place, "what it tells is told once")
-            if kind in _OF_TEXTS:
-                self.texts.add(entry["facts"]["sha256"])
-            if self.permissions is not None:
-                self.permissions.take(entry)
-            self.taken(index, entry)
+            self.follow(index, read_entry(raw, place), place)
         except ContradictionError as contradiction:
             return [contradiction.finding]
         return []
 
+    def follow(self, index: int, entry: dict[str, Any], place: str) -> None:
+        """Holds the next entry, as `read_entry` gives it, against those before it."""
+        kind = entry["t"]
+        at = self._times(entry, place)
+        if kind in _OF_POLICIES:
+            self._policies(entry, at, place)
+        if "who" in entry:
+            self._account(entry, at, place)
+        elif kind in _OF_ALL:
+            self._of_all(index, kind, entry["facts"], at, place)
+        if once := entry.get("commit") or _told_of_release(entry):
+            known = len(self.seen)
+            self.seen.add(once)
+            if len(self.seen) == known:
+                raise ContradictionError(place, "what it tells is told once")
+        if kind in _OF_TEXTS:
+            self.texts.add(entry["facts"]["sha256"])
+        if self.permissions is not None:
+            self.permissions.take(entry)
+        self.taken(index, entry)
+
     def taken(self, index: int, entry: dict[str, Any]) -> None:
         """What somebody who reads along makes of an entry that contradicts nothing."""
 
-    def _times(self, entry: dict[str, Any], place: str) -> None:
+    def _times(self, entry: dict[str, Any], place: str) -> str:
+        """When it happened, to the microsecond."""
         at, logged = time_text(entry["at"]), time_text(entry["logged"])
         if logged < self.logged:
             raise ContradictionError(place, "the time of the log never goes back")
         if at > logged or not logged.startswith(self.of_year):
             raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
         self.logged = logged
+        return at
 
-    def _policies(self, entry: dict[str, Any], place: str) -> None:
+    def _policies(self, entry: dict[str, Any], at: str, place: str) -> None:
         facts, last = entry["facts"], self.policy
         if entry["t"] == "policy_applied":
             same = last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
-            if last is not None and not same and (facts["number"] != last[0] + 1 or "amends" in facts):
+            # What stands may have been told in part: a restore lost the rest, or the log of the year before has it.
+            is_open = not self.applied and (self.restored or self.is_late)
+            is_next = last is not None and "amends" not in facts and (
+                facts["number"] == last[0] + 1 or (is_open and facts["number"] > last[0])
+            )  # fmt: skip
+            if last is not None and not same and not is_next:
                 raise ContradictionError(place, "a policy follows the one before, or amends it")
-            self.policy = facts["number"], facts["sha256"]
+            if last is None and facts["number"] == 0 and "amends" not in facts:
+                self.is_first = not self.accounts
+            self.policy, self.applied = (facts["number"], facts["sha256"]), True
             self.stands[facts["number"]] = facts["sha256"]
         elif entry["t"] == "policy_stands":
-            if self.stands.setdefault(facts["number"], facts["sha256"]) != facts["sha256"]:
+            known = self.stands.get(facts["number"], "" if self.is_first else facts["sha256"])
+            if known != facts["sha256"]:
                 raise ContradictionError(place, "a policy that stands is the one that was applied")
+            self.stands[facts["number"]] = known
+            self.is_late |= at < self.of_year
             if last is None or facts["number"] > last[0]:
                 self.policy = facts["number"], facts["sha256"]
-        elif entry["t"] == "choice" and last is not None and facts["version"] > last[0]:
-            raise ContradictionError(place, "a choice is made under a policy that was applied before")
+        elif self.applied and last is not None and facts["version" if entry["t"] == "choice" else "number"] > last[0]:
+            raise ContradictionError(place, f"a `{entry['t']}` is under a policy that was applied before")
 
-    def _restored(self) -> None:
-        self.restored = True
-        for told in self.accounts.values():
-            told.is_quiet = True
-            if told.grants is not None:
-                told.grants.restored()
+    def _of_all(self, index: int, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+        match kind:
+            case "restored":
+                self.common.restored(facts, index, self.is_first, place)
+                self.restored = True
+                for told in self.accounts.values():
+                    told.is_rest = False
+                    if told.grants is not None:
+                        told.grants.restore()
+            case "notice_published":
+                self.common.notices.add(facts["sha256"])
+            case "release_sealed":
+                self.common.sealed(facts, self.stands, at >= self.of_year, place)
+            case _:
+                self.common.stated(kind, facts, self.is_first, place)
 
-    def _account(self, entry: dict[str, Any], place: str) -> None:
+    def _account(self, entry: dict[str, Any], at: str, place: str) -> None:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]
         told, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
-        is_new = told is None
         if told is None:
-            told = _AccountTold()
+            if self.of.setdefault(who, who) != who:
+                raise ContradictionError(place, "an account has a pseudonym of its own")
+            told = self.accounts[who] = begun(kind, facts, self.year, self.is_first, place)
+        elif kind in ("account_opened", "carried"):
+            begun(kind, facts, 0, False, place)
+            raise ContradictionError(place, "an account is opened once, by its first entry")
         if handle is not None and self.of.setdefault(handle, who) != who:
             raise ContradictionError(place, "a conversation has one account")
         if project is not None and self.of.setdefault(project, who) != who:
             raise ContradictionError(place, "a project has one account")
-        if is_new and self.of.setdefault(who, who) != who:
-            raise ContradictionError(place, "an account has a pseudonym of its own")
+        if told.is_rest and kind != "carried" and (kind not in OF_CHOICES or at >= self.of_year):
+            told.is_rest = False
+            if told.grants is not None:
+                told.grants.rest = False
         if kind in OWN_TIME:
-            told.passed(time_text(entry["at"]), place)
-        if kind == "carried":
-            if not is_new or facts["from"] >= self.year:
-                raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
-            told.is_carried = told.is_quiet = True
-        elif kind in OF_GRANTS:
-            if told.grants is None:
-                is_quiet = told.is_quiet
-                told.grants = GrantStory(told.is_carried, is_quiet, is_quiet, self.restored and is_quiet)
-            told.grants.take(kind, facts, self.out, place)
+            told.acts(kind, facts, at, self.restored, place)
+        if kind in OF_GRANTS:
+            self._of_grants(told, kind, facts, at, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):
             self.out.add(handle or facts["project"])
         elif kind in ("widened", "project_let_in"):
+            if handle is not None and told.was_deleted(handle):
+                raise ContradictionError(place, "what was deleted is not let in again")
             self.out.discard(handle or facts["project"])
-        if is_new:
-            self.accounts[who] = told
-        if kind != "carried":
-            told.is_quiet = False
-            if told.grants is not None:
-                told.grants.passed(kind)
+        elif kind == "notice_shown" and self.is_first and facts["sha256"] not in self.common.notices:
+            raise ContradictionError(place, "a notice that is shown was published before")
+        if kind in IMPLYING:
+            told.implied(kind, facts, self.restored, place)
+
+    def _of_grants(self, told: AccountTold, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+        if "scope" in facts:
+            self.is_asked = True
+        elif self.is_asked and kind != "grant_ended":
+            raise ContradictionError(place, "since there are questions, choices and grants tell what they are for")
+        if told.is_closed and kind in OF_A_GRANT:
+            raise ContradictionError(place, CLOSED)
+        (told.grants or told.story()).take(kind, facts, at, self.out, place)
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:

@@ -19,8 +19,8 @@ _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroy
 
 @dataclass(slots=True)
 class GrantTold:
-    """A grant in force, by its number: what it is for, the day of its beginning if this log tells it, and the last day on
-    which the log said that it is in force. ``owed``: a no was told since, and not yet that it keeps this one.
+    """A grant in force, by its number: what it is for, the day of its beginning if this log tells it, and the first day on
+    which the log told that it is in force. ``owed``: a no was told since, and not yet that it keeps this one.
     """
 
     scope: ToldScope
@@ -157,8 +157,13 @@ class Permissions:
     def _grant(self, of: AccountStanding, kind: str, facts: dict[str, Any], day: str) -> None:
         scope, number = scope_of(facts), facts["grant"]
         known = of.grants.get(number)
-        begun_on = day if kind == "grant_begun" else known.begun_on if known and known.scope == scope else ""
-        of.begin(number, GrantTold(scope, begun_on, day))
+        if kind == "grant_begun":
+            told = GrantTold(scope, day, day)
+        elif known is not None and known.scope == scope:  # a grant that lapsed does not go on under its number
+            told = GrantTold(scope, known.begun_on, known.told_on)
+        else:
+            told = GrantTold(scope, "", day)
+        of.begin(number, told)
         if scope.kind == ACCOUNT or kind == "grant_stands":
             of.answers.setdefault(scope.question, []).append((day, facts["version"]))
 

@@ -30,7 +30,7 @@ TERMS = {
     "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": QUESTIONS,
     "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
     "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None},
-    "names?": frozenset({NAMES_LEFT_IN}), "...": None,
+    "names?": frozenset({NAMES_LEFT_IN}), "tool_results?": frozenset({"row left out"}), "...": None,
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What the routes of one process share: the installation, the writer, and the caches.
 
-Only facts that cannot change (which account has a host id, a token that was verified) or that may be a second old (a
-service's key) are cached. Nothing in a cache grants what the database would refuse.
+Only facts that cannot change (a token that was verified) or that may be a second old (a service's key, which account has
+a host's id) are cached. Nothing in a cache grants what the database would refuse.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from licet.web.probes import Probe
 Result = TypeVar("Result")
 
 ACCOUNTS_REMEMBERED_MAX = 100_000
+ACCOUNT_SECONDS_MAX = 1.0  # how long another process may take a closed account for the one with its host's id
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
 FIGURES_SECONDS = 15.0  # how old the figures of /metrics may be
@@ -70,7 +71,7 @@ class Site:
         self.figures_probe = Probe(lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS)
         self.discovery = oidc.Discovery()
         self.languages = catalogue.known(here.config.languages)
-        self._accounts: OrderedDict[bytes, UUID] = OrderedDict()
+        self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
         self._writer: Batches[Write, WriteResult | LicetError] | None = None
@@ -143,16 +144,23 @@ class Site:
         await self.reading(lambda _: None)
 
     async def account_by_host(self, name: str) -> UUID | None:
-        """The account with a host's id."""
+        """The account with a host's id, at most a second old: an id whose account is closed may begin another."""
         hashed = host_hmac(self.host_key, "account", name)
         known = self._accounts.get(hashed)
-        if known is None:
-            known = await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
-            if known is not None:
-                self._accounts[hashed] = known
-                if len(self._accounts) > ACCOUNTS_REMEMBERED_MAX:
-                    self._accounts.popitem(last=False)
-        return known
+        if known is not None and known[0] > monotonic():
+            return known[1]
+        until = monotonic() + ACCOUNT_SECONDS_MAX  # counted from before the query
+        account = await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
+        if account is not None:
+            self._accounts[hashed] = (until, account)
+            self._accounts.move_to_end(hashed)
+            if len(self._accounts) > ACCOUNTS_REMEMBERED_MAX:
+                self._accounts.popitem(last=False)
+        return account
+
+    def forget_account(self, host: bytes) -> None:
+        """Forgets which account has a host's id: what begins anew is found in this process at once."""
+        self._accounts.pop(host, None)
 
     async def account_looked_up(self, host: str) -> UUID | None:
         """`account_by_host` without the cache, so that a known id takes as long as an unknown one."""

@@ -22,6 +22,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from licet.access import identities
 from licet.access.roles import StaffRole, UnauthenticatedError
 from licet.config import Web
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
@@ -66,9 +67,10 @@ class SignInBegun(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedInStaff(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed in, and their roles in Licet according to the provider."""
+    """Who signed in, and their roles in Licet according to the provider. ``identity``: `access.identities`."""
 
     email: str
+    identity: bytes
     roles: frozenset[StaffRole]
 
 
@@ -151,6 +153,7 @@ class Oidc:
         words = given if isinstance(given, list) else str(given or "").split()
         return SignedInStaff(
             email=staff_address(claims["email"]),
+            identity=identities.identity_of(provider.issuer, claims["sub"]),
             roles=frozenset(StaffRole(w) for w in words if w in StaffRole.__members__),
         )
 
@@ -171,6 +174,9 @@ class Oidc:
             return "it is not valid yet"
         if claims.get("nonce") != nonce:
             return "`nonce` is another"
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not 1 <= len(subject) <= identities.SUBJECT_CHARACTERS_MAX:
+            return "it names no subject"
         return (
             ""
             if _is_address(email) and claims.get("email_verified") is True

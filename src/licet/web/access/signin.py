@@ -156,7 +156,8 @@ async def callback(request: AnyRequest) -> Response[Any]:
         staff = sessions.known_staff(tx, signed.email, site.wall(), site.here.keyring.random)
         if not signed.roles and not sessions.roles_of(tx, staff):
             raise ForbiddenError("this address has no role here", "the owner, or the provider, gives roles")
-        return sessions.begin_staff(tx, staff, signed.roles, site.wall(), site.here.keyring.random)
+        random = site.here.keyring.random
+        return sessions.begin_staff(tx, staff, signed.roles, site.wall(), random, identity=signed.identity)
 
     # The browser came back from another site: it sends the cookie only with a next request that comes from ours.
     answer = _going_on(STAFF_HOME)

@@ -34,16 +34,23 @@ TAG = ["accounts"]
 @post("/v1/accounts", may=may(scope=Scope.accounts_write), responses=shell.refusals(409, 413, 422), tags=TAG)
 async def open_account(
     request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
-) -> Response[schema.ChangeAnswer]:
-    """Opens an account; one that is already known by the host's id stays as it is."""
+) -> Response[schema.OpenedAnswer]:
+    """Opens an account; one that is already known by the host's id stays as it is, closed if it is closed."""
     site = site_of(request)
     now = site.now()
     _check_opened(data.opened, now)
     command = OpenAccount(
         account=uuid7(now, site.here.keyring.random(10)), at=now, plan=data.plan, age=data.age,
-        host=host_hmac(site.host_key, "account", data.host), opened_at=data.opened,
+        host=host_hmac(site.host_key, "account", data.host), opened_at=data.opened, begin_anew=data.begin_anew,
     )  # fmt: skip
-    return shell.changed(await shell.write(request, command, idempotency_key), 201)
+    written = await shell.write(request, command, idempotency_key)
+    if data.begin_anew:
+        site.forget_account(command.host)
+    answer = written.answer
+    body = schema.OpenedAnswer(
+        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), closed_at=answer.closed_at
+    )
+    return shell.answered(body, written, 201)
 
 
 def _check_opened(opened: datetime | None, now: datetime) -> None:

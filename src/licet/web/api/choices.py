@@ -6,6 +6,8 @@ says why and `detail` what to do.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
@@ -14,18 +16,18 @@ from licet.consent import standing_tree
 from licet.consent.acts import ConsentAct
 from licet.consent.choices import ChoiceRequest
 from licet.consent.standing_tree import QuestionStood, StandingPlace
+from licet.errors import NotFoundError, UsageError
 from licet.policy.fold import Answer, Effect, NoEffect
 from licet.policy.state import Grant
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.account_choices import StoredChoice
-from licet.vault.commands import ChosenScope, CommandResult
+from licet.vault.commands import ChoiceFault, ChosenScope, CommandResult
 from licet.vault.ids import Prefix, host_hmac, parse, shown
 from licet.vault.projects import scope_of
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
-from licet.web.api.problems import ContradictoryRequestError
 from licet.web.api.references import HOST, account_of, not_found, own, project_of, site_of
 from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 
@@ -41,7 +43,7 @@ WHAT_TO_DO: dict[NoEffect, str] = {
     NoEffect.age: "the account's age is unknown or below the minimum: give `age`, if it is unknown",
     NoEffect.gate: "a question waits for an answer: the person answers each for the account first, either way",
     NoEffect.kept_out: "it is kept out: let it in first, then choose again",
-    NoEffect.unknown: "the account has no such conversation: send its first turn before you choose for it",
+    NoEffect.unknown: "the account has no such project or conversation: send its first turn before you choose for it",
     NoEffect.deleted: "the conversation was deleted, and what was deleted is never used: choose for another one",
     NoEffect.expired: "the conversation's time has passed: choose for another one",
     NoEffect.incognito: "incognito conversations are never used: choose for another one",
@@ -57,22 +59,17 @@ async def choose(
     """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing.
 
     A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves
-    what `keep` names. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409,
-    `stale`); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower.
+    what `keep` names. A no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes
+    to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an
+    unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is
+    known, or it is lower, and also where the rest is refused.
     """
     site, holder = site_of(request), await account_of(request, account)
-    if data.scope is not None and not data.allow:
-        raise ContradictoryRequestError(
-            "`scope` belongs to a yes: a no is for the account", "keep out the project or the conversation instead"
-        )
-    if data.keep and data.allow:
-        raise ContradictoryRequestError("`keep` belongs to a no", "leave it out: a yes ends nothing")
     asked = ChoiceRequest(
         account=holder, at=site.now(), allow=data.allow, question=data.question,
         scope=_scope(data.scope, site.host_key) if data.scope is not None else None,
         keep=tuple(_scope(kept, site.host_key) for kept in data.keep),
-        age=data.age, via=data.via, surface=data.surface,
-        showing=shell.uuid_of(data.showing) if data.showing is not None else None,
+        age=data.age, via=data.via, surface=data.surface, showing=data.showing, fault=_fault(data),
         gpc=request.headers.get("sec-gpc") == "1",
     )  # fmt: skip
     written = await shell.write(request, asked, idempotency_key)
@@ -80,15 +77,32 @@ async def choose(
 
 
 def _scope(named: schema.NewScope, host_key: bytes) -> ChosenScope:
-    """The scope. An id of ours that is not the account's is left to the choice, which says so."""
-    if named.project is not None and named.conversation is None:
-        return project_of(named.project, host_key)
-    if named.conversation is None or named.project is not None:
-        raise ContradictoryRequestError("a scope names a project or a conversation", "name one of them")
-    if named.conversation.startswith(HOST):
-        host = host_hmac(host_key, "conversation", named.conversation.removeprefix(HOST))
-        return ChosenScope(host_conversation=host)
-    return ChosenScope(conversation=parse(Prefix.conversation, named.conversation))
+    """The scope; one that cannot be, or names not exactly one thing, names nothing: the choice says what that means."""
+    project, conversation = named.project, named.conversation
+    if (project is None) == (conversation is None):
+        return _NOTHING
+    try:
+        if project is not None:
+            return project_of(project, host_key) if project.removeprefix(HOST) else _NO_PROJECT
+        assert conversation is not None
+        if conversation.startswith(HOST):
+            host = host_hmac(host_key, "conversation", conversation.removeprefix(HOST))
+            return ChosenScope(host_conversation=host)
+        return ChosenScope(conversation=parse(Prefix.conversation, conversation))
+    except (NotFoundError, UsageError):
+        return _NOTHING if project is None else _NO_PROJECT
+
+
+_NOTHING, _NO_PROJECT = ChosenScope(conversation=UUID(int=0)), ChosenScope(project=UUID(int=0))
+
+
+def _fault(data: schema.NewChoice) -> ChoiceFault | None:
+    """What contradicts a yes."""
+    if data.keep:
+        return ChoiceFault.keep
+    scope = data.scope
+    both_or_none = scope is not None and (scope.project is None) == (scope.conversation is None)
+    return ChoiceFault.scope if both_or_none else None
 
 
 def _chosen(answer: CommandResult) -> schema.ChosenAnswer:
@@ -100,7 +114,7 @@ def _chosen(answer: CommandResult) -> schema.ChosenAnswer:
         effect=next((effect for effect in _STRONGEST if effect in effects), Effect.none),
         answers=tuple(_answer(one) for one in answer.answers), because=because,
         detail=WHAT_TO_DO[because] if because is not None else "", could_name=answer.could_name if names else (),
-        ended=tuple(map(shell.grant_shown, answer.ended)),
+        ended=tuple(map(shell.grant_shown, answer.ended)), not_taken=answer.not_taken,
     )  # fmt: skip
 
 

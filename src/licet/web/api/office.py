@@ -30,8 +30,9 @@ ACTS = shell.refusals(404, 409, 413, 422)
 def member_of(staff: Staff) -> StaffMember:
     """Who acts, as the verbs of releases and of misuse take it."""
     return StaffMember(
-        staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console"
-    )
+        staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console",
+        identity=staff.identity,
+    )  # fmt: skip
 
 
 @post("/v1/erasures/{erasure:str}/run", may=OFFICER, responses=ACTS, status_code=200, tags=TAG)

@@ -26,10 +26,10 @@ ProposalRef = Annotated[
 ]
 
 
-def _by(request: AnyRequest) -> str:
+def _staff(request: AnyRequest) -> Staff:
     caller = request.auth
     assert isinstance(caller, Staff)
-    return caller.recorded_as
+    return caller
 
 
 @get("/v1/policy/proposals", may=SEES, responses=shell.refusals(), tags=TAG)
@@ -49,10 +49,10 @@ async def propose_policy(
     """Stores a policy file as a proposal, checked strictly, and draws its plan. The same text, proposed again while it is
     open, is the same proposal.
     """
-    site, by = site_of(request), _by(request)
+    site, staff = site_of(request), _staff(request)
 
     def propose() -> Acted[ProposalDetail]:
-        made = policy_proposals.propose(site.here, data.text.encode(), by=by)
+        made = policy_proposals.propose(site.here, data.text.encode(), by=staff.recorded_as, identity=staff.identity)
         return Acted(made, made.proposal.id)
 
     return await shell.acted(request, idempotency_key, propose, lambda made: policy_proposals.show(site.here, made))
@@ -70,10 +70,10 @@ async def plan_proposal(
     request: AnyRequest, proposal: ProposalRef, idempotency_key: IdempotencyKey = None
 ) -> Response[ProposalDetail]:
     """Draws the plan again, on the accounts as they are now."""
-    site, by = site_of(request), _by(request)
+    site, staff = site_of(request), _staff(request)
 
     def plan() -> Acted[ProposalDetail]:
-        return Acted(policy_proposals.plan(site.here, proposal, by=by))
+        return Acted(policy_proposals.plan(site.here, proposal, by=staff.recorded_as))
 
     return await shell.acted(request, idempotency_key, plan, lambda _: policy_proposals.show(site.here, proposal))
 
@@ -84,10 +84,13 @@ async def withdraw_proposal(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[ProposalSeen]:  # fmt: skip
     """Ends an open proposal without applying it."""
-    site, by = site_of(request), _by(request)
+    site, staff = site_of(request), _staff(request)
 
     def withdraw() -> Acted[ProposalSeen]:
-        return Acted(policy_proposals.withdraw(site.here, proposal, by=by, reason=data.reason))
+        done = policy_proposals.withdraw(
+            site.here, proposal, by=staff.recorded_as, identity=staff.identity, reason=data.reason
+        )
+        return Acted(done)
 
     return await shell.acted(
         request, idempotency_key, withdraw, lambda _: policy_proposals.show(site.here, proposal).proposal
@@ -99,13 +102,16 @@ async def apply_proposal(
     request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalApproval],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[AppliedPolicy]:  # fmt: skip
-    """Applies a proposal of somebody else. 409 for one's own, and where the plan is not the one that was read or says
-    something else by now.
+    """Applies a proposal of somebody else. 409 for one's own, where the plan is not the one that was read or says
+    something else by now, and for one identity where the installation asks for two (`one_identity`).
     """
-    site, by = site_of(request), _by(request)
+    site, staff = site_of(request), _staff(request)
 
     def apply() -> Acted[AppliedPolicy]:
-        done = policy_proposals.apply(site.here, proposal, by=by, reason=data.reason, plan_sha256=data.plan_sha256)
+        done = policy_proposals.apply(
+            site.here, proposal, by=staff.recorded_as, identity=staff.identity, reason=data.reason,
+            plan_sha256=data.plan_sha256,
+        )  # fmt: skip
         return Acted(done, str(done.number))
 
     return await shell.acted(

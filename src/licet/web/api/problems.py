@@ -29,6 +29,7 @@ from licet.errors import (
 )
 from licet.keys.fence import FencedError
 from licet.store.connect import OutcomeUnknownError
+from licet.vault.commands import ChoiceFault
 from licet.vault.idempotency import ReusedKeyError, RunningKeyError
 
 URN = "urn:licet:problem:"
@@ -48,6 +49,10 @@ class ContradictoryRequestError(UsageError):
     """Parts of a request that each fit, and not together."""
 
     status = 422
+
+
+class UnknownShowingError(NotFoundError):
+    """A yes to a question that was never shown to the account, whoever's it is."""
 
 
 class RateLimitedError(BusyError):
@@ -123,7 +128,8 @@ def problem_of(error: LicetError) -> Problem:
     """The problem for one of our errors."""
     name, title = next((name, title) for kind, name, title in TYPES if isinstance(error, kind))
     if isinstance(error, NotFoundError):
-        return Problem(type=URN + name, title=title, status=404, detail=GONE_OR_NEVER)
+        because = ChoiceFault.showing.value if isinstance(error, UnknownShowingError) else ""
+        return Problem(type=URN + name, title=title, status=404, detail=GONE_OR_NEVER, because=because)
     if error.status >= 500 and not isinstance(error, BusyError | FencedError):
         return Problem(type=URN + name, title=title, status=500)
     return Problem(

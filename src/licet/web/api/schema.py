@@ -25,11 +25,9 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
-from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
-from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, Outcome
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
 
@@ -40,20 +38,12 @@ TOOL_CALLS_MAX = 256
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
 HostId = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")]
-Ref = Annotated[
-    str,
-    Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="An id of ours, or `host:` and the host's own."),
-]
-ProjectRef = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=HOST_ID_CHARACTERS_MAX,
-        description="The host's own id of a project, with `host:` before it or not, or ours, `proj_..`.",
-    ),
-]  # fmt: skip
+REF = "An id of ours, or `host:` and the host's own."
+PROJECT_REF = "The host's own id of a project, with `host:` before it or not, or ours, `proj_..`."
+Ref = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=REF)]
+ProjectRef = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)]
 Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
-Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
 
 
@@ -66,7 +56,11 @@ class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewAccount(_In, frozen=True, kw_only=True):
-    """``host`` is the host's own id; only an HMAC of it is stored."""
+    """``host`` is the host's own id; only an HMAC of it is stored.
+
+    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed, and is then reached by
+    our id alone; nothing of it passes to the new one. It changes nothing for an id whose account is open.
+    """
 
     host: HostId
     plan: Name
@@ -80,6 +74,7 @@ class NewAccount(_In, frozen=True, kw_only=True):
             examples=["2024-05-02T09:00:00Z"],
         ),
     ] = None
+    begin_anew: bool = False
 
 
 class NewPlan(_In, frozen=True, kw_only=True):
@@ -91,10 +86,10 @@ class NewAge(_In, frozen=True, kw_only=True):
 
 
 class NewScope(_In, frozen=True, kw_only=True):
-    """A project or a conversation: one of them."""
+    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that is unknown."""
 
-    project: ProjectRef | None = None
-    conversation: Ref | None = None
+    project: Annotated[str, Meta(description=PROJECT_REF)] | None = None
+    conversation: Annotated[str, Meta(description=REF)] | None = None
 
 
 class NewChoice(_In, frozen=True, kw_only=True):
@@ -102,17 +97,18 @@ class NewChoice(_In, frozen=True, kw_only=True):
     one is asked.
 
     ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose permissions a no leaves in
-    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered.
+    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered. A no counts whatever
+    ``scope``, ``keep`` and ``showing`` are.
     """
 
     allow: bool
     question: Question | None = None
     scope: NewScope | None = None
-    keep: Annotated[tuple[NewScope, ...], Meta(max_length=KEPT_SCOPES_MAX)] = ()
+    keep: Annotated[tuple[NewScope, ...], Meta(description=f"The first {KEPT_SCOPES_MAX:,} count.")] = ()
     age: Age | None = None
     via: Name = "api"
     surface: Name = "app"
-    showing: Short | None = None
+    showing: str | None = None
 
 
 class NewTitle(_In, frozen=True, kw_only=True):
@@ -336,6 +332,15 @@ class ChangeAnswer(_Done, frozen=True, kw_only=True):
     ended: tuple[GrantAnswer, ...] = ()
 
 
+class OpenedAnswer(_Done, frozen=True, kw_only=True):
+    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here already.
+
+    ``closed_at`` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
+    """
+
+    closed_at: datetime | None = None
+
+
 class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
     """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by a no and stay."""
 
@@ -349,7 +354,8 @@ class ChosenAnswer(_Done, frozen=True, kw_only=True):
     """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`.
 
     Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do; ``could_name`` are then the questions
-    that could have been named. ``ended`` are the grants that it ended.
+    that could have been named. ``ended`` are the grants that it ended. ``not_taken`` are the keys of the request without which
+    it counted, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
     """
 
     effect: Effect
@@ -358,6 +364,7 @@ class ChosenAnswer(_Done, frozen=True, kw_only=True):
     detail: str
     could_name: tuple[str, ...]
     ended: tuple[GrantAnswer, ...]
+    not_taken: tuple[str, ...]
 
 
 class ChoiceAnswer(_Scoped, frozen=True, kw_only=True):
@@ -492,11 +499,17 @@ class StandingPage(_Out, frozen=True, kw_only=True):
 
 
 class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
-    """A recorded turn. ``segment`` is the number of its segment."""
+    """A recorded turn. ``segment`` is the number of its segment.
+
+    ``project`` is our id of the project that counts: the one that the conversation began in; null for none.
+    ``other_project``: the turn names another one, which changes nothing.
+    """
 
     conversation: str
     turn: str
     segment: int
+    project: str | None
+    other_project: bool
 
 
 class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
@@ -506,6 +519,8 @@ class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     turn: str = ""
     conversation: str = ""
+    project: str | None = None
+    other_project: bool = False
     outcome: str = ""
     problem: str = ""
     because: str = ""
@@ -596,30 +611,6 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
     safety_until: datetime | None
     badges: tuple[BadgeAnswer, ...]
     releases: tuple[str, ...]
-
-
-class NewHold(_In, frozen=True, kw_only=True):
-    """``matter`` is its purpose in your own words, encrypted; the same words end the hold. ``told``: the person may see
-    it.
-
-    ``review_at`` is the day on which to review the hold, by default after 180 days. The hold does not end on it.
-    """
-
-    matter: Matter
-    reason: HoldReason
-    review_at: datetime | None = None
-    told: bool = True
-
-
-class EndHold(_In, frozen=True, kw_only=True):
-    matter: Matter
-
-
-class Holds(_Out, frozen=True, kw_only=True):
-    """The newest holds; ``total`` also counts those that are not in ``items``."""
-
-    items: tuple[HoldSeen, ...]
-    total: int
 
 
 class NewDocument(_In, frozen=True, kw_only=True):

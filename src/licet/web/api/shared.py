@@ -16,17 +16,17 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import BrokenError, LicetError, RefusedError, UsageError
-from licet.policy.state import Grant, GrantScope, ScopeKind, TurnState
+from licet.policy.state import NOTHING, Grant, GrantScope, ScopeKind, TurnState
 from licet.store.connect import OutcomeUnknownError, Transaction, transaction
 from licet.vault import idempotency
-from licet.vault.commands import Command, CommandResult, Outcome
+from licet.vault.commands import ChoiceFault, Command, CommandResult, Outcome
 from licet.vault.content import Content
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.requests import VerbRequest, WriteResult
 from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
 from licet.web.api import schema
-from licet.web.api.problems import MEDIA_TYPE, MustDecideError, Problem
+from licet.web.api.problems import MEDIA_TYPE, ContradictoryRequestError, MustDecideError, Problem, UnknownShowingError
 from licet.web.api.references import not_found, site_of
 from licet.web.site import Site
 
@@ -113,6 +113,11 @@ _REFUSED = {
     "expired": "the conversation's time has passed",
     "stale": "it answers a question that is older than the newest choice or than the terms in force: show it again",
     "closed_deleted_or_expired": "the account is closed, or the conversation was deleted or has expired",
+}
+
+_CONTRADICTIONS: dict[str, tuple[str, str]] = {
+    ChoiceFault.scope: ("a scope names a project or a conversation", "name one of them"),
+    ChoiceFault.keep: ("`keep` belongs to a no", "leave it out: a yes ends nothing"),
 }
 
 READS = refusals(404)
@@ -204,6 +209,10 @@ def refuse(answer: CommandResult, account: UUID) -> None:
     if answer.outcome is Outcome.refused:
         if answer.because == "must_decide":
             raise MustDecideError(f"/v1/accounts/{shown(Prefix.account, account)}/choices")
+        if answer.because == ChoiceFault.showing:
+            raise UnknownShowingError("the account was shown no such question")
+        if answer.because in _CONTRADICTIONS:
+            raise ContradictoryRequestError(*_CONTRADICTIONS[answer.because])
         raise RefusedError(_REFUSED.get(answer.because, "refused"), because=answer.because)
 
 
@@ -216,11 +225,16 @@ def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAn
     conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
     body = schema.ChangeAnswer(
         outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
-        project=shown(Prefix.project, answer.project) if answer.project is not None else None,
+        project=project_shown(answer),
         erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
         ended=tuple(map(grant_shown, answer.ended)),
     )  # fmt: skip
     return answered(body, written, status)
+
+
+def project_shown(answer: CommandResult) -> str | None:
+    """Our id of the project of an answer."""
+    return shown(Prefix.project, answer.project) if answer.project is not None else None
 
 
 class ScopeShown(TypedDict):
@@ -232,7 +246,7 @@ class ScopeShown(TypedDict):
 
 
 def scope_shown(scope: GrantScope) -> ScopeShown:
-    named = UUID(hex=scope.name) if scope.name else None
+    named = UUID(hex=scope.name) if scope.name not in ("", NOTHING) else None
     return ScopeShown(
         scope=scope.kind,
         project=shown(Prefix.project, named) if named is not None and scope.kind is ScopeKind.project else None,

@@ -255,7 +255,7 @@ def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:
     return schema.ReviewAnswer(
         release=seen.release, rows=seen.rows, looked_for_names=seen.looked_for_names, rows_purged=seen.rows_purged,
         statement=seen.statement, statement_sha256=seen.statement_sha256, says=seen.says, signatures=seen.signatures,
-        signatures_needed=seen.signatures_needed, signed_off=seen.signed_off,
+        signatures_needed=seen.signatures_needed, second_identity=seen.second_identity, signed_off=seen.signed_off,
         sample=None if sample is None else schema.SampleAnswer(
             drawn=sample.drawn, done=sample.done, left=sample.left, bound=sample.bound,
             agreement=sample.agreement,

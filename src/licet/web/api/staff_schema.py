@@ -241,6 +241,7 @@ class ReviewAnswer(_Answer, frozen=True, kw_only=True):
     says: str | None
     signatures: tuple[ReviewSignature, ...]
     signatures_needed: int
+    second_identity: bool
     signed_off: bool
 
 

@@ -58,6 +58,7 @@ async def say(
         outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
         conversation=shown(Prefix.conversation, answer.conversation),
         turn=shown_turn(answer.conversation, answer.turn), segment=answer.segment,
+        project=shell.project_shown(answer), other_project=answer.other_project,
     )  # fmt: skip
     return shell.answered(body, written, 201)
 
@@ -211,6 +212,7 @@ def _answered(line: int, answer: CommandResult | LicetError) -> schema.BulkItemA
     return schema.BulkItemAnswer(
         line=line, status=201, outcome=answer.outcome.value, turn=shown_turn(answer.conversation, answer.turn),
         conversation=shown(Prefix.conversation, answer.conversation),
+        project=shell.project_shown(answer), other_project=answer.other_project,
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.errors import NotFoundError, UsageError
 from licet.policy.period import instant
 from licet.vault import holds
-from licet.vault.commands import HoldReason
+from licet.vault.commands import HoldReason, Outcome
+from licet.vault.hold_coverage import describe_coverage
 from licet.vault.holds import MATTER_CHARACTERS_MAX, HoldAct
 from licet.web.console import shared as shell
 from licet.web.console.shared import HOLDS, Visit
@@ -52,7 +53,7 @@ def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody
         visit.here, [conversation], matter=data.matter, reason=HoldReason(data.reason), review_at=review_at,
         is_told=not data.untold, by=visit.staff.recorded_as, dry_run=data.confirmed != "yes",
     )  # fmt: skip
-    if data.confirmed != "yes":
+    if data.confirmed != "yes" or act.outcome is Outcome.refused:
         return _asking(visit, conversation, data, "place", act)
     return seen_other(f"/console/conversations/{conversation}?said=held")
 
@@ -95,11 +96,12 @@ def _asking(
     """The form again: with its errors, or with its effect."""
     values = {
         "conversation": conversation, "kept": kept, "what": what, "act": act, "reasons": REASONS,
-        "matter_max": MATTER_CHARACTERS_MAX,
+        "matter_max": MATTER_CHARACTERS_MAX, "covered": describe_coverage(act.coverage) if act else "",
     }  # fmt: skip
+    refused = act is not None and act.outcome is Outcome.refused
     return shell.page(
         "console_hold.html", visit, title="Place a legal hold" if what == "place" else "End a legal hold",
-        section="/console/holds", errors=faults, values=values, status=422 if faults else 200,
+        section="/console/holds", errors=faults, values=values, status=422 if faults else 409 if refused else 200,
     )  # fmt: skip
 
 

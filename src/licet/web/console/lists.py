@@ -12,12 +12,13 @@ from typing import Any
 from litestar import Response, get, post
 
 from licet.erasure import certificates
-from licet.errors import NotFoundError
+from licet.errors import NotFoundError, RefusedError
 from licet.misuse import suggestions
 from licet.service import staff_tables
 from licet.store.connect import transaction
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason, Outcome
+from licet.vault.hold_coverage import describe_coverage
 from licet.web.api.office import member_of
 from licet.web.console import holds as hold_forms
 from licet.web.console import tables
@@ -225,13 +226,16 @@ def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
         visit.here, names[:1], matter=form.matter, reason=HoldReason(form.reason), review_at=review_at,
         is_told=not form.untold, by=visit.staff.recorded_as, dry_run=dry_run,
     )  # fmt: skip
-    if done.outcome is Outcome.unchanged:
-        return "Held for this matter already: the reason, the day of review and the telling become these."
-    return (
-        f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
-        if done.keeps
-        else "Nothing of it is kept that a hold would keep."
-    )
+    covered = describe_coverage(done.coverage)
+    match done.outcome:
+        case Outcome.unchanged:
+            return (
+                f"Held for this matter already: the reason, the day of review and the telling become these. {covered}."
+            )
+        case Outcome.refused:
+            raise RefusedError(f"it cannot be held: {covered}", because=done.because)
+        case _:
+            return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}: {covered}."
 
 
 def _reviewed(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:

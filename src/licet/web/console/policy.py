@@ -98,7 +98,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
     try:
         if not text.strip():
             raise UsageError("choose a file, or paste its text")
-        made = policy_proposals.propose(visit.here, text, by=_by(visit))
+        made = policy_proposals.propose(visit.here, text, by=_by(visit), identity=visit.staff.identity)
     except (InputError, UsageError, RefusedError) as error:
         return _listing(visit, text.decode("utf-8", "replace"), Faults((("text", "text", _told(error)),)))
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said=proposed")
@@ -120,10 +120,10 @@ def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
 def _shown(
     visit: Visit, seen: ProposalDetail, *, said: str = "", reason: str = "", faults: Faults = NO_FAULTS, status: int = 200
 ) -> Response[Any]:  # fmt: skip
-    is_own = seen.proposal.proposed_by.casefold() == _by(visit).casefold()
+    applier = policy_proposals.applier(visit.here, seen.proposal.id, by=_by(visit), identity=visit.staff.identity)
     values = {
         "seen": seen, "saved": said, "kept": reason, "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
-        "is_own": is_own, "reason_max": REASON_CHARACTERS_MAX,
+        "applier": applier, "reason_max": REASON_CHARACTERS_MAX,
         "planned_here": policy_proposals.is_planned_here(visit.here), **_drawn(seen.plan),
     }  # fmt: skip
     return shell.page(
@@ -148,7 +148,9 @@ def withdraw(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[
     """Ends a proposal without applying it."""
     visit = shell.opened(request)
     try:
-        policy_proposals.withdraw(visit.here, proposal, by=_by(visit), reason=data.reason)
+        policy_proposals.withdraw(
+            visit.here, proposal, by=_by(visit), identity=visit.staff.identity, reason=data.reason
+        )
     except (RefusedError, UsageError) as error:
         return _refused(visit, proposal, data, error)
     return seen_other(f"{SECTION}/proposals/{proposal}?said=withdrawn")
@@ -159,7 +161,10 @@ def apply(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[End
     """Applies a proposal of somebody else, whose plan was read."""
     visit = shell.opened(request)
     try:
-        policy_proposals.apply(visit.here, proposal, by=_by(visit), reason=data.reason, plan_sha256=data.plan)
+        policy_proposals.apply(
+            visit.here, proposal, by=_by(visit), identity=visit.staff.identity, reason=data.reason,
+            plan_sha256=data.plan,
+        )  # fmt: skip
     except (RefusedError, UsageError) as error:
         return _refused(visit, proposal, data, error)
     return seen_other(f"{SECTION}/proposals/{proposal}?said=applied")

@@ -94,12 +94,23 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
     values = {
         "release": known, "seen": seen,
-        "draws": visit.allows(DRAWS), "reads": visit.allows(READS), "signs": visit.allows(SIGNS), "wanted": SampleSizeForm(),
+        "draws": visit.allows(DRAWS), "reads": visit.allows(READS),   "may_sign": seen is not None and _may_sign(visit, seen),
+        "wanted": SampleSizeForm(),
         "slice": SliceForm(),
         "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff)) if folder else 0,
         "names": FINDINGS, **_facts(visit, known, seen),
     }  # fmt: skip
     return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
+
+
+def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
+    """Whether a signature of the reader is missing: also of who signed with a link, and has an identity now."""
+    if not visit.allows(SIGNS) or seen.statement is None or seen.sample is not None:
+        return False
+    own = [one for one in seen.signatures if one.email == visit.staff.email]
+    if own:
+        return visit.staff.identity is not None and not own[0].has_identity
+    return not seen.signed_off
 
 
 def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:

@@ -22,13 +22,11 @@ from licet.consent.catalogue import Catalogue
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.consent.showings import ShowingRecord, ShownOn
-from licet.errors import RefusedError
 from licet.policy.decide import Gate
 from licet.policy.file import Policies
 from licet.policy.fold import Effect
 from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
-from licet.vault.commands import STALE
 from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
@@ -85,7 +83,7 @@ async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
 async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
     here, who = shell.opened(request)
     result = await told(request, who, data, FormPage.notice)
-    if result is None or result.stale:
+    if result.stale or result.stale_terms:
         return await site_of(request).calling(lambda: ask_again(here, who, data, result))
     if result.faults:
         faults = _faults(who, result)
@@ -95,32 +93,31 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
     return shell.then(who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms")
 
 
-async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult | None:
-    """What became of a form; None where it came without its question, or from a page that showed other terms."""
+async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult:
+    """What became of a form."""
     site = site_of(request)
     form = AnswerForm(
         account=who.account, at=site.now(), page=page, answers=sent.said, keep=sent.kept, age=sent.age,
         age_again=sent.age_again, terms=sent.terms == "yes",
-        later=page is FormPage.notice and sent.act == "later", showing=shell.showing_of(sent.showing),
+        later=page is FormPage.notice and sent.act == "later", showing=sent.showing,
         surface=who.surface, language=who.words.language, gpc=who.gpc,
     )  # fmt: skip
-    try:
-        result = (await site.write(form)).finished
-    except RefusedError as error:
-        if error.because != STALE:
-            raise
-        return None
+    result = (await site.write(form)).finished
     assert isinstance(result, FormResult)
     return result
 
 
-def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult | None) -> Response[Any]:
-    """To the page that asks now, which says why the answer from an old page did not count."""
+def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult) -> Response[Any]:
+    """To the page that asks now, which says why a yes from an old page did not count, and which no did."""
     with one_moment(here, records=True) as (tx, known):
-        asked, showing = _asked(tx, known, here, who, told=True), shell.showing_of(sent.showing)
+        asked = _asked(tx, known, here, who, told=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
-    stale = ",".join(result.stale if result is not None else ())
-    return shell.then(who, page, place="said", again=showing.hex if showing is not None else "none", of=stale)
+    again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
+    noes = {"said": str(result.newest_choice)} if "no" in sent.said.values() else {}
+    return shell.then(who, page, place="said", again=again, of=",".join(result.stale), **noes)
+
+
+_UNKNOWN = "unknown"  # in the place of the showing of a page that is not on record
 
 
 def noted(
@@ -131,23 +128,27 @@ def noted(
     The address names them; what is said of them is what is on record, and nothing where it says otherwise.
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
+    texts, made = [], tuple[NewestChoice, ...]()
+    if said == str(asked.newest_choice) and asked.newest_choice:
+        newest = max(asked.answers.values(), key=lambda one: one.seq)
+        together = (one for one in asked.answers.values() if _is_of_one_form(one, newest))
+        made = tuple(sorted(together, key=lambda one: one.seq))
+        texts += [outcome_text(who, asked, one) for one in made]
     if again:
-        return _again_text(who, asked, _old(tx, who, again), request.query_params.get("of", "").split(",")), ()
-    if said != str(asked.newest_choice) or not asked.newest_choice:
-        return "", ()
-    newest = max(asked.answers.values(), key=lambda one: one.seq)
-    together = (one for one in asked.answers.values() if one.showing is not None and one.showing == newest.showing)
-    made = tuple(sorted(together, key=lambda one: one.seq)) or (newest,)
-    return " ".join(filter(None, (outcome_text(who, asked, one) for one in made))), made
+        of = request.query_params.get("of", "").split(",")
+        texts.append(_again_text(who, asked, again, showings.find(tx, who.account, again), of))
+    return " ".join(filter(None, texts)), made
 
 
-def _old(tx: Transaction, who: PageReader, text: str) -> ShowingRecord | None:
-    named = shell.showing_of(text) if text not in ("", "none") else None
-    return showings.get(tx, who.account, named) if named is not None else None
+def _is_of_one_form(one: NewestChoice, newest: NewestChoice) -> bool:
+    """Whether a choice came with the newest one: from the same showing or, where none is on record, at the same moment."""
+    return one.showing == newest.showing and (one.showing is not None or (one.at, one.via) == (newest.at, newest.via))
 
 
-def _again_text(who: PageReader, asked: Prompt, old: ShowingRecord | None, of: Sequence[str]) -> str:
+def _again_text(who: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]) -> str:
     """Why a yes from the page with this showing does not count, by question; empty where it would."""
+    if again == _UNKNOWN:
+        return who.words.say("again.unknown")
     named = [asked.answers[name] for name in of if name in asked.answers] or list(asked.answers.values())
     newer = [one for one in named if old is None or one.seq > old.after_seq]
     if old is not None and old.number == asked.number and not newer:

@@ -158,7 +158,7 @@ async def told(request: AnyRequest, sent: PageForm, act: ScopeAct, *, chat: UUID
     path = f"/chats/{shown(Prefix.conversation, chat)}" if chat else f"/projects/{_shown_project(project)}"
     form = ScopeForm(
         account=who.account, at=site_of(request).now(), act=act, conversation=chat, project=project,
-        question=sent.question, showing=shell.showing_of(sent.showing), surface=who.surface, gpc=who.gpc,
+        question=sent.question, showing=sent.showing, surface=who.surface, gpc=who.gpc,
         narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None, out_at=_moment(sent.out_at),
     )  # fmt: skip
     try:

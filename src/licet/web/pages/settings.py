@@ -64,7 +64,7 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
         nothing = Faults((("allow", _place(sent), say("notice.error.choice")),))
         return await site.calling(lambda: _page(request, sent, nothing))
     result = await told(request, who, sent, FormPage.settings)
-    if result is None or result.stale:
+    if result.stale:
         return await site.calling(lambda: ask_again(here, who, sent, result))
     if result.faults:
         faults = Faults(tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),))

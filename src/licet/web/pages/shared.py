@@ -29,7 +29,6 @@ from licet.access.roles import Person, UnauthenticatedError, may
 from licet.clock import utc_now
 from licet.consent import language_tags
 from licet.consent.catalogue import Catalogue
-from licet.errors import NotFoundError
 from licet.policy.decide import SAFETY
 from licet.vault.commands import NAME
 from licet.vault.ids import Prefix, parse
@@ -148,20 +147,21 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose page sent it.
 
     ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts only while it is unchanged.
-    ``answers`` are by question, where several are asked; ``keep`` the numbers of grants that a no leaves.
+    ``answers`` are by question, where several are asked; ``keep`` the numbers of grants that a no leaves. What only refers
+    to something has no bound of its own: a no is taken whatever stands there.
     """
 
     act: Field = ""
     allow: Field = ""
     question: Field = ""
     answers: dict[Field, Field] = {}
-    keep: tuple[Field, ...] = ()
+    keep: tuple[str, ...] = ()
     terms: Field = ""
     age: Field = ""
     age_again: Field = ""
-    showing: Field = ""
-    narrowings: Field = ""
-    out_at: Field = ""
+    showing: str = ""
+    narrowings: str = ""
+    out_at: str = ""
     came_from: Field = msgspec.field(default="", name="from")
 
     @property
@@ -186,6 +186,8 @@ def form_of(fields: Mapping[str, Any]) -> PageForm:
     values = {name: value for name, value in fields.items() if name in _PLAIN}
     values["answers"] = {n.removeprefix(ALLOW): value for n, value in fields.items() if n.startswith(ALLOW)}
     values["keep"] = [keep] if isinstance(keep, str) else keep
+    if not isinstance(values.get("showing", ""), str):
+        values["showing"] = _SEVERAL
     try:
         return msgspec.convert(values, PageForm)
     except msgspec.ValidationError as error:
@@ -193,16 +195,7 @@ def form_of(fields: Mapping[str, Any]) -> PageForm:
 
 
 ALLOW = "allow-"
-
-
-def showing_of(text: str) -> UUID | None:
-    """The showing that a form answers; NotFoundError for text that is not an id of one."""
-    if not text:
-        return None
-    try:
-        return UUID(hex=text)
-    except ValueError:
-        raise NotFoundError("no such showing") from None
+_SEVERAL = "several"  # in the place of a showing that a form names more than once: the id of none
 
 
 def conversation_of(text: str) -> UUID:

@@ -1,0 +1,189 @@
+"""Makes a restriction journal that cannot be opened readable again, for a restore that an operator finishes.
+
+Promise: every record that can be read stays where it is, in its order; nothing is believed by this, because each record is
+authenticated when it is read (`keys.journal_frames`). What is replaced is kept first, under a name of its own beside it.
+A file or an object that is missing becomes an empty one, so that the numbers have no gap; what has no place among them is
+set aside. Killed anywhere and called again, it goes on. Nobody else may use the journal meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from licet.config import Configuration
+from licet.errors import BrokenError
+from licet.keys import journal_bucket
+from licet.keys.journal_frames import MAGIC, frames_in, readable_frames, repacked
+from licet.store import bucket as buckets
+from licet.store.bucket import Bucket
+from licet.store.files import make_folder, sync
+
+HOLE_MAX = 10_000  # a part beyond a longer hole is set aside: it may have been put there
+SET_ASIDE = "set-aside"
+
+
+class JournalPlace(Protocol):
+    """Where a journal's parts are: files of a folder, or objects of a bucket."""
+
+    def names(self) -> list[str]:
+        """Every name that could be a part's."""
+
+    def read(self, name: str) -> bytes:
+        """A part's bytes."""
+
+    def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
+        """Keeps ``content`` under another name, durable when it returns; then removes the part if asked."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a part in place of whatever has the name."""
+
+
+class _FolderPlace:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        make_folder(folder, 0o700)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self._folder.glob("*.log") if path.stem.isdecimal())
+
+    def read(self, name: str) -> bytes:
+        return (self._folder / name).read_bytes()
+
+    def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
+        kept = f"{SET_ASIDE}-{name}-{sha256(content).hexdigest()[:8]}"
+        (self._folder / kept).write_bytes(content)
+        sync(self._folder / kept)
+        if remove:
+            (self._folder / name).unlink()
+        sync(self._folder)
+        return str(self._folder / kept)
+
+    def write(self, name: str, content: bytes) -> None:
+        draft = self._folder / "draft"
+        draft.write_bytes(content)
+        sync(draft)
+        draft.replace(self._folder / name)
+        sync(self._folder)
+
+
+class _BucketPlace:
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def names(self) -> list[str]:
+        return sorted(name for name in self._bucket.names(journal_bucket.PREFIX) if name.isdecimal())
+
+    def read(self, name: str) -> bytes:
+        found = self._bucket.read(journal_bucket.PREFIX + name)
+        return found.content if found is not None else b""
+
+    def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
+        kept = f"journal-{SET_ASIDE}/{name}-{sha256(content).hexdigest()[:8]}"
+        self._bucket.put_compared(kept, content)
+        if remove:
+            self._bucket.delete(journal_bucket.PREFIX + name)
+        return kept
+
+    def write(self, name: str, content: bytes) -> None:
+        self._bucket.put_compared(journal_bucket.PREFIX + name, content)
+
+
+class PartForm(NamedTuple):
+    """How a journal's parts are called and begin: a segment's header is its id, an object's has a mark after it."""
+
+    width: int
+    suffix: str
+    mark: int
+    is_torn: bool
+
+    def name(self, number: int) -> str:
+        return f"{number:0{self.width}}{self.suffix}"
+
+    def head(self, journal: bytes) -> bytes:
+        return MAGIC + journal + bytes(self.mark)
+
+    def identity(self, content: bytes) -> bytes | None:
+        """The journal's id in a part's header, None if it has no header."""
+        end = len(MAGIC) + 16
+        return content[len(MAGIC) : end] if content.startswith(MAGIC) and len(content) >= end + self.mark else None
+
+
+_SEGMENTS = PartForm(8, ".log", 0, is_torn=True)
+_OBJECTS = PartForm(10, "", journal_bucket.MARK_BYTES, is_torn=False)
+
+
+def mend(config: Configuration, journal: UUID | None) -> tuple[str, ...]:
+    """Makes the installation's journal readable; returns where what was replaced is kept.
+
+    ``journal`` is the id that it should have, for one that is gone or has no header left.
+    """
+    bucket = buckets.opened(config.store)
+    if bucket is not None:
+        return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
+    return mend_parts(_FolderPlace(config.journal), _SEGMENTS, journal)
+
+
+def mend_folder(folder: Path, journal: UUID | None = None) -> tuple[str, ...]:
+    """`mend` of a folder."""
+    return mend_parts(_FolderPlace(folder), _SEGMENTS, journal)
+
+
+def mend_bucket(bucket: Bucket, journal: UUID | None = None) -> tuple[str, ...]:
+    """`mend` of a bucket."""
+    return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
+
+
+def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:
+    names = place.names()
+    kept = [place.set_aside(name, place.read(name), remove=True) for name in _without_place(names, form)]
+    names = place.names()
+    identity = _identity((form.identity(place.read(name)) for name in names), journal)
+    if identity is None:
+        return tuple(kept)  # nobody knows what it was: the opening begins another one
+    last = int(names[-1].removesuffix(form.suffix)) if names else 1
+    for number in range(1, last + 1):
+        name = form.name(number)
+        if name not in names:
+            place.write(name, form.head(identity))
+            continue
+        content = place.read(name)
+        if not _is_whole(content, name, form, identity, is_last=number == last):
+            kept.append(place.set_aside(name, content, remove=False))
+            place.write(name, form.head(identity) + b"".join(map(repacked, readable_frames(content))))
+    return tuple(kept)
+
+
+def _without_place(names: Iterable[str], form: PartForm) -> list[str]:
+    """The names of parts that are numbered in another way, or lie behind a long hole."""
+    astray, last = [], 0
+    for name in sorted(names, key=lambda one: int(one.removesuffix(form.suffix))):
+        number = int(name.removesuffix(form.suffix))
+        if name == form.name(number) and last < number <= last + HOLE_MAX:
+            last = number
+        else:
+            astray.append(name)
+    return astray
+
+
+def _identity(found: Iterable[bytes | None], journal: UUID | None) -> bytes | None:
+    """The id of most parts; ``journal`` if none has one."""
+    counted = Counter(one for one in found if one is not None)
+    if journal is not None and (not counted or journal.bytes in counted):
+        return journal.bytes
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _is_whole(content: bytes, name: str, form: PartForm, identity: bytes, *, is_last: bool) -> bool:
+    if form.identity(content) != identity:
+        return False
+    try:
+        for _ in frames_in(content[len(form.head(identity)) :], name, is_last=is_last and form.is_torn):
+            pass
+    except BrokenError:
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""The invariants of an honest log: which entry implies which, of one account and of the whole log.
+
+Each verb of the vault writes its leaves in one transaction, in an order, at one moment of the account's clock. So a leaf
+implies others, and whoever rewrites a log with its own key has to keep all of this:
+
+    of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
+                        after its retention leaves neither); its clock and the versions that it answers never go back;
+                        all of an act is told before the next act; a grant follows its choice (`grants`); what is closed
+                        begins nothing; a hold, a flag, feedback, a deletion and a closure are told before what follows
+    of the whole log    the log's clock never goes back; a policy follows the one before; a log that tells of the first
+                        policy is the installation's first: nothing in it is of a year before, and what it names it told;
+                        a release is sealed before what is stated of it, and that is of the manifest and the rows sealed
+    of a restore        it begins a life after the one before it, and lacked no more entries than there were. It may lose
+                        what was told last; it gives nothing back that the log took
+
+`Story` (`entries`) reads the entries in order and raises `ContradictionError` where one of these is broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from licet.verifier.answer import ContradictionError
+from licet.verifier.grants import GrantStory
+
+# Kinds that take something back. A restore applies them again, at their own moment.
+_RESTRICTS = {"plan_set", "age_found", "region_set", "narrowed", "closed", "deleted", "project_kept_out"}
+_TAKES_BACK = frozenset(_RESTRICTS | {"unflagged", "held", "unheld", "feedback_taken_back"})
+# Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
+OWN_TIME = _TAKES_BACK | {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
+# What was told before of the same account, or of the same conversation.
+_AFTER = {
+    "unheld": ("held", ""),
+    "feedback_taken_back": ("feedback", ""),
+    "key_destroyed because deleted": ("deleted", "handle"),
+    "key_destroyed because safety": ("flagged", "handle"),
+    "key_destroyed because feedback": ("feedback", ""),
+    "key_destroyed because closed": ("closed", ""),
+}
+_BEFORE = frozenset({"held", "flagged", "feedback", "deleted", "closed"})
+IMPLYING = _BEFORE | {"unheld", "feedback_taken_back", "key_destroyed"}
+OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+CLOSED = "nothing begins or ends for an account that is closed"
+
+
+@dataclass(slots=True)
+class AccountTold:
+    """What was told of an account. ``at``: the newest time of its own clock; ``is_rest``: all entries so far may be the
+    rest of an act that the log of the year before began to tell.
+    """
+
+    at: str = ""
+    act: tuple[str, str] = ("", "")
+    version: int = 0
+    is_opened: bool = False
+    is_carried: bool = False
+    is_closed: bool = False
+    is_rest: bool = False
+    grants: GrantStory | None = None
+    told: dict[str, int] | None = None  # how often each kind of `_BEFORE` was told, of a conversation by its handle
+
+    def story(self) -> GrantStory:
+        if self.grants is None:
+            self.grants = GrantStory(self.is_carried, self.is_opened, self.is_rest, act=self.act)
+        return self.grants
+
+    def acts(self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str) -> None:
+        """Its clock goes on, by its next act. After a restore, what takes back is told at the moment that it had."""
+        is_again = is_restored and (kind in _TAKES_BACK or (kind == "choice" and not facts["allow"]))
+        if at < self.at and not is_again:
+            raise ContradictionError(place, "the time of an account never goes back")
+        if self.grants is not None:
+            self.grants.next_act(kind, facts, at, place)
+        self.at, self.act = max(at, self.at), (kind, at)
+        if kind == "choice":
+            if facts["version"] < self.version and not is_again:
+                raise ContradictionError(place, "an account answers no version older than one that it answered")
+            self.version = max(facts["version"], self.version)
+            if self.is_closed and facts["effect"] != "none":
+                raise ContradictionError(place, CLOSED)
+        elif kind == "closed":
+            self.is_closed = True
+
+    def implied(self, kind: str, facts: dict[str, Any], is_restored: bool, place: str) -> None:
+        """What it follows from was told, where this log has the account from its beginning and no restore lost any."""
+        if kind in _BEFORE:
+            self.told = told = self.told or {}
+            for key in (kind, f"{kind} {facts['handle']}") if "handle" in facts else (kind,):
+                told[key] = told.get(key, 0) + 1
+            return
+        after = _AFTER.get(f"{kind} because {facts['because']}" if kind == "key_destroyed" else kind)
+        if after is None or not self.is_opened or is_restored:
+            return
+        name, about = after
+        key = f"{name} {facts[about]}" if about else name
+        told = self.told or {}
+        if not told.get(key):
+            raise ContradictionError(place, f"a `{kind}` follows a `{name}`")
+        if kind != "key_destroyed":
+            told[key] -= 1
+
+    def was_deleted(self, handle: str) -> bool:
+        return f"deleted {handle}" in (self.told or ())
+
+
+def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str) -> AccountTold:
+    """An account at its first entry. ``is_first``: the log is the installation's first."""
+    if kind == "account_opened":
+        return AccountTold(is_opened=True)
+    if kind == "carried" and facts["from"] < year and not is_first:
+        return AccountTold(is_carried=True, is_rest=True)
+    if kind == "carried":
+        raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
+    if is_first:
+        raise ContradictionError(place, "the first entry of an account opens it, or carries it over")
+    return AccountTold()  # the logs of all its years before were removed: no grant told in them was in force
+
+
+@dataclass(slots=True)
+class ReleaseTold:
+    """What the leaf of a release told, and how many rows were purged since, by how many addenda."""
+
+    manifest_sha256: str
+    rows: int
+    purges: int = 0
+    purged: int = 0
+    reviews: dict[str, int] = field(default_factory=dict)  # the signatures of each, by its hash
+
+
+@dataclass(slots=True)
+class CommonStory:
+    """What was told of nobody: notices, releases and restores."""
+
+    notices: set[str] = field(default_factory=set)
+    releases: dict[str, ReleaseTold] = field(default_factory=dict)
+    early: set[str] = field(default_factory=set)  # releases of which something was stated before their leaf
+    life: int = 0
+
+    def sealed(self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str) -> None:
+        if is_of_year and facts["version"] not in stands:
+            raise ContradictionError(place, "the policy version of a release was told before it")
+        if facts["release"] in self.early:
+            raise ContradictionError(place, "a release is sealed before anything is stated of it")
+        self.releases[facts["release"]] = ReleaseTold(facts["manifest_sha256"], facts["rows"])
+
+    def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
+        """A purge, a review, its signature or a measurement. A restore may take their numbers back."""
+        told = self.releases.get(facts["release"])
+        if told is None and is_first:
+            raise ContradictionError(place, "a release is sealed before anything is stated of it")
+        if told is None:
+            self.early.add(facts["release"])
+            return
+        if facts.get("manifest_sha256", told.manifest_sha256) != told.manifest_sha256:
+            raise ContradictionError(place, "what is stated of a release is of the manifest that was sealed")
+        match kind:
+            case "release_purged":
+                told.purged += facts["rows"]
+                if not self._is_next(facts["number"], told.purges) or (told.purged > told.rows and not self.life):
+                    raise ContradictionError(place, "purges follow one another, and take out rows that were sealed")
+                told.purges = facts["number"]
+            case "release_reviewed":
+                told.reviews[facts["sha256"]] = 0
+            case "release_signed":
+                signed = told.reviews.get(facts["review_sha256"])
+                if signed is None or not self._is_next(facts["signature"], signed):
+                    raise ContradictionError(place, "a signature is of a review, and follows the one before it")
+                told.reviews[facts["review_sha256"]] = facts["signature"]
+
+    def _is_next(self, number: int, before: int) -> bool:
+        return number == before + 1 or (self.life > 0 and 0 < number <= before)
+
+    def restored(self, facts: dict[str, Any], index: int, is_first: bool, place: str) -> None:
+        if facts["life"] <= self.life:
+            raise ContradictionError(place, "a restore begins a life after the one before it")
+        if is_first and facts["entries"] > index:
+            raise ContradictionError(place, "a restored database lacked entries that were there")
+        self.life = facts["life"]
