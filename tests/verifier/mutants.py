@@ -763,7 +763,8 @@ def papers() -> list[dict[str, Any]]:
                    "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]})},
         "recorded": {"models": [], "first_used": None, "recipients": []}, "stated": stated,
     }  # fmt: skip
-    return [said, said | forms[1] | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}]
+    other = said | forms[1] | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}
+    return [json.loads(text_of(one)) for one in (said, other)]
 
 
 def paper_entries() -> list[Any]:

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from licet.ledger.canonical_json import canonical
 from licet.legal.papers import FORMS
 from licet.policy import purposes
 from licet.proof import receipt
+from licet.train import statement
+from licet.train.bitmap import BitmapHead
 from licet.verifier import LEVELS, Verdict
 from licet.verifier import document as documents
 from licet.verifier import receipt as receipts
@@ -296,7 +299,7 @@ def test_no_form_holds_a_number_of_its_own() -> None:
     lambda lines: lines.append({"asks": "Certificates", "says": "1,000,000"}),
 ], ids=["a typed number", "another value", "a line more"])  # fmt: skip
 def test_a_paper_with_a_text_of_its_own_is_not_proved(change: Any) -> None:
-    said = json.loads(mutants.text_of(mutants.papers()[0]))
+    said = deepcopy(mutants.papers()[0])
     change(said["sections"][3]["lines"])
     assert mutants.judge_paper(said).answer is Verdict.unproved
 
@@ -304,6 +307,26 @@ def test_a_paper_with_a_text_of_its_own_is_not_proved(change: Any) -> None:
 def test_the_words_of_a_receipt_are_those_that_the_product_writes() -> None:
     assert {name: one.address for name, one in purposes.PURPOSES.items()} == receipts.PURPOSES
     assert {kind.value: text for kind, text in receipt._CONCERNS.items()} == receipts.CONCERNS
+
+
+def test_every_field_of_the_statement_about_a_model_has_a_level_and_no_other_is_taken() -> None:
+    """No log tells of a model: nothing of it is proved."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    head = BitmapHead(
+        release="1" * 32, manifest_sha256="2" * 64, number=1, issued=at, until=at, rows=3, sha256="3" * 64
+    )
+    source = statement.StatementSource(name="release", sha256="2" * 64, more={"rows": 3})
+    run = statement.RunStatement(
+        model="model_1", name="small", recipe="sft", parameters={"steps": 4}, sources=(source,), first=head, last=head,
+        results={"loss": 1.5}, software={"licet": "0"}, started=at, finished=at,
+    )  # fmt: skip
+    made = json.loads(
+        msgspec.json.encode(statement.statement(run, {"model.bin": "4" * 64}, {"release.json": "2" * 64}))
+    )
+    levels = verifier.levels_of("model", made, "it")
+    assert set(levels.values()) == {Verdict.consistent, Verdict.stated}
+    with pytest.raises(verifier.ContradictionError, match="and no other"):
+        verifier.levels_of("model", made | {"promise": "it forgot"}, "it")
 
 
 def test_the_page_has_the_table() -> None:

@@ -30,7 +30,7 @@ from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
 DOCUMENT_BYTES_MAX = 1 << 25
 # The SHA-256 of title, law and sections of each form, in canonical JSON, by its kind.
 FORMS = {
-    "ropa": "6dc31f5c34bbaf75a485e026c264da832f74a9bce96625e9d868042e9c20bd85",
+    "ropa": "1f8658d60d19b703795211cbca744f183d984aea571c2cc4fe0e4a9652da2bb1",
     "training-summary": "ece3d3e898b334f4aa6863e6d7b06b17d524b7ebdabdb1d20af44c85fe18ada7",
     "ab2013": "9aa4cda92b0a7c479721dba107879da0c8381ffc55cc687b309b8eeb104d4275",
     "risk-assessment": "faef89dbc5f0b5c5e2cb92715781dc83b6a0759e0d1fa00c4f460ce0b8251191",
