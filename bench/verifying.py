@@ -64,18 +64,19 @@ def encoded(row: entries.OutboxRow, number: int, key: bytes | None) -> bytes:
 
 
 def told(count: int) -> Iterator[bytes]:
-    """The policy, and for each account a yes and the grant that it begins, until there are ``count`` entries."""
+    """The policy, and for each account its opening, a yes and the grant that it begins, until there are ``count`` entries."""
     facts: dict[str, Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
     yield encoded(
         entries.OutboxRow(outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts), 0, None
     )
     for number in range(1, count):
-        account, which = divmod(number - 1, 2)
-        facts = {"allow": True, "effect": "began"} if which == 0 else {"grant": 1}
+        account, which = divmod(number - 1, 3)
+        kind = ("account_opened", "choice", "grant_begun")[which]
+        facts = {"allow": True, "effect": "began"} if kind == "choice" else {"grant": 1}
         facts |= {"version": 0, "question": QUESTION, "scope": "account"}
         row = entries.OutboxRow(
-            outbox_id=number + 1, account=UUID(int=account + 1), told="grant_begun" if which else "choice",
-            occurred_at=SAID, facts=facts,
+            outbox_id=number + 1, account=UUID(int=account + 1), told=kind, occurred_at=SAID,
+            facts={} if kind == "account_opened" else facts,
         )  # fmt: skip
         yield encoded(row, number, key_of(account))
 
@@ -155,7 +156,7 @@ def log_of(base: Path, name: str, told_entries: Iterator[bytes]) -> LogWriter:
 
 
 def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
-    yield from told(2 * -(-count // ROWS_EACH) + 1)
+    yield from told(3 * -(-count // ROWS_EACH) + 1)
     said = json.loads(manifest)
     facts: dict[str, Fact] = {
         "release": RELEASE.hex, "purpose": said["purpose"], "version": 0, "position": 1, "rows": count,

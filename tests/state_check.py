@@ -79,9 +79,14 @@ INVARIANTS = {
         SELECT a.account_id::text FROM accounts a LEFT JOIN {EVENTS} e USING (account_id) GROUP BY a.account_id
         HAVING count(e.seq) <> a.last_seq OR count(DISTINCT e.seq) <> a.last_seq
             OR a.last_seq > 0 AND (min(e.seq), max(e.seq)) <> (1, a.last_seq)""",
-    "time never decreases along an account's order": f"""
-        SELECT account_id || ' at ' || seq FROM (SELECT *, lag(occurred_at) OVER (PARTITION BY account_id ORDER BY seq) b
-          FROM {EVENTS} e) o WHERE occurred_at < b""",
+    "time never decreases along an account's order, but for recorded turns under no grant": f"""
+        SELECT account_id || ' at ' || seq FROM (SELECT *, max(occurred_at) OVER (PARTITION BY account_id ORDER BY seq
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) b FROM {EVENTS} e) o
+         WHERE occurred_at < b AND NOT EXISTS (SELECT FROM turns t JOIN segments s USING (account_id, conversation_id, segment)
+           WHERE (t.account_id, t.seq) = (o.account_id, o.seq) AND s.grants = '{{}}')""",
+    "time never decreases along a conversation's turns": """
+        SELECT conversation_id || ' ' || turn FROM (SELECT *, lag(occurred_at) OVER (PARTITION BY account_id, conversation_id
+          ORDER BY turn) b FROM turns t) o WHERE occurred_at < b""",
     "positions follow an account's order": """
         SELECT account_id || ' at ' || seq FROM (SELECT *, lag(position) OVER (PARTITION BY account_id ORDER BY seq) b
           FROM journal) o WHERE position <= b""",
@@ -280,23 +285,24 @@ def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:
     """
     records = [r for r in journal.records() if r.life == life]
     kept = Counter((r.account, r.kind.value, r.at, r.conversation) for r in records)
-    refused = {(r.account, r.at): r.age is not None for r in records if r.kind is RestrictionKind.refused}
+    refused = {(r.account, r.at, r.question) for r in records if r.kind is RestrictionKind.refused}
+    aged = {(r.account, r.at) for r in records if r.kind is RestrictionKind.refused and r.age is not None}
     kept_out = {(r.account, r.at) for r in records if r.kind is RestrictionKind.project_kept_out}
-    took = Counter(
-        (account, TOOK_BACK[event], at, conversation)
-        for account, event, at, conversation in tx.execute(
-            """SELECT j.account_id, j.event, j.occurred_at, j.conversation_id FROM journal j
-                WHERE j.position > coalesce((SELECT position FROM lives ORDER BY life DESC LIMIT 1), 0) AND j.ends
-                  AND j.event = ANY(%s) AND (j.event <> 'choice' OR EXISTS (
-                        SELECT FROM choices c WHERE c.account_id = j.account_id AND c.seq = j.seq AND NOT c.allow))""",
-            [list(TOOK_BACK)],
-        )
-    )
+    rows = tx.execute(
+        """SELECT j.account_id, j.event, j.occurred_at, j.conversation_id, coalesce(c.question, '') FROM journal j
+             LEFT JOIN choices c ON j.event = 'choice' AND (c.account_id, c.seq) = (j.account_id, j.seq)
+            WHERE j.position > coalesce((SELECT position FROM lives ORDER BY life DESC LIMIT 1), 0) AND j.ends
+              AND j.event = ANY(%s) AND (j.event <> 'choice' OR NOT c.allow)""",
+        [list(TOOK_BACK)],
+    ).fetchall()
     lost = [
+        (account, "refused") for account, event, at, _, question in rows
+        if event == "choice" and not {(account, at, question), (account, at, "")} & refused
+    ]  # fmt: skip
+    took = Counter((account, TOOK_BACK[event], at, chat) for account, event, at, chat, _ in rows if event != "choice")
+    lost += [
         (account, kind) for account, kind, at, _ in took - kept
-        if not (kind == "refused" and (account, at) in refused)
-        and not (kind == "age" and refused.get((account, at)))
-        and not (kind == "narrowed" and (account, at) in kept_out)
+        if not (kind == "age" and (account, at) in aged) and not (kind == "narrowed" and (account, at) in kept_out)
     ]  # fmt: skip
     return [f"the restriction journal holds what was taken back: {account} {kind}" for account, kind in lost]
 

@@ -213,7 +213,7 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
     before, inner = render(chart, values), values
     for key in path[:-1]:
         inner = inner[key]
-    inner[path[-1]] = OTHER.get(path, "another")
+    inner[path[-1]] = OTHER.get(path, "9Gi" if path[-1] in ("memory", "data", "backups") else "another")
     after = render(chart, values)
     # One of each kind: reading a schema is what costs.
     changed = {one["kind"]: one for one in after if one not in before}
@@ -257,6 +257,48 @@ def test_values_that_cannot_be_meant_are_refused(chart: str, path: tuple[str, ..
     inner[path[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(values, schema_of(chart))
+
+
+HOSTILE = (
+    "x\n          privileged: true\n", "x\nprivileged: true", 'x", privileged: true, y: "', "x', privileged: true, y: '",
+    "x}\n---\nkind: Pod\nprivileged: true\n", "{{ .Values }} # privileged: true",
+)  # fmt: skip
+
+
+def keys_in(found: Any) -> set[str]:
+    """Every key of an object, at any depth."""
+    match found:
+        case dict():
+            return set(found).union(*map(keys_in, found.values()))
+        case list():
+            return set[str]().union(*map(keys_in, found))
+        case _:
+            return set()
+
+
+@pytest.mark.parametrize(("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of))
+def test_no_value_becomes_another_key_of_a_manifest(program: Path, chart: str, path: tuple[str, ...]) -> None:
+    is_shared = path[0] in ("store", "keys", "files") or path[-1] in ("storePort", "keysPort", "replicas")
+    for hostile in HOSTILE:
+        values = several() if is_shared else values_of(chart)
+        inner = values
+        for key in path[:-1]:
+            inner = inner[key]
+        known = inner[path[-1]]
+        inner[path[-1]] = {
+            dict: lambda text=hostile: {"LICET_LOG_NAME": text, "witnesses.txt": text, "key": text},
+            list: lambda text=hostile: [text],
+        }.get(type(known), lambda text=hostile: text)()
+        try:
+            done = asked(program, chart, values)
+        except jsonschema.ValidationError:
+            continue
+        if done.returncode != 0:
+            continue
+        files = json.loads(done.stdout)
+        files.pop("NOTES.txt", "")
+        for text in files.values():
+            assert "privileged" not in keys_in(list(yaml.safe_load_all(text))), (path, hostile, text)
 
 
 @pytest.mark.parametrize(

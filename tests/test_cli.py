@@ -408,6 +408,18 @@ def test_a_second_installation_in_one_place_is_refused(simulated: Run) -> None:
     assert "licet policy apply" in hint
 
 
+def test_an_import_and_the_status_count_the_same_conversations(simulated: Run, tmp_path: Path) -> None:
+    file = chats(tmp_path / "c.jsonl", "c1", "c2", "c3")
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    lines[0]["created_at"] = "2025-10-01T10:00:00Z"  # nobody allowed anything: it would have been erased
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    told = simulated("import", file, "--account", "ana", "--plan", "pro", "--age", "30").stdout.splitlines()
+    assert told[0] == "6 turns read: 4 stored in 2 of 3 conversations, 0 here already; 1 account"
+    status = simulated("status").stdout.splitlines()
+    assert "known      3 conversations, also those of which nothing is kept any more" in status
+    assert [line for line in status if line.startswith("kept       4 turns, ")]
+
+
 def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> None:
     run = simulated
     file = chats(tmp_path / "c.jsonl", "c1", "c2")

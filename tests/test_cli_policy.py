@@ -13,9 +13,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
+from licet.errors import BusyError
 from licet.policy.file import schema_text
 from licet.policy.period import instant, parse_period
 from licet.policy.state import TurnRole
+from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.policy_plan import PLAN_DAYS_MAX
@@ -365,6 +367,30 @@ def test_whoever_acts_after_the_plan_is_left_as_they_are_and_told_of(counsel: Co
     assert set(counsel.dates()["ana-1"]) == {FIRST_DAY}
     assert counsel.shortened(file)["shortened"] == 1, "the next plan lists it"
     assert counsel.dates()["max-1"] != before["max-1"]
+
+
+def test_a_shortening_that_was_stopped_goes_on_with_the_same_plan(
+    counsel: Counsel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
+    plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
+    monkeypatch.setattr(policy_changes, "SHORTEN_ACCOUNTS_MAX", 1)
+    shorten, done = policy_changes.shorten_batch, list[int]()
+
+    def stopped(*given: Any, **more: Any) -> Any:
+        if done and sum(done):
+            raise BusyError("killed")
+        batch = shorten(*given, **more)
+        done.append(batch.segments)
+        return batch
+
+    monkeypatch.setattr(policy_changes, "shorten_batch", stopped)
+    counsel.run("apply", file, "--shorten-stored", "--plan", plan, code=75)
+    assert counsel.versions()[-1] == "new", "the version is applied, and a part is shortened"
+    monkeypatch.setattr(policy_changes, "shorten_batch", shorten)
+    again = counsel.json("apply", file, "--shorten-stored", "--plan", plan)
+    assert (again["shortened"], again["left_accounts"]) == (3 - sum(done), 0)
+    assert 0 < again["shortened"] < 3
 
 
 # Files side by side

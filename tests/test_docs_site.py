@@ -5,8 +5,10 @@ It is built once, and opened as somebody without a network would: from the disk.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -15,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from tools.docs_site.sources import OUTSIDE, pages, with_links_moved
+from tools.docs_site.sources import OUTSIDE, pages, stage, with_links_moved
 from tools.docs_site.versions import list_versions
 
 from .web import axe
@@ -177,6 +179,55 @@ def test_the_newest_version_is_the_first(tmp_path: Path) -> None:
         (tmp_path / name / "index.html").write_text("")
     assert list_versions(tmp_path) == ["0.10", "0.9", "0.2", "next"]
     assert "0.10/index.html" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def root_of(folder: Path, page: str) -> Path:
+    """A repository of the pages that a site must have, one of which says ``page``."""
+    root = folder / "root"
+    for path in OUTSIDE:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(f"# {path}\n")
+    listed = "".join(f"- [{path}]({os.path.relpath(path, 'docs')}): it.\n" for path in OUTSIDE)
+    (root / "docs" / "screenshots").mkdir(exist_ok=True)
+    (root / "docs" / "index.md").write_text(f"# All\n\n## Start\n\n{listed}\n- [P](p.md): p.\n")
+    (root / "docs" / "p.md").write_text(f"# P\n\n{page}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script src='https://evil.example/x.js'></script>", "<SCRIPT>alert(1)</SCRIPT>", "a <img src='x' onerror='alert(1)'> b",
+        "<iframe src='/x'></iframe>", "<svg/onload=alert(1)>", "[x](javascript:alert(1))", "<style>*{}</style>",
+        "![x](https://evil.example/pixel.png)", "![x](//evil.example/pixel.png)", '<img src="https://evil.example/pixel.png">',
+        "<a href='x'>x</a>",
+    ],
+)  # fmt: skip
+def test_a_page_that_would_run_or_fetch_something_is_refused(tmp_path: Path, page: str) -> None:
+    moved = root_of(tmp_path, page)
+    with pytest.raises(ValueError, match=r"docs/p.md: .* no markup"):
+        stage(moved, tmp_path / "source")
+
+
+def test_code_that_shows_markup_is_no_markup(tmp_path: Path) -> None:
+    stage(root_of(tmp_path, "`<script>` and\n\n    <script>x</script>\n\n```\n<script>\n```\n"), tmp_path / "source")
+
+
+@pytest.mark.parametrize("link", ["../../outside.txt", "../.env", "../.git/config", "linked.txt"])
+def test_a_link_out_of_the_repository_copies_nothing(tmp_path: Path, link: str) -> None:
+    root = root_of(tmp_path, f"[x]({link})")
+    for path in (tmp_path / "outside.txt", root / ".env", root / ".git" / "config"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("secret")
+    (root / "docs" / "linked.txt").symlink_to(tmp_path / "outside.txt")
+    (tmp_path / "source").mkdir()
+    for named in (link, f"docs/{link}"):  # as the page says it, and as it leads from the site
+        (root / "docs" / "p.md").write_text(f"# P\n\n[x]({named})\n")
+        with contextlib.suppress(ValueError):
+            stage(root, tmp_path / "source")
+        shutil.rmtree(tmp_path / "source" / "screenshots", ignore_errors=True)
+    copied = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_text() == "secret"]
+    assert len([path for path in copied if not path.is_symlink()]) == 3, copied
 
 
 def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path) -> None:

@@ -222,3 +222,61 @@ def test_the_extras_hold_what_the_locks_pin(wheel: Path) -> None:
     for name in names(extras["loader"]) | names(project["dependencies"]):
         assert re.search(rf"^{re.escape(name)}==", pinned, re.MULTILINE), name
     assert not re.search(r"^(psycopg|litestar|numpy|torch)", pinned, re.MULTILINE)
+
+
+# The supply of packages
+
+LOCKS = sorted(ROOT.glob("requirements*.lock"))
+PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[a-z0-9,_-]+\])?==\S+( ; .+?)? \\$")
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_lock_pins_each_package_by_its_hash(lock: Path) -> None:
+    text = re.sub(r"(?m)^\s*#.*\n", "", lock.read_text("utf-8"))
+    packages = [one for one in re.split(r"(?m)^(?=\S)", text) if one.strip()]
+    assert packages
+    for one in packages:
+        first, *hashes = one.rstrip("\n").split("\n")
+        assert PINNED.match(first), first
+        assert hashes and all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), one
+
+
+def test_what_installs_a_lock_asks_for_its_hashes() -> None:
+    found = []
+    for path in (ROOT / "run", ROOT / "deploy" / "Dockerfile", ROOT / "docs" / "install.md"):
+        for line in path.read_text("utf-8").splitlines():
+            if "pip install" in line and ("--requirement" in line or " -r " in line or '"$@"' in line):
+                assert "--require-hashes" in line, line
+                found.append(line)
+    assert len(found) >= 5
+
+
+def wheel_of(folder: Path, content: str) -> Path:
+    """A wheel of a package of one line."""
+    folder.mkdir()
+    path = folder / "pinned-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("pinned.py", content)
+        made.writestr("pinned-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pinned\nVersion: 1.0\n")
+        made.writestr("pinned-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr("pinned-1.0.dist-info/RECORD", "")
+    return path
+
+
+def test_a_package_of_other_bytes_is_not_installed(tmp_path: Path) -> None:
+    """Another file under the name and the version that a lock pins, by the options with which `./run` and the image install."""
+    good, other = wheel_of(tmp_path / "good", "x = 1\n"), wheel_of(tmp_path / "other", "x = 2\n")
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(f"pinned==1.0 \\\n    --hash=sha256:{hashlib.sha256(good.read_bytes()).hexdigest()}\n")
+    asked = ["--quiet", "--no-deps", "--require-hashes", "--no-index", "--requirement", str(lock)]
+    for folder, is_taken in ((other.parent, False), (good.parent, True)):
+        into = tmp_path / f"into-{folder.name}"
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *asked, "--find-links", str(folder), "--target", str(into)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode == 0, (into / "pinned.py").exists()) == (is_taken, is_taken), done.stderr
+    assert "DO NOT MATCH THE HASHES" in subprocess.run(
+        [sys.executable, "-m", "pip", "install", *asked, "--find-links", str(other.parent), "--target", str(tmp_path / "x")],
+        capture_output=True, text=True, check=False,
+    ).stderr  # fmt: skip

@@ -38,7 +38,10 @@ BREAKS = {
         INSERT INTO release_runs SELECT gen_random_uuid(), release_id, first, origins, conversations, sources
           FROM release_runs""",
     "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
-    "time never decreases along an account's order": "UPDATE turns SET occurred_at = occurred_at - interval '1 year'",
+    "time never decreases along an account's order, but for recorded turns under no grant": """
+        UPDATE journal SET occurred_at = occurred_at - interval '1 year' WHERE seq > 1""",
+    "time never decreases along a conversation's turns": """
+        UPDATE turns SET occurred_at = occurred_at - interval '1 year' WHERE turn > 1""",
     "positions follow an account's order": "UPDATE journal SET position = 7",
     "a choice stands in the journal": "DELETE FROM journal WHERE event = 'choice'",
     "a grant in force was begun by a choice": "DELETE FROM choices WHERE effect = 'began'",
@@ -165,6 +168,30 @@ def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
     with closing(Journal(house.here.config.data / "another", key=KEY)) as journal, transaction(house.here.pool) as tx:
         kinds = {fault.rpartition(" ")[2] for fault in in_restrictions(tx, journal, 0)}
     assert kinds == {"refused", "deleted"}
+
+
+def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_path: Path) -> None:
+    """Also where an age came with the first alone: it is in that one's record."""
+    made = House(pool, tmp_path / "data")
+    made.open("ana", allow=True)
+    journal = made.here.keyring.restrictions = Journal(tmp_path / "restrictions")
+    for question, age in (("training", 20), (None, None)):
+        told = do.Choose(account=made.accounts["ana"], at=made.now, allow=False, question=question, age=age)
+        assert made.tell(told)[0].aged == (age is not None)
+    records = list(journal.records())
+    assert len(records) == 2
+    with transaction(made.here.pool) as tx:
+        assert in_restrictions(tx, journal, records[0].life) == []
+        for kept in records:
+            with closing(Journal(tmp_path / f"without {kept.seq}")) as partial:
+                partial.append([kept])
+                found = in_restrictions(tx, partial, kept.life)
+            # The second answers all questions, and so stands for the first; the first answers one of one.
+            assert found == ([] if kept.question and kept.age else [f"{_LACKS} {made.accounts['ana']} age"]), kept
+    journal.close()
+
+
+_LACKS = "the restriction journal holds what was taken back:"
 
 
 def test_the_schema_lets_no_broken_reference_in(house: House) -> None:

@@ -103,10 +103,12 @@ def test_a_rating_of_a_chat_that_is_not_here_is_passed_over_and_said(house: Hous
     assert house.query("SELECT count(*) FROM accounts") == [(1,)]
 
 
-def test_feedback_before_what_is_known_is_a_later_event_too(house: House, tmp_path: Path) -> None:
+def test_feedback_before_what_is_known_is_left_out_and_counted(house: House, tmp_path: Path) -> None:
     bring(house, write(tmp_path / "chats.json", chat()), allow_at=30)
-    with pytest.raises(RefusedError, match="later events"):
-        bring(house, write(tmp_path / "feedbacks.json", rating()))
+    done = bring(house, write(tmp_path / "feedbacks.json", rating()))
+    assert done.skipped_reasons == {"a rating from before its account's newest event": 1}
+    assert [one.ratings for one in done.late] == [1]
+    assert stored(house) == []
 
 
 def test_what_is_no_rating_is_skipped_or_broken_with_its_place(tmp_path: Path) -> None:

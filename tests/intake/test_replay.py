@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from licet.curate import release_build
 from licet.errors import InputError, RefusedError, UsageError
@@ -212,27 +213,6 @@ def test_what_would_have_been_erased_is_counted_by_its_day_and_its_content_never
     before = house.dump()
     assert bring(house, file).would_be_erased == {}
     assert house.dump() == before
-
-
-# Later events
-
-
-def test_an_account_with_later_events_is_named_and_nothing_is_stored(house: House, tmp_path: Path) -> None:
-    new = write(tmp_path / "new.jsonl", *(talk(f"n {a}", "2025-12-10T10:00Z", account=a) for a in ("ana", "bo")))
-    bring(house, new)
-    before = house.dump()
-    old = write(tmp_path / "old.jsonl", *(talk(f"o {a}", "2025-12-01T10:00Z", account=a) for a in ("ana", "cy")))
-    with pytest.raises(RefusedError, match=r"1 account has later events than what is brought in: `ana`") as refused:
-        bring(house, old)
-    assert refused.value.because == "later_events"
-    assert house.dump() == before
-
-
-def test_a_recorded_choice_before_what_is_known_is_a_later_event_too(house: House, tmp_path: Path) -> None:
-    file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-10T10:00Z"))
-    bring(house, file)
-    with pytest.raises(RefusedError, match="`ana`"):
-        bring(house, file, choices=[allow("ana", "2025-09-01")])
 
 
 # Times
@@ -698,11 +678,10 @@ class Drawn:
             roles = [draw.choice(("user", "user", "assistant", "tool")) for _ in times]
             self.lines.append((draw.choice(self.accounts).host, f"c{number}", list(zip(times, roles, strict=True))))
         self.projects = {name: draw.choice(("", "", f"p-{host}")) for host, name, _ in self.lines}
-        self.choices = sorted(
-            {(one.host, one.at): one for one in (self._choice(draw, grid, known) for _ in range(draw.randint(0, 9)))}
-            .values(),
-            key=lambda choice: choice.at,
-        )  # fmt: skip
+        self.choices = [self._choice(draw, grid, known) for _ in range(draw.randint(0, 9))]
+        for one in self.choices[: draw.choice((0, 0, 2))]:  # another one of its instant
+            self.choices.append(replace(self._choice(draw, [one.at], known), host=one.host))
+        self.choices.sort(key=lambda choice: choice.at)
 
     def _choice(self, draw: Random, grid: Sequence[datetime], known: Policies) -> RecordedChoice:
         host, at, yes = draw.choice(self.accounts).host, draw.choice(grid), draw.random() < 0.7
@@ -744,14 +723,18 @@ class Drawn:
         return chats, folder / "accounts.csv", folder / "choices.csv"
 
     def world(self, policies: Policies) -> World:
-        """What the same history means: a refusal before the turns of its moment, a permission after them."""
+        """What the same history means: a refusal before the turns of its moment, a permission after them, and choices of
+        one moment in their order.
+        """
         world = World(policies, replay=True)
         told: list[tuple[datetime, int, int, ev.Event]] = []
+        allowed = set()
         for place, one in enumerate(self.choices):
             chosen = ev.ChooseEvent(
                 at=one.at, account=one.host, allow=one.allow, question=one.question, scope=one.scope, keep=one.keep
             )
-            told.append((one.at, 2 if one.allow else 0, place, chosen))
+            allowed |= {(one.host, one.at)} if one.allow else set()
+            told.append((one.at, 2 if (one.host, one.at) in allowed else 0, place, chosen))
         place = 0
         for host, name, turns in self.lines:
             for n, (at, role) in enumerate(turns):

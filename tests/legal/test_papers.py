@@ -109,7 +109,8 @@ def test_a_paper_is_proved_with_the_log_and_the_manifests_and_by_the_verifier_al
     file = logged(house, made(house, kind))
     seen = checked(house, file)
     assert (seen.answer, seen.broken, seen.lacks) == (Verdict.proved, (), ())
-    assert "answers of the operator" in seen.notes[0]
+    assert {seen.fields["document"][name] for name in ("stated.**", "recorded.**", "scope")} == {Verdict.stated}
+    assert seen.fields["document"]["sections.**"] is Verdict.proved
     for releases, log in ((False, True), (True, False)):
         assert checked(house, file, releases, log).answer is Verdict.unproved
 

@@ -20,11 +20,14 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 from tests.installed import House
 
+from licet import verifier
 from licet.cli.command import main
 from licet.curate import release_build
-from licet.erasure import certificates
+from licet.erasure import certificates, recipient_answers
 from licet.errors import RefusedError, UsageError
+from licet.ledger.note import SignatureType, Signer
 from licet.policy.state import Share, TurnRole
+from licet.proof import documents
 from licet.store.connect import Pool
 from licet.train import export_configs, export_files, line_files, shard_files
 from licet.train.conversations import ConversationCut, alternatives, standing
@@ -412,20 +415,29 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
     exported = {row[0]: row[1] for row in house.query(registered)}
     assert set(exported.values()) == {None}
     assert house.chats["bo"] in exported
-    for chat, answered, said in (("bo", False, "not acknowledged yet"), ("ana", True, "who acknowledged")):
+    lab = Signer(RECIPIENT, SignatureType.ed25519, bytes(32))
+    recipient_answers.register(house.here, lab.verifier.vkey)
+    for chat, answered in (("bo", False), ("ana", True)):
         assert house.chats[chat] in exported
         house.about(do.Delete, chat, chat)
         (seen,) = certificates.of_account(house.here, house.accounts[chat])
         certificates.run(house.here)
         if answered:
             (recalled,) = (one for one in certificates.recalls(house.here) if one.erasure == seen.erasure)
-            certificates.acknowledge(house.here, recalled.erasure, recalled.handout)
+            signed = recipient_answers.sign(lab, recalled.erasure, recalled.handout, house.now)
+            certificates.acknowledge(house.here, recalled.erasure, recalled.handout, signed)
         certificates.run(house.here, at_once=True)
         file = json.loads(certificates.certificate_file(house.here, seen.erasure))
         payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
         (place,) = [one for one in payload["places"] if one["place"] == "export"]
-        assert (place["reference"], place["copies"], place["read_back"]) == (made.export.removeprefix("exp_"), 1, 0)
-        assert place["done"] == f"recalled from its recipient, {said}"
+        assert (place["reference"], place["copies"], place["read_back"]) == (made.export.removeprefix("exp_"), 1, None)
+        assert (place["done"], place["answered"] is not None) == ("answered" if answered else "recalled", answered)
+        documents.append(house.here)
+        raw, own = certificates.certificate_file(house.here, seen.erasure), documents.key(house.here).vkey
+        report = verifier.check_certificate(raw, verifier.trust(own), "it", [verifier.trust(lab.verifier.vkey)])
+        assert (report.answer, report.findings) == ("stated", [])
+        proved = [part.what for part in report.parts if part.answer == "proved"]
+        assert (f"answer of {RECIPIENT}" in proved) == answered
     export_files.recall(house.here, made.export)
     export_files.acknowledge(house.here, made.export)
     assert {row[1] for row in house.query(registered)} == {house.now}

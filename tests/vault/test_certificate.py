@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from licet import doctor, verifier
 from licet.cli.command import main
 from licet.curate import release_build
-from licet.erasure import certificates, sweep_batches, sweeper
+from licet.erasure import certificates, recipient_answers, sweep_batches, sweeper
 from licet.erasure.certificates import ErasureStatus, UnloggedErasure
-from licet.errors import BrokenError, NotFoundError, RefusedError
+from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
+from licet.ledger.note import SignatureType, Signer
 from licet.ledger.publication import PublishedLog
 from licet.policy.state import Share
 from licet.proof import documents
@@ -111,7 +112,10 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     certificates.run(house.here)
     (seen,) = owed(house)
     said = certified(house, seen.erasure)
-    assert [(p["place"], p["read_back"]) for p in said["places"]] == [("feedback", 0), ("release", 0), ("vault", 0)]
+    looked = {"at": said["verified"], "left": 0}
+    assert [(p["place"], p["done"], p["read_back"]) for p in said["places"]] == [
+        ("feedback", "erased", looked), ("release", "refused", looked), ("vault", "erased", looked),
+    ]  # fmt: skip
     assert said["cause"] == "closure"
     assert said["conversation"] is None
     assert [one["recipient"] for one in said["recipients"]] == ["lab-one"]
@@ -187,6 +191,7 @@ def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
     until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][0]
     assert places["safety"]["kept_until"] == until.isoformat().replace("+00:00", "Z")
+    assert places["safety"]["done"] == "kept" and places["safety"]["read_back"]["left"] > 0
     assert places["vault"]["kept_until"] is None
 
 
@@ -327,7 +332,7 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
         tx.execute("ALTER TABLE copies DROP CONSTRAINT place_is_known")
         tx.execute("UPDATE copies SET place = 'attic' WHERE conversation_id = %s", [house.chats["chat"]])
         with pytest.raises(ValueError, match="attic"):
-            certificate.read_back(tx, of, {}, house.now)
+            certificate.read_back(tx, of, {})
         tx.rollback()
 
 
@@ -345,6 +350,31 @@ def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> No
     assert certificates.recalls(house.here) == []
     with pytest.raises(NotFoundError):
         certificates.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
+
+
+def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_path: Path) -> None:
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    handout = certificates.hand_out(house.here, "one", "lab-one")
+    house.about(do.Delete, "ana", "chat")
+    certificates.run(house.here)
+    (recall,) = certificates.recalls(house.here)
+    lab, other = (Signer("lab-one", SignatureType.ed25519, bytes([seed]) * 32) for seed in (1, 2))
+
+    def acknowledged(signer: Signer, erasure: str) -> None:
+        signed = recipient_answers.sign(signer, erasure, handout, house.now)
+        certificates.acknowledge(house.here, recall.erasure, handout, signed)
+
+    with pytest.raises(RefusedError, match="no key of `lab-one` is registered"):
+        acknowledged(lab, recall.erasure)
+    with pytest.raises(UsageError, match="no key of a recipient"):
+        recipient_answers.register(house.here, Signer("Lab/One", SignatureType.ed25519, bytes(32)).verifier.vkey)
+    recipient_answers.register(house.here, lab.verifier.vkey)
+    for signer, erasure, match in ((other, recall.erasure, "did not sign"), (lab, UNKNOWN, "another recall")):
+        with pytest.raises(RefusedError, match=match):
+            acknowledged(signer, erasure)
+    assert certificates.recalls(house.here) == [recall]
+    acknowledged(lab, recall.erasure)
+    assert certificates.recalls(house.here) == []
 
 
 def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house: House, dsn: str) -> None:
@@ -414,7 +444,7 @@ def test_the_strangers_verifier_takes_it_alone(house: House, file: bytes, tmp_pa
     assert broken(file, house) == []
     path = tmp_path / "certificate.json"
     path.write_bytes(file)
-    assert run(saved(tmp_path), "certificate", path, "--key", documents.key(house.here).vkey).returncode == 0
+    assert run(saved(tmp_path), "certificate", path, "--key", documents.key(house.here).vkey).returncode == 4
     assert verification.verify(path, (documents.key(house.here).vkey,)).broken == ()
 
 

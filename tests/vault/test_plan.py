@@ -22,10 +22,10 @@ from licet.policy.file import Policies, Policy, Question, read
 from licet.policy.state import Grant
 from licet.policy.world import World
 from licet.store.connect import Transaction
-from licet.vault import account_view, policy_plan, policy_versions, shortening, tables
+from licet.vault import account_view, policy_plan, policy_versions, stored_dates, tables
 from licet.vault.apply import advance
 from licet.vault.ids import Prefix, parse
-from licet.vault.shortening import ListedDate
+from licet.vault.stored_dates import ListedDate
 
 from ..policy.histories import DAY, history
 from .model import insert_versions
@@ -314,9 +314,9 @@ def nearest(tx: Transaction, change: Change, now: datetime) -> dict[tuple[UUID, 
 
 def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> tuple[int, int]:
     """How many segments the plan's shortening shortened, and how many accounts it left."""
-    total, left, after = 0, 0, shortening.FIRST
+    total, left, after = 0, 0, stored_dates.FIRST
     while True:
-        batch = shortening.shorten_batch(tx, change.new, now, SHORTENING, after=after, limit=limit)
+        batch = stored_dates.shorten_batch(tx, change.new, now, SHORTENING, after=after, limit=limit)
         total, left = total + batch.segments, left + batch.changed_accounts
         if batch.last is None:
             return total, left
@@ -328,7 +328,7 @@ def listed_dates(tx: Transaction, change: Change, limit: int) -> dict[tuple[UUID
     items: list[ListedDate] = []
     cursor: str | None = None
     while True:
-        page = shortening.list_dates(
+        page = stored_dates.list_dates(
             tx, change.after, change.new, change.now, SHORTENING, cursor=cursor, limit=limit
         )  # fmt: skip
         assert len(page.items) == limit or page.next is None
@@ -381,11 +381,11 @@ def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(co
 
 def test_what_is_hashed_of_an_account_s_dates_is_this(conn: Transaction) -> None:
     day = datetime(2026, 1, 1, tzinfo=UTC)
-    one = shortening.DateChange(UUID(int=1), UUID(int=2), 3, 4, 5, day, day - DAY)
+    one = stored_dates.DateChange(UUID(int=1), UUID(int=2), 3, 4, 5, day, day - DAY)
     text = (
         b"licet/shortening/v1\n00000000000000000000000000000002 3 2026-01-01T00:00:00+00:00 2025-12-31T00:00:00+00:00\n"
     )
-    assert shortening.dates_sha256([one]) == hashlib.sha256(text).digest()
+    assert stored_dates.dates_sha256([one]) == hashlib.sha256(text).digest()
 
 
 def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_no_nearer(conn: Transaction) -> None:
@@ -429,7 +429,7 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
             was_held = held_segments(conn)
             now = change.new.effective + 60 * DAY
             bound, stored = nearest(conn, change, now), dates_stored(conn)
-            shortening.plan_shortening(conn, change.after, change.new, now, SHORTENING)
+            stored_dates.plan_shortening(conn, change.after, change.new, now, SHORTENING)
             shorten(conn, change, now, 500)
             assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
             assert held_segments(conn) == was_held

@@ -62,14 +62,14 @@ def test_the_bytes_of_a_record_are_pinned(tmp_path: Path) -> None:
     journal.append([told(7)])
     journal.append([told(8)])
     head = b"licet restrictions v2\n" + bytes(range(16))
-    before = hmac.digest(KEY, head, "sha256")
+    key, before = hmac.digest(KEY, head, "sha256"), bytes(32)
     whole = head
     for number in (1, 2):
         payload = (
             b'{"account":"00000000-0000-0000-0000-00000000000%d","at":"2025-09-01T00:00:00Z",'
             b'"kind":"refused","life":0,"seq":%d}' % (number + 6, number + 6)
         )
-        before = hmac.digest(KEY, before + number.to_bytes(8, "big") + payload, "sha256")
+        before = hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
         checked, length = number.to_bytes(8, "big") + before + payload, len(payload).to_bytes(4, "big")
         whole += length + zlib.crc32(length).to_bytes(4, "big") + zlib.crc32(checked).to_bytes(4, "big") + checked
     assert (tmp_path / "j" / "00000001.log").read_bytes() == whole

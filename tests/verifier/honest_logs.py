@@ -14,7 +14,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -22,7 +22,6 @@ from msgspec.structs import replace
 
 from licet.policy import events as ev
 from licet.policy import fold, period
-from licet.policy.file import Policies
 from licet.policy.state import AccountState, Grant, GrantScope, ScopeKind
 from licet.policy.world import World
 
@@ -31,17 +30,31 @@ from ..policy.histories import History, history
 Entry = dict[str, Any]
 DAY = timedelta(days=1)
 RESTRICTS = (
-    ev.SetPlanEvent, ev.SetAgeEvent, ev.SetRegionEvent, ev.CloseAccountEvent, ev.DeleteEvent, ev.NarrowEvent,
-    ev.UnflagEvent, ev.HoldEvent, ev.UnholdEvent,
-)  # fmt: skip
+    ev.SetPlanEvent,
+    ev.SetAgeEvent,
+    ev.SetRegionEvent,
+    ev.CloseAccountEvent,
+    ev.DeleteEvent,
+    ev.NarrowEvent,
+    ev.UnflagEvent,
+    ev.HoldEvent,
+    ev.UnholdEvent,
+)
 ABOUT_CHATS: dict[type, str] = {
-    ev.DeleteEvent: "deleted", ev.NarrowEvent: "narrowed", ev.WidenEvent: "widened", ev.FlagEvent: "flagged",
-    ev.UnflagEvent: "unflagged", ev.HoldEvent: "held", ev.UnholdEvent: "unheld",
-}  # fmt: skip
+    ev.DeleteEvent: "deleted",
+    ev.NarrowEvent: "narrowed",
+    ev.WidenEvent: "widened",
+    ev.FlagEvent: "flagged",
+    ev.UnflagEvent: "unflagged",
+    ev.HoldEvent: "held",
+    ev.UnholdEvent: "unheld",
+}
 WHOLE: dict[type, str] = {
-    ev.SetPlanEvent: "plan_set", ev.SetAgeEvent: "age_found", ev.SetRegionEvent: "region_set",
+    ev.SetPlanEvent: "plan_set",
+    ev.SetAgeEvent: "age_found",
+    ev.SetRegionEvent: "region_set",
     ev.CloseAccountEvent: "closed",
-}  # fmt: skip
+}
 
 
 def name_of(*what: object) -> str:
@@ -78,15 +91,26 @@ class Database:
     def copy(self) -> Database:
         world = World(self.world.policies)
         world.accounts, world.turns, world.feedback = (
-            dict(self.world.accounts), dict(self.world.turns), dict(self.world.feedback)
-        )  # fmt: skip
+            dict(self.world.accounts),
+            dict(self.world.turns),
+            dict(self.world.feedback),
+        )
         world.conversations = {name: copy.copy(owned) for name, owned in self.world.conversations.items()}
         for owned in world.conversations.values():
             owned.feedback = list(owned.feedback)
         return Database(
-            world, list(self.waiting), dict(self.known), set(self.spoke), self.policies, self.notices, self.life,
-            copy.deepcopy(self.releases), copy.deepcopy(self.told), copy.deepcopy(self.versions_told), dict(self.ids),
-        )  # fmt: skip
+            world,
+            list(self.waiting),
+            dict(self.known),
+            set(self.spoke),
+            self.policies,
+            self.notices,
+            self.life,
+            copy.deepcopy(self.releases),
+            copy.deepcopy(self.told),
+            copy.deepcopy(self.versions_told),
+            dict(self.ids),
+        )
 
 
 class Installation:
@@ -116,18 +140,20 @@ class Installation:
     def step(self, event: ev.Event) -> None:
         draw = self.draw
         self.clock = max(self.clock, event.at)
-        while self.db.policies < len(self.policies) and self.policies[self.db.policies].effective <= self.clock + 10 * DAY:
+        while (
+            self.db.policies < len(self.policies) and self.policies[self.db.policies].effective <= self.clock + 10 * DAY
+        ):
             self._apply_policy(self.clock)
         self.apply(event)
         self._name_all()
         chance = draw.random()
-        if chance < 0.04:
+        if chance < 0.07:
             self._release()
-        elif chance < 0.07:
+        elif chance < 0.13:
             self._state_release()
-        elif chance < 0.1:
+        elif chance < 0.18:
             self._sweep()
-        elif chance < 0.14:
+        elif chance < 0.22:
             self._show()
         if draw.random() < 0.3:
             self.sequence(draw.choice((1, 2, 3, 5, 100)))
@@ -227,9 +253,16 @@ class Installation:
         world, name, scope = self.db.world, event.account, event.chosen_for
         owned = world._owned(name, scope.name) if scope.kind is ScopeKind.conversation else None
         chosen = fold.choose(
-            world.accounts[name], self.policies, at, event.allow, question=event.question, scope=scope,
-            conversation=owned.conversation if owned else None, keep=[kept.scope for kept in event.keep], age=event.age,
-        )  # fmt: skip
+            world.accounts[name],
+            self.policies,
+            at,
+            event.allow,
+            question=event.question,
+            scope=scope,
+            conversation=owned.conversation if owned else None,
+            keep=[kept.scope for kept in event.keep],
+            age=event.age,
+        )
         aged = chosen.account.age != world.accounts[name].age
         if aged:
             self.tell("age_found", at, name)
@@ -251,7 +284,9 @@ class Installation:
         world.apply(event)
         if not event.allow:
             named = tuple(
-                ev.NamedScope(project=one.name) if one.kind is ScopeKind.project else ev.NamedScope(conversation=one.name)
+                ev.NamedScope(project=one.name)
+                if one.kind is ScopeKind.project
+                else ev.NamedScope(conversation=one.name)
                 for one in dict.fromkeys(keeps)
             )
             self.journal.append((self.rows, replace(event, at=at, keep=named), at))
@@ -268,8 +303,11 @@ class Installation:
             return
         if project not in before.kept_out:
             self.tell("project_kept_out", at, name, project=project)
-        inside = [chat for chat, owned in world.conversations.items()
-                  if owned.account == name and owned.conversation.project == project]  # fmt: skip
+        inside = [
+            chat
+            for chat, owned in world.conversations.items()
+            if owned.account == name and owned.conversation.project == project
+        ]
         for chat in inside:
             self._narrow(name, chat, at)
         before = world.accounts[name]
@@ -342,10 +380,14 @@ class Installation:
             return
         self._bring_all()
         for number in range(self.db.policies):
-            applied = any(entry["t"] == "policy_applied" and entry["facts"]["number"] == number
-                          for entry in self.logs.get(year, []))  # fmt: skip
-            waits = any(row.kind == "policy_applied" and row.facts["number"] == number and row.at.year == year
-                        for row in self.db.waiting)  # fmt: skip
+            applied = any(
+                entry["t"] == "policy_applied" and entry["facts"]["number"] == number
+                for entry in self.logs.get(year, [])
+            )
+            waits = any(
+                row.kind == "policy_applied" and row.facts["number"] == number and row.at.year == year
+                for row in self.db.waiting
+            )
             if number not in told and not applied and not waits:
                 self.tell("policy_stands", self.clock, number=number, sha256=self.policies[number].sha256().hex())
                 told.add(number)
@@ -353,16 +395,31 @@ class Installation:
             for grant in state.grants:
                 known = self.db.told.setdefault(year, set())
                 who = self._id("account", account)
-                waits = any(row.account == who and row.facts.get("grant") == grant.number and row.at.year == year
-                            for row in self.db.waiting)  # fmt: skip
+                waits = any(
+                    row.account == who and row.facts.get("grant") == grant.number and row.at.year == year
+                    for row in self.db.waiting
+                )
                 if (who, grant.number) not in known and not waits:
                     known.add((who, grant.number))
-                    self._tell_for("grant_stands", max(self.clock, state.last_at), account, grant.question, grant.scope,
-                                   grant=grant.number, version=state.answered(grant.question) or 0)  # fmt: skip
+                    self._tell_for(
+                        "grant_stands",
+                        max(self.clock, state.last_at),
+                        account,
+                        grant.question,
+                        grant.scope,
+                        grant=grant.number,
+                        version=state.answered(grant.question) or 0,
+                    )
         rows = self.draw.randint(3, 90)
-        facts = {"release": name, "purpose": "improve_models", "version": self.policies.number(self.clock),
-                 "position": self.rows, "rows": rows, "root": name_of("root", name),
-                 "manifest_sha256": name_of("manifest", name)}  # fmt: skip
+        facts = {
+            "release": name,
+            "purpose": "improve_models",
+            "version": self.policies.number(self.clock),
+            "position": self.rows,
+            "rows": rows,
+            "root": name_of("root", name),
+            "manifest_sha256": name_of("manifest", name),
+        }
         self.db.releases[name] = {"facts": facts, "left": rows, "purges": 0, "review": "", "signed": 0}
         self.tell("release_sealed", self.clock, **facts)
 
@@ -375,15 +432,23 @@ class Installation:
         match self.draw.choice(("review", "sign", "measure", "purge")):
             case "review":
                 made["review"], made["signed"] = name_of("review", self.rows), 0
-                self.tell("release_reviewed", self.clock, **of, sha256=made["review"], rows=3, findings=0, bound_ppm=631597)
+                self.tell(
+                    "release_reviewed", self.clock, **of, sha256=made["review"], rows=3, findings=0, bound_ppm=631597
+                )
             case "sign" if made["review"]:
                 made["signed"] += 1
                 self.tell("release_signed", self.clock, **of, review_sha256=made["review"], signature=made["signed"])
             case "purge" if made["left"]:
                 made["purges"], gone = made["purges"] + 1, self.draw.randint(1, made["left"])
                 made["left"] -= gone
-                self.tell("release_purged", self.clock, release=name, number=made["purges"], rows=gone,
-                          sha256=name_of("purge", self.rows))  # fmt: skip
+                self.tell(
+                    "release_purged",
+                    self.clock,
+                    release=name,
+                    number=made["purges"],
+                    rows=gone,
+                    sha256=name_of("purge", self.rows),
+                )
             case "measure":
                 self.tell("release_measured", self.clock, **of, sha256=name_of("measured", self.rows), rows=3)
 
@@ -397,7 +462,7 @@ class Installation:
         self.logged = max([self.clock, self.logged, *(row.at for row in taken)]) + timedelta(microseconds=1)
         year = self.logged.year
         if year not in self.logs and not self.keeps_years:
-            self._forget(year)
+            self._forget(year, taken)
         for row in taken:
             if row.account and (row.account, year) not in self.db.spoke:
                 before = [one for who, one in self.db.spoke if who == row.account]
@@ -427,14 +492,22 @@ class Installation:
         logged = period.written(max(self.logged, row.at))
         return {"v": 1, "t": row.kind, "at": period.written(row.at), "logged": logged, "facts": facts} | own
 
-    def _forget(self, year: int) -> None:
+    def _forget(self, year: int, taken: list[Row]) -> None:
         """The log of a year is removed, where no grant that it tells of is in force and no release is of it."""
         for old in [one for one in self.logs if one < year - 1]:
-            running = {(self._id("account", name), grant.number) for name, state in self.db.world.accounts.items() for grant in state.grants}
-            if not running & self.db.told.get(old, set()) and not self.db.waiting:
+            running = {
+                (self._id("account", name), grant.number)
+                for name, state in self.db.world.accounts.items()
+                for grant in state.grants
+            }
+            is_late = any(row.at.year < year for row in (*taken, *self.db.waiting))
+            if not running & self.db.told.get(old, set()) and not is_late:
                 self.db.spoke = {(name, one) for name, one in self.db.spoke if one != old}
-                self.db.releases = {name: made for name, made in self.db.releases.items() if name not in {
-                    entry["facts"].get("release") for entry in self.logs[old]}}  # fmt: skip
+                self.db.releases = {
+                    name: made
+                    for name, made in self.db.releases.items()
+                    if name not in {entry["facts"].get("release") for entry in self.logs[old]}
+                }
 
     # Restores
 
@@ -448,9 +521,7 @@ class Installation:
         newest = {year: log[known.get(year, 0) :] for year, log in self.logs.items()}
         rows = {row.number for year in newest for row in self.private[year][known.get(year, 0) :]}
         placed = [row for row in self.db.waiting if row.number in rows]
-        lacked = Counter(
-            identity(row) for year in newest for row in self.private[year][known.get(year, 0) :]
-        )  # fmt: skip
+        lacked = Counter(identity(row) for year in newest for row in self.private[year][known.get(year, 0) :])
         for year in newest:
             self.db.known[year] = len(self.logs[year])
             for row in self.private[year][known.get(year, 0) :]:

@@ -53,6 +53,7 @@ ASKED = 32  # from this entry on there are questions
 HASH = "ab" * 32
 SHOWN = Evidence(v=1, default_state="none", surface="app", gpc=False, sha256=HASH, language="en")
 SAID = msgspec.json.encode(SHOWN, order="sorted").decode()
+COMMITTED = {"policy": POLICY.sha256().hex(), "decide_by": None, "via": "notice", "grant": 1, "because": None}
 SAID_HASH = hashlib.sha256(SAID.encode()).hexdigest()
 
 
@@ -72,7 +73,8 @@ class Shown:
     def findings(self, by: ModuleType = verifier) -> list[str]:
         """What a verifier finds in all of it, or lacks for a proof; where it is empty all is proved."""
         reports = self.reports(by)
-        assert all(report.ok == (not report.findings and not report.lacks) for report in reports)
+        believed = [report.answer in verifier.LEVELS for report in reports]
+        assert believed == [not report.findings and not report.lacks for report in reports]
         found = [f"{found.place}: {found.promise}" for report in reports for found in report.findings]
         return found + [f"{lack.place}: not proved: {lack.why}" for report in reports for lack in report.lacks]
 
@@ -138,7 +140,7 @@ def rows() -> tuple[OutboxRow, ...]:
     acts: dict[tuple[UUID | None, int], int] = {}  # all of an account's act is told at one moment
 
     def tell(told: str, account: UUID | None = None, **facts: Any) -> None:
-        facts |= {"evidence": SAID_HASH} if told == "choice" else {}
+        facts |= {"evidence": SAID_HASH} | COMMITTED if told == "choice" else {}
         minute = next(minutes)
         at = BEGIN + timedelta(minutes=acts.setdefault((account, facts.get("seq", -minute)), minute))
         made.append(OutboxRow(outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts))
@@ -325,7 +327,8 @@ def moved(at: str, **shift: float) -> str:
 
 
 INDEX = {
-    "policy_stands": 0, "policy_applied": 9, "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
+    "policy_stands": 0, "policy_applied": 9,
+    "notice_published": 1, "account_opened": 2, "notice_shown": 3, "choice": 4, "grant_begun": 5,
     "carried": 6, "grant_affirmed": 11, "release_sealed": 12, "grant_ended": 14, "deleted": 15, "key_destroyed": 16,
     "choice` for a chat, `choice": ASKED + 1, "grant_begun` for a chat, `grant_begun": ASKED + 2,
     "grant_affirmed` for a project, `grant_affirmed": ASKED + 10, "project_kept_out": ASKED + 11,
@@ -643,6 +646,28 @@ def set_in(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
 EVENT = ("record", "events", 0)
 
 
+def renumbered(payload: dict[str, Any]) -> None:
+    """The number of another receipt, wherever it stands."""
+    of, number = payload["receipt_id"], f"urn:licet:receipt:{ANA.hex}:9"
+    for key in ("receipt_id", "dct:identifier", "dpv:hasIdentifier"):
+        payload[key] = number
+    payload["record"]["record_id"] = number.replace(":receipt:", ":record:")
+    payload["record"]["events"][0]["event_id"] = payload["record"]["events"][0]["event_id"].replace(of, number)
+
+
+def with_policy_of(period: str) -> Callable[[dict[str, Any]], None]:
+    """Another policy under the same name, with the period, and its own hash."""
+
+    def change(payload: dict[str, Any]) -> None:
+        policy = payload["record"]["policy"]
+        policy["document"]["keep"]["opted_in"] = period
+        policy["sha256"] = hashlib.sha256(canonical(policy["document"])).hexdigest()
+        for one in payload["record"]["processes"]:
+            one["retention_period"] = period
+
+    return change
+
+
 def receipt_lies() -> Iterator[Lie]:
     """What the operator signs in a receipt, against the leaf that it opens."""
     by_operator: tuple[tuple[str, str, str, Callable[[dict[str, Any]], None]], ...] = (
@@ -686,7 +711,27 @@ def receipt_lies() -> Iterator[Lie]:
         ("event.entity_id", "somebody else's", "its person's", set_in(*EVENT, "entity_id", value="urn:licet:account:00")),
         ("created", "in year 1", "fields of a receipt", set_in("created", value="0001-01-01T00:00:00Z")),
         ("created", "before the choice", "was before it", set_in("created", value="2026-02-01T00:00:00Z")),
-        ("receipt_id", "another's number", "its number", set_in("receipt_id", value=f"urn:licet:receipt:{ANA.hex}:9")),
+        ("receipt_id", "another's number", "its number", renumbered),
+        ("receipt_id", "another's number in one place", "its identifiers",
+         set_in("receipt_id", value=f"urn:licet:receipt:{ANA.hex}:9")),
+        ("processes", "another purpose", "its purposes are those of its question", set_in(
+            "record", "processes", 0, "name", value="sell_to_brokers")),
+        ("processes", "another address of its purpose", "its purposes are those of its question", set_in(
+            "record", "processes", 0, "purpose", value="https://w3id.org/dpv#Marketing")),
+        ("processes", "another period", "its period and recipients", set_in(
+            "record", "processes", 0, "retention_period", value="P1D")),
+        ("processes", "another recipient", "its period and recipients", set_in(
+            "record", "processes", 0, "recipient_third_parties", value=["databroker"])),
+        ("policy", "a hash of zeros", "its policy has the hash", set_in("record", "policy", "sha256", value="0" * 64)),
+        ("policy", "another text", "its policy has the hash", set_in(
+            "record", "policy", "document", "keep", "opted_in", value="P9Y")),
+        ("policy", "another text, with its hash", "the one committed to", with_policy_of("P9Y")),
+        ("policy", "no text", "committed to", lambda payload: payload["record"]["policy"].pop("document") and None),
+        ("policy", "another version", "the name and the version", set_in("record", "policy", "version", value="2031")),
+        ("event", "by another way", "those committed to", set_in(*EVENT, "indication_method", value="settings")),
+        ("event.grant", "another", "those committed to", set_in(*EVENT, "grant", value=7)),
+        ("event.because", "a reason that was none", "those committed to", set_in(*EVENT, "because", value="age")),
+        ("receipt", "a field more", "and no other", set_in("promise", value="nothing will ever be sold")),
         ("notice.gpc", "a signal hidden", "the one of its evidence",
          set_in("record", "privacy_notice", "presented_as", "gpc", value=True)),
         ("log.index", "as a word", "fields of a receipt", set_in("log", "index", value="4")),

@@ -24,12 +24,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licet import verifier
+from licet.consent.controller import Controller
 from licet.ledger import note, tree
 from licet.ledger.canonical_json import canonical
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
-from licet.legal import figures
+from licet.legal import ab2013, figures, ropa
+from licet.legal.paper import stated_by
 from licet.proof.receipt import sign
 from licet.release import manifest as manifests
 from licet.release import merkle
@@ -45,6 +47,7 @@ from .oracle import (
     release_faults,
     since_faults,
 )
+from .part_files import columns, part_bytes
 
 Path = tuple[Any, ...]
 Change = Callable[[Any, Path, random.Random], Any]
@@ -149,6 +152,7 @@ class Judged:
 
     answer: verifier.Verdict
     wrong: tuple[str, ...]
+    report: verifier.VerifierReport | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,7 @@ def proof_in(entries: list[bytes], index: int, signer: Signer = SIGNER) -> bytes
 
 
 def judged(report: verifier.VerifierReport, wrong: Callable[[], list[str]]) -> Judged:
-    return Judged(report.answer, tuple(wrong()) if report.answer is verifier.Verdict.proved else ())
+    return Judged(report.answer, tuple(wrong()) if report.answer in verifier.LEVELS else (), report)
 
 
 # Receipts
@@ -279,17 +283,38 @@ def judge_carried_receipt(value: Any) -> Judged:
 def certificates() -> list[dict[str, Any]]:
     """What a certificate of a deletion states, and one of a closure."""
     at = [f"2026-03-01T1{hour}:00:00Z" for hour in range(6)]
-    place = {"copies": 1, "done": "shredded and swept", "kept_until": None, "place": "vault", "read_back": 0,
-             "reference": None, "registered": "2026-02-01T00:00:00Z"}  # fmt: skip
+    place = {"copies": 1, "done": "erased", "kept_until": None, "place": "vault", "answered": None, "recalled": None,
+             "read_back": {"at": at[4], "left": 0}, "reference": None, "registered": "2026-02-01T00:00:00Z"}  # fmt: skip
+    asked = place | {"place": "export", "reference": "9" * 32, "read_back": None, "done": "recalled",
+                     "recalled": {"at": at[1], "due": "2026-04-01T00:00:00Z"}}  # fmt: skip
+    answer = {"at": at[2], "by": "uni", "signed": recall_answer()}
     said = {
-        "v": 1, "type": "licet-erasure-certificate", "erasure": "era_" + "1" * 32, "account": "urn:licet:account:" + "2" * 32,
+        "v": 2, "type": "licet-erasure-certificate", "erasure": "era_" + "1" * 32, "account": "urn:licet:account:" + "2" * 32,
         "conversation": "urn:licet:conversation:" + "3" * 32, "cause": "deletion", "requested": at[0], "fenced": at[1],
         "shredded": at[2], "swept": at[3], "verified": at[4],
-        "places": [place, place | {"place": "safety", "reference": "4" * 32}],
-        "recipients": [{"recipient": "uni", "release": "5" * 32}], "hosts": [], "backups_out_of_reach": None,
+        "places": [
+            place, asked, asked | {"done": "answered", "answered": answer},
+            place | {"place": "safety", "reference": "4" * 32, "done": "kept", "kept_until": "2028-01-01T00:00:00Z",
+                     "read_back": {"at": at[4], "left": 2}},
+            place | {"place": "release", "reference": "a" * 32, "done": "refused"},
+        ],
+        "recipients": [{"recipient": "uni", "release": "october", "handed": at[0], "recalled": at[1], "acknowledged": at[2],
+                        "due": "2026-04-01T00:00:00Z"}],
+        "hosts": [{"host": "assistant", "event": "conversation.deleted", "told": at[0], "delivered": None, "overdue": False,
+                   "due": "2026-04-01T00:00:00Z", "acknowledged": None}],
+        "backups_out_of_reach": None,
         "backups": [{"backup": "bak_" + "6" * 32, "made": at[0], "expires": "2026-05-01T00:00:00Z"}], "salt": "7" * 64,
     }  # fmt: skip
-    return [said, said | {"cause": "closure", "conversation": None, "salt": "8" * 64, "verified": at[5]}]
+    later = [one | {"read_back": one["read_back"] and one["read_back"] | {"at": at[5]}} for one in said["places"]]
+    other = {"cause": "closure", "conversation": None, "salt": "8" * 64, "verified": at[5], "places": later}
+    return [said, said | other]
+
+
+def recall_answer(erasure: str = "era_" + "1" * 32, by: str = "uni", seed: bytes = STRANGER.seed) -> str:
+    """What a recipient signs: that they deleted what was recalled."""
+    said = {"v": 1, "type": "licet-recall-answer", "erasure": erasure, "recipient": by, "handout": "hand_" + "6" * 32,
+            "at": "2026-03-01T12:00:00Z"}  # fmt: skip
+    return signed(said, "licet-recall-answer+jws", seed)
 
 
 def certificate_file(said: Any) -> bytes:
@@ -393,6 +418,8 @@ def fit(made: Document) -> None:
         manifest["root"] = parts_root(leaves)
         rows.sort(key=lambda row: (row["conversation"], row["ordinal"]))
         candidates.sort(key=lambda one: one["conversation"])
+        part = part_of(rows)
+        manifest["parts"][0] |= {"sha256": hashlib.sha256(part).hexdigest(), "bytes": len(part)}
         made["leaf"]["facts"].update(rows=manifest["rows"], root=manifest["root"])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return
@@ -413,12 +440,17 @@ def parts_root(leaves: list[tuple[int, bytes]]) -> str:
     return grown.root().hex()
 
 
-PART = b"the parts"
+def part_of(rows: Any, without: tuple[int, ...] = ()) -> bytes:
+    """The part of some rows; that of the honest ones where no part can hold them."""
+    try:
+        return part_bytes(columns(rows, without))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return release_lies.honest().part
 
 
 def sealed(made: Document) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """The folder and the log of a document: hashed, told and signed, whatever it says."""
-    files = {"README.md": b"a card", "part-00000.parquet": PART}
+    files = {"README.md": b"a card", "part-00000.parquet": part_of(made["rows"])}
     manifest = made["manifest"]
     for name in LINES:
         texts = [text_of(line) for line in made[name]] if isinstance(made[name], list) else []
@@ -508,6 +540,11 @@ def carried() -> tuple[dict[str, bytes], dict[str, bytes]]:
 # What was done since the seal
 
 
+def fewer() -> bytes:
+    """The part without the row that the addendum takes out."""
+    return part_of(releases()[0]["rows"], (3,))
+
+
 @cache
 def since() -> Document:
     """An addendum of the year after, which takes a row out of the part, and a review and a measurement of the same year."""
@@ -516,8 +553,8 @@ def since() -> Document:
     part = json.loads(files["manifest.json"])["parts"][0]
     after = {
         "file": part["file"],
-        "sha256": hashlib.sha256(b"fewer").hexdigest(),
-        "bytes": 5,
+        "sha256": hashlib.sha256(fewer()).hexdigest(),
+        "bytes": len(fewer()),
         "rows": part["rows"] - 1,
         "first_ordinal": 0,
     }
@@ -533,12 +570,12 @@ def since() -> Document:
                              "unread": 0, "worst_ppm": 631_597}},
         "measurement": {
             "v": 1, "type": "licet-release-measurement", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
-            "measured_at": "2026-06-01T00:00:00Z", "rows": 6, "held_out": {"people": 10, "rows": 12},
+            "measured_at": "2026-06-01T00:00:00Z", "rows": 4, "held_out": {"people": 3, "rows": 4},
             "confidence_percent": 95, "code": {"blocks": 2, "broken": 1},
             "model": {"base": None, "batch_rows": 8, "parameters": 9, "seeds": 2, "steps": 4, "tokens": 64},
-            "costs": [{"of": "deidentification", "slice": "all", "value": "all", "rows": 12, "people": 10,
+            "costs": [{"of": "deidentification", "slice": "all", "value": "all", "rows": 4, "people": 3,
                        "cost_ppm": -3, "low_ppm": -9, "high_ppm": 5},
-                      {"of": "duplicate", "slice": "language", "value": "de", "rows": 11, "people": 10,
+                      {"of": "duplicate", "slice": "language", "value": "de", "rows": 3, "people": 2,
                        "cost_ppm": 3, "low_ppm": 1, "high_ppm": 5}],
         },
     }  # fmt: skip
@@ -565,7 +602,7 @@ def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes],
         "purge-1.json": purge_file,
         "review.json": text_of({"v": 1, "review": review_jws}),
         "measurement.json": text_of({"v": 1, "measurement": measured_jws}),
-        "part-00000.parquet": b"fewer",
+        "part-00000.parquet": fewer(),
     }
     purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 631_597}
     try:
@@ -583,7 +620,7 @@ def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes],
     rows = look(measured, ("rows",))
     measured_facts = {
         "manifest_sha256": _or_zero(look(measured, ("manifest_sha256",))),
-        "rows": 6 if rows is MISSING else rows,
+        "rows": 4 if rows is MISSING else rows,
     }
     digest = hashlib.sha256(measured_jws.encode()).hexdigest()
     by.append(told_since("release_measured", measured_at, digest, measured_facts))
@@ -716,20 +753,17 @@ def papers() -> list[dict[str, Any]]:
     (release,) = tally.releases(lambda _release, _sha256: promised, None)
     counted = figures.PaperFigures(log=tally.figures(), totals=figures.totals([release]), releases=(release,))
     policy = release_lies.ASKED.document()
-    section = {"number": "1.3", "title": "Size", "rows": "figures.releases",
-               "lines": [{"asks": "Rows", "says": "{figures.totals.rows} rows of {policy.document.policy}"}]}  # fmt: skip
+    forms = [msgspec.to_builtins(form()) for form in (ab2013.form, ropa.form)]
+    stated = stated_by(Controller(name="Example Ltd"))
     said = {
-        "v": 1, "type": "licet-document", "kind": "ab2013", "title": "Documentation", "law": "Civil Code 3111",
+        "v": 1, "type": "licet-document", **forms[0],
         "at": {"log": ORIGIN, "entries": len(told), "time": tally.logged}, "scope": None,
         "logs": [{"origin": ORIGIN, "size": len(told)}], "figures": msgspec.to_builtins(counted),
         "policy": {"number": 1, "sha256": release_lies.ASKED.sha256().hex(), "document": policy,
                    "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]})},
-        "recorded": {"models": []}, "stated": {"name": "Example Ltd", "dpo": None}, "sections": [section],
+        "recorded": {"models": [], "first_used": None, "recipients": []}, "stated": stated,
     }  # fmt: skip
-    return [
-        said,
-        said | {"kind": "ropa", "scope": [release_lies.RELEASE.hex], "stated": {"name": None}, "sections": []},
-    ]
+    return [said, said | forms[1] | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}]
 
 
 def paper_entries() -> list[Any]:

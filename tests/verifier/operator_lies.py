@@ -17,9 +17,19 @@ from .honest_logs import Entry, name_of
 
 Entries = list[Entry]
 Alteration = Callable[[Entries, Random], Entries | None]  # None: the log has nothing that it could alter
-ACTS = frozenset({
-    "account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted",
-    "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"})  # fmt: skip
+CHANGES = {"plan_set", "age_found", "region_set", "closed", "project_kept_out", "project_let_in", "choice"}
+ABOUT_CHATS = {
+    "narrowed",
+    "widened",
+    "deleted",
+    "flagged",
+    "unflagged",
+    "held",
+    "unheld",
+    "feedback",
+    "feedback_taken_back",
+}
+ACTS = CHANGES | ABOUT_CHATS | {"account_opened"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,11 @@ def residual(name: str) -> Callable[[Alteration], Alteration]:
 
 
 def where(log: Entries, *kinds: str, **facts: Any) -> list[int]:
-    return [n for n, entry in enumerate(log) if entry["t"] in kinds
-            and all(entry["facts"].get(key) == value for key, value in facts.items())]  # fmt: skip
+    return [
+        n
+        for n, entry in enumerate(log)
+        if entry["t"] in kinds and all(entry["facts"].get(key) == value for key, value in facts.items())
+    ]
 
 
 def pick(draw: Random, found: list[int]) -> int | None:
@@ -184,8 +197,11 @@ def ended_used(log: Entries, draw: Random) -> Entries | None:
     if place is None:
         return None
     who, number = log[place]["who"], log[place]["facts"]["grant"]
-    begun = [n for n in where(log, "grant_begun", "grant_affirmed", "grant_stands", grant=number)
-             if n < place and log[n]["who"] == who]  # fmt: skip
+    begun = [
+        n
+        for n in where(log, "grant_begun", "grant_affirmed", "grant_stands", grant=number)
+        if n < place and log[n]["who"] == who
+    ]
     choices = [n for n in same(log, place) if log[n]["t"] == "choice" and log[n]["facts"]["effect"] != "none"]
     if not begun or not choices:
         return None
@@ -213,7 +229,9 @@ def twice(log: Entries, draw: Random) -> Entries | None:
     if place is None:
         return None
     entry = log[place]
-    return inserted(log, place + 1, told(entry, "grant_begun", facts={**entry["facts"], "grant": entry["facts"]["grant"] + 1}))
+    return inserted(
+        log, place + 1, told(entry, "grant_begun", facts={**entry["facts"], "grant": entry["facts"]["grant"] + 1})
+    )
 
 
 @contradicted("a grant begins for another scope or question than was chosen")
@@ -223,7 +241,12 @@ def another_scope(log: Entries, draw: Random) -> Entries | None:
         return None
     facts = {**log[place]["facts"], "question": "other"}
     if facts["scope"] != "account" and draw.random() < 0.5:
-        facts = {"grant": facts["grant"], "version": facts["version"], "question": facts["question"], "scope": "account"}
+        facts = {
+            "grant": facts["grant"],
+            "version": facts["version"],
+            "question": facts["question"],
+            "scope": "account",
+        }
     return replaced(log, place, {**log[place], "facts": facts})
 
 
@@ -233,8 +256,9 @@ def number_gap(log: Entries, draw: Random) -> Entries | None:
     if is_restored(log):
         return None
     begun = where(log, "grant_begun")
-    found = [n for n in begun if is_opened(log, log[n]["who"]) and any(
-        log[m]["t"] == "grant_begun" for m in same(log, n))]  # fmt: skip
+    found = [
+        n for n in begun if is_opened(log, log[n]["who"]) and any(log[m]["t"] == "grant_begun" for m in same(log, n))
+    ]
     place = pick(draw, found)
     if place is None:
         return None
@@ -265,8 +289,11 @@ def choice_backdated(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, found)
     if place is None or place + 1 >= len(log) or log[place + 1]["t"] != "grant_begun":
         return None
-    before = [n for n in range(place) if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS
-              and moment(log[n]) < moment(log[place])]  # fmt: skip
+    before = [
+        n
+        for n in range(place)
+        if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS and moment(log[n]) < moment(log[place])
+    ]
     earlier = [n for n in range(place) if before and moment(log[n]) < max(moment(log[m]) for m in before)]
     if not earlier:
         return None
@@ -299,7 +326,11 @@ def grant_left_out(log: Entries, draw: Random) -> Entries | None:
         owed = [m for m in range(n) if log[m].get("who") == log[n]["who"] and log[m]["t"] in ACTS]
         if act is None or restored_between(log, n, act) or late(log[n]) or not owed:
             continue
-        if log[owed[-1]]["t"] == "choice" and not restored_between(log, owed[-1], n) and about(log[owed[-1]]) == about(log[n]):
+        if (
+            log[owed[-1]]["t"] == "choice"
+            and not restored_between(log, owed[-1], n)
+            and about(log[owed[-1]]) == about(log[n])
+        ):
             found.append(n)
     place = pick(draw, found)
     return None if place is None else without(log, place)
@@ -312,8 +343,11 @@ def ending_left_out(log: Entries, draw: Random) -> Entries | None:
         choice = next((m for m in same(log, n) if log[m]["t"] == "choice"), None)
         number, who = log[n]["facts"]["grant"], log[n]["who"]
         grant = in_force(log, who, n).get(number)
-        others = [m for m in where(log, "grant_ended", cause="refused") if m != n and log[m]["who"] == who
-                  and log[m]["at"] == log[n]["at"]]  # fmt: skip
+        others = [
+            m
+            for m in where(log, "grant_ended", cause="refused")
+            if m != n and log[m]["who"] == who and log[m]["at"] == log[n]["at"]
+        ]
         if choice is None or grant is None or others or is_restored(log) or late(log[n]):
             continue
         found.append(n)
@@ -326,13 +360,24 @@ def no_left_out(log: Entries, draw: Random) -> Entries | None:
     found = []
     for n in where(log, "choice", allow=False, effect="withdrew"):
         act = next_act(log, n)
-        ended = [m for m in where(log, "grant_ended", cause="refused") if m < n and log[m]["who"] == log[n]["who"]
-                 and log[m]["at"] == log[n]["at"]]  # fmt: skip
-        if act is None or log[act]["at"] == log[n]["at"] or not ended or restored_between(log, ended[0], act) or late(log[n]):
+        ended = [
+            m
+            for m in where(log, "grant_ended", cause="refused")
+            if m < n and log[m]["who"] == log[n]["who"] and log[m]["at"] == log[n]["at"]
+        ]
+        if (
+            act is None
+            or log[act]["at"] == log[n]["at"]
+            or not ended
+            or restored_between(log, ended[0], act)
+            or late(log[n])
+        ):
             continue
         known = in_force(log, log[n]["who"], ended[0])
-        if any(m in known and about(known[m])["question"] == log[n]["facts"]["question"] for m in (
-                log[place]["facts"]["grant"] for place in ended)):  # fmt: skip
+        if any(
+            m in known and about(known[m])["question"] == log[n]["facts"]["question"]
+            for m in (log[place]["facts"]["grant"] for place in ended)
+        ):
             found.append(n)
     place = pick(draw, found)
     return None if place is None else without(log, place)
@@ -345,7 +390,11 @@ def narrowed_goes_on(log: Entries, draw: Random) -> Entries | None:
         if log[n]["facts"]["cause"] not in ("narrowed", "closed") or late(log[n]) or is_restored(log):
             continue
         act = next_act(log, n)
-        if act is not None and log[act]["at"] != log[n]["at"] and log[n]["facts"]["grant"] in in_force(log, log[n]["who"], n):
+        if (
+            act is not None
+            and log[act]["at"] != log[n]["at"]
+            and log[n]["facts"]["grant"] in in_force(log, log[n]["who"], n)
+        ):
             found.append(n)
     place = pick(draw, found)
     return None if place is None else without(log, place)
@@ -353,13 +402,19 @@ def narrowed_goes_on(log: Entries, draw: Random) -> Entries | None:
 
 @contradicted("a grant is ended by keeping out or a closure that is not told")
 def cause_left_out(log: Entries, draw: Random) -> Entries | None:
-    found = [n for n in where(log, "grant_ended") if log[n]["facts"]["cause"] in ("narrowed", "closed")
-             and not late(log[n]) and not is_restored(log)]  # fmt: skip
+    found = [
+        n
+        for n in where(log, "grant_ended")
+        if log[n]["facts"]["cause"] in ("narrowed", "closed") and not late(log[n]) and not is_restored(log)
+    ]
     place = pick(draw, found)
     if place is None:
         return None
-    causes = [n for n in where(log, "narrowed", "closed", "project_kept_out") if log[n]["who"] == log[place]["who"]
-              and log[n]["at"] == log[place]["at"]]  # fmt: skip
+    causes = [
+        n
+        for n in where(log, "narrowed", "closed", "project_kept_out")
+        if log[n]["who"] == log[place]["who"] and log[n]["at"] == log[place]["at"]
+    ]
     return without(log, *causes)
 
 
@@ -385,12 +440,15 @@ def follows_nothing(log: Entries, draw: Random) -> Entries | None:
     if place is None:
         return None
     handle = name_of("a conversation of nobody's", log[place]["who"])
-    kind, facts = draw.choice((
-        ("unheld", {}), ("feedback_taken_back", {}),
-        ("key_destroyed", {"because": "deleted", "handle": handle, "segment": 0}),
-        ("key_destroyed", {"because": "safety", "handle": handle, "segment": 0}),
-        ("key_destroyed", {"because": "closed", "handle": handle, "segment": 0}),
-    ))  # fmt: skip
+    kind, facts = draw.choice(
+        (
+            ("unheld", {}),
+            ("feedback_taken_back", {}),
+            ("key_destroyed", {"because": "deleted", "handle": handle, "segment": 0}),
+            ("key_destroyed", {"because": "safety", "handle": handle, "segment": 0}),
+            ("key_destroyed", {"because": "closed", "handle": handle, "segment": 0}),
+        )
+    )
     return inserted(log, place + 1, told(log[place], kind, facts=facts))
 
 
@@ -425,8 +483,15 @@ def carried_again(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, [n for n in range(len(log)) if "who" in log[n]])
     if place is None:
         return None
-    return inserted(log, place + 1, told({**log[place], "at": log[place]["logged"]}, "carried",
-                                         facts={"from": int(year_of(log)) - draw.choice((0, 1))}))  # fmt: skip
+    return inserted(
+        log,
+        place + 1,
+        told(
+            {**log[place], "at": log[place]["logged"]},
+            "carried",
+            facts={"from": int(year_of(log)) - draw.choice((0, 1))},
+        ),
+    )
 
 
 @contradicted("a grant of this year begins without a choice in an account that was carried over")
@@ -440,11 +505,18 @@ def carried_begins(log: Entries, draw: Random) -> Entries | None:
 
 @contradicted("a grant stands from before, with a number that was given later")
 def carried_number(log: Entries, draw: Random) -> Entries | None:
-    place = pick(draw, [n for n in where(log, "grant_begun") if any(
-        log[m]["who"] == log[n]["who"] for m in where(log, "carried"))])  # fmt: skip
+    place = pick(
+        draw,
+        [n for n in where(log, "grant_begun") if any(log[m]["who"] == log[n]["who"] for m in where(log, "carried"))],
+    )
     if place is None:
         return None
-    facts = {"grant": log[place]["facts"]["grant"] + draw.randint(1, 5), "version": 0, "question": "unasked", "scope": "account"}
+    facts = {
+        "grant": log[place]["facts"]["grant"] + draw.randint(1, 5),
+        "version": 0,
+        "question": "unasked",
+        "scope": "account",
+    }
     return inserted(log, place + 1, told(log[place], "grant_stands", facts=facts))
 
 
@@ -498,11 +570,14 @@ def release_misstated(log: Entries, draw: Random) -> Entries | None:
     of = {"release": facts["release"], "manifest_sha256": facts["manifest_sha256"]}
     kinds: tuple[tuple[str, dict[str, Any]], ...] = (
         ("release_sealed", {**facts, "rows": facts["rows"] + 1}),
-        ("release_reviewed", {**of, "manifest_sha256": "0" * 64, "sha256": "1" * 64, "rows": 1, "findings": 0, "bound_ppm": 9}),
+        (
+            "release_reviewed",
+            {**of, "manifest_sha256": "0" * 64, "sha256": "1" * 64, "rows": 1, "findings": 0, "bound_ppm": 9},
+        ),
         ("release_measured", {**of, "manifest_sha256": "0" * 64, "sha256": "1" * 64, "rows": 1}),
         ("release_signed", {**of, "review_sha256": "2" * 64, "signature": 1}),
         ("release_purged", {"release": of["release"], "number": 3, "rows": 1, "sha256": "3" * 64}),
-    )  # fmt: skip
+    )
     if draw.random() < 0.2:
         kind, early = kinds[2][0], {**of, "sha256": "1" * 64, "rows": 1}
         return inserted(log, place, nobodys(log[place - 1] if place else entry, kind, **early))
@@ -601,8 +676,11 @@ def account_invented(log: Entries, draw: Random) -> Entries | None:
 
 @residual("an act is dated earlier or later, between the account's acts before and after it")
 def act_redated(log: Entries, draw: Random) -> Entries | None:
-    found = [n for n in where(log, "deleted", "flagged", "age_found", "plan_set", "region_set")
-             if next((log[m]["t"] for m in same(log, n)), "") not in ("grant_ended", "choice")]  # fmt: skip
+    found = [
+        n
+        for n in where(log, "deleted", "flagged", "age_found", "plan_set", "region_set")
+        if next((log[m]["t"] for m in same(log, n)), "") not in ("grant_ended", "choice")
+    ]
     place = pick(draw, found)
     if place is None:
         return None
@@ -616,19 +694,25 @@ def stands_invented(log: Entries, draw: Random) -> Entries | None:
     if place is None or any(log[n]["t"] == "closed" for n in same(log, place)):
         return None
     facts = {"grant": 1, "version": 0, "question": "never_asked", "scope": "account"}
-    first = next((log[n]["facts"]["grant"] for n in same(log, place) if "grant" in log[n]["facts"]), 2)
-    return None if first < 2 else inserted(log, place + 1, told(log[place], "grant_stands", facts=facts))
+    if any(log[n]["facts"].get("grant") == 1 for n in same(log, place)):
+        return None
+    return inserted(log, place + 1, told(log[place], "grant_stands", facts=facts))
 
 
 @residual("an ending is told without its account's name, as of an account whose key was destroyed")
 def name_taken(log: Entries, draw: Random) -> Entries | None:
-    found = [n for n in where(log, "deleted") if next_act(log, n) is None and not any(
-        log[m]["t"] == "key_destroyed" for m in same(log, n))]  # fmt: skip
+    found = [
+        n
+        for n in where(log, "deleted")
+        if next_act(log, n) is None and not any(log[m]["t"] == "key_destroyed" for m in same(log, n))
+    ]
     place = pick(draw, found)
     if place is None:
         return None
     entry = {key: value for key, value in log[place].items() if key != "who"}
-    return replaced(log, place, {**entry, "facts": {key: fact for key, fact in entry["facts"].items() if key != "handle"}})
+    return replaced(
+        log, place, {**entry, "facts": {key: fact for key, fact in entry["facts"].items() if key != "handle"}}
+    )
 
 
 @residual("a restore that did not happen, after which numbers are given again by new choices")
@@ -646,5 +730,7 @@ def cut_off(log: Entries, draw: Random) -> Entries | None:
 @residual("what is of nobody is left out or invented: a certificate, a paper, a note of the staff's work")
 def paper_invented(log: Entries, draw: Random) -> Entries | None:
     place = draw.randrange(len(log))
-    kind, facts = draw.choice((("certificate", {"sha256": "a" * 64}), ("document_made", {"kind": "ropa", "sha256": "b" * 64})))
+    kind, facts = draw.choice(
+        (("certificate", {"sha256": "a" * 64}), ("document_made", {"kind": "ropa", "sha256": "b" * 64}))
+    )
     return inserted(log, place + 1, nobodys(log[place], kind, **facts))

@@ -85,18 +85,36 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salted: dict[Hash, Pos]
 
 
-class Place(msgspec.Struct, frozen=True):
-    place: Text
+class ReadBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    at: Time
+    left: Nat
+
+
+class Recalled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    at: Time
+    due: Time
+
+
+class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    at: Time
+    by: Text
+    signed: Text | None
+
+
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    place: Literal["vault", "feedback", "safety", "release", "export"]
     reference: Id | None
     registered: Time
     copies: Pos
-    done: Text
-    read_back: Literal[0]
+    done: Literal["erased", "kept", "refused", "recalled", "answered", "untouched"]
+    read_back: ReadBack | None
     kept_until: Time | None
+    recalled: Recalled | None
+    answered: Answered | None
 
 
-class Certificate(msgspec.Struct, frozen=True):
-    v: Literal[1]
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: Literal[2]
     type: Literal["licet-erasure-certificate"]
     erasure: Text
     account: Text
@@ -107,7 +125,7 @@ class Certificate(msgspec.Struct, frozen=True):
     shredded: Time
     swept: Time
     verified: Time
-    places: Annotated[list[Place], Meta(min_length=1)]
+    places: list[Place]
     recipients: list[dict[str, Any]]
     hosts: list[dict[str, Any]]
     backups: list[dict[str, Any]]
@@ -128,12 +146,22 @@ def certificate_faults(said: Any) -> list[str]:
         return faults
     states = [instant(said[state]) for state in ("requested", "fenced", "shredded", "swept", "verified")]
     seen = [instant(place["registered"]) for place in said["places"]]
+    for place in said["places"]:
+        looked, kept = place["read_back"], place["done"] == "kept"
+        if (looked is None) != (place["place"] == "export"):
+            faults += ["a place that nobody can look into was read back, or another was not"]
+        elif looked and (looked["at"] != said["verified"] or (looked["left"] and not kept)):
+            faults += ["something is left, or was read back at another time"]
+        if kept != (place["kept_until"] is not None) or (kept and place["place"] != "safety"):
+            faults += ["kept, or not kept, without a date"]
+        if (place["answered"] is None) == (place["done"] == "answered"):
+            faults += ["answered by nobody"]
     faults += ["its states are out of order"] if states != sorted(states) else []
     faults += (
         ["a date that no certificate has"] if min(states + seen).year < YEARS[0] or states[-1].year != 2026 else []
     )
-    faults += ["a place was registered after it was read back"] if max(seen) > states[-1] else []
-    return faults
+    faults += ["a place was registered after it was read back"] if seen and max(seen) > states[-1] else []
+    return faults + (["no place of a conversation"] if not seen and said["conversation"] else [])
 
 
 def paper_faults(said: Any, honest: dict[str, Any]) -> list[str]:

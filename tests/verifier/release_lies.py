@@ -33,6 +33,7 @@ from licet.release.part import EPOCH
 from ..ledger.world import naive_root
 from ..terms import preset
 from .lies import ANA, BEN, DAN, EVA, FOR, KEYS, Lie, Shown, written
+from .part_files import columns, part_bytes
 
 PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)
@@ -78,6 +79,7 @@ class World:
     ordered: bool = True
     after: list[tuple[str, str, UUID | None, dict[str, Any]]] = field(default_factory=list)
     root: bytes = b""
+    part: bytes = b""
 
     @property
     def in_parts(self) -> int:
@@ -118,7 +120,7 @@ def honest() -> World:
     for chat in ("d1", "d2", "b2"):
         world.candidates.append({"v": 1, "conversation": handle(chat), "in": 2, "out": {}, "salted": {}})
         more(world, 2)
-    world.root = parts_root(world.rows)
+    world.root, world.part = parts_root(world.rows), part_bytes(columns(world.rows))
     return world
 
 
@@ -249,7 +251,7 @@ def honest_before() -> World:
         del one["question"], one["project"]
         for each in one["sources"]:
             each["widening"] = each.pop("narrowing")
-    world.root = parts_root(world.rows)
+    world.root, world.part = parts_root(world.rows), part_bytes(columns(world.rows))
     return world
 
 
@@ -323,7 +325,7 @@ def sealed(world: World) -> tuple[dict[str, bytes], dict[str, bytes]]:
         "policies": world.policies, "candidates": sorted(world.candidates, key=order),
         "rows": sorted(world.rows, key=order),
     }  # fmt: skip
-    files = {"README.md": b"a card", "part-00000.parquet": b"the parts"}
+    files = {"README.md": b"a card", "part-00000.parquet": world.part}
     proof = {}
     for name, value in lines.items():
         data, root = packed(value)

@@ -64,19 +64,24 @@ def test_a_log_is_proved(by: ModuleType, year: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_release_is_proved(by: ModuleType, name: str) -> None:
+def test_a_release_is_proved_but_for_its_parts(by: ModuleType, name: str) -> None:
+    """Of parts of then some columns are compressed, which this file cannot read: `licet verify` opens them."""
     year = RELEASES[name]
     folder, log = by.FolderFiles(BEFORE / name), by.FolderFiles(PUBLISHED / year)
     report = by.check_release(folder, by.trust(KEYS[year]), log)
-    assert (report.answer, report.findings, report.lacks) == ("proved", [], [])
+    assert (report.answer, report.findings) == ("not proved", [])
+    assert {lack.why for lack in report.lacks} == {"some of its columns are compressed"}
+    lacking = [part.what for part in report.parts if part.answer == "not proved"]
+    assert lacking == ["rows in the parts"]
 
 
 @BOTH
 @pytest.mark.parametrize("path", RECEIPTS, ids=lambda path: path.stem)
-def test_a_receipt_is_proved(by: ModuleType, path: Path) -> None:
+def test_a_receipt_is_proved_but_for_its_policy(by: ModuleType, path: Path) -> None:
     year = "2026" if path.stem in ("ben-1", "ben-2") else "2025"
     report = by.check_receipt(path.read_bytes(), by.trust(KEYS[year]))
-    assert (report.answer, report.findings) == ("proved", [])
+    assert (report.answer, report.findings) == ("not proved", [])
+    assert [lack.why for lack in report.lacks] == ["its entry commits to no policy"]
 
 
 @BOTH

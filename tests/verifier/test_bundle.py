@@ -77,6 +77,9 @@ def test_every_name_means_in_it_what_it_means_in_the_package(part: str) -> None:
             assert other.__module__ == shipped().__name__, name
             assert other.__qualname__ == value.__qualname__, name
         else:
+            other, value = (
+                getattr(one, "format", one) for one in (other, value)
+            )  # of a Struct, which Python 3.11 names by address
             assert other == value or without_module(other) == without_module(value), name
 
 
@@ -170,7 +173,7 @@ def test_it_runs_alone_on_every_kind_of_artefact(tmp_path: Path) -> None:
     kinds = list(calls(tmp_path / "shown"))
     for words in kinds:
         honest, lie = (run(file, *words, "--key", vkey, python=python) for vkey in (key, other))
-        assert (honest.returncode, honest.stderr) == (0, ""), (words, honest.stdout)
+        assert (honest.returncode, honest.stderr) == (4 if words[0] == "certificate" else 0, ""), (words, honest.stdout)
         assert (lie.returncode, lie.stderr) == (1, ""), (words, lie.stdout)
     usage = run(file, "--help", python=python).stdout
     assert f"{{{','.join(sorted({str(words[0]) for words in kinds}, key=usage.index))}}}" in usage

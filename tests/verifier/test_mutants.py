@@ -37,8 +37,9 @@ def told(of: Artefact, what: object, judged: Judged) -> str:
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
 def test_an_honest_artefact_is_proved(of: Artefact) -> None:
-    judged = of.judge(of.tree)
-    assert (judged.answer, judged.wrong) == (Verdict.proved, ())
+    """But for a certificate: nobody but the operator can look into the places that it names."""
+    judged, is_certificate = of.judge(of.tree), of.name.startswith("certificate")
+    assert (judged.answer, judged.wrong) == (Verdict.stated if is_certificate else Verdict.proved, ())
 
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)

@@ -153,10 +153,29 @@ def world(pool: Pool, tmp_path: Path) -> World:
     return World(pool, tmp_path / "data")
 
 
+class RefusalClient(TestClient[Litestar]):
+    """A client that fails where a refusal comes from a page to which the request was redirected: what was asked for was
+    then not refused, and a test that expects the refusal would hold whatever the application does.
+    """
+
+    def send(self, *args: Any, **settings: Any) -> Any:
+        response = super().send(*args, **settings)
+        if response.history and response.status_code in REFUSALS:
+            first = response.history[0]
+            raise AssertionError(
+                f"{first.request.method} {first.request.url.path} answered {first.status_code}, and the page that it "
+                f"leads to {response.status_code}: ask with `follow_redirects=False`"
+            )
+        return response
+
+
+REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 410, 422, 429})
+
+
 @pytest.fixture
 def api(world: World) -> Iterator[TestClient[Litestar]]:
     """A client of the application in this process."""
-    with TestClient(world.app) as client:
+    with RefusalClient(world.app) as client:
         yield client
 
 

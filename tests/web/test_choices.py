@@ -364,3 +364,22 @@ def test_only_who_may_read_an_account_sees_where_it_stands(api: Any, world: Worl
     assert api.get(STANDING, headers=world.service(Scope.gate_read)).status_code == 403
     world.open("ben")
     assert api.get(STANDING, headers=world.person("ben")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("plan", "age", "gate"), [("work", 30, "not_asked"), ("pro", 13, "not_asked"), ("pro", 30, "closed")]
+)
+def test_where_the_gate_asks_nothing_nothing_waits_for_an_answer(
+    world: Any, api: Any, plan: str, age: int, gate: str
+) -> None:
+    world.open("zoe", plan=plan, age=age)
+    if gate == "closed":
+        assert api.post("/v1/accounts/host:zoe/close").json()["outcome"] == "done"
+    seen = api.get("/v1/accounts/host:zoe/gate").json()
+    assert (seen["gate"], seen["unanswered"]) == (gate, [])
+    account = api.get("/v1/accounts/host:zoe").json()
+    assert [one["unanswered"] for one in account["questions"]] == [False, False]
+    assert [one["answered"] for one in account["questions"]] == [None, None], "nor was anything answered"
+    assert api.get("/v1/accounts/host:zoe/notice").json()["unanswered"] == []
+    standing = api.get("/v1/accounts/host:zoe/standing").json()
+    assert [one["unanswered"] for one in standing["questions"]] == [False, False]

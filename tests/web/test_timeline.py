@@ -327,6 +327,7 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(an
     certificates.run(ana.here, at_once=True)
     done = plain(api.get(f"/erasures/{erasure}", headers=browser).text)
     assert WORDS.say("erasure.state.verified") in done
+    assert WORDS.say("erasure.certificate.means") in done
     documents.append(ana.here)
     file = api.get(f"/erasures/{erasure}/certificate.json", headers=browser).content
     report = verifier.check_certificate(file, verifier.trust(documents.key(ana.here).vkey))
@@ -334,6 +335,22 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(an
     assert line("certified_account") in plain(api.get("/timeline?about=erasure", headers=browser).text)
     for name in ("/chats", "/timeline", "/erasures", "/feedback"):
         assert api.get(name, headers=browser).status_code == 200, name
+
+
+def test_the_page_of_an_account_that_stored_nothing_says_so(ana: World, api: Any) -> None:
+    browser = ana.browser("ana")
+    api.post("/account/close", headers=browser, data={"": ""}, follow_redirects=False)
+    documents.append(ana.here)
+    certificates.run(ana.here, at_once=True)
+    ((erasure, said),) = [(one.erasure, plain(api.get(f"/erasures/{one.erasure}", headers=browser).text))
+                          for one in certificates.page_of(ana.here, ana.accounts["ana"], 1)]  # fmt: skip
+    assert WORDS.say("erasure.certificate.nothing") in said
+    assert WORDS.say("erasure.certificate.means") not in said
+    documents.append(ana.here)
+    report = verifier.check_certificate(
+        certificates.certificate_file(ana.here, erasure), verifier.trust(documents.key(ana.here).vkey)
+    )
+    assert (report.answer, report.findings, report.lacks) == ("stated", [], [])
 
 
 def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(

@@ -43,7 +43,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--version", default=__version__, help="the name of this version (default: %(default)s)")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
     asked = parser.parse_args(arguments)
-    if build(asked.root, asked.into.resolve(), asked.version):
+    try:
+        failed = build(asked.root, asked.into.resolve(), asked.version)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        failed = 1
+    if failed:
         print("error: the site was not built", file=sys.stderr)
         print("hint: each line above names a page and what is wrong with it", file=sys.stderr)
         return 1

@@ -23,6 +23,10 @@ OUTSIDE = {
 }
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|[/#])([^)#\s]+)|(?<=<img src=\")([^\"]+)")
 _BLOCK = re.compile(r"(?m)^ *```(?:.*\n)+?^ *```[ ]*$|(?:^ {4}.*\n)+|`[^`\n]*`")
+_MARKUP = re.compile(
+    r"</?(?!(?:p|img)[\s>])[a-z][a-z0-9-]*[\s>/]|\son[a-z]+\s*=|javascript:|!\[[^\]]*\]\([a-z]*:?//|src=.?[a-z]*:?//",
+    re.I,
+)
 _ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)#]+\.md)\)", re.MULTILINE)
 
 
@@ -36,7 +40,9 @@ def stage(root: Path, source: Path) -> None:
     """Copies the pages and the pictures that they show into ``source``."""
     moved = pages(root)
     for path, target in moved.items():
-        text = with_links_moved((root / path).read_text("utf-8"), path, moved)
+        raw = (root / path).read_text("utf-8")
+        _refuse_markup(raw, path)
+        text = with_links_moved(raw, path, moved)
         if PurePosixPath(target).name == "index.md":
             text += "".join(contents(text, caption=target == "index.md"))
         file = source / target
@@ -64,11 +70,21 @@ def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
     return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # what stands around pictures in README.md
 
 
+def _refuse_markup(text: str, path: str) -> None:
+    """ValueError for markup of a page's own, outside code: it could run or fetch something in a reader's browser."""
+    if found := _MARKUP.search(_BLOCK.sub("", text)):
+        raise ValueError(f"{path}: `{found[0].strip()}`: a page has no markup but `p` and `img`, and no script")
+
+
 def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterator[str]:
     """The files of the repository that a page leads to and that are no pages: the site has a copy of each."""
     for match in _LINK.finditer(_BLOCK.sub("", text)):
         other = os.path.normpath(PurePosixPath(target).parent / match[0])
         if other not in moved and PurePosixPath(other).suffix not in (".md", ".png") and (root / other).is_file():
+            if not (root / other).resolve().is_relative_to(root.resolve()) or any(
+                p.startswith(".") for p in other.split("/")
+            ):
+                raise ValueError(f"{target}: `{match[0]}` leads out of the repository")
             yield other
 
 

@@ -14,8 +14,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Opens an account; one that is already known by the host's id stays as it is
-         * @description Opens an account; one that is already known by the host's id stays as it is.
+         * Opens an account; one that is already known by the host's id stays as it is, closed if it is closed
+         * @description Opens an account; one that is already known by the host's id stays as it is, closed if it is closed.
          *
          *     Answers: `accounts:write`.
          */
@@ -1766,7 +1766,7 @@ export interface components {
         };
         /**
          * NewAccount
-         * @description `host` is the host's own id; only an HMAC of it is stored.
+         * @description `host` is the host's own id; only an HMAC of it is stored. `begin_anew` opens a new account where that of this id is closed. The closed one stays closed, and is then reached by our id alone; nothing of it passes to the new one. It changes nothing for an id whose account is open.
          */
         NewAccount: {
             /** @description The host's own id. */
@@ -1783,6 +1783,11 @@ export interface components {
              * @example 2024-05-02T09:00:00Z
              */
             opened?: string | null;
+            /**
+             * @description Whether to open another account where that of this id is closed. Nothing of the closed one passes to it.
+             * @default false
+             */
+            begin_anew?: boolean;
         };
         /** NewAge */
         NewAge: {
@@ -2114,6 +2119,23 @@ export interface components {
             body: string;
             /** @description The notice as HTML that needs no style sheet. */
             html: string;
+        };
+        /**
+         * OpenedAnswer
+         * @description The account of a host's id: `done` where it was opened now, `duplicate` where it was here already. `closed_at` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
+         */
+        OpenedAnswer: {
+            /** @description Whether it was done now, or was so before. */
+            outcome: components["schemas"]["Outcome"];
+            /**
+             * Format: date-time
+             * @description When it happened, RFC 3339 in UTC.
+             */
+            at: string;
+            /** @description The account, `acc_..`. */
+            account: string;
+            /** @description When the account was closed, if it is; then it can never be used again. */
+            closed_at?: string | null;
         };
         /**
          * Outcome
@@ -2702,7 +2724,7 @@ export interface components {
         TurnRole: "user" | "assistant" | "tool";
         /**
          * TurnTakenAnswer
-         * @description A recorded turn. `segment` is the number of its segment.
+         * @description A recorded turn. `segment` is the number of its segment. `project` is our id of the project that counts: the one that the conversation began in; null for none. `other_project`: the turn names another one, which changes nothing.
          */
         TurnTakenAnswer: {
             /** @description Whether it was done now, or was so before. */
@@ -2720,6 +2742,10 @@ export interface components {
             turn: string;
             /** @description The number of the turn's segment within its conversation. */
             segment: number;
+            /** @description The project that counts, `proj_..`: the one that the conversation began in; null for none. */
+            project: string | null;
+            /** @description Whether the turn names another project than the one that its conversation began in. It changes nothing. */
+            other_project: boolean;
         };
         /**
          * TurnsExplained
@@ -2823,7 +2849,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ChangeAnswer"];
+                    "application/json": components["schemas"]["OpenedAnswer"];
                 };
             };
         };

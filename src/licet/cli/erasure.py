@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from licet.cli.key_files import key_file
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, dry_option, opened, recipient_option, show
-from licet.erasure import certificates
+from licet.cli.shell import answer_options, dry_option, json_option, opened, recipient_option, show
+from licet.clock import utc_now
+from licet.erasure import certificates, recipient_answers
 from licet.erasure.certificates import ErasureForecast, ErasureStatus, Recall
 from licet.errors import UsageError
+from licet.ledger.note import SignatureType
 from licet.policy.period import written
 from licet.proof import documents
 from licet.vault.certificate import WaitsFor
@@ -172,20 +175,27 @@ def recall_export(name: str, dry_run: bool, data: Path | None, at: str | None, a
 @recall.command("ack")
 @click.argument("name")
 @click.argument("handout", required=False)
+@click.option("--signed", type=click.Path(path_type=Path, exists=True), help="The answer that the recipient signed.")
 @answer_options
-def acknowledged(name: str, handout: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
+def acknowledged(
+    name: str, handout: str | None, signed: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that it was recalled from,
     or an export.
 
-    Of an export, that is all of it if all of it was recalled, or else the recalled rows.
+    Of an export, that is all of it if all of it was recalled, or else the recalled rows. A signed answer is kept, and
+    stands in a certificate that is made later.
 
     \b
     Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829
+              licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --signed answer.jws
               licet recall ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
     from licet.cli.export import export_line
     from licet.train import export_files
 
+    if signed is not None and handout is None:
+        raise UsageError("an export has no signed answer", "the recipient signs for an erasure and a handout")
     if (handout is None) != name.startswith("exp_"):
         raise UsageError("it takes an erasure and a handout, or an export", "`licet recall list` shows what is open")
     with opened(data, at) as here:
@@ -193,8 +203,56 @@ def acknowledged(name: str, handout: str | None, data: Path | None, at: str | No
             export = export_files.acknowledge(here, name)
             show(export, as_json, lambda: export_line(export))
         else:
-            erasure = certificates.acknowledge(here, name, handout)
+            answer = signed.read_text("utf-8", "replace").strip() if signed is not None else None
+            erasure = certificates.acknowledge(here, name, handout, answer)
             show(erasure, as_json, lambda: _recall_line(erasure))
+
+
+@recall.command("key")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="The recipient's name, as releases are given to them, if FILE is new.")
+@json_option
+def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
+    """For a recipient: creates a key in FILE and prints its public key, which the operator registers. An existing key is
+    kept.
+
+    \b
+    Example:  licet recall key lab-one.key --name lab-one
+    """
+    made = key_file(file, name, SignatureType.ed25519, "licet recall key").verifier
+    show({"name": made.name, "vkey": made.vkey}, as_json, lambda: made.vkey)
+
+
+@recall.command("sign")
+@click.argument("erasure")
+@click.argument("handout")
+@click.option(
+    "--key", "file", type=click.Path(path_type=Path, exists=True), required=True, help="The recipient's key file."
+)
+@json_option
+def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
+    """For a recipient: prints the signed answer that what was recalled is deleted.
+
+    \b
+    Example:  licet recall sign era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --key lab-one.key
+    """
+    signer = key_file(file, None, SignatureType.ed25519, "licet recall key")
+    signed = recipient_answers.sign(signer, erasure, handout, utc_now())
+    show({"signed": signed}, as_json, lambda: signed)
+
+
+@recall.command("trust")
+@click.argument("vkey")
+@answer_options
+def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool) -> None:
+    """Registers the public key of a recipient, who signs their answers to recalls with it. It replaces an earlier one.
+
+    \b
+    Example:  licet recall trust "$(cat lab-one.vkey)"
+    """
+    with opened(data, at) as here:
+        key = recipient_answers.register(here, vkey)
+        show({"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}")
 
 
 def _forecast(seen: ErasureForecast) -> str:

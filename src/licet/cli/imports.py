@@ -13,7 +13,7 @@ from licet.cli.shell import answer_options, moment, opened, progress, show
 from licet.errors import UsageError
 from licet.intake import imports, takeouts
 from licet.intake.recorded_history import read_accounts, read_choices
-from licet.intake.replay import Imported, RecordedAccount
+from licet.intake.replay import Imported, LateHistory, RecordedAccount
 from licet.intake.takeouts import TakenOut
 from licet.vault import installation
 
@@ -120,6 +120,9 @@ def imported_text(imported: Imported) -> str:
     if imported.choices:
         effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
         lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
+    lines += [_late_text(one) for one in imported.late]
+    if imported.late_accounts > len(imported.late):
+        lines.append(f"... and {_of(imported.late_accounts - len(imported.late), 'account')} more with later events")
     if imported.feedback:
         lines.append(f"{_of(imported.feedback, 'rating')} stored as feedback")
     for day, count in imported.would_be_erased.items():
@@ -134,13 +137,25 @@ def imported_text(imported: Imported) -> str:
     return "\n".join(lines)
 
 
+def _late_text(late: LateHistory) -> str:
+    """What became of an account's history from before its newest event."""
+    done = [
+        (late.turns, "turn", "stored under no permission"), (late.refusals, "refusal", "in effect from now on"),
+        (late.permissions, "permission", "left out"), (late.ratings, "rating", "left out"),
+    ]  # fmt: skip
+    told = ", ".join(f"{_of(count, what)} {how}" for count, what, how in done if count)
+    return f"`{late.host}` has later events than what is brought in: {told}"
+
+
 _REFUSED = {
     "closed": "the account is closed", "deleted": "the conversation was deleted",
     "too_many_segments": "the conversation changed its surface, plan or permission too often",
+    "out_of_order": "the conversation has later turns, and the account later events",
 }  # fmt: skip
 _EFFECTS = {
     "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
     "none": "had no effect, as the terms did not cover the account then",
+    "late": "gave nothing, as the account has later events",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from licet.service.policy_changes import PlannedPolicy
     from licet.service.policy_proposals import ProposalDetail
     from licet.vault.policy_plan import PolicyPlan
-    from licet.vault.shortening import DatesPage
+    from licet.vault.stored_dates import DatesPage
 
 
 @click.group(cls=CommandGroup)

@@ -106,8 +106,8 @@ def verify(
 ) -> int:  # fmt: skip
     """Verifies a receipt, certificate, document, log, release or model.
 
-    Exits 0 if all of it is proved, 1 if something contradicts it, 3 if evidence is missing, and 65 if it cannot be read
-    as the given type.
+    Exits 0 if it is proved, 1 if something contradicts it, 3 if evidence is missing, 4 if it agrees with itself or is the
+    operator's word and nothing proves it, and 65 if it cannot be read as the given type.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
@@ -132,9 +132,11 @@ def _told(seen: verification.CheckResult) -> list[str]:
     """The answer for the whole, its reasons, and the answer for each part."""
     return [
         *(f"{seen.answer.value}: {what}" for what in seen.checked),
+        *verifier.stated_line(seen.fields),
         *(f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken),
         *(f"not proved: {place}: {why}" for place, why in seen.lacks),
         *(f"  {part.what}: {part.answer.value}: {part.why}" for part in seen.parts),
+        *verifier.level_lines(seen.fields),
         *seen.notes,
     ]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,20 +11,18 @@ from typing import Any
 import click
 import uvicorn
 
+from licet.cli.key_files import key_file
 from licet.cli.root import CommandGroup
 from licet.cli.shell import json_option, listen_options, show
 from licet.clock import utc_now
 from licet.config import Web
-from licet.errors import InputError, RefusedError, UsageError
-from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.ledger.note import SignatureType, Verifier
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
 from licet.web.access.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
 
 CONNECTIONS_MAX = 256
 GRACE_SECONDS = 10
-KEY_FILE_BYTES_MAX = 4_096
-SEED_BYTES = 32
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -48,16 +44,7 @@ def witness_key(file: Path, name: str | None, as_json: bool) -> None:
     \b
     Example:  licet witness key witness.key --name witness.example.org/w1
     """
-    if not file.exists():
-        if name is None:
-            raise UsageError(f"there is no key in `{file}`", "name the witness to make one: --name NAME")
-        signer = Signer(name, SignatureType.cosignature, secrets.token_bytes(SEED_BYTES))
-        # Made before it is shown, and never over another key: the logs know a witness by it.
-        with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
-            written.write(f"{signer.skey}\n")
-            written.flush()
-            os.fsync(written.fileno())
-    key = _key_in(file).verifier
+    key = key_file(file, name, SignatureType.cosignature, "licet witness key").verifier
     show({"name": key.name, "vkey": key.vkey}, as_json, lambda: key.vkey)
 
 
@@ -66,11 +53,11 @@ def witness_key(file: Path, name: str | None, as_json: bool) -> None:
     "--state", type=click.Path(path_type=Path), required=True, help="The folder that remembers what was cosigned."
 )
 @click.option(
-    "--key", "key_file", type=click.Path(path_type=Path, exists=True), required=True, help="The witness's key file."
+    "--key", "key", type=click.Path(path_type=Path, exists=True), required=True, help="The witness's key file."
 )
 @click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to cosign; repeatable.")
 @listen_options(8402)
-def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str, port: int) -> None:
+def witness_serve(state: Path, key: Path, logs: tuple[str, ...], host: str, port: int) -> None:
     """Answers logs that ask for a cosignature, until interrupted. The protocol is c2sp.org/tlog-witness.
 
     Without its state folder, a witness cannot keep its promise: store it on a persistent disk.
@@ -82,7 +69,9 @@ def witness_serve(state: Path, key_file: Path, logs: tuple[str, ...], host: str,
     for vkey in logs:
         log = Verifier.parse(vkey)
         watched.setdefault(log.name, []).append(log)
-    with closing(Witness.open(state, _key_in(key_file), watched)) as one:
+    with closing(
+        Witness.open(state, key_file(key, None, SignatureType.cosignature, "licet witness key"), watched)
+    ) as one:
         serve(WitnessApp(one, lambda: int(utc_now().timestamp())), host, port)
 
 
@@ -97,14 +86,3 @@ def serve(app: App, host: str, port: int) -> None:
         )  # fmt: skip
         click.echo(f"serving on http://{shown(host)}:{listening.getsockname()[1]}")
         asyncio.run(BoundedServer(config, connections).serve(sockets=[listening]))
-
-
-def _key_in(file: Path) -> Signer:
-    try:
-        text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
-        signer = Signer.parse(text)
-    except RefusedError as error:  # which never quotes the key
-        raise InputError(error.message, "`licet witness key FILE --name NAME` makes one", file=str(file)) from None
-    if signer.type is not SignatureType.cosignature:
-        raise InputError("this is the key of a log, not of a witness", file=str(file))
-    return signer

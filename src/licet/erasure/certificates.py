@@ -1,9 +1,10 @@
 """The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
 `run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
-what is due, reads every place in the register back, and signs. It can be killed anywhere and run again, because each
-state is committed together with its effects. If a place cannot be read back as empty, the erasure stays in the state
-before the certificate. Content under a legal hold stays, and its erasure continues within an hour after the hold ends.
+what is due, reads back every place in the register that is within reach, and signs. It can be killed anywhere and run
+again, because each state is committed together with its effects. If a place cannot be read back as empty, the erasure
+stays in the state before the certificate. Content under a legal hold stays, and its erasure continues within an hour
+after the hold ends.
 
 The content keys of a closed account are destroyed like any other's. Its own key yields the pseudonym under which its
 leaves are written. That key, and with it the certificate, therefore waits until all of them are in the log: a later
@@ -29,12 +30,12 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.erasure import key_rotation, sweep_batches
+from licet.erasure import key_rotation, recipient_answers, sweep_batches
 from licet.erasure.epochs import backup_window
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import chain, fence
-from licet.ledger import outbox, sequence
+from licet.ledger import jws, outbox, sequence
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
@@ -64,6 +65,7 @@ from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
 PAGE_ERASURES_MAX = 500
+FILE_VERSION = 1
 RECALL_DAYS = 14  # within which a recipient must acknowledge
 LISTED_MAX = 10_000
 RECALLS_COUNTED_MAX = 100_000
@@ -235,11 +237,11 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool
             if now.state is ErasureState.verified:
                 return now
             moved = _progress(now, waits, at)
-            jws = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
-            if jws is not None:
+            signed = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
+            if signed is not None:
                 moved = replace(moved, state=ErasureState.verified, verified_at=at)
             if moved != now:
-                certificate.save(tx, moved, jws, _leaf(tx, jws, at))
+                certificate.save(tx, moved, signed, _leaf(tx, signed, at))
             return moved
 
 
@@ -252,11 +254,11 @@ def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureReco
     return erasure
 
 
-def _leaf(tx: Transaction, jws: str | None, at: datetime) -> list[Change]:
+def _leaf(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
     """The change that writes the leaf of a certificate."""
-    if jws is None:
+    if signed is None:
         return []
-    sha256 = hashlib.sha256(jws.encode()).hexdigest()
+    sha256 = hashlib.sha256(signed.encode()).hexdigest()
     return outbox.appending(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
 
 
@@ -282,7 +284,7 @@ def _certify(
         assert known is not None
         given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
         leasable[release] = len(given)
-    places = certificate.read_back(tx, erasure, leasable, at)
+    places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _backups(here, tx, erasure, at)
     document = certificate.document(
         erasure, at, places, _recipients(tx, erasure, at), _hosts(tx, erasure, at), backups, out_of_reach,
@@ -411,13 +413,13 @@ def certificate_file(here: Installation, name: str) -> bytes:
     """The certificate file, with its proof once its entry is in the log; RefusedError before it is signed."""
     with transaction(here.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
-        jws = certificate.certificate_of(tx, erasure.erasure)
-        if jws is None:
+        signed = certificate.certificate_of(tx, erasure.erasure)
+        if signed is None:
             raise RefusedError(
                 f"there is no certificate yet: the erasure is `{erasure.state.value}`",
                 "`licet erase status` says what it waits for", because="unfinished",
             )  # fmt: skip
-        payload = msgspec.json.encode({"sha256": hashlib.sha256(jws.encode()).hexdigest()}).decode()
+        payload = msgspec.json.encode({"sha256": hashlib.sha256(signed.encode()).hexdigest()}).decode()
         leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
         seed = here.keyring.log_seed(tx)
     entry = proof = None
@@ -425,8 +427,18 @@ def certificate_file(here: Installation, name: str) -> bytes:
         place = documents.place(here)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.told(leaf[1])
-    whole: dict[str, Canonical] = {"v": certificate.VERSION, "certificate": jws, "entry": entry, "proof": proof}
+    whole: dict[str, Canonical] = {"v": FILE_VERSION, "certificate": signed, "entry": entry, "proof": proof}
     return canonical(whole) + b"\n"
+
+
+def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
+    """What was done in each place that the certificate names, by the words of `PlaceOutcome`; None before it is signed."""
+    with transaction(here.pool) as tx:
+        document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
+    if document is None:
+        return None
+    said: dict[str, Any] = msgspec.json.decode(jws.payload_of(document))
+    return tuple(place["done"] for place in said["places"])
 
 
 def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False) -> ErasureStatus:
@@ -658,17 +670,23 @@ RECALLS = Listing(
 )  # fmt: skip
 
 
-def acknowledge(here: Installation, erasure: str, handout: str) -> Recall:
-    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them."""
+def acknowledge(here: Installation, erasure: str, handout: str, signed: str | None = None) -> Recall:
+    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them.
+
+    ``signed`` is the recipient's own answer (`recipient_answers`); RefusedError if their registered key did not sign it.
+    """
     with transaction(here.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, erasure))
         changed = tx.execute(
-            """UPDATE recalls SET acknowledged_at = coalesce(acknowledged_at, %s)
+            """UPDATE recalls SET (acknowledged_at, signed) = (coalesce(acknowledged_at, %s), coalesce(%s, signed))
                 WHERE account_id = %s AND erasure_id = %s AND handout_id = %s""",
-            [here.clock(), of.account, of.erasure, parse(Prefix.handout, handout)],
+            [here.clock(), signed, of.account, of.erasure, parse(Prefix.handout, handout)],
         ).rowcount
         if not changed:
             raise NotFoundError(
                 f"no recall of `{erasure}` from handout `{handout}`", "`licet recall list` shows all recalls"
             )
-        return next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+        recalled = next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+        if signed is not None:
+            recipient_answers.check(tx, signed, erasure, handout, recalled.recipient)
+        return recalled

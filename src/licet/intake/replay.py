@@ -2,11 +2,17 @@
 
 An import never creates grants: people's choices come from a file of recorded choices, or there are none. Events keep
 their recorded times. Of events at the same time, a refusal comes before a turn and a permission after it: in this order no
-turn becomes usable. What the policy would have erased by now is not stored. Its turns are counted by the day on which they
+turn becomes usable. Choices of one time stay in the order of their file, so a refusal that follows a permission comes after
+the turn as well.
+
+What is older than the newest event of its account in the vault is late: nothing can be put before what happened since. A
+late refusal takes effect now, after the rest; a late permission gives nothing; a late turn is stored under no grant and is
+dated by its own time, unless its conversation has later turns; a late rating is left out. Each is counted by its account.
+What the policy would have erased by now is not stored. Its turns are counted by the day on which they
 would have been erased, and keep their numbers, so that importing the same file again adds nothing.
 
 A turn that the vault has is passed over as it is read, many looked up at a time. The others wait (`intake.turn_spool`) until
-everything was read: only then is it known that no account has later events, and what the policy would have erased. A file that
+everything was read: only then is it known in which order they were said, and what the policy would have erased. A file that
 fits into memory needs no other; what is beyond is sealed under a key in memory, so that an export of any size is sorted in
 bounded memory and no content is in a temporary file in clear text.
 """
@@ -26,7 +32,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.erasure import sweep_batches
-from licet.errors import RefusedError, UsageError
+from licet.errors import UsageError
 from licet.intake.read_turn import BrokenRecord, DuplicateRecord, Read, ReadFeedback, ReadTurn, SkippedRecord
 from licet.intake.turn_spool import MEMORY_BYTES_MAX, SpooledTurn, TurnSpool, WaitingTurn, WaitingTurns
 from licet.keys.keyring import Keyring
@@ -37,8 +43,8 @@ from licet.policy.fold import Effect
 from licet.policy.state import ScopeKind, Share
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_choices, account_view, commands, tables, verbs
-from licet.vault.account_choices import KnownChoice
+from licet.vault import account_view, commands, tables, verbs
+from licet.vault.account_choices import KnownChoices, RecordKey
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, HostHmacs, Prefix, uuid7
@@ -51,6 +57,8 @@ FRESH_CHARACTERS_MAX = 2**20
 _AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+_RATING_LATE = "a rating from before its account's newest event"
+_RATING_OVER = "a rating of a chat that is closed, deleted or expired"
 _OWN_ID = re.compile(rf"{Prefix.account.value}_[0-9a-f]{{32}}")
 
 Progress = Callable[[int], None]
@@ -82,6 +90,18 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
     keep: tuple[events.NamedScope, ...] = ()
 
 
+class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """What was late of an account: turns that entered under no grant, refusals that took effect now, permissions and
+    ratings that were left out.
+    """
+
+    host: str
+    turns: int = 0
+    refusals: int = 0
+    permissions: int = 0
+    ratings: int = 0
+
+
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did, item by item. Counts are of turns, unless said otherwise.
 
@@ -91,6 +111,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     of which the file does not say when they were opened. ``conversations`` are those in which turns were stored,
     ``conversations_known`` those that the import began or went on with, also where nothing of one is stored any more.
     ``other_projects`` are turns that name another project than the one that their conversation began in, which counts.
+    ``late`` are accounts with later events in the vault, the first
+    `PLACES_KEPT_MAX` of ``late_accounts``.
     """
 
     turns: int
@@ -112,6 +134,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     choices_too_early: int = 0
     conversations_known: int = 0
     other_projects: int = 0
+    late_accounts: int = 0
+    late: tuple[LateHistory, ...] = ()
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +160,21 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
     share: Share
     comment: bytes | None
     account: UUID | None = None
+
+
+class _Known(NamedTuple):
+    """What the vault has of an account that is there: until when its events go, its turns and its choices."""
+
+    last_at: datetime
+    turns: set[bytes]
+    choices: KnownChoices
+
+
+class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded choice, and when it takes effect: at its own time or, of a late refusal, now."""
+
+    at: datetime
+    choice: RecordedChoice
 
 
 class _Waiting(NamedTuple):
@@ -189,16 +228,19 @@ class Import:
         self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
         self._last_named: tuple[str | None, bytes] = (None, b"")
+        self._late: list[LateHistory] = []
         with transaction(pool) as tx:
             self._hmacs = HostHmacs(keyring.host_key(tx))
-        for choice in {(c.host, c.at, c.allow, c.question, c.scope): c for c in reversed(list(choices))}.values():
+        for choice in choices:
             if choice.host not in self._recorded and default is None:
                 raise UsageError(
                     f"a choice of `{choice.host}`, which is not in the file of accounts", "add the account"
                 )
             if not TIME_MIN <= choice.at <= now:
                 raise UsageError(f"a choice of `{choice.host}` whose time has not come yet, or is before 1970")
-            self._choices.setdefault(choice.host, []).append(choice)
+            mine = self._choices.setdefault(choice.host, [])
+            if not mine or mine[-1] != choice:
+                mine.append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
         """Consumes what a reader yields: turns that are not here go to the spool, everything else to the report."""
@@ -341,17 +383,9 @@ class Import:
         return self._last_text[1]
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
-        """Folds and stores what was read. RefusedError, before anything is stored, if an account has later events."""
+        """Folds and stores what was read, account by account."""
         hosts = sorted(self._whose_turns | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
         self._there = self._known_accounts(hosts)
-        late = [host for host in hosts if self._is_late(host)]
-        if late:
-            raise RefusedError(
-                f"{_some(late)} later events than what is brought in: {', '.join(f'`{host}`' for host in late[:5])}"
-                f"{', ...' if len(late) > 5 else ''}",
-                "history can only be added at its end: bring all files of an account in at once, or into another account",
-                because="later_events",
-            )
         conversations: set[UUID] = set()
         for chunk in self._chunks(sorted(hosts, key=self._begins_at)):
             done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
@@ -379,6 +413,8 @@ class Import:
             choices_too_early=self._counts["choices_too_early"],
             conversations_known=len(self._continued),
             other_projects=self._counts["other_projects"],
+            late_accounts=self._counts["late_accounts"],
+            late=tuple(self._late),
         )
 
     def close(self) -> None:
@@ -392,12 +428,13 @@ class Import:
             self._accounts.add(answer.account)
             if isinstance(command, commands.Choose):
                 self._counts["choices"] += 1
-                self._effects.update([each.effect.value for each in answer.answers] or [Effect.none.value])
+                nothing = commands.LATE if answer.because == commands.LATE else Effect.none.value
+                self._effects.update([each.effect.value for each in answer.answers] or [nothing])
                 self._counts["choices_too_early"] += command.at < self._policies[0].effective
             if isinstance(command, commands.GiveFeedback):
                 self._counts["feedback"] += answer.outcome is Outcome.done
                 if answer.outcome is Outcome.refused:
-                    self._skipped["a rating of a chat that is closed, deleted or expired"] += 1
+                    self._skipped[_RATING_LATE if answer.because == commands.LATE else _RATING_OVER] += 1
             if not isinstance(command, commands.Say):
                 continue
             self._counts["other_projects"] += answer.other_project
@@ -422,20 +459,6 @@ class Import:
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
         return {names[name]: account for name, account in found.items()}
-
-    def _is_late(self, host: str) -> bool:
-        """Whether the account has an event later than the first new one."""
-        account = self._there.get(host)
-        if account is None or not self._has_events(host):
-            return False
-        with transaction(self._pool) as tx:
-            last_at = account_view.accounts(tx, [account])[account].state.last_at
-            known = account_view.turns_by_host(tx, account)
-            chosen, rated = account_choices.known(tx, account), account_view.feedback_by_host(tx, account)
-        firsts = [f.at for f in self._feedback.get(host, ()) if f.host not in rated]
-        firsts += [c.at for c in self._choices.get(host, ()) if self._known_as(c) not in chosen]
-        firsts += [w.at for w in self._waiting.of(host) if not self._is_known(self._spool.name(w.place), known)]
-        return any(first < last_at for first in firsts)
 
     def _has_events(self, host: str) -> bool:
         """Whether something of it is left that may be new."""
@@ -486,22 +509,20 @@ class Import:
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
         """The account's commands in the order of their times, without what is known already."""
-        account, known, chosen, world = self._there.get(host), set[bytes](), set[KnownChoice](), None
-        alone = not self._has_events(host)
-        if account is not None and alone:
-            self._named.add(account)
-            return
+        account, known, world = self._there.get(host), None, None
         if account is not None:
+            self._named.add(account)
+            if not self._has_events(host):
+                return
             with transaction(self._pool) as tx:
-                known, chosen = account_view.turns_by_host(tx, account), account_choices.known(tx, account)
-                world = self._seeded(tx, account)
+                known, world = self._known_of(tx, account), self._seeded(tx, account)
         world = world or World(self._policies, replay=True)
-        if account is not None:
-            self._named.add(account)
-        choices = [c for c in self._choices.pop(host, []) if self._known_as(c) not in chosen]
-        waiting = self._new(self._waiting.of(host), known)
-        waiting += [_Waiting(at=c.at, rank=2 if c.allow else 0, number=n, place=-1) for n, c in enumerate(choices)]
-        rated = self._new_feedback(host, account, begins=bool(waiting))
+        choices = self._new_choices(self._choices.pop(host, []), known)
+        waiting = self._new(self._waiting.of(host), known.turns if known is not None else set())
+        rated = self._new_feedback(host, account, begins=bool(waiting or choices))
+        if known is not None:
+            choices, rated = self._without_late(host, known.last_at, waiting, choices, rated)
+        waiting += _placed(choices)
         waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)]
         waiting.sort()
         if not waiting and (account is not None or host not in self._recorded):
@@ -529,6 +550,33 @@ class Import:
                 turn = self._spool.get(event.place)
                 yield _say(account_id, event.at, turn, stored=event.number not in dead)
 
+    def _known_of(self, tx: Transaction, account: UUID) -> _Known:
+        last_at = account_view.accounts(tx, [account])[account].state.last_at
+        return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
+
+    def _new_choices(self, recorded: Sequence[RecordedChoice], known: _Known | None) -> list[_Chosen]:
+        """Those that the vault does not have, in the order of the file."""
+        fresh = [c for c in recorded if known is None or not known.choices.take(self._key_of(c), c.question)]
+        return [_Chosen(at=c.at, choice=c) for c in fresh]
+
+    def _without_late(
+        self, host: str, last_at: datetime, waiting: Sequence[_Waiting], choices: Sequence[_Chosen],
+        rated: Sequence[_Rated],
+    ) -> tuple[list[_Chosen], list[_Rated]]:  # fmt: skip
+        """The choices and the feedback that are to be taken: of what is late a refusal, now and after the rest."""
+        late = [one for one in choices if one.at < last_at]
+        noes = [replace(one, at=self._now) for one in late if not one.choice.allow]
+        old = LateHistory(
+            host=host, turns=sum(one.at < last_at for one in waiting), refusals=len(noes),
+            permissions=len(late) - len(noes), ratings=sum(one.at < last_at for one in rated),
+        )  # fmt: skip
+        if old.turns or late or old.ratings:
+            self._counts["late_accounts"] += 1
+            self._late += [old] if len(self._late) < PLACES_KEPT_MAX else []
+            self._skipped.update({_RATING_LATE: old.ratings} if old.ratings else {})
+        taken = [one for one in choices if one.at >= last_at]
+        return [*taken, *noes], [one for one in rated if one.at >= last_at]
+
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
         """What the vault does not have. Of an account that is not here and does not begin, none."""
         given = self._feedback.pop(host, [])
@@ -554,11 +602,13 @@ class Import:
     def _is_known(self, name: bytes, known: set[bytes]) -> bool:
         return name in known or not known.isdisjoint(self._names.get(name, ()))
 
-    def _choose(self, account: UUID, choice: RecordedChoice) -> commands.Choose:
+    def _choose(self, account: UUID, chosen: _Chosen) -> commands.Choose:
+        choice = chosen.choice
         return commands.Choose(
-            account=account, at=choice.at, allow=choice.allow, via=choice.via, evidence=choice.evidence,
+            account=account, at=chosen.at, allow=choice.allow, via=choice.via, evidence=choice.evidence,
             question=choice.question, scope=None if choice.scope is None else self._scope(choice.scope),
             keep=tuple(self._scope(kept) for kept in choice.keep),
+            recorded_at=choice.at if chosen.at != choice.at else None,
         )  # fmt: skip
 
     def _scope(self, scope: events.NamedScope) -> commands.ChosenScope:
@@ -571,12 +621,12 @@ class Import:
         kind, name = scope.scope
         return kind, self._hmacs.of(kind.value, name)
 
-    def _known_as(self, choice: RecordedChoice) -> KnownChoice:
-        known = KnownChoice(choice.at, choice.allow, choice.question)
+    def _key_of(self, choice: RecordedChoice) -> RecordKey:
+        key = RecordKey(choice.at, choice.allow)
         if choice.scope is None:
-            return known
+            return key
         kind, name = self._hashed(choice.scope)
-        return known._replace(project=name) if kind is ScopeKind.project else known._replace(conversation=name)
+        return key._replace(project=name) if kind is ScopeKind.project else key._replace(conversation=name)
 
     def _seeded(self, tx: Transaction, account: UUID) -> World:
         """A world that begins with what the account has already, by the HMACs of the host's ids."""
@@ -607,7 +657,7 @@ class Import:
         periods = {period for version in self._policies.versions for period in version.keep.of_content()}
         return any(period.after(first) <= self._now for period in periods)
 
-    def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[RecordedChoice]) -> set[int]:
+    def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without their content."""
         for event in waiting:
             if event.place == -2:
@@ -634,15 +684,16 @@ class Import:
                 self._erased[keep_until.date()] += 1
         return dead
 
-    def _chosen(self, choice: RecordedChoice) -> events.ChooseEvent:
+    def _chosen(self, chosen: _Chosen) -> events.ChooseEvent:
         """A choice as an event of the world, by HMACs."""
+        choice = chosen.choice
 
         def named(scope: events.NamedScope) -> events.NamedScope:
             kind, name = self._hashed(scope)
             return events.NamedScope(**{kind.value: name.hex()})
 
         return events.ChooseEvent(
-            at=choice.at, account="", allow=choice.allow, question=choice.question,
+            at=chosen.at, account="", allow=choice.allow, question=choice.question,
             scope=None if choice.scope is None else named(choice.scope), keep=tuple(map(named, choice.keep)),
         )  # fmt: skip
 
@@ -661,8 +712,17 @@ class Import:
                     ).more
 
 
-def _some(hosts: Sequence[str]) -> str:
-    return "1 account has" if len(hosts) == 1 else f"{len(hosts)} accounts have"
+def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
+    """Choices in their places: those of one time in the order of the file, refusals that come first in it before turns;
+    late ones after the rest.
+    """
+    allowed_at = set[datetime]()
+    for number, one in enumerate(choices):
+        if one.choice.allow:
+            allowed_at.add(one.at)
+        is_late = one.at != one.choice.at
+        rank = 3 if is_late else 2 if one.at in allowed_at else 0
+        yield _Waiting(at=one.at, rank=rank, number=number, place=-1)
 
 
 def _say(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:

@@ -32,6 +32,7 @@ from licet.store.bucket import Bucket
 
 OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
 PAGE_NAMES = 1_000
+ENOUGH_OFTEN = 2
 MARK_BYTES = 16
 HEAD_BYTES = len(MAGIC) + 16 + MARK_BYTES
 PREFIX = "journal/"
@@ -96,11 +97,12 @@ class BucketObjects:
         return self.tail.find_life(lambda: self.batches(newest_first=True))
 
     def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
-        numbers = range(self._last(), 0, -1) if newest_first else self._numbers()
-        names = list(map(object_name, numbers))
-        contents = self._bucket.read_all([PREFIX + name for name in names])
-        for name, content in zip(names, contents, strict=True):
-            yield PlacedFrames(name, self._frames_in(content, name))
+        names = list(map(object_name, range(self._newest(), 0, -1) if newest_first else self._numbers()))
+        first = ENOUGH_OFTEN if newest_first else 0  # many are asked for at once, and mostly the newest will do
+        for part in (names[:first], names[first:]):
+            contents = self._bucket.read_all([PREFIX + name for name in part])
+            for name, content in zip(part, contents, strict=True):
+                yield PlacedFrames(name, self._frames_in(content, name))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -129,6 +131,11 @@ class BucketObjects:
     def _numbers(self) -> Sequence[int]:
         """All numbers; for a restore, which reads every object."""
         return _without_gap(self._bucket.names(PREFIX), 0)
+
+    def _newest(self) -> int:
+        """The newest number, looked for behind the one that is known."""
+        page = _without_gap(self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number)
+        return self._last() if len(page) == PAGE_NAMES else (page[-1] if page else self._number)
 
     def _last(self) -> int:
         """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.

@@ -1,13 +1,14 @@
 """The frames of the restriction journal: numbered, chained and authenticated, in folders and in buckets alike.
 
     frame = length (4) || CRC-32 of the length (4) || CRC-32 of the rest (4) || number (8) || chain (32) || payload
-    chain = HMAC-SHA-256(key, chain of the frame before || number (8) || payload)
+    chain = HMAC-SHA-256(key of the journal, chain of the frame before || number (8) || payload)
+    key of the journal = HMAC-SHA-256(key, "licet restrictions v2\\n" || journal id)
 
-Numbers are big-endian. The first frame has the number 1, and in place of a chain before it the journal's beginning,
-HMAC-SHA-256(key, "licet restrictions v2\\n" || journal id). The key is derived from the secret that signs the log, which
-the key provider keeps: neither the folder nor the bucket of the journal has it, and every backup of the installation can
-open it. So nobody without the key alters, drops, inserts, swaps or repeats a record unnoticed. A dropped end is noticed
-by whoever knows a later head: the database, the log, a backup's manifest (`vault.journal_evidence`).
+Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in place of a chain before it. The key is
+derived from the secret that signs the log, which the key provider keeps: neither the folder nor the bucket of the journal
+has it, and every backup of the installation can open it. So nobody without the key alters, drops, inserts, swaps or repeats
+a record unnoticed. A dropped end is noticed by whoever knows a later head: the database, the log, a backup's manifest
+(`vault.journal_evidence`).
 
 The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a folder's journal, from a
 record that somebody changed.
@@ -47,6 +48,9 @@ class JournalHead(NamedTuple):
     chain: bytes
 
 
+START = JournalHead(0, bytes(CHAIN_BYTES))
+
+
 class JournalFrame(NamedTuple):
     """A record as it lies in a journal, not verified."""
 
@@ -80,8 +84,8 @@ def journal_key(log_seed: bytes) -> bytes:
     return hmac.digest(log_seed, _KEY, "sha256")
 
 
-def beginning(key: bytes, journal: UUID) -> bytes:
-    """What stands in place of a chain value before the first record."""
+def chain_key(key: bytes, journal: UUID) -> bytes:
+    """The key of one journal: a record of another one proves nothing in it."""
     return hmac.digest(key, MAGIC + journal.bytes, "sha256")
 
 
@@ -176,12 +180,12 @@ class ChainWalk:
     """
 
     def __init__(
-        self, key: bytes, journal: UUID, before: JournalHead | None = None, known: Sequence[JournalHead] = (),
+        self, key: bytes, before: JournalHead | None = None, known: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
     ) -> None:  # fmt: skip
-        """``before`` is the frame before the first one that is read; None: the journal is read from its beginning."""
-        self._key, self._beginning = key, beginning(key, journal)
-        self.head = self._seen = before or JournalHead(0, self._beginning)
+        """``key`` is the journal's own. ``before`` is the frame before the first one that is read; None: all are read."""
+        self._key = key
+        self.head = self._seen = before or START
         self.misfits: list[JournalMisfit] = []
         self._since = since.number if since is not None else 0
         heads = [*known, since] if since is not None else known
@@ -193,7 +197,7 @@ class ChainWalk:
         fits = (
             (number == head.number + 1 and self._follows(frame, head.chain))
             or (head.number < number == self._seen.number + 1 and self._follows(frame, self._seen.chain))
-            or (number > head.number and self._follows(frame, self._beginning))
+            or (number > head.number and self._follows(frame, START.chain))
         )
         if fits and number > head.number + 1:
             self._note(head.number + 1, number - 1, place, "missing, or not as it was written")

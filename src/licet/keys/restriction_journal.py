@@ -44,13 +44,14 @@ import msgspec
 from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys.journal_frames import (
     MAGIC,
+    START,
     TORN_BYTES_MAX,
     ChainWalk,
     JournalFrame,
     JournalHead,
     JournalMisfit,
     PlacedFrames,
-    beginning,
+    chain_key,
     damaged,
     extended,
     frames_in,
@@ -169,7 +170,7 @@ class JournalTail:
 
     @property
     def head(self) -> JournalHead:
-        return self._head or JournalHead(0, beginning(self.unlocked_key(), self.journal))
+        return self._head or START
 
     def unlocked_key(self) -> bytes:
         if self.key is None:
@@ -182,12 +183,17 @@ class JournalTail:
             self._head = JournalHead(frames[-1].number, frames[-1].chain)
             self._note(_lived([frame.payload for frame in frames]))
 
+    def take_anew(self, frames: Sequence[JournalFrame]) -> None:
+        """Takes the end of the journal in place of what was taken for it before the key was known."""
+        self.life, self._begun = 0, JournalLife(-1, "")
+        self.take(frames)
+
     def follow(self, frames: Sequence[JournalFrame], place: str) -> None:
         """Takes what another process has written since; BrokenError if that does not continue the chain."""
         if self._head is None and self.key is None:
             self.take(frames)
             return
-        walk = ChainWalk(self.unlocked_key(), self.journal, self.head)
+        walk = ChainWalk(self.unlocked_key(), self.head)
         for _ in strict_frames(walk, [PlacedFrames(place, list(frames))]):
             pass
         self.take(frames)
@@ -200,7 +206,7 @@ class JournalTail:
     def restart(self, number: int, life: int) -> None:
         """The next record begins the chain anew, under a number far above ``number``, in a life after ``life``."""
         self.life, self._begun = life, JournalLife(-1, "")
-        self._head = JournalHead(number + NUMBERS_SKIPPED, beginning(self.unlocked_key(), self.journal))
+        self._head = JournalHead(number + NUMBERS_SKIPPED, START.chain)
 
     def find_life(self, batches: Callable[[], Iterator[PlacedFrames]]) -> JournalLife:
         """The life and its server, looked for in ``batches``, the newest first, if it was not seen."""
@@ -289,8 +295,20 @@ class Journal:
         return self.storage.tail.journal
 
     def unlock(self, key: bytes) -> None:
-        """Gives the journal its key (`journal_frames.journal_key`)."""
-        self.storage.tail.key = key
+        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record that is authentic: what
+        somebody put behind it is neither continued nor believed to begin a life.
+        """
+        self.storage.tail.key = key = chain_key(key, self.id)
+        parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)
+        newest = next(parts, None)
+        while newest is not None:
+            before = next(parts, None)
+            head = JournalHead(*before.frames[-1][:2]) if before is not None else None
+            walk = ChainWalk(key, head)
+            if found := [frame for frame in newest.frames if walk.counts(frame, newest.place)]:
+                self.storage.tail.take_anew(found)
+                return
+            newest = before
 
     def append(self, records: Sequence[Restriction]) -> None:
         """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
@@ -368,13 +386,13 @@ class Journal:
 
     def records(self) -> Iterator[Restriction]:
         """Every record, oldest first; BrokenError, which names it, at the first that does not fit."""
-        walk = ChainWalk(self.storage.tail.unlocked_key(), self.id)
+        walk = ChainWalk(self.storage.tail.unlocked_key())
         for place, frame in strict_frames(walk, self.storage.batches()):
             yield decoded(frame.payload, place)
 
     def walk(self, known: Sequence[JournalHead] = (), since: JournalHead | None = None) -> ChainWalk:
         """A walk from the journal's beginning."""
-        return ChainWalk(self.storage.tail.unlocked_key(), self.id, None, known, since)
+        return ChainWalk(self.storage.tail.unlocked_key(), None, known, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
         """Every record that was written here as it is, oldest first; what does not fit is in ``walk`` afterwards."""
@@ -423,7 +441,7 @@ class Journal:
             done = is_enough(placed.frames)
         if since is not None and found and found[0].frames[0].number > since.number:
             since = None  # not read that far
-        walk = ChainWalk(self.storage.tail.unlocked_key(), self.id, head, known, since)
+        walk = ChainWalk(self.storage.tail.unlocked_key(), head, known, since)
         return walk, [(placed.place, frame) for placed in reversed(found) for frame in placed.frames]
 
     def newest_life(self) -> JournalLife:

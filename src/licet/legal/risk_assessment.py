@@ -36,8 +36,8 @@ SECTIONS = (
             ("On record: what cannot be undone", "What a training run consumed before a withdrawal stays consumed.")),
     section("(a)(6)", "Safeguards",
             ("Choice", "No answer is preset. From a withdrawal on, no new lease opens a row of that person."),
-            ("Security", "Content is sealed under keys of its own; erasing destroys the keys of every copy. "
-             "Keys destroyed so far, by cause: {figures.log.keys_destroyed}."),
+            ("Security", "Content is sealed under keys of its own; erasing destroys the keys of every sealed copy, and recalls "
+             "what left in clear. Keys destroyed so far, by cause: {figures.log.keys_destroyed}."),
             ("Access by staff", "Readings in the log, by stated reason: {figures.log.content_reads}"),
             ("Proof", "Certificates of erasure: {figures.log.certificates}. Strangers can decide every release again."),
             ("Other safeguards", "{stated.safeguards}"), ("Security measures", "{stated.security_measures}")),

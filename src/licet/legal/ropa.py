@@ -70,7 +70,8 @@ TIMES = section(
 SECURITY = section(
     "30(1)(g)", "Technical and organisational security measures",
     ("Encryption", "Content is sealed with AES-256-GCM under keys of its own, in the database, in releases and in backups."),
-    ("Erasure", "Erasing destroys keys, which closes every copy. A certificate is signed after all places were read back."),
+    ("Erasure", "Erasing destroys keys, which closes every sealed copy; a copy in an older backup, once the keys of that time "
+     "are destroyed. What left in clear is recalled. A certificate says of each place what was read back, asked and answered."),
     ("Access", "Content is opened only after a decision for a purpose. Readings by staff are logged with their reason."),
     ("Pseudonymisation", "Releases name no account. Names looked for and identifiers replaced stand in each manifest."),
     ("Accountability", "A public append-only log, which anybody can check. Entries at this position: {figures.log.entries}."),

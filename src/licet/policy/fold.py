@@ -177,7 +177,18 @@ def advance(account: AccountState, policies: Policies, at: datetime) -> AccountC
             over = tuple(grant for grant in account.grants if grant.question not in version.asks)
         account, ended = _lapsed(account, policies, version.effective, over)
         endings += ended
-    return AccountChange(account=replace(account, seen=max(now, account.seen), last_at=at), endings=tuple(endings))
+    return AccountChange(account=replace(account, seen=now, last_at=at), endings=tuple(endings))
+
+
+def pass_versions(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
+    """`advance` by a background pass, which is no event: the account's newest one is what a version ended, if it did.
+
+    Recorded history can so follow from before the pass. An event of before a version that was passed takes the account
+    back to the version in force then (`seen`), and the later ones end what it began.
+    """
+    passed = advance(account, policies, at)
+    last_at = max([account.last_at, *(ending.at for ending in passed.endings)])
+    return replace(passed, account=replace(passed.account, last_at=last_at))
 
 
 def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str) -> AccountChange:
@@ -516,19 +527,54 @@ def begin(
 
 def say(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
-    surface: str, origin: str,
+    surface: str, origin: str, *, is_erased: bool = False,
 ) -> TurnTaken:  # fmt: skip
     """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated again.
 
-    Live callers call `refusal` first. A turn after an expired segment begins a new one even with the same stamp: the
-    key of the expired segment is destroyed, so nothing can be added to it.
+    ``is_erased``: the key of its last segment is destroyed, though the turn is from before that segment's end. Live
+    callers call `refusal` first. A turn after an expired segment begins a new one even with the same stamp: the key of
+    the expired segment is destroyed, so nothing can be added to it.
     """
     mark = stamp(account, conversation, policies, at, role, surface)
+    longer = _with_turn(conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at))
+    return _taken(redate(account, longer, policies, at))
+
+
+def say_late(
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
+    surface: str, origin: str, *, now: datetime, is_erased: bool = False,
+) -> TurnTaken:  # fmt: skip
+    """The conversation with a recorded turn of ``at``, before its account's newest event, and not before its own last turn.
+
+    It is under no grant, whatever is in force at ``now``, and dated by its own time. What is there already keeps its dates.
+    """
+    nobody = replace(account, grants=())
+    mark = stamp(nobody, conversation, policies, at, role, surface)
+    longer = _with_turn(conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, now))
+    keep = policies.in_force(at).keep
+    until = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
+    *others, last = longer.segments
+    return _taken(replace(longer, segments=(*others, replace(last, keep_until=until))))
+
+
+def _is_alive(conversation: ConversationState, at: datetime) -> bool:
+    """Whether its last segment has not expired."""
+    return bool(conversation.segments) and conversation.segments[-1].keep_until > at
+
+
+def _taken(conversation: ConversationState) -> TurnTaken:
+    return TurnTaken(conversation=conversation, turn=conversation.turns, segment=len(conversation.segments) - 1)
+
+
+def _with_turn(
+    conversation: ConversationState, mark: Stamp, at: datetime, role: TurnRole, origin: str, *, is_alive: bool
+) -> ConversationState:
+    """The conversation with one more turn, in the last segment if that has the same stamp and is alive."""
     number = conversation.turns + 1
     segments = list(conversation.segments)
     last = segments[-1] if segments else None
     spoke = role is TurnRole.user
-    if last is not None and last.stamp == mark and last.keep_until > at:
+    if last is not None and last.stamp == mark and is_alive:
         origins = last.origins if origin in last.origins else last.origins | {origin}
         has_user = last.has_user or spoke
         segments[-1] = replace(last, last_turn=number, last_at=at, has_user=has_user, origins=origins)
@@ -545,8 +591,7 @@ def say(
                 keep_until=undated,
             )
         )
-    longer = replace(conversation, segments=tuple(segments))
-    return TurnTaken(conversation=redate(account, longer, policies, at), turn=number, segment=len(segments) - 1)
+    return replace(conversation, segments=tuple(segments))
 
 
 def redate(

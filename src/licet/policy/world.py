@@ -47,7 +47,8 @@ class Owned(msgspec.Struct):
 class World:
     """Begins empty; ``apply`` takes events in order; the questions are about now or a later moment.
 
-    A replay of recorded history applies stamps and dates, but not the refusals for live writes.
+    A replay of recorded history applies stamps and dates, but not the refusals for live writes. What it has from before
+    the account's newest event can give nothing any more: a turn is under no grant, and a yes does nothing.
     """
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
@@ -81,7 +82,7 @@ class World:
             case ChooseEvent():
                 self._choose(event, at)
             case SayEvent():
-                self._say(event, at)
+                self._say(event, at, is_late=self.replay and event.at < account.last_at)
             case NarrowEvent() | WidenEvent() if event.project is not None:
                 self._change_project(event, event.project, at)
             case GiveFeedbackEvent():
@@ -135,6 +136,8 @@ class World:
         return owned if owned is not None and owned.account == account else None
 
     def _choose(self, event: ChooseEvent, at: datetime) -> None:
+        if self.replay and event.allow and event.at < at:
+            return
         scope = event.chosen_for
         named = self._owned(event.account, scope.name) if scope.kind is ScopeKind.conversation else None
         chosen = fold.choose(
@@ -143,7 +146,7 @@ class World:
         )  # fmt: skip
         self._took(event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
 
-    def _say(self, event: SayEvent, at: datetime) -> None:
+    def _say(self, event: SayEvent, at: datetime, *, is_late: bool) -> None:
         owned = self.conversations.get(event.conversation)
         account = self.accounts[event.account]
         if event.turn in self.turns or (owned is not None and owned.account != event.account):
@@ -163,7 +166,12 @@ class World:
                 narrow=event.narrow,
             )  # fmt: skip
         origin = event.origin or ("typed" if role is TurnRole.user else role.value)
-        said = fold.say(account, before, self.policies, at, role, event.surface, origin)
+        if not is_late:
+            said = fold.say(account, before, self.policies, at, role, event.surface, origin)
+        elif before.segments and event.at < before.segments[-1].last_at:
+            return
+        else:
+            said = fold.say_late(account, before, self.policies, event.at, role, event.surface, origin, now=at)
         if owned is None:
             self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
         else:

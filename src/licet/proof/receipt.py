@@ -9,11 +9,11 @@ There is one receipt for each question and scope; its record has the purposes of
 question, the scope, the project or conversation, and for a no the grants that it kept. A receipt replaces the earlier one
 for the same question and scope.
 
-Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the leaf
-commits to, the evidence whose hash is in the record, the leaf itself, its inclusion proof, and the salt of the person's
-pseudonyms of that year, with which they find their conversations in the proofs of releases. The person's copy opens the leaf
-for ever. The operator's database does not store the nonce: it is derived from the account's key. After erasure only the
-holder of a receipt can open the leaf, and no receipt can be issued any more.
+Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the
+leaf commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and
+the salt of the person's pseudonyms of that year, with which they find their conversations in the proofs of releases.
+The person's copy opens the leaf for ever. The operator's database does not store the nonce: it is derived from the
+account's key. After erasure only the holder of a receipt can open the leaf, and no receipt can be issued any more.
 
 What neither the policy nor the choice states (the controller, where data is stored) comes from the operator's `Controller`.
 If it is not stated, the receipt says so; it never guesses. Every receipt states that conversations may contain special
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -151,7 +151,7 @@ class Issuer:
         return issued
 
     def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
-        payload = document(choice, self._policies[choice.number], self._controller, before, self._at)
+        payload = document(choice, self._terms(choice, leaf), self._controller, before, self._at)
         entry = proof = None
         if leaf is not None:
             log = self._log(leaf.year)
@@ -159,6 +159,14 @@ class Issuer:
             if proof is not None:
                 payload["log"] = self._opening(leaf, choice.said)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
+
+    def _terms(self, choice: ReceiptChoice, leaf: PlacedRow | None) -> Policy:
+        """The policy of the choice. An amendment may have moved its deadline since: the leaf commits to the one of then."""
+        policy = self._policies[choice.number]
+        decide_by = policy.decide_by if leaf is None else leaf.row.facts.get("decide_by")
+        if isinstance(decide_by, str):
+            decide_by = date.fromisoformat(decide_by)
+        return msgspec.structs.replace(policy, decide_by=decide_by)
 
     def _opening(self, leaf: PlacedRow, said: str | None) -> dict[str, Canonical]:
         row, year = leaf.row, leaf.year
@@ -237,9 +245,12 @@ def document(
             "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
             "parties": [_party(controller)],
             "events": [_event(choice, principal)],
-            "policy": {"policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex()},
+            "policy": {
+                "policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex(),
+                "document": msgspec.json.decode(policy.text()),
+            },
         },
-    }
+    }  # fmt: skip
 
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:

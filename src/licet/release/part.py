@@ -1,7 +1,8 @@
 """A part: a Parquet file of sealed rows in the order of their ordinals, readable by row group.
 
-Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary. The sealed column
-is neither compressed (sealed bytes do not compress) nor dictionary-encoded, and no footer contains a value of it.
+Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary. No column is compressed
+(sealed bytes do not compress, and strangers read the others with nothing but Python: `verifier.parquet`) or
+dictionary-encoded, and no footer contains a value of the sealed one.
 
 Invariants: the same rows give the same bytes with one version of the Parquet library, and a part that is rewritten
 without some rows is byte-equal to one written without them. A row group is bounded in rows and bytes, and so is a
@@ -44,8 +45,6 @@ PART_FILE = re.compile(r"part-(\d{5})\.parquet", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 Declare: TypeAlias = "Callable[[PartPromise | None], None]"
-_Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
-_COMPRESSION: dict[str, _Codec] = {"row_id": "none", "ordinal": "zstd", "until": "zstd", "sealed": "none"}
 
 
 class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,7 +241,7 @@ def _writer(file: BinaryIO) -> pq.ParquetWriter:
         file,
         schema(),
         version="2.6",
-        compression=_COMPRESSION,
+        compression="none",
         use_dictionary=False,
         write_statistics=["ordinal"],
         store_schema=False,

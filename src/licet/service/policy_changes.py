@@ -24,7 +24,7 @@ from licet.vault import policy_versions as versions
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 from licet.vault.policy_plan import PolicyPlan
-from licet.vault.shortening import FIRST, LISTED_MAX, DatesPage, list_dates, shorten_batch
+from licet.vault.stored_dates import FIRST, LISTED_MAX, DatesPage, list_dates, shorten_batch
 
 DECIDE_DAYS = 30
 

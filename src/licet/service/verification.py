@@ -18,16 +18,17 @@ MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
 
 
 class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of what was checked, with its own answer and the reason for it."""
+    """A part of what was checked, with its own answer and the reason for it; ``is_aside`` if the whole does not rest on it."""
 
     what: str
     answer: Verdict
     why: str
+    is_aside: bool = False
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked: the answer, which is the worst of its parts; every broken promise, by place; and what is
-    missing for a proof, with what would prove it.
+    """What was checked: the answer, which is the worst of the parts that it rests on; every broken promise, by place; what
+    is missing for a proof, with what would prove it; and the level of each field, by artefact.
     """
 
     answer: Verdict
@@ -36,6 +37,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    fields: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -74,14 +76,16 @@ def _verify_document(path: Path, trusted: list[verifier.Trust], log: Path | None
 
 def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:
     """Several reports as one answer: the worst of them."""
-    order = (Verdict.contradicted, Verdict.unreadable, Verdict.unproved, Verdict.proved)
     alone = len(reports) == 1
     parts = [
-        CheckedPart(what=part.what if alone else f"{report.origin}: {part.what}", answer=part.answer, why=part.why)
+        CheckedPart(
+            what=part.what if alone else f"{report.origin}: {part.what}", answer=part.answer, why=part.why,
+            is_aside=part.is_aside,
+        )
         for report in reports for part in report.parts
     ]  # fmt: skip
     return CheckResult(
-        answer=min((report.answer for report in reports), key=order.index),
+        answer=verifier.worst(report.answer for report in reports),
         checked=checked or tuple(
             f"{report.checked} of {report.origin}" + (f": {report.size} entries" if report.root else "")
             for report in reports
@@ -90,6 +94,7 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
         broken=tuple((found.place, found.promise) for report in reports for found in report.findings),
         lacks=tuple((lack.place, f"{lack.why}; what would prove it: {lack.mend}") for r in reports for lack in r.lacks),
         notes=tuple(note for report in reports for note in report.notes),
+        fields={artefact: levels for report in reports for artefact, levels in report.fields().items()},
     )  # fmt: skip
 
 
@@ -97,17 +102,21 @@ def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> C
     """Checks with the keys of the models and of the gate. With the folder of the release, each consumed row is looked
     up in its parts.
     """
-    from licet.train import model_check  # here, not above: no other verb of proof needs it
+    from licet.train import model_check, statement  # here, not above: no other verb of proof needs them
 
     try:
         keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
         raise UsageError(f"a key cannot be used: {error.message}", "`licet models key` prints one") from None
     report = verifier.VerifierReport("model")
-    proves = "signed by the models' key, and what was consumed by the gate's"
-    report.step(
-        "files, statement and what it consumed", proves, lambda: report.broken(model_check.verify(path, keys, release))
-    )
+    proves = "they agree, signed by the models' key and the gate's; no log tells of a model"
+
+    def look() -> None:
+        report.broken(model_check.verify(path, keys, release))
+        content = statement.unverified((path / statement.FILE).read_bytes())
+        report.levels["model"] = verifier.levels_of("model", content, statement.FILE)
+
+    report.step("files, statement and what it consumed", proves, look, Verdict.consistent)
     return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
 
 
@@ -128,7 +137,8 @@ def _verify_release(
         found = folder_check.verify(path, proofs=False, key=key)
         report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
 
-    report.step("parts, card and descriptions", "they are as the manifest and its addenda have them", look)
+    made_again = "they are made again from the manifest and its addenda, and nothing signs them"
+    report.step("parts, card and descriptions", made_again, look, Verdict.consistent, True)
     checked = [f"release in {path}"]
     if report.findings:
         return _checked([report], tuple(checked))
@@ -181,8 +191,9 @@ def _reports(path: Path, trusted: list[verifier.Trust], entry: Path | None) -> l
         return [verifier.check_proof(raw, entry.read_bytes(), _for(raw, trusted), str(path))]
     if raw.startswith(b"c2sp.org/tlog-proof"):
         raise UsageError("a proof proves an entry", "name the file with the entry's bytes: --entry FILE")
-    held = verifier.check_certificate if raw.startswith(b'{"certificate":') else verifier.check_receipt
-    return [held(raw, _for(raw, trusted), str(path))]
+    if raw.startswith(b'{"certificate":'):
+        return [verifier.check_certificate(raw, _for(raw, trusted), str(path), trusted)]
+    return [verifier.check_receipt(raw, _for(raw, trusted), str(path))]
 
 
 def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.VerifierReport:

@@ -160,6 +160,8 @@ CREATE TABLE choices (
     conversation_id uuid,
     because     text,
     kept        text NOT NULL DEFAULT '',
+    -- Of a refusal that came in late, from recorded history: when the host had recorded it.
+    recorded_at timestamptz,
     PRIMARY KEY (account_id, seq),
     CONSTRAINT at_most_one_scope CHECK (num_nonnulls(project_id, conversation_id) <= 1),
     CONSTRAINT what_had_an_effect_answers CHECK (effect = 'none' OR question IS NOT NULL),
@@ -749,7 +751,8 @@ CREATE TABLE handouts (
 CREATE INDEX handouts_by_recipient ON handouts (recipient, handed_at);
 CREATE INDEX handouts_by_time ON handouts (handed_at, handout_id);
 
--- What a recipient has to take out of use, for one erasure, and to acknowledge by a day.
+-- What a recipient has to take out of use, for one erasure, and to acknowledge by a day; `signed`: their answer as a JWS of
+-- their own key, where they signed it.
 CREATE TABLE recalls (
     account_id      uuid NOT NULL,
     erasure_id      uuid NOT NULL,
@@ -757,6 +760,7 @@ CREATE TABLE recalls (
     recalled_at     timestamptz NOT NULL,
     due_at          timestamptz NOT NULL,
     acknowledged_at timestamptz,
+    signed          text CONSTRAINT signed_where_it_is_acknowledged CHECK (signed IS NULL OR acknowledged_at IS NOT NULL),
     PRIMARY KEY (account_id, erasure_id, handout_id),
     FOREIGN KEY (account_id, erasure_id) REFERENCES erasures,
     CONSTRAINT acknowledged_after_it_was_recalled CHECK (acknowledged_at >= recalled_at)
@@ -764,6 +768,13 @@ CREATE TABLE recalls (
 CREATE INDEX recalls_by_handout ON recalls (handout_id, due_at);
 CREATE INDEX recalls_open ON recalls (handout_id) WHERE acknowledged_at IS NULL;
 CREATE INDEX recalls_due ON recalls (due_at, erasure_id, handout_id) WHERE acknowledged_at IS NULL;
+
+-- The public keys with which recipients sign what they answer (vkeys of Ed25519).
+CREATE TABLE recipient_keys (
+    recipient     text PRIMARY KEY CONSTRAINT keyed_recipient_is_a_name CHECK (recipient ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
+    vkey          text NOT NULL,
+    registered_at timestamptz NOT NULL
+);
 
 -- Backups hold everything that was kept when they were made, until they are pruned or their day has come. A base backup
 -- copies pages, on which what was erased before it may still lie: a certificate names it all the same. `folder`: where it was

@@ -152,6 +152,12 @@ class _Envelope(msgspec.Struct):
     signatures: list[_Signature]
 
 
+def unverified(signed: bytes) -> dict[str, Any]:
+    """What a statement says; its signature is not checked. Raises `msgspec.MsgspecError` or `ValueError` where it is none."""
+    payload = base64.b64decode(msgspec.json.decode(signed, type=_Envelope).payload, validate=True)
+    return msgspec.json.decode(payload, type=dict[str, Any])
+
+
 def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
     """The statement that ``key`` signed; RefusedError for another signature, BrokenError if it is not a statement."""
     if len(signed) > STATEMENT_BYTES_MAX:

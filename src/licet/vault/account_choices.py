@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -113,27 +114,41 @@ def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
     return {made.question: made for made in map(_read, rows) if made.question is not None}
 
 
-class KnownChoice(NamedTuple):
-    """What identifies a recorded choice. Scopes are given by the HMACs of the host's ids."""
+class RecordKey(NamedTuple):
+    """What identifies a recorded choice but for its question. Scopes are given by the HMACs of the host's ids."""
 
     at: datetime
     allow: bool
-    question: str | None
     project: bytes | None = None
     conversation: bytes | None = None
 
 
-def known(tx: Transaction, account: UUID) -> set[KnownChoice]:
-    """The choices of an account, as a record of the host identifies them; each also without its question."""
-    rows = tx.execute(
-        """SELECT c.occurred_at, c.allow, c.question, p.host_hmac, v.host_hmac FROM choices c
-             LEFT JOIN projects p USING (account_id, project_id)
-             LEFT JOIN conversations v USING (account_id, conversation_id)
-            WHERE c.account_id = %s""",
-        [account],
-    ).fetchall()
-    found = {KnownChoice(*row) for row in rows}
-    return found | {one._replace(question=None) for one in found}
+class KnownChoices:
+    """The choices of an account as records of the host identify them: each answer is known as often as it is stored.
+
+    Records are asked about in their order. What was stored of them are the first, so that of two records of one instant
+    the second is new where one is stored.
+    """
+
+    def __init__(self, tx: Transaction, account: UUID) -> None:
+        rows = tx.execute(
+            """SELECT coalesce(c.recorded_at, c.occurred_at), c.allow, p.host_hmac, v.host_hmac, c.question FROM choices c
+                 LEFT JOIN projects p USING (account_id, project_id)
+                 LEFT JOIN conversations v USING (account_id, conversation_id)
+                WHERE c.account_id = %s""",
+            [account],
+        )
+        self._left: dict[RecordKey, Counter[str | None]] = {}
+        for *key, question in rows:
+            self._left.setdefault(RecordKey(*key), Counter())[question] += 1
+
+    def take(self, key: RecordKey, question: str | None) -> bool:
+        """Whether a record is stored and was not asked about yet; without ``question`` it answered all that were asked."""
+        left = self._left.get(key, Counter[str | None]())
+        stored = [question] if left[question] else list(left) if question is None else []
+        left.subtract(stored)
+        self._left[key] = +left
+        return bool(stored)
 
 
 def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, datetime]:

@@ -26,7 +26,15 @@ from licet.policy import fold
 from licet.policy.file import Policies
 from licet.policy.state import NOTHING, WHOLE_ACCOUNT, Feedback, Grant, GrantScope, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.vault import certificate, choice_references, host_events, restriction, safety_copies, tables
+from licet.vault import (
+    certificate,
+    choice_references,
+    host_events,
+    restriction,
+    safety_copies,
+    table_changes,
+    tables,
+)
 from licet.vault.account_choices import NewestChoice
 from licet.vault.batch_state import BatchState
 from licet.vault.choice_references import ResolvedChoice
@@ -35,6 +43,8 @@ from licet.vault.commands import (
     BEFORE_THE_YES,
     EXPIRED,
     HELD_ALREADY,
+    LATE,
+    OUT_OF_ORDER,
     STALE,
     About,
     AboutProject,
@@ -99,8 +109,9 @@ def apply(
         if isinstance(commands[place], Unhold):
             batch.happened.append((place, _overdue(answers[place])))
     with batch.writes.together():
-        # Recorded history is the host's own, and its times passed long ago.
-        batch.flush([*erasures, *(batch.told_hosts(begun) if not replay else ())])
+        if replay:  # recorded history is the host's own, and its times passed long ago: but for what takes effect now
+            batch.happened = [one for one in batch.happened if _takes_effect_now(commands[one[0]], answers[one[0]])]
+        batch.flush([*erasures, *batch.told_hosts(begun)])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
 
@@ -110,6 +121,11 @@ def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, C
     if isinstance(command, Choose) and answer.aged and answer.outcome in (Outcome.refused, Outcome.duplicate):
         return SetAge(account=command.account, at=command.at, age=command.age), replace(answer, outcome=Outcome.done)
     return command, answer
+
+
+def _takes_effect_now(command: Command, answer: CommandResult) -> bool:
+    """Whether a command of recorded history is a refusal that came in late."""
+    return isinstance(command, Choose) and (command.recorded_at is not None or command.at < answer.at)
 
 
 def _given_before(made: NewestChoice) -> fold.Answer:
@@ -135,7 +151,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch = _Batch(tx, None, policies, replay=False)
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
-        batch.bring_to(account, at)
+        batch.pass_versions(account, at)
     batch.flush(batch.told_hosts({}))
     return len(rows)
 
@@ -214,7 +230,7 @@ class _Batch(BatchState):
             at = max(at, self.accounts[known].state.last_at)
             opened_at = max(opened_at or at, closed_at)  # nothing from before the closure counts for the new one
             self.flush()  # the closed account may be new in this batch
-            tables.release_host(self.tx, known, command.host)
+            table_changes.release_host(self.tx, known, command.host)
         state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
         row = AccountRow(
             account_id=command.account, state=state, last_seq=1, next_slot=0, bucket=bucket_of(command.account),
@@ -230,6 +246,10 @@ class _Batch(BatchState):
     def bring_to(self, account: AccountRow, at: datetime) -> None:
         """Applies versions that became effective since the account's newest event."""
         self._changed(account, fold.advance(account.state, self.policies, at))
+
+    def pass_versions(self, account: AccountRow, at: datetime) -> None:
+        """`bring_to` by a background pass, which is no event of the account's."""
+        self._changed(account, fold.pass_versions(account.state, self.policies, at))
 
     def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
         """Adopts the new state of an account, and shortens the dates of what is useless after the end of its grants."""
@@ -357,7 +377,9 @@ class _Batch(BatchState):
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
         """Takes a choice: its age first, then its answer, unless that is a repeat or a yes that is refused."""
-        asked = choice_references.resolve(command, self, self.choices, self.policies, at)
+        asked = choice_references.resolve(command, self, self.choices, self.policies, at, replay=self.replay)
+        if self.replay and command.at < at and command.recorded_at is None:
+            command = replace(command, recorded_at=command.at)
         before, scope = account.state, asked.scope
         aged = fold.take_age(before, self.policies, at, command.age)
         chosen = fold.ChoiceOutcome(account=aged.account, endings=aged.endings)
@@ -430,9 +452,13 @@ class _Batch(BatchState):
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another notice later.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
+        terms = self.policies[version]  # the leaf commits to its hash; what an amendment may change stands beside it
+        why = answer.because if answer is not None else because
         self.tell(
             account, at, EntryKind.choice, allow=command.allow, effect=effect.value, version=version,
             evidence=evidence, question=asked, **scope_facts(scope), **({"kept": kept} if kept else {}),
+            policy=terms.sha256().hex(), decide_by=terms.decide_by.isoformat() if terms.decide_by is not None else None,
+            via=command.via, grant=answer.grant if answer is not None else None, because=why.value if why is not None else None,
         )  # fmt: skip
         if answer is None or effect is fold.Effect.none:
             return
@@ -469,6 +495,7 @@ class _Batch(BatchState):
         if row is None and command.conversation is not None:
             return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
         before = row.state if row is not None else None
+        is_late = self.replay and command.at < at
         if self.replay:
             refusal = fold.refusal_of_history(account.state, before)
         else:
@@ -481,10 +508,18 @@ class _Batch(BatchState):
             )  # fmt: skip
         if command.under is not None and any(grant.number > command.under for grant in account.state.grants):
             return CommandResult(outcome=Outcome.refused, at=at, because=BEFORE_THE_YES, account=command.account)
+        if is_late and before is not None and command.at < before.segments[-1].last_at:
+            return CommandResult(
+                outcome=Outcome.refused, at=at, because=OUT_OF_ORDER, account=command.account,
+                conversation=row.conversation_id if row is not None else None,
+            )  # fmt: skip
+        said_at = command.at if is_late else at
         if row is None:
-            row = self._begin(account, command, at)
+            row = self._begin(account, command, said_at)
         origin = command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
-        said = fold.say(account.state, row.state, self.policies, at, command.role, command.surface, origin)
+        is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
+        about = (account.state, row.state, self.policies, said_at, command.role, command.surface, origin)
+        said = fold.say_late(*about, now=at, is_erased=is_erased) if is_late else fold.say(*about, is_erased=is_erased)
         if said.segment >= SEGMENTS_MAX:
             return CommandResult(
                 outcome=Outcome.refused, at=at, because=TOO_MANY_SEGMENTS, account=command.account,
@@ -495,7 +530,7 @@ class _Batch(BatchState):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.change_conversation(row)
-        self.writes.turn(account, row, said, at, command.role, origin, command.host_turn)
+        self.writes.turn(account, row, said, said_at, command.role, origin, command.host_turn)
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
         if command.content is not None:
@@ -665,6 +700,8 @@ class _Batch(BatchState):
             ).fetchone()
             if known is not None:
                 return self._gave(account, row, known[0], at, Outcome.duplicate)
+        if self.replay and command.at < at:
+            return CommandResult(outcome=Outcome.refused, at=at, because=LATE, account=account.account_id)
         given = fold.feedback(account.state, row.state, self.policies, at, command.share)
         if given is None:
             return CommandResult(

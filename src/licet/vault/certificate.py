@@ -7,11 +7,13 @@ same transaction on. An erasure passes through its states in order; each step ca
     fenced      unreadable and unusable, in the transaction that took the request
     shredded    every key of its content is overwritten, on its date, or at once if that is asked for
     swept       the sealed rows are deleted too; a closed account keeps its own key until the log has all its leaves
-    verified    each place of the register was read back, and the certificate is signed and its leaf appended
+    verified    each place within reach was read back, and the certificate is signed and its leaf appended
 
-The register decides which places are read back; a place that cannot be read back is an error, never a success. Content
-with a date of its own (a safety copy, content under a hold) is listed with it. A certificate contains ids, closed
-words, numbers and dates, and a salt, so that its hash reveals nothing to somebody without it.
+The register decides which places a certificate names. It tells apart, place by place, what was read back, with the time and
+what was left; what was asked of a recipient; and what a recipient answered, with their signature if they gave one. What
+nobody looked at has no number. A place within reach that cannot be read back is an error, never a success. Content with a
+date of its own (a safety copy, content under a hold) is listed with it. A certificate contains ids, closed words, numbers and
+dates, and a salt, so that its hash reveals nothing to somebody without it.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, named, shown, uuid7
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
-VERSION = 1
+VERSION = 2
 SALT_BYTES = 32
 
 
@@ -92,18 +94,40 @@ class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
     verified_at: datetime | None
 
 
+class PlaceOutcome(StrEnum):
+    """What was done about the content in a place."""
+
+    erased = "erased"  # its keys are destroyed and its rows deleted; read back
+    kept = "kept"  # it stays until a date of its own, for the investigation of misuse; read back
+    refused = "refused"  # rows of a release: no key of them is given out any more; asked for, and refused
+    recalled = "recalled"  # an export in a recipient's hands: they were asked to delete it, and did not answer
+    answered = "answered"  # the same, and the recipient answered that they deleted it
+    untouched = "untouched"  # an export that holds nothing of what was to go
+
+
+class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient's word that they deleted what was recalled; ``signed`` is the JWS that they signed, None if they did not."""
+
+    recipient: str
+    answered_at: datetime
+    signed: str | None
+
+
 class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A place of the register, and the result of reading it back. ``kept_until`` is the end of what stays
-    intentionally.
+    """A place of the register, and what is known of it. ``left`` is how much was found when it was read back, None where
+    nobody could look; ``kept_until`` is the end of what stays intentionally; ``recalled`` is when it was asked back and by
+    when.
     """
 
     place: CopyPlace
     reference: UUID
     registered_at: datetime
     copies: int
-    found: int
-    done: str
+    done: PlaceOutcome
+    left: int | None = None
     kept_until: datetime | None = None
+    recalled: tuple[datetime, datetime] | None = None
+    answer: RecipientAnswer | None = None
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
@@ -408,7 +432,7 @@ _READ_BACK = f"""
                         WHEN 'safety' THEN (SELECT count(*) FROM safety_bodies b WHERE {_SCOPE.format("b")}) END,
            CASE WHEN c.place = 'safety' THEN (
                SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format("s")} AND s.safety_slot IS NOT NULL) END,
-           coalesce(r.acknowledged_at, e.acknowledged_at), r.due_at
+           r.recalled_at, r.due_at, h.recipient, coalesce(r.acknowledged_at, e.acknowledged_at), r.signed
       FROM (SELECT c.place, c.reference, min(c.registered_at) AS registered_at, count(*) AS copies FROM copies c
              WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference
             UNION ALL
@@ -416,54 +440,57 @@ _READ_BACK = f"""
               FROM release_rows r JOIN releases l USING (release_id) CROSS JOIN LATERAL release_row_keys(r.sources) k
              WHERE {_SCOPE.format("r")} GROUP BY r.release_id, l.begun_at) c
       LEFT JOIN exports e ON c.place = 'export' AND e.export_id = c.reference
+      LEFT JOIN handouts h USING (handout_id)
       LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %(account)s AND r.erasure_id = %(erasure)s
      ORDER BY c.place, c.reference"""
 
 
-def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int], at: datetime) -> list[PlaceSeen]:
-    """Reads back each place of the register at ``at``, all of them at one moment. ``leasable`` counts, by release, the
-    rows of it whose key can still be leased.
+def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int]) -> list[PlaceSeen]:
+    """Reads back each place of the register that is within reach, all of them at one moment. ``leasable`` counts, by
+    release, the rows of it whose key can still be leased.
     """
-    seen = []
-    for name, reference, registered_at, count, left, kept_until, acknowledged_at, due_at in tx.execute(
-        _READ_BACK, {**scope(of), "erasure": of.erasure}
-    ).fetchall():
-        place, found, done = CopyPlace(name), left or 0, "shredded and swept"
-        match place:
-            case CopyPlace.vault | CopyPlace.feedback:
-                pass
-            case CopyPlace.safety:
-                if kept_until is not None:
-                    found, done = 0, "kept for the investigation of misuse"
-            case CopyPlace.release:
-                found, done = leasable.get(reference, 0), "every row refused, its key dead"
-            case CopyPlace.export:
-                done = _recalled(of, reference, acknowledged_at, due_at, at)
-            case _:
-                assert_never(place)
-        seen.append(
-            PlaceSeen(
-                place=place, reference=reference, registered_at=registered_at, copies=count, found=found, done=done,
-                kept_until=kept_until,
-            )
-        )  # fmt: skip
-    return seen
+    rows = tx.execute(_READ_BACK, {**scope(of), "erasure": of.erasure}).fetchall()
+    return [_place_seen(of, row, leasable) for row in rows]
 
 
-def _recalled(
-    of: ErasureRecord, export: UUID, acknowledged_at: datetime | None, due_at: datetime | None, at: datetime
-) -> str:
-    """The answer of the recipient of an export. No key reaches what left in clear: the recall is all that can be read
-    back.
+def _place_seen(of: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]) -> PlaceSeen:
+    name, reference, registered_at, count, left, kept_until, recalled_at, due_at, recipient, answered_at, signed = row
+    seen = PlaceSeen(
+        place=CopyPlace(name), reference=reference, registered_at=registered_at, copies=count, left=left,
+        done=PlaceOutcome.erased,
+    )  # fmt: skip
+    match seen.place:
+        case CopyPlace.vault | CopyPlace.feedback:
+            return seen
+        case CopyPlace.safety:
+            kept = seen if kept_until is None else msgspec.structs.replace(seen, done=PlaceOutcome.kept)
+            return msgspec.structs.replace(kept, kept_until=kept_until)
+        case CopyPlace.release:
+            return msgspec.structs.replace(seen, done=PlaceOutcome.refused, left=leasable.get(reference, 0))
+        case CopyPlace.export:
+            answer = None if answered_at is None else RecipientAnswer(
+                recipient=recipient, answered_at=answered_at, signed=signed
+            )  # fmt: skip
+            recalled = None if due_at is None else (recalled_at, due_at)
+            done = _export_outcome(of, reference, answer, recalled)
+            return msgspec.structs.replace(seen, done=done, left=None, recalled=recalled, answer=answer)
+        case _:
+            assert_never(seen.place)
 
-    BrokenError if it was never recalled from them, unless a hold ended whose content the export does not contain.
+
+def _export_outcome(
+    of: ErasureRecord, export: UUID, answer: RecipientAnswer | None, recalled: tuple[datetime, datetime] | None
+) -> PlaceOutcome:
+    """What became of an export. No key reaches what left in clear: nobody of us can read it back.
+
+    BrokenError if it was never recalled from its recipient, unless a hold ended whose content the export does not contain.
     """
-    if acknowledged_at is not None:
-        return "recalled from its recipient, who acknowledged"
-    if due_at is not None:
-        return f"recalled from its recipient, {'overdue' if due_at <= at else 'not acknowledged yet'}"
+    if answer is not None:
+        return PlaceOutcome.answered
+    if recalled is not None:
+        return PlaceOutcome.recalled
     if of.cause is ErasureCause.hold_released:
-        return "holds nothing of what was to go"
+        return PlaceOutcome.untouched
     raise BrokenError(f"export `{shown(Prefix.export, export)}` was not recalled from its recipient")
 
 
@@ -484,8 +511,8 @@ def document(
 ) -> dict[str, Canonical]:  # fmt: skip
     """The content of a certificate. BrokenError if something was found: then nothing can be certified."""
     for seen in places:
-        if seen.found:
-            raise BrokenError(f"`{seen.found}` erased items are still in the place `{seen.place.value}`")
+        if seen.left and seen.done is not PlaceOutcome.kept:
+            raise BrokenError(f"`{seen.left}` erased items are still in the place `{seen.place.value}`")
     return {
         "v": VERSION,
         "type": "licet-erasure-certificate",
@@ -498,24 +525,31 @@ def document(
         "shredded": _time(of.shredded_at),
         "swept": _time(of.swept_at),
         "verified": written(at),
-        "places": [
-            {
-                "place": seen.place.value,
-                "reference": seen.reference.hex if seen.reference.int else None,
-                "registered": written(seen.registered_at),
-                "copies": seen.copies,
-                "done": seen.done,
-                "read_back": seen.found,
-                "kept_until": _time(seen.kept_until),
-            }
-            for seen in places
-        ],
+        "places": [_place(seen, at) for seen in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
         "backups": list(backups),
         "backups_out_of_reach": _time(out_of_reach),
         "salt": salt.hex(),
     }
+
+
+def _place(seen: PlaceSeen, at: datetime) -> dict[str, Canonical]:
+    """What a certificate says of a place that was read back at ``at``, if it could be."""
+    recalled, answer = seen.recalled, seen.answer
+    return {
+        "place": seen.place.value,
+        "reference": seen.reference.hex if seen.reference.int else None,
+        "registered": written(seen.registered_at),
+        "copies": seen.copies,
+        "done": seen.done.value,
+        "kept_until": _time(seen.kept_until),
+        "read_back": None if seen.left is None else {"at": written(at), "left": seen.left},
+        "recalled": None if recalled is None else {"at": written(recalled[0]), "due": written(recalled[1])},
+        "answered": None if answer is None else {
+            "at": written(answer.answered_at), "by": answer.recipient, "signed": answer.signed,
+        },
+    }  # fmt: skip
 
 
 def _time(at: datetime | None) -> str | None:

@@ -16,9 +16,10 @@ from uuid import UUID
 import msgspec
 
 from licet.policy.file import Policies
+from licet.policy.fold import NoEffect
 from licet.policy.state import NOTHING, WHOLE_ACCOUNT, ConversationState, GrantScope, ScopeKind
 from licet.vault.account_choices import NewestChoice
-from licet.vault.commands import STALE, Choose, ChosenScope
+from licet.vault.commands import LATE, STALE, Choose, ChosenScope
 from licet.vault.tables import ConversationRow, ProjectRow
 
 
@@ -48,9 +49,18 @@ class ResolvedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve(
-    command: Choose, rows: ScopeRows, newest: Mapping[tuple[UUID, str], NewestChoice], policies: Policies, at: datetime
+    command: Choose,
+    rows: ScopeRows,
+    newest: Mapping[tuple[UUID, str], NewestChoice],
+    policies: Policies,
+    at: datetime,
+    *,
+    replay: bool = False,
 ) -> ResolvedChoice:
-    """What a choice means; ``newest`` are the newest choices about each question for the whole account."""
+    """What a choice means at ``at``; ``newest`` are the newest choices about each question for the whole account.
+
+    In a ``replay`` of recorded history a yes from before ``at`` is late, and one for what is not there is not recorded.
+    """
     scope = _scope(command.account, command.scope, rows)
     kept = [_scope(command.account, named, rows) for named in command.keep]
     answered = _newest_answers(command, newest, policies, at)
@@ -61,7 +71,7 @@ def resolve(
     not_taken += [f"keep[{place}]" for place, one in enumerate(kept) if one.name == NOTHING]
     return ResolvedChoice(
         scope=scope, conversation=named.state if named is not None else None, keep=frozenset(kept),
-        refused=_why_refused(command, answered, policies, at),
+        refused=(_why_not_replayed(command, scope, at) if replay else "") or _why_refused(command, answered, policies, at),
         repeated=tuple(answered) if _is_repeated(command, answered) else (), not_taken=tuple(not_taken),
     )  # fmt: skip
 
@@ -92,6 +102,15 @@ def _is_repeated(command: Choose, answered: Sequence[NewestChoice]) -> bool:
         and bool(answered)
         and all((one.showing, one.allow) == (shown.showing, command.allow) for one in answered)
     )
+
+
+def _why_not_replayed(command: Choose, scope: GrantScope, at: datetime) -> str:
+    if not command.allow:
+        return ""
+    if command.at < at:
+        return LATE
+    begins = command.scope is not None and command.scope.host_project is not None
+    return NoEffect.unknown.value if scope.name == NOTHING and not begins else ""
 
 
 def _why_refused(command: Choose, answered: Sequence[NewestChoice], policies: Policies, at: datetime) -> str:

@@ -27,6 +27,8 @@ BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
 EXPIRED = "expired"
 HELD_ALREADY = "held_already"  # the hold takes the new reason and day of review
+LATE = "late"  # recorded history from before the account's newest event, which can give nothing any more
+OUT_OF_ORDER = "out_of_order"  # a recorded turn from before its conversation's newest one
 
 
 BATCH_COMMANDS_MAX = 10_000
@@ -107,7 +109,8 @@ class Choose(_Command, frozen=True, kw_only=True):
     ``question`` None answers all that are asked; a yes can do that only if exactly one is asked. ``scope`` None is the
     account, the only scope of a no; ``keep`` are the scopes whose grants a no leaves in force. A yes to a question that
     is older than the account's newest answer to it, or than the terms in force, is refused; the same answer to the same
-    showing is one choice, unless a no would end something. ``fault`` refuses a yes; ``not_taken`` are the keys of the
+    showing is one choice, unless a no would end something. ``recorded_at`` is when the host recorded a refusal that comes in
+    late: it takes effect at ``at``. ``fault`` refuses a yes; ``not_taken`` are the keys of the
     request that named nothing, as far as its sender knows.
     """
 
@@ -119,6 +122,7 @@ class Choose(_Command, frozen=True, kw_only=True):
     via: str = "api"
     evidence: str = ""
     answers: ShownQuestion | None = None
+    recorded_at: datetime | None = None
     fault: ChoiceFault | None = None
     not_taken: tuple[str, ...] = ()
 

@@ -1,5 +1,5 @@
 """The effects of a policy change, shown before it is applied: who is asked again, which rows enter or leave, what is
-erased sooner, and where that is asked for each stored date that comes nearer (`vault.shortening`).
+erased sooner, and where that is asked for each stored date that comes nearer (`vault.stored_dates`).
 
 The plan is computed over the real population at the new version's first instant, as it will be if nobody does anything
 until then. It is stored with the hashes of the policy and of the version it was computed against: `apply` accepts a
@@ -25,7 +25,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
 from licet.vault.plan_counts import PlannedChange, PlannedRows
 from licet.vault.population import for_many
-from licet.vault.shortening import KEPT_DAYS, ShorteningPlan, plan_shortening
+from licet.vault.stored_dates import KEPT_DAYS, ShorteningPlan, plan_shortening
 
 PLAN_DAYS_MAX = KEPT_DAYS
 MOVED_PARTS = 100  # on a busy installation some number moves with every second

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, ScopeKind
-from licet.store.connect import Transaction
+from licet.store.connect import ContentionError, Transaction
 from licet.store.rows import Change, arrays, by_column, change, insert, matched, matching, unnested
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
@@ -38,6 +38,13 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     _save_standings(tx, rows)
     for row in rows:
         row.is_new, row.saved = False, row.state
+
+
+def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
+    """Takes the host's id from an account; ContentionError if another transaction has taken it since it was read."""
+    taken = tx.execute("DELETE FROM account_hosts WHERE account_id = %s AND host_hmac = %s", [account, host])
+    if taken.rowcount != 1:
+        raise ContentionError("the account began anew meanwhile", "try again")
 
 
 def account_changes(rows: Sequence[AccountRow]) -> list[Change]:

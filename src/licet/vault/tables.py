@@ -25,7 +25,7 @@ from licet.policy.state import (
     Standing,
     TurnState,
 )
-from licet.store.connect import ContentionError, Transaction, uuids
+from licet.store.connect import Transaction, uuids
 from licet.store.rows import matched, matching
 from licet.vault import policy_versions
 
@@ -162,13 +162,6 @@ def see_accounts_under(tx: Transaction, accounts: Iterable[UUID]) -> tuple[Polic
 def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
     """Locks the accounts, in the order of their ids, for who needs no more of them; returns those that there are."""
     return [row[0] for row in tx.execute(_LOCK, _named(accounts)).fetchall()]
-
-
-def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
-    """Takes the host's id from an account; ContentionError if another transaction has taken it since it was read."""
-    taken = tx.execute("DELETE FROM account_hosts WHERE account_id = %s AND host_hmac = %s", [account, host])
-    if taken.rowcount != 1:
-        raise ContentionError("the account began anew meanwhile", "try again")
 
 
 def _named(accounts: Iterable[UUID]) -> list[Any]:

@@ -59,6 +59,7 @@ _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
     "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid", "question": "text",
     "project_id": "uuid", "conversation_id": "uuid", "because": "text", "kept": "text",
+    "recorded_at": "timestamptz",
 }  # fmt: skip
 _FEEDBACK = {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
@@ -250,7 +251,10 @@ class Writes:
         self, account: AccountRow, at: datetime, version: int, command: Choose, answer: fold.Answer | None,
         because: fold.NoEffect | None,
     ) -> None:  # fmt: skip
-        """One answer of a choice, or that it answered nothing, under the account's newest number."""
+        """One answer of a choice, or that it answered nothing, under the account's newest number.
+
+        Recorded history alone has choices of before ``at``.
+        """
         is_alive = any(account.wrapped_key)  # an erased account takes a choice, without effect and without evidence
         evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
         scope = answer.scope if answer is not None else WHOLE_ACCOUNT
@@ -267,6 +271,7 @@ class Writes:
                 UUID(hex=scope.name) if scope.kind is ScopeKind.conversation else None,
                 why.value if why is not None else None,
                 ",".join(str(grant.number) for grant in answer.kept) if answer is not None else "",
+                command.recorded_at,
             ),
         )  # fmt: skip
         if answer is not None and answer.effect is fold.Effect.began and answer.grant is not None:

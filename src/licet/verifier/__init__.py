@@ -2,7 +2,7 @@
 
     python verifier.py log FOLDER|URL --key VKEY [--older FILE]...  every entry, tile byte and root of a log
     python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
-    python verifier.py certificate FILE --key VKEY                  what was erased, where, and that nothing was found
+    python verifier.py certificate FILE --key VKEY                  that it was given, and what it says of each place
     python verifier.py release FOLDER --log FOLDER --key VKEY       every row of a release decided again, without content
     python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
                                                                     what a release holds of one conversation
@@ -13,10 +13,14 @@
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
 
-The answer is one of three, for the whole and for each part of it; the whole is the worst of its parts:
-    proved          exit 0    signed with a key given here, and in its log
+The answer is one of these, for the whole and for each part of it; the whole is the worst of the parts that it rests on:
+    proved          exit 0    follows from the log that a key given here signed, and from what it commits to
+    consistent      exit 4    agrees with the rest, and could have been invented with it
+    stated          exit 4    the operator's word, signed
     contradicted    exit 1    it breaks a promise: the place and the promise are named
     not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
+Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and what is stated is named in one line; a field
+that is none of its kind is refused. Where the whole is not proved, or is contradicted, no field is.
 What cannot be read as the kind of file that it should be gets no answer: exit 65. A wrong call: 64; a log's URL that
 does not answer: 75, try again. Nothing unsigned and outside the log is ever `proved`.
 
@@ -35,7 +39,7 @@ Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog
 RFC 8785, RFC 7515.
 """
 
-from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport, worst
 from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
@@ -45,6 +49,7 @@ from licet.verifier.document import check_document
 from licet.verifier.entries import KINDS, pseudonym_of, story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
+from licet.verifier.levels import FIELDS, level_lines, levels_of, stated_line
 from licet.verifier.log import check_log
 from licet.verifier.note import open_checkpoint, open_note
 from licet.verifier.permissions import Permissions
@@ -58,7 +63,9 @@ from licet.verifier.year_logs import meant, read_logs
 
 __all__ = [
     "EXITS",
+    "FIELDS",
     "KINDS",
+    "LEVELS",
     "ContradictionError",
     "Decider",
     "Files",
@@ -82,6 +89,8 @@ __all__ = [
     "check_release",
     "check_release_in",
     "leaf",
+    "level_lines",
+    "levels_of",
     "main",
     "meant",
     "open_checkpoint",
@@ -97,8 +106,10 @@ __all__ = [
     "read_terms",
     "root_of_path",
     "roots_of_proof",
+    "stated_line",
     "story_of",
     "tile_path",
     "tree_hash",
     "trust",
+    "worst",
 ]

@@ -2,9 +2,9 @@
 
 Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of each part what it was,
 what it became and which ordinals went. What people found in a sample of the rows is in review.json; what curation costs
-a model, as models were trained to find out, in measurement.json. The figures of that are its own word: they are held
-against one another, and not made again. Each is signed and told to the log of its year. The proofs of the rows stay, and
-so do the manifest's root and counts.
+a model, as models were trained to find out, in measurement.json. What was read, found and measured is the operator's word:
+it is held against itself, and to no more rows than the manifest has. Each is signed and told to the log of its year. The
+proofs of the rows stay, and so do the manifest's root and counts.
 """
 
 from __future__ import annotations
@@ -64,13 +64,16 @@ def purged_part(
     return after
 
 
-def review_follows(said: dict[str, Any]) -> bool:
-    """Whether the counts of a review add up and give its bound."""
+def review_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+    """Whether the counts of a review add up and give its bound, and no more rows were drawn than there are."""
+    if said["chance"]["drawn"] + said["risk"]["drawn"] > manifest["rows"]:
+        return False
     for part in (said["chance"], said["risk"]):
         if part["drawn"] != part["read"] + part["out_of_reach"] or sum(part["findings"].values()) > part["read"]:
             return False
     bound, found, rows = said["bound"], sum(said["chance"]["findings"].values()), said["chance"]["read"]
-    in_order = read_time(said["drawn_at"], REVIEW, "drawn_at") <= read_time(said["closed_at"], REVIEW, "closed_at")
+    times = [read_time(time, REVIEW, "time") for time in (manifest["built_at"], said["drawn_at"], said["closed_at"])]
+    in_order = times == sorted(times)
     unread = said["chance"]["out_of_reach"]
     told = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
     return (
@@ -81,12 +84,15 @@ def review_follows(said: dict[str, Any]) -> bool:
     )
 
 
-def measurement_follows(said: dict[str, Any], built_at: str) -> bool:
-    """Whether the figures of a measurement agree with one another, and come after the release."""
+def measurement_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+    """Whether the figures of a measurement agree with one another, are of no more rows than there are, and come after the
+    release.
+    """
     held, costs = said["held_out"], said["costs"]
     of = {(one["of"], one["slice"], one["value"]) for one in costs}
     return (
-        read_time(said["measured_at"], MEASUREMENT, "measured_at") >= read_time(built_at, MEASUREMENT, "built_at")
+        read_time(said["measured_at"], MEASUREMENT, "time") >= read_time(manifest["built_at"], MEASUREMENT, "time")
+        and said["rows"] + held["rows"] <= manifest["rows"]
         and said["confidence_percent"] == 95
         and said["code"]["broken"] <= said["code"]["blocks"]
         and held["people"] <= held["rows"]

@@ -1,8 +1,10 @@
-"""The three answers, and the report that gathers them part by part.
+"""The answers, and the report that gathers them part by part.
 
 A check raises `ContradictionError` with the place and the promise that is broken, or `UnreadableError` where the file is
-not of the expected form at all. A report turns each check into a part with its own answer; the whole is the worst part.
-Invariant: a report without a proved part is never `proved`.
+not of the expected form at all. A report turns each check into a part with its own answer; the whole is the worst part
+that it rests on.
+Invariants: a report without a proved part is never `proved`; nor is one that rests on a part that is merely `consistent` or
+`stated`. Where the whole is not proved, no field of it is: a signature alone makes a field `stated`.
 """
 
 from __future__ import annotations
@@ -10,20 +12,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 FINDINGS_MAX = 100
 
 
 class Verdict(StrEnum):
-    """What can be said of an artefact. ``unreadable``: it is not of the expected form, so the question has no answer."""
+    """What can be said of an artefact, of a part of it or of a field; the worst last.
+
+    ``proved``: follows from the signed log and what it commits to. ``consistent``: agrees with the rest, and could have been
+    invented with it. ``stated``: the operator's word. ``unproved``: evidence is missing. ``unreadable``: it is not of the
+    expected form, so the question has no answer. A field has one of the first three.
+    """
 
     proved = "proved"
-    contradicted = "contradicted"
+    consistent = "consistent"
+    stated = "stated"
     unproved = "not proved"
     unreadable = "unreadable"
+    contradicted = "contradicted"
 
 
-EXITS = {Verdict.proved: 0, Verdict.contradicted: 1, Verdict.unproved: 3, Verdict.unreadable: 65}
+LEVELS = (Verdict.proved, Verdict.consistent, Verdict.stated)
+EXITS = {
+    Verdict.proved: 0, Verdict.contradicted: 1, Verdict.unproved: 3, Verdict.consistent: 4, Verdict.stated: 4,
+    Verdict.unreadable: 65,
+}  # fmt: skip
+
+
+def worst(answers: Iterable[Verdict]) -> Verdict:
+    """The worst of some answers; without any, `not proved`."""
+    return max(answers, key=list(Verdict).index, default=Verdict.unproved)
 
 
 class ContradictionError(Exception):
@@ -62,11 +81,14 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class ArtefactPart:
-    """One part of an artefact with its own answer."""
+    """One part of an artefact with its own answer. ``is_aside``: the answer for the whole does not rest on it, as long as
+    nothing contradicts it and no evidence for it is missing.
+    """
 
     what: str
     answer: Verdict
     why: str
+    is_aside: bool = False
 
 
 # Errors that a file made to deceive can cause while it is read; each means that the file is not of its form.
@@ -90,16 +112,23 @@ class VerifierReport:
     lacks: list[Lack] = field(default_factory=list)
     parts: list[ArtefactPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    levels: dict[str, dict[str, Verdict]] = field(default_factory=dict)  # of each artefact's fields (`levels.FIELDS`)
 
     @property
     def answer(self) -> Verdict:
-        """The worst answer of the parts; without any part, `not proved`."""
-        answers = {part.answer for part in self.parts}
-        if any(finding.readable for finding in self.findings) or Verdict.contradicted in answers:
-            return Verdict.contradicted
-        if self.findings or Verdict.unreadable in answers:
-            return Verdict.unreadable
-        return Verdict.proved if answers == {Verdict.proved} and not self.lacks else Verdict.unproved
+        """The worst answer of the parts that it rests on; without any part, `not proved`."""
+        answers = [part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)]
+        answers += [Verdict.contradicted if found.readable else Verdict.unreadable for found in self.findings]
+        return worst([*answers, Verdict.unproved] if self.lacks else answers)
+
+    def fields(self) -> dict[str, dict[str, Verdict]]:
+        """The level of each field, by artefact. Of what is not proved as a whole no field is."""
+        if all(part.answer is not Verdict.unproved for part in self.parts) and not (self.findings or self.lacks):
+            return self.levels
+        return {
+            what: {name: max(level, Verdict.stated, key=LEVELS.index) for name, level in fields.items()}
+            for what, fields in self.levels.items()
+        }
 
     @property
     def ok(self) -> bool:
@@ -119,8 +148,17 @@ class VerifierReport:
         if len(self.lacks) < FINDINGS_MAX:
             self.lacks.append(Lack(place, why, mend))
 
-    def step(self, what: str, proves: str, check: Callable[[], object]) -> bool:
-        """Makes one check and adds it as a part; True if it found no contradiction."""
+    def step(
+        self,
+        what: str,
+        proves: str,
+        check: Callable[[], object],
+        level: Verdict = Verdict.proved,
+        is_aside: bool = False,
+    ) -> bool:
+        """Makes one check and adds it as a part, whose answer is ``level`` if the check holds; True if it found no
+        contradiction.
+        """
         found, lacks = len(self.findings), len(self.lacks)
         try:
             check()
@@ -135,15 +173,18 @@ class VerifierReport:
         elif len(self.lacks) > lacks:
             answer, why = Verdict.unproved, f"{self.lacks[lacks].why}; {self.lacks[lacks].mend}"
         else:
-            answer, why = Verdict.proved, proves
-        self.parts.append(ArtefactPart(what, answer, why))
+            answer, why = level, proves
+        self.parts.append(ArtefactPart(what, answer, why, is_aside))
         return not new
 
-    def steps(self, checks: Sequence[tuple[str, str, Callable[[], object]]]) -> bool:
-        """Makes the checks in order. After a contradiction the remaining ones are not made: their parts are not proved."""
-        for number, (what, proves, check) in enumerate(checks):
-            if not self.step(what, proves, check):
-                for other, _, _ in checks[number + 1 :]:
+    def steps(self, checks: Sequence[tuple[str, str, Callable[[], object], *tuple[Any, ...]]]) -> bool:
+        """Makes the checks in order, each as `step` takes it. After a contradiction the remaining ones are not made: their
+        parts are not proved.
+        """
+        for number, one in enumerate(checks):
+            if not self.step(*one):
+                what = one[0]
+                for other, *_ in checks[number + 1 :]:
                     self.parts.append(ArtefactPart(other, Verdict.unproved, f"not looked at: `{what}` does not hold"))
                 return False
         return True

@@ -21,9 +21,9 @@ from importlib.resources import files
 
 PACKAGE = "licet.verifier"
 PARTS = (
-    "answer", "forms", "tree", "keys", "note", "files", "grants", "invariants", "permissions", "entries", "log", "year_logs", "proof",
-    "statement", "receipt", "certificate", "manifest", "contents", "terms", "decision", "rows", "base", "addenda", "release",
-    "line_index", "conversation", "document", "command",
+    "answer", "levels", "forms", "tree", "keys", "note", "files", "grants", "invariants", "permissions", "entries", "log",
+    "year_logs", "proof", "statement", "certificate", "manifest", "contents", "terms", "receipt", "decision", "parquet",
+    "rows", "base", "addenda", "release", "line_index", "conversation", "document", "command",
 )  # fmt: skip
 WIDTH = 120
 _HEAD = '''#!/usr/bin/env python3

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from licet.verifier.answer import EXITS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport
 from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.conversation import check_conversation_in, read_shown
@@ -20,6 +20,7 @@ from licet.verifier.document import check_document
 from licet.verifier.entries import story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
+from licet.verifier.levels import level_lines, stated_line
 from licet.verifier.log import check_log, check_texts
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
@@ -53,12 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
     answer = report.answer
     if call.json:
-        told = {key: value for key, value in asdict(report).items() if key not in ("parts", "checked")}
+        told = {key: value for key, value in asdict(report).items() if key not in ("parts", "checked", "levels")}
         head = {
             "answer": answer,
             "checked": report.checked,
             "ok": report.ok,
             "parts": [asdict(part) for part in report.parts],
+            "fields": report.fields(),
         }
         print(json.dumps(head | told, indent=2))
     else:
@@ -70,7 +72,8 @@ def lines_of_report(report: VerifierReport) -> list[str]:
     """The answer in words: the whole, then broken promises and what is missing, then each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
-    lines = [f"{report.answer}: {what}{size}"]
+    fields = report.fields()
+    lines = [f"{report.answer}: {what}{size}", *stated_line(fields)]
     for finding in report.findings:
         word = "contradiction" if finding.readable else "unreadable"
         lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")
@@ -78,8 +81,8 @@ def lines_of_report(report: VerifierReport) -> list[str]:
     lines += [f"  {part.what}: {part.answer}: {part.why}" for part in report.parts]
     if report.purged:
         lines.append(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
-    lines += report.notes
-    if report.ok:
+    lines += [*level_lines(fields), *report.notes]
+    if report.answer in LEVELS:
         lines.append(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
     return lines
 
@@ -101,7 +104,7 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
             return check_document(call.file.read_bytes(), logs, releases, keys, str(call.file))
         case "certificate":
             raw = call.file.read_bytes()
-            return check_certificate(raw, meant(raw, keys), str(call.file))
+            return check_certificate(raw, meant(raw, keys), str(call.file), keys)
         case "receipt":
             raw = call.file.read_bytes()
             return check_receipt(raw, meant(raw, keys), str(call.file))

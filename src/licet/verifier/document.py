@@ -1,8 +1,10 @@
 """A paper of the law: signed, told to the log, and its numbers counted again from the log and the manifests of releases.
 
 Counted again is everything under `figures`: what the entries up to the paper's position tell, what the manifests of the
-releases say whose hashes the entries name, and the sums. The policy must be the newest that the log names there. What
-the operator states, and what only its database has on record, is signed and no more: a note says so.
+releases say whose hashes the entries name, and the sums. The policy must be the newest that the log names there. The text is
+one of the forms that this file knows by their hashes: what it says and which value stands in each place is fixed, so that no
+number is typed. What the operator states, what only its database has on record, and which releases the paper is about is
+signed and no more.
 """
 
 from __future__ import annotations
@@ -20,15 +22,22 @@ from licet.verifier.entries import Story, story_of
 from licet.verifier.files import Files
 from licet.verifier.forms import Null, misfit, read_json, read_time, shaped
 from licet.verifier.keys import Trust
+from licet.verifier.levels import levels_of
 from licet.verifier.log import check_log
 from licet.verifier.manifest import MANIFEST, check_sums, read_manifest
 from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
 
 DOCUMENT_BYTES_MAX = 1 << 25
-PAPERS = frozenset({"ropa", "training-summary", "ab2013", "risk-assessment"})
+# The SHA-256 of title, law and sections of each form, in canonical JSON, by its kind.
+FORMS = {
+    "ropa": "6dc31f5c34bbaf75a485e026c264da832f74a9bce96625e9d868042e9c20bd85",
+    "training-summary": "ece3d3e898b334f4aa6863e6d7b06b17d524b7ebdabdb1d20af44c85fe18ada7",
+    "ab2013": "9aa4cda92b0a7c479721dba107879da0c8381ffc55cc687b309b8eeb104d4275",
+    "risk-assessment": "faef89dbc5f0b5c5e2cb92715781dc83b6a0759e0d1fa00c4f460ce0b8251191",
+}
 DOCUMENT_FILE = {"v": "one", "document": "text", "entry": "text?", "proof": "text?"}
 DOCUMENT = {
-    "v": "one", "type": frozenset({"licet-document"}), "kind": PAPERS, "title": "text", "law": "text",
+    "v": "one", "type": frozenset({"licet-document"}), "kind": frozenset(FORMS), "title": "text", "law": "text",
     "at": {"log": "text", "entries": "pos", "time": "time"}, "logs": [{"origin": "text", "size": "pos"}],
     "scope": Null(["id"]),
     "policy": {"number": "int", "sha256": "hash", "purposes": ["text"], "document": {"...": None}},
@@ -135,16 +144,11 @@ def check_document(
     report.steps((
         ("file", "a paper of version 1", partial(held.open, raw)),
         ("signature", f"the log's key `{trusted.key.name}` signed what it says", partial(held.sign, trusted)),
-        ("statement", "each answer names a value that is there, and its policy is the one that it names", held.stand),
+        ("statement", "its text is the form of its kind, and its policy is the one that it names", held.stand),
         ("entry", "the log was told of this very paper", partial(held.tell, trusted)),
         ("the log", "its signed entries, up to the position of the paper", held.count),
         ("figures", "every number was counted again", partial(held.figures, releases)),
     ))  # fmt: skip
-    if not report.findings and held.said:
-        stated = sum(value is not None for value in held.said["stated"].values())
-        report.notes.append(
-            f"not looked at: {stated} answers of the operator and what the database has on record: they are signed"
-        )
     return report
 
 
@@ -175,6 +179,14 @@ class _DocumentCheck:
 
     def stand(self) -> None:
         shaped(self.said, DOCUMENT, self.place, "a paper")
+        self.report.levels["document"] = levels_of("document", self.said, self.place)
+        form = {key: self.said[key] for key in ("kind", "title", "law", "sections")}
+        if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.said["kind"]]:
+            self.report.lacking(
+                self.place,
+                "its text is none of the forms that this verifier knows",
+                "the verifier of the version that made it",
+            )
         policy, at, logs = self.said["policy"], self.said["at"], self.said["logs"]
         if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:
             raise ContradictionError(self.place, "its policy has the hash that it names")

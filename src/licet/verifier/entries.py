@@ -15,7 +15,7 @@ from typing import Any
 from licet.verifier.answer import ContradictionError, VerifierFinding
 from licet.verifier.forms import TIME, fits_kind, is_real_day, read_json, read_time, time_text
 from licet.verifier.grants import OF_CHOICES
-from licet.verifier.invariants import OWN_TIME, AccountTold, CommonStory, begun
+from licet.verifier.invariants import CLOSED, IMPLYING, OF_A_GRANT, OWN_TIME, AccountTold, CommonStory, begun
 from licet.verifier.permissions import Permissions
 
 # What a choice and a grant are for: named since there are questions, and by all of these or by none.
@@ -315,15 +315,17 @@ class Story:
             self.out.discard(handle or facts["project"])
         elif kind == "notice_shown" and self.is_first and facts["sha256"] not in self.common.notices:
             raise ContradictionError(place, "a notice that is shown was published before")
-        told.implied(kind, facts, self.restored, place)
+        if kind in IMPLYING:
+            told.implied(kind, facts, self.restored, place)
 
     def _of_grants(self, told: AccountTold, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
         if "scope" in facts:
             self.is_asked = True
         elif self.is_asked and kind != "grant_ended":
             raise ContradictionError(place, "since there are questions, choices and grants tell what they are for")
-        told.holds_grant(kind, place)
-        told.story().take(kind, facts, at, self.out, place)
+        if told.is_closed and kind in OF_A_GRANT:
+            raise ContradictionError(place, CLOSED)
+        (told.grants or told.story()).take(kind, facts, at, self.out, place)
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:

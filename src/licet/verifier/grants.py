@@ -92,6 +92,7 @@ class GrantStory:
     kept: dict[ToldScope, int] = field(default_factory=dict)  # that a no may keep, of which a restore leaves it open
     settled: frozenset[str] = frozenset()  # questions whose choices were told since there may be a rest
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
+    ended: frozenset[str] = frozenset()  # questions of which a no was told
 
     def restore(self) -> None:
         """The database is an older copy, and what it took back it takes back again."""
@@ -108,7 +109,7 @@ class GrantStory:
         """The account's next act, at a moment of its clock: all that the one before brings was told."""
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
-        if self.refused and not (kind == "choice" and not facts["allow"] and at in self.refused.values()):
+        if self.refused and not (kind == "choice" and not facts["allow"] and self._is_refused(at)):
             raise ContradictionError(place, "a grant that was refused is followed by the no that refused it")
         if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", at)):
             raise ContradictionError(place, "what is kept out or closed ends its grants, and that is told with it")
@@ -203,6 +204,7 @@ class GrantStory:
         self.refused = {other: moment for other, moment in self.refused.items() if other not in (question, "")}
         self.untold -= {question}
         self.noes |= {question}
+        self.ended |= {question}
 
     def _is_open(self, question: str) -> bool:
         return self.rest and question not in self.settled
@@ -232,7 +234,7 @@ class GrantStory:
             raise ContradictionError(place, "a grant that stands was begun, or carried over")
         if kind == "grant_begun":
             self._begins(about, grant, asked, place)
-        elif not (self._is_of_before(grant) if is_new else grant == known):
+        elif not (self._is_of_before(grant) and self._is_left(about, kind) if is_new else grant == known):
             raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
         elif about in self.lost:
             self.lost -= {about}
@@ -290,12 +292,24 @@ class GrantStory:
             raise ContradictionError(place, "a grant ends by what is told with it")
         self._end(grant)
         if cause == "refused" and before is None:
+            if not self._is_refused(at):
+                raise ContradictionError(place, "a grant that was refused is followed by the no that refused it")
             self.refused["" if about is None or self._is_open(about.question) else about.question] = at
+
+    def _is_refused(self, at: str) -> bool:
+        """Whether the endings so far are of a no of that moment."""
+        return all(moment == at for moment in self.refused.values())
 
     def _is_of_before(self, grant: int) -> bool:
         """Whether a grant of which nothing was told may have begun before this log."""
         is_older = grant not in self.numbers and (not self.first_begun or grant < self.first_begun)
         return self.carried and is_older
+
+    def _is_left(self, about: ToldScope, kind: str) -> bool:
+        """Whether the noes of this log left a grant of before it: they end all of their question but what they keep."""
+        return about.question not in self.ended or (
+            kind == "grant_affirmed" and about.kind != ACCOUNT and self.act[0] == "choice" and about.question in self.noes
+        )  # fmt: skip
 
     def _is_over(self, grant: int) -> bool:
         """Whether a number may be given again after a restore: its grant ended, or was lost."""

@@ -24,21 +24,24 @@ from typing import Any
 from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import GrantStory
 
+# Kinds that take something back. A restore applies them again, at their own moment.
+_RESTRICTS = {"plan_set", "age_found", "region_set", "narrowed", "closed", "deleted", "project_kept_out"}
+_TAKES_BACK = frozenset(_RESTRICTS | {"unflagged", "held", "unheld", "feedback_taken_back"})
 # Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
-OWN_TIME = frozenset({
-    "account_opened", "plan_set", "age_found", "region_set", "choice", "narrowed", "widened", "closed", "deleted",
-    "flagged", "unflagged", "held", "unheld", "project_kept_out", "project_let_in", "feedback", "feedback_taken_back"})  # fmt: skip
-# Those that a restore applies again, at their own moment: they take back, and what is told after them may be lost.
-_TAKES_BACK = OWN_TIME - {
-    "account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}  # fmt: skip
+OWN_TIME = _TAKES_BACK | {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
 # What was told before of the same account, or of the same conversation.
 _AFTER = {
-    "unheld": ("held", ""), "feedback_taken_back": ("feedback", ""),
-    "key_destroyed because deleted": ("deleted", "handle"), "key_destroyed because safety": ("flagged", "handle"),
-    "key_destroyed because feedback": ("feedback", ""), "key_destroyed because closed": ("closed", ""),
-}  # fmt: skip
+    "unheld": ("held", ""),
+    "feedback_taken_back": ("feedback", ""),
+    "key_destroyed because deleted": ("deleted", "handle"),
+    "key_destroyed because safety": ("flagged", "handle"),
+    "key_destroyed because feedback": ("feedback", ""),
+    "key_destroyed because closed": ("closed", ""),
+}
 _BEFORE = frozenset({"held", "flagged", "feedback", "deleted", "closed"})
-_OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+IMPLYING = _BEFORE | {"unheld", "feedback_taken_back", "key_destroyed"}
+OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+CLOSED = "nothing begins or ends for an account that is closed"
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class AccountTold:
                 raise ContradictionError(place, "an account answers no version older than one that it answered")
             self.version = max(facts["version"], self.version)
             if self.is_closed and facts["effect"] != "none":
-                raise ContradictionError(place, "nothing begins or ends for an account that is closed")
+                raise ContradictionError(place, CLOSED)
         elif kind == "closed":
             self.is_closed = True
 
@@ -99,10 +102,6 @@ class AccountTold:
 
     def was_deleted(self, handle: str) -> bool:
         return f"deleted {handle}" in (self.told or ())
-
-    def holds_grant(self, kind: str, place: str) -> None:
-        if self.is_closed and kind in _OF_A_GRANT:
-            raise ContradictionError(place, "nothing begins or ends for an account that is closed")
 
 
 def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str) -> AccountTold:

@@ -27,7 +27,7 @@ MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
 PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
           "rows": "proof/rows.jsonl.gz"}  # fmt: skip
 REVIEW, MEASUREMENT, PURGES_MAX, ORDINALS_MAX = "review.json", "measurement.json", 10_000, 1 << 32
-DESCRIBES = {"README.md", "croissant.json"}  # derived from the rest and unsigned: not checked here
+DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}  # derived from the rest and unsigned: not checked here
 LINE_BYTES_MAX = 1 << 23
 
 # Reasons that tell nothing of a person stand in clear; every other reason stands as a commitment.

@@ -1,8 +1,10 @@
 """A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the log holds.
 
 The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that the entry states, and
-those of the project or conversation that the choice was for. One of before there were questions names none, as its entry:
-it was the question `training`, for the account.
+those of the project or conversation that the choice was for. The record commits to the policy by its hash, and the receipt
+brings its text: purposes, period and recipients follow from it. Who is responsible, where data lies and when the receipt was
+made is the operator's word. A receipt of before there were questions names none, as its entry: it was the question
+`training`, for the account; its entry commits to no policy, so it is not proved.
 """
 
 from __future__ import annotations
@@ -17,12 +19,25 @@ from licet.verifier.entries import pseudonym_of
 from licet.verifier.forms import fits_kind, read_time, shaped
 from licet.verifier.grants import ACCOUNT, TRAINING
 from licet.verifier.keys import Trust
+from licet.verifier.levels import levels_of
 from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
+from licet.verifier.terms import read_terms
 
 STATES = {
     "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
     "declined": "ConsentRefused",
 }  # fmt: skip
+
+SCHEMA, DPV = "https://w3id.org/dpv/schema/dpv-27560#", "https://w3id.org/dpv#"
+PURPOSES = {
+    "improve_models": f"{DPV}ImproveExistingProductsAndServices",
+    "safety_classifiers": f"{DPV}MisusePreventionAndDetection",
+}  # of any other: `urn:licet:purpose:` and its name
+CONCERNS = {
+    "account": "conversations begun or resumed after the choice",
+    "project": "conversations of one project that are begun or resumed after the choice",
+    "conversation": "one conversation, as it is resumed after the choice",
+}
 
 RECEIPT_FILE = {"v": "one", "receipt": "text", "entry": "text?", "proof": "text?"}
 PRESENTED = {
@@ -30,8 +45,8 @@ PRESENTED = {
 }  # fmt: skip
 EVENT = {
     "event_id": "text", "event_time": "time", "entity_id": "text", "event_state": "text", "allow": "bool", "effect": "word",
-    "grant": "pos?", "indication_method": "text", "question?": "question?", "scope?": "scope", "of?": "text?",
-    "kept?": [{"grant": "pos", "scope": "scope", "of": "text"}], "...": None,
+    "grant": "pos?", "because?": "word?", "indication_method": "text", "question?": "question?", "scope?": "scope",
+    "of?": "text?", "kept?": [{"grant": "pos", "scope": "scope", "of": "text"}], "...": None,
 }  # fmt: skip
 RECEIPT = {
     "@type": frozenset({"dpv:ConsentReceipt"}), "receipt_id": "text", "created": "time", "replaces": "text?",
@@ -41,14 +56,17 @@ RECEIPT = {
             "notice_id": "text?", "version": "text", "language": "text?", "sha256": "hash?", "presented_as": PRESENTED,
             "...": None,
         },
-        "processes": [{"name": "text", "purpose": "text", "retention_period": "period", "...": None}],
-        "policy": {"policy": "text", "version": "text", "sha256": "hash"}, "events": (EVENT,), "...": None,
+        "processes": [{"name": "text", "purpose": "text", "retention_period": "period", "scope?": "text",
+                       "recipient_third_parties?": ["text"], "...": None}],
+        "policy": {"policy": "text", "version": "text", "sha256": "hash", "document?": {"...": None}}, "events": (EVENT,),
+        "...": None,
     },
     "log?": {
         "origin": "text", "index": "int", "who": "hash", "salt": "hash", "nonce": "hash", "evidence": "text?",
         "record": {"v": "one", "account": "id", "outbox": "int", "t": "word", "at": "time",
                    "facts": {"seq": "int", "evidence?": "hash?", "question?": "question?", "scope?": "scope", "project?": "id",
-                             "conversation?": "id", "kept?": "text?", "...": None}},
+                             "conversation?": "id", "kept?": "text?", "policy?": "hash", "via?": "text", "grant?": "pos?",
+                             "because?": "word?", "...": None}},
     },
     "...": None,
 }  # fmt: skip
@@ -72,22 +90,80 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             return
         _check_opening(said, *logged_entry(file, place, trusted, report), trusted.origin, place)
         _check_event(said, place)
+        if "document" not in said["record"]["policy"]:
+            report.lacking(place, "its entry commits to no policy", "nothing: it was made before entries did")
 
     report.steps((
         ("file", "a receipt of version 1", lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt"))),
         ("signature", f"the log's key `{trusted.key.name}` signed what it states",
          lambda: said.update(open_jws(file["receipt"], trusted.key, place))),
-        ("statement", "it has the fields of a receipt, each of its type", lambda: _check_receipt(said, place)),
+        ("statement", "purposes, period and recipients follow from the policy that it brings",
+         lambda: _check_receipt(said, place, report)),
         ("entry", "the log holds this very choice", stand),
     ))  # fmt: skip
     return report
 
 
-def _check_receipt(said: dict[str, Any], place: str) -> None:
+def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> None:
     shaped(said, RECEIPT, place, "a receipt")
     record = said["record"]
     if not record["processes"] or not record["parties"]:
         raise ContradictionError(place, "it has the fields of a receipt: for what, and by whom")
+    report.levels["receipt"] = levels_of("receipt", said, place)
+    if "document" in record["policy"]:
+        _check_terms(said, place)
+    event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
+    form = {
+        "dct:identifier": said["receipt_id"], "dpv:hasIdentifier": said["receipt_id"],
+        "@context": ["https://w3id.org/dpv/dpv.jsonld"], "schema_version": f"{SCHEMA}receipt",
+    }  # fmt: skip
+    of_record = {
+        "record_id": said["receipt_id"].replace(":receipt:", ":record:"),
+        "@type": "dpv:ConsentRecord", "schema_version": f"{SCHEMA}record",
+    }  # fmt: skip
+    of_event = {
+        "event_id": f"{said['receipt_id']}:event", "validity_duration": None,
+        "event_type": "dpv:ExplicitlyExpressedConsent",
+    }  # fmt: skip
+    if not (
+        has_facts(said, form) and has_facts(record, of_record) and has_facts(event, of_event)
+        and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
+        and all(one.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
+                and set(one.get("pii_controllers", ())) <= parties for one in record["processes"])
+        and all(one["of"].startswith(f"urn:licet:{one['scope']}:") for one in event.get("kept", ()))
+    ):  # fmt: skip
+        raise ContradictionError(place, "its identifiers and the words of its form are those of a receipt")
+    head, _, number = said["receipt_id"].rpartition(":")
+    before, _, earlier = (said["replaces"] or f"{head}:0").rpartition(":")
+    if before != head or not earlier.isdecimal() or not number.isdecimal() or int(earlier) >= int(number):
+        raise ContradictionError(place, "it replaces an earlier receipt of its person")
+
+
+def _check_terms(said: dict[str, Any], place: str) -> None:
+    """Purposes, period and recipients are those of the policy whose text the receipt brings."""
+    record, named = said["record"], said["record"]["policy"]
+    document = json.dumps(named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    if hashlib.sha256(document).hexdigest() != named["sha256"]:
+        raise ContradictionError(place, "its policy has the hash that it names")
+    terms, event = read_terms(document, f"{place}, its policy"), record["events"][0]
+    covers = terms.questions.get(event.get("question") or "", terms.covers)
+    is_yes = event["effect"] in ("began", "affirmed")
+    recipients = named["document"].get("recipients", [])
+    of_each = {
+        "retention_period": terms.opted_in if is_yes else terms.opted_out, "recipient_third_parties": sorted(recipients),
+        "scope": f"{CONCERNS[event.get('scope', ACCOUNT)]}, under the plans and surfaces of the policy",
+    }  # fmt: skip
+    for promise, holds in (
+        ("its policy has the name and the version that it states",
+         (named["policy"], named["version"]) == (terms.name, terms.version)),
+        ("its notice is of the version of its policy", record["privacy_notice"]["version"] == terms.version),
+        ("its purposes are those of its question, by its policy",
+         [(one["name"], one["purpose"]) for one in record["processes"]]
+         == [(name, PURPOSES.get(name, f"urn:licet:purpose:{name}")) for name in sorted(covers)]),
+        ("its period and recipients are those of its policy", all(has_facts(one, of_each) for one in record["processes"])),
+    ):  # fmt: skip
+        if not holds:
+            raise ContradictionError(place, promise)
 
 
 def _check_event(said: dict[str, Any], place: str) -> None:
@@ -126,6 +202,10 @@ def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, orig
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
         ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
         ("a grant is in force after a yes that took effect", effect not in ("began", "affirmed") or event["grant"]),
+        ("its policy is the one committed to", _committed(said, "policy", said["record"]["policy"]["sha256"])),
+        ("its way, its grant and its reason are those committed to",
+         _committed(said, "via", event["indication_method"]) and _committed(said, "grant", event["grant"])
+         and _committed(said, "because", event.get("because"))),
     ):  # fmt: skip
         if not holds:
             raise ContradictionError(place, promise)
@@ -161,6 +241,14 @@ def _is_for(event: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 def _kept(event: dict[str, Any]) -> str:
     return ",".join(str(one["grant"]) for one in event.get("kept", ()))
+
+
+def _committed(said: dict[str, Any], fact: str, value: object) -> bool:
+    """Whether the record holds the fact with that value; where the receipt brings no policy, it may hold none."""
+    facts = said["log"]["record"]["facts"]
+    if fact not in facts:
+        return "policy" not in facts and "document" not in said["record"]["policy"]
+    return type(facts[fact]) is type(value) and facts[fact] == value
 
 
 def _is_hashed(text: str | None, sha256: str | None) -> bool:

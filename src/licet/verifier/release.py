@@ -23,7 +23,7 @@ from licet.verifier.addenda import (
     purged_part,
     review_follows,
 )
-from licet.verifier.answer import ArtefactPart, ContradictionError, Verdict, VerifierReport
+from licet.verifier.answer import LEVELS, ArtefactPart, ContradictionError, Verdict, VerifierReport
 from licet.verifier.base import check_base
 from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
@@ -31,20 +31,23 @@ from licet.verifier.entries import story_of
 from licet.verifier.files import Files
 from licet.verifier.forms import misfit, read_json, read_time, shaped
 from licet.verifier.keys import Trust
+from licet.verifier.levels import levels_of, patterns
 from licet.verifier.log import check_log
 from licet.verifier.manifest import (
     DESCRIBES,
     MANIFEST,
     MEASUREMENT,
     ORDINALS_MAX,
+    PROOFS,
     PURGES_MAX,
     REVIEW,
     check_sums,
     read_bounded,
     read_manifest,
 )
+from licet.verifier.parquet import CompressedError, rows_in_part
 from licet.verifier.permissions import Permissions
-from licet.verifier.rows import check_rows
+from licet.verifier.rows import check_rows, leaf_in_parts
 from licet.verifier.statement import has_facts, jws_parts, open_jws
 from licet.verifier.terms import ReleasePolicies, read_policies
 
@@ -66,13 +69,14 @@ def check_release(
     if not report.step("the log", "its signed entries, up to the release's leaf and since", held.tell):
         return report
     held.addenda()
-    later: tuple[tuple[str, str, Callable[[], object]], ...] = (
+    later: tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...] = (
         ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
         ("counts", "every candidate is in, or left out for a reason", held.counts),
         *held.base_step(),
         ("policies", "they are the texts that the log tells of", held.read_policies),
-        ("rows and candidates", "each was decided again, and there is no other", held.rows),
-        ("names", "they were looked for, or each policy version so far leaves them in", held.names),
+        ("rows and candidates", "each was decided again, from what is stated of its turns", held.rows),
+        ("rows in the parts", "each part holds the rows that were decided, and no other", held.rows_in_parts),
+        held.names_step(),
         *held.carried_step(),
     )  # fmt: skip
     if report.findings:
@@ -84,14 +88,16 @@ def check_release(
     if held.told is None:
         report.parts = [
             ArtefactPart(one.what, Verdict.unproved, f"it agrees with `{MANIFEST}`, which no log was given for")
-            if one.answer is Verdict.proved else one for one in report.parts
+            if one.answer in LEVELS else one for one in report.parts
         ]  # fmt: skip
     if "base" in held.manifest and base is None:
         report.notes.append(
             f"not looked at: the folder of its base `{held.manifest['base']['release']}`: give it with --base"
         )
-    for path in sorted(DESCRIBES & set(files.paths())):
-        report.notes.append(f"not looked at: {path}: it is made from the rest, and nothing signs it")
+    for path, what in DESCRIBES.items():
+        if path in set(files.paths()):
+            report.levels[what] = patterns(what)
+            report.notes.append(f"not looked at: {path}: it is made from the rest, and nothing signs it")
     if not report.findings:
         report.size, report.root = held.manifest["rows"], held.manifest["root"]
     return report
@@ -125,11 +131,13 @@ class _ReleaseCheck:
         self.beside: list[str] = []
         self.head = ("", "")  # the hash of the newest addendum, and its time
         self.policies = ReleasePolicies(())
+        self.leaves: list[tuple[int, bytes]] = []  # each row that was decided, with its leaf in the tree over the parts
         self.is_older = False  # whether its rows are of before there were questions
 
     def open(self) -> None:
         self.raw = read_bounded(self.files, MANIFEST, self.report)
         self.manifest = read_manifest(self.raw)
+        self.report.levels["manifest"] = levels_of("manifest", self.manifest, MANIFEST)
         self.parts = {part["file"]: part for part in self.manifest["parts"]}
         if self.trusted is None or self.log is None:
             self.report.lacking(MANIFEST, "nothing signed names it", "the log of its year and the log's key do")
@@ -157,11 +165,11 @@ class _ReleaseCheck:
                 return
             head, at = self.head
         if REVIEW in there:
-            self.report.step(REVIEW, "it is signed, follows from its counts, and the log was told of it", self._review)
+            why = "signed, told to the log, and of no more rows than there are; what was read and found is the operator's word"
+            self.report.step(REVIEW, why, self._review, Verdict.stated, True)
         if MEASUREMENT in there:
-            self.report.step(
-                MEASUREMENT, "it is signed, agrees with itself, and the log was told of it", self._measurement
-            )
+            why = "signed, told to the log, and of no more rows than there are; its figures are the operator's word"
+            self.report.step(MEASUREMENT, why, self._measurement, Verdict.stated, True)
         self.report.purged = len(self.gone)
 
     def _follow(self, number: int, path: str, head: str, at: str) -> None:
@@ -172,6 +180,7 @@ class _ReleaseCheck:
             raise ContradictionError(path, "it is a signed addendum of version 2")
         purge = self._open(file["purge"], path, "licet-purge+jws")
         shaped(purge, PURGE, path, "an addendum")
+        self._add_levels("addendum", purge, path)
         said = (purge["release"], purge["number"], purge["before"])
         if said != (self.manifest["release"], number, head):
             raise ContradictionError(path, "it follows the addendum before it, or the manifest")
@@ -188,18 +197,25 @@ class _ReleaseCheck:
         facts = {"release": purge["release"], "number": number, "rows": len(self.gone) - before}
         self._is_told("release_purged", self.head[0], path, purge["purged_at"], facts)
 
+    def _add_levels(self, what: str, said: dict[str, Any], path: str) -> None:
+        self.report.levels[what] = self.report.levels.get(what, {}) | levels_of(what, said, path)
+
     def _review(self) -> None:
         """Checks the review of a sample: that it is of this manifest, and that its bound follows from its counts."""
         file = read_json(read_bounded(self.files, REVIEW, self.report), REVIEW)
         shaped(file, REVIEW_FILE, REVIEW, "a review of version 1")
         said = self._open(file["review"], REVIEW, "licet-review+jws")
         shaped(said, REVIEW_SHAPE, REVIEW, "a review")
+        self._add_levels("review", said, REVIEW)
         if said["release"] != self.manifest["release"]:
             raise ContradictionError(REVIEW, "it is a review of this release, of version 1")
         if said["manifest_sha256"] != hashlib.sha256(self.raw).hexdigest():
             raise ContradictionError(REVIEW, "it is of the manifest that lies beside it")
-        if not review_follows(said):
-            raise ContradictionError(REVIEW, "it reconciles: each row was read or out of reach, and its bound follows")
+        if not review_follows(said, self.manifest):
+            raise ContradictionError(
+                REVIEW,
+                "it reconciles: each row was read or out of reach, its bound follows, and there are as many rows",
+            )
         found = sum(sum(part["findings"].values()) for part in (said["chance"], said["risk"]))
         facts = {"release": said["release"], "manifest_sha256": said["manifest_sha256"], "bound_ppm": said["bound"]["ppm"],
                  "rows": said["chance"]["read"] + said["risk"]["read"], "findings": found}  # fmt: skip
@@ -212,12 +228,14 @@ class _ReleaseCheck:
         shaped(file, MEASUREMENT_FILE, MEASUREMENT, "a measurement of version 1")
         said = self._open(file["measurement"], MEASUREMENT, "licet-measurement+jws")
         shaped(said, MEASUREMENT_SHAPE, MEASUREMENT, "a measurement")
+        self._add_levels("measurement", said, MEASUREMENT)
         of = (said["release"], said["manifest_sha256"])
         if of != (self.manifest["release"], hashlib.sha256(self.raw).hexdigest()):
             raise ContradictionError(MEASUREMENT, "it is of the manifest that lies beside it")
-        if not measurement_follows(said, self.manifest["built_at"]):
+        if not measurement_follows(said, self.manifest):
             raise ContradictionError(
-                MEASUREMENT, "it reconciles: costs lie in their intervals, and slices in the whole"
+                MEASUREMENT,
+                "it reconciles: costs lie in their intervals, slices in the whole, and its rows in the release",
             )
         facts = {"release": of[0], "manifest_sha256": of[1], "rows": said["rows"]}
         sha256 = hashlib.sha256(file["measurement"].encode()).hexdigest()
@@ -260,7 +278,7 @@ class _ReleaseCheck:
         named = [*(part for part in self.parts.values() if part is not None), *self.manifest["proof"].values()]
         known = {MANIFEST, "README.md", *self.beside, *(one["file"] for one in named)}
         there = set(self.files.paths())
-        for path in sorted((known - there) | (there - known - DESCRIBES - {REVIEW, MEASUREMENT})):
+        for path in sorted((known - there) | (there - known - DESCRIBES.keys() - {REVIEW, MEASUREMENT})):
             self.report.found(path, "every file of the release is there, and no other")
         for one in named:
             data = self.files.read(one["file"])
@@ -319,40 +337,76 @@ class _ReleaseCheck:
         now = decider.now
         if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
             raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
-        ordinals = check_rows(self.files, self.manifest, decider, self.report)
+        self.leaves = check_rows(self.files, self.manifest, decider, self.report)
+        self.report.levels |= {name: patterns(name) for name in PROOFS}
         self.is_older = decider.is_older
         if decider.untold:
             why = f"`{len(set(decider.untold))}` rows rest on a flag of a year before, of which this log does not tell"
             mend = "nothing that a stranger has: nobody can link the two years' names of a conversation"
             self.report.lacking(decider.untold[0], why, mend)
-        if not self.gone <= set(ordinals):
+        if not self.gone <= {ordinal for ordinal, _ in self.leaves}:
             raise ContradictionError(self.beside[0], "what went out was in")
-        left = [ordinal for ordinal in ordinals if ordinal not in self.gone]
+
+    def rows_in_parts(self) -> None:
+        """The parts as they are now hold the rows that were decided, but for those that a purge took out: each row with its
+        ordinal, id, end and sealed bytes.
+        """
+        left = [one for one in self.leaves if one[0] not in self.gone]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
-        if left and (not firsts or left[0] < firsts[0]):
+        if left and (not firsts or left[0][0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
-        ends = [*firsts[1:], ORDINALS_MAX]
-        for was, end in zip(
-            self.manifest["parts"], ends, strict=False
-        ):  # a release without parts has nothing to compare
-            held = left[bisect_left(left, was["first_ordinal"]) : bisect_left(left, end)]
+        for was, end in zip(self.manifest["parts"], [*firsts[1:], ORDINALS_MAX], strict=True):
+            held = left[bisect_left(left, (was["first_ordinal"],)) : bisect_left(left, (end,))]
             then = self.parts[was["file"]]
             said = (then["first_ordinal"], then["rows"]) if then else None
-            if said != ((held[0], len(held)) if held else None):
+            if said != ((held[0][0], len(held)) if held else None):
                 raise ContradictionError(was["file"], "it has the rows that lie between its first and the next part's")
+            if then is not None:
+                self._rows_in_part(was["file"], held)
+
+    def _rows_in_part(self, path: str, wanted: list[tuple[int, bytes]]) -> None:
+        found = rows_in_part(self.files.read(path) or b"", path)
+        try:
+            leaves = [
+                (ordinal, leaf_in_parts(ordinal, row_id, until_us, hashlib.sha256(sealed).digest()))
+                for ordinal, row_id, until_us, sealed in found
+            ]
+        except CompressedError:
+            self.report.lacking(path, "some of its columns are compressed", "`licet verify`, which opens it")
+            return
+        if leaves != wanted:
+            raise ContradictionError(path, "it holds each of its rows, and no other")
+
+    def names_step(self) -> tuple[str, str, Callable[[], object], Verdict, bool]:
+        """The step about people's names. Only a release that left them in, as its policy allows, has no need to be believed."""
+        made = self.manifest["deidentification"]
+        if "left_in" in made and not _looked_for_names(made):
+            return (
+                "names",
+                "each policy version so far leaves them in, and so it says",
+                self.names,
+                Verdict.proved,
+                True,
+            )
+        return "names", "the operator states that they were looked for", self.names, Verdict.stated, True
 
     def names(self) -> None:
-        """People's names were looked for, or every version up to the pinned one says `names: left in`, and the manifest
-        says it too. A release of before there were questions is of before there was such a term, and its log shows that.
+        """It is said that people's names were looked for, or every version up to the pinned one says `names: left in`, and
+        the manifest says it too. A release of before there were questions is of before there was such a term, and its log
+        shows that.
         """
         made = self.manifest["deidentification"]
-        if self.is_older or not self.manifest["rows"] or "person" in made.get("names", {"kinds": []})["kinds"]:
+        if self.is_older or not self.manifest["rows"] or _looked_for_names(made):
             return
         now = self.policies.number(read_time(self.manifest["built_at"], MANIFEST, "built_at"))
         if not all(version.names_left_in for version in self.policies.versions[: now + 1]):
             raise ContradictionError(MANIFEST, "it left names in, and each version of its policy so far allows that")
         if "left_in" not in made:
             raise ContradictionError(MANIFEST, "it says that it left names in")
+
+
+def _looked_for_names(deidentification: dict[str, Any]) -> bool:
+    return "person" in deidentification.get("names", {"kinds": []})["kinds"]
 
 
 def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:

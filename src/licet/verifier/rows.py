@@ -35,8 +35,12 @@ ROW_2 = {**ROW_1, "v": "two", "question": "question?", "project": "hash?", "sour
 CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"}, "salted": {"*": "pos"}}
 
 
-def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport) -> list[int]:
-    """Checks each candidate with its rows, as both files are in the order of the handles; returns the ordinals."""
+def check_rows(
+    files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport
+) -> list[tuple[int, bytes]]:
+    """Checks each candidate with its rows, as both files are in the order of the handles; returns the ordinal of each row
+    and its leaf, in their order.
+    """
     leaves: list[tuple[int, bytes]] = []
     contents = RowContents()
     rows = _rows(files, manifest, decider, report, leaves, contents)
@@ -70,7 +74,7 @@ def check_rows(files: Files, manifest: dict[str, Any], decider: Decider, report:
     _check_counts(manifest, included, left_out, hidden, reasons)
     check_root(manifest, leaves)
     contents.check(manifest)
-    return [ordinal for ordinal, _ in leaves]
+    return leaves
 
 
 def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport,
@@ -118,10 +122,14 @@ def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
 
 
 def leaf_of_row(row: dict[str, Any]) -> bytes:
-    """The leaf of the row in the tree over the parts: ordinal, row id, until, and the hash of the sealed bytes."""
+    """The leaf of the row in the tree over the parts."""
     until_us = (date.fromisoformat(row["until"]).toordinal() - EPOCH_ORDINAL) * DAY_US
-    data = row["ordinal"].to_bytes(4, "big") + bytes.fromhex(row["row_id"]) + until_us.to_bytes(8, "big", signed=True)
-    return leaf(data + bytes.fromhex(row["sealed_sha256"]))
+    return leaf_in_parts(row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"]))
+
+
+def leaf_in_parts(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
+    """A leaf of the tree over the parts. ``until_us``: microseconds since 1970."""
+    return leaf(ordinal.to_bytes(4, "big") + row_id + until_us.to_bytes(8, "big", signed=True) + sealed_sha256)
 
 
 def _check_counts(manifest: dict[str, Any], included: int, left_out: int, hidden: int, reasons: dict[str, int]) -> None:

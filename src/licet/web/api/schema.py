@@ -25,12 +25,9 @@ from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
-from licet.service.oversight import HoldSeen
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, HoldReason, Outcome
-from licet.vault.hold_coverage import HoldCoverage
-from licet.vault.holds import MATTER_CHARACTERS_MAX
+from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, Outcome
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
 
@@ -47,7 +44,6 @@ Ref = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, descr
 ProjectRef = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)]
 Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
-Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
 Short = Annotated[str, Meta(max_length=200)]
 
 
@@ -615,42 +611,6 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
     safety_until: datetime | None
     badges: tuple[BadgeAnswer, ...]
     releases: tuple[str, ...]
-
-
-class NewHold(_In, frozen=True, kw_only=True):
-    """``matter`` is its purpose in your own words, encrypted; the same words end the hold. ``told``: the person may see
-    it.
-
-    ``review_at`` is the day on which to review the hold, by default after 180 days. The hold does not end on it.
-    """
-
-    matter: Matter
-    reason: HoldReason
-    review_at: datetime | None = None
-    told: bool = True
-
-
-class HeldAnswer(_Done, frozen=True, kw_only=True):
-    """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage`` says what it keeps.
-
-    A conversation of which nothing could be held is refused (409, `expired`), and no hold is placed.
-    """
-
-    conversation: str
-    because: str
-    review_at: datetime
-    coverage: HoldCoverage
-
-
-class EndHold(_In, frozen=True, kw_only=True):
-    matter: Matter
-
-
-class Holds(_Out, frozen=True, kw_only=True):
-    """The newest holds; ``total`` also counts those that are not in ``items``."""
-
-    items: tuple[HoldSeen, ...]
-    total: int
 
 
 class NewDocument(_In, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from licet.vault.hold_coverage import HoldCoverage, describe_coverage
 from licet.vault.ids import Prefix, shown
 from licet.vault.staff_reads import ReaderRole, Reading
 from licet.web.access.authentication import csrf_token
-from licet.web.api import schema
+from licet.web.api import hold_schema, schema
 from licet.web.api import shared as shell
 from licet.web.api.references import conversation_of, not_found, site_of
 from licet.web.api.shared import AnyRequest, ConversationRef, IdempotencyKey, OfAccount
@@ -109,20 +109,20 @@ def read_as_staff(
 
 
 @get("/v1/holds", may=LOOKS, responses=shell.refusals(), tags=["staff"])
-async def list_holds(request: AnyRequest) -> schema.Holds:
+async def list_holds(request: AnyRequest) -> hold_schema.Holds:
     """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
     found = await site.calling(lambda: oversight.holds(site.here))
-    return schema.Holds(items=found.items, total=found.total)
+    return hold_schema.Holds(items=found.items, total=found.total)
 
 
 @post(
     "/v1/conversations/{conversation:str}/holds", may=HOLDS, responses=shell.WRITES, status_code=200, tags=["staff"],
 )  # fmt: skip
 async def place_hold(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewHold], account: OfAccount = None,
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[hold_schema.NewHold], account: OfAccount = None,
     key: IdempotencyKey = None,
-) -> Response[schema.HeldAnswer]:  # fmt: skip
+) -> Response[hold_schema.HeldAnswer]:  # fmt: skip
     """Places a legal hold: stored content stays, and nothing becomes usable. For an existing matter, moves its day of
     review.
     """
@@ -146,7 +146,7 @@ async def place_hold(
         raise RefusedError(f"nothing of it can be held: {describe_coverage(found)}", because=EXPIRED)
     shell.refuse(answer, holder)
     assert command.review_at is not None
-    body = schema.HeldAnswer(
+    body = hold_schema.HeldAnswer(
         outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, holder), because=answer.because,
         conversation=shown(Prefix.conversation, named), review_at=command.review_at, coverage=found,
     )  # fmt: skip
@@ -158,7 +158,7 @@ async def place_hold(
     tags=["staff"],
 )  # fmt: skip
 async def end_hold(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.EndHold], account: OfAccount = None,
+    request: AnyRequest, conversation: ConversationRef, data: JSONBody[hold_schema.EndHold], account: OfAccount = None,
     key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:  # fmt: skip
     """Ends the hold of a matter; ``unchanged`` if there is none. The next sweep erases what is overdue."""

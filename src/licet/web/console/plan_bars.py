@@ -16,7 +16,7 @@ BARS_MAX = 24
 
 
 class PlanBar(msgspec.Struct, frozen=True, kw_only=True):
-    """A bar from the left; ``is_loss`` is what leaves, ends or is erased sooner."""
+    """A bar from the left; ``is_loss`` is what leaves, ends or gets a nearer date."""
 
     top: int
     width: float
@@ -41,8 +41,8 @@ def drawn(plan: PolicyPlan) -> tuple[PlanDrawing, ...]:
     messages = [(f"enter {purpose}", rows.entering, False) for purpose, rows in plan.purposes.items()]
     messages += [(f"leave {purpose}", rows.leaving, True) for purpose, rows in plan.purposes.items()]
     segments = [
-        ("erased sooner, by the next sweeps", plan.nearer, True),
-        ("would be, if stored dates are shortened too", plan.shortened_on_request, True),
+        ("get a nearer date, as their permission ends", plan.nearer, True),
+        ("would get one, if stored dates are shortened too", plan.shortened_on_request, True),
     ]
     groups = (("Accounts", accounts), ("Permissions", grants), ("Messages", messages), ("Segments", segments))
     return tuple(_drawing(title, rows) for title, rows in groups if any(count for _, count, _ in rows))

@@ -160,7 +160,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
     here, who = shell.opened(request)
     found = certificates.status(here, _own(here, who, name), for_person=True)
-    values = {"erasure": _line(who.words, found)}
+    values = {"erasure": _line(who.words, found), "nothing": not certificates.places_named(here, found.erasure)}
     return shell.page(
         "erasure.html", who, here.clock(), title=who.words.say("erasure.title"), place="chats", values=values
     )  # fmt: skip

@@ -1,0 +1,34 @@
+"""Files with one private key of a witness or a recipient: made once, read whole, never overwritten."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from licet.errors import InputError, RefusedError, UsageError
+from licet.ledger.note import SignatureType, Signer
+
+KEY_FILE_BYTES_MAX = 4_096
+SEED_BYTES = 32
+
+
+def key_file(file: Path, name: str | None, kind: SignatureType, command: str) -> Signer:
+    """The key in ``file``, of the ``kind``; made under ``name`` where there is no file. ``command`` makes such a file."""
+    if not file.exists():
+        if name is None:
+            raise UsageError(f"there is no key in `{file}`", "give a name to make one: --name NAME")
+        signer = Signer(name, kind, secrets.token_bytes(SEED_BYTES))
+        # Made before it is shown, and never over another key: others know its owner by it.
+        with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
+            written.write(f"{signer.skey}\n")
+            written.flush()
+            os.fsync(written.fileno())
+    try:
+        text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
+        signer = Signer.parse(text)
+    except RefusedError as error:  # which never quotes the key
+        raise InputError(error.message, f"`{command} FILE --name NAME` makes one", file=str(file)) from None
+    if signer.type is not kind:
+        raise InputError("this is a key for another use", f"`{command} FILE --name NAME` makes one", file=str(file))
+    return signer

@@ -1,0 +1,149 @@
+"""The rows of a part: as much of Parquet as a part of a release needs, and nothing that Python lacks.
+
+A part has four columns without nulls, neither compressed nor dictionary-encoded, so that each value stands in the file as it
+is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970, int64), sealed (bytes). Formats: Apache Parquet 2.6,
+Thrift's compact protocol. What differs is refused; columns that are compressed raise `CompressedError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from licet.verifier.answer import ContradictionError
+
+PARQUET_MAGIC, THRIFT_DEPTH_MAX = b"PAR1", 16
+# Each column in its order: its name, its Parquet type, and the bytes of a value, 0 where each brings its length.
+PART_COLUMNS = (("row_id", 7, 16), ("ordinal", 1, 4), ("until", 2, 8), ("sealed", 6, 0))
+
+
+class CompressedError(Exception):
+    """A column is compressed, as in parts of before none was."""
+
+
+class ThriftReader:
+    """Reads values of Thrift's compact protocol, one after the other, from ``at``."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80 or shift > 63:
+                return value
+            shift += 7
+
+    def integer(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def structure(self, depth: int = 0) -> dict[int, Any]:
+        """The fields of a structure, by their numbers."""
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self._byte():
+            number = number + (head >> 4) if head >> 4 else self.integer()
+            kind = head & 15
+            fields[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth + 1)
+        return fields
+
+    def _byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def _value(self, kind: int, depth: int) -> Any:  # noqa: ANN401 a value of any type
+        if depth > THRIFT_DEPTH_MAX:
+            raise ValueError("nested too deep")
+        match kind:
+            case 1 | 2 | 3:
+                return self._byte()
+            case 4 | 5 | 6:
+                return self.integer()
+            case 7:
+                self.at += 8
+                return self.data[self.at - 8 : self.at]
+            case 8:
+                size = self.varint()
+                self.at += size
+                return self.data[self.at - size : self.at]
+            case 9 | 10:
+                head = self._byte()
+                size = self.varint() if head >> 4 == 15 else head >> 4
+                if size > len(self.data):
+                    raise ValueError("a list longer than the file")
+                return [self._value(head & 15, depth + 1) for _ in range(size)]
+            case 12:
+                return self.structure(depth)
+            case _:
+                raise ValueError(f"Thrift's type {kind} is in no part")
+
+
+def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, bytes]]:
+    """Each row of a part: its ordinal, row id, until, and sealed bytes. Raises `ContradictionError` where it is no part."""
+    try:
+        if data[:4] != PARQUET_MAGIC or data[-4:] != PARQUET_MAGIC:
+            raise ValueError("no Parquet file")
+        (size,) = struct.unpack("<I", data[-8:-4])
+        footer = ThriftReader(data, len(data) - 8 - size).structure()
+        found = [_row_group(data, group) for group in footer[4]]
+        if footer[3] != sum(map(len, found)):
+            raise ValueError("other rows than it says")
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):
+        raise ContradictionError(place, "the part reads as sealed rows") from None
+    for group in found:
+        yield from group
+
+
+def _row_group(data: bytes, group: dict[int, Any]) -> list[tuple[int, bytes, int, bytes]]:
+    columns, rows = group[1], group[3]
+    if len(columns) != len(PART_COLUMNS):
+        raise ValueError("other columns")
+    chunks = [column[3] for column in columns]
+    if any(chunk[4] for chunk in chunks):
+        raise CompressedError
+    values = []
+    for chunk, (name, kind, width) in zip(chunks, PART_COLUMNS, strict=True):
+        if (chunk[1], chunk[3], chunk[5], 11 in chunk) != (kind, [name.encode()], rows, False):
+            raise ValueError("another column")
+        values.append(_column(data, chunk[9], rows, width))
+    row_ids, ordinals, untils, sealed = values
+    return [
+        (int.from_bytes(ordinal, "little"), row_id, int.from_bytes(until, "little", signed=True), text)
+        for row_id, ordinal, until, text in zip(row_ids, ordinals, untils, sealed, strict=True)
+    ]
+
+
+def _column(data: bytes, at: int, rows: int, width: int) -> list[bytes]:
+    """The values of a column, page after page."""
+    values: list[bytes] = []
+    while len(values) < rows:
+        page = ThriftReader(data, at)
+        header = page.structure()
+        size, count = header[3], header[5][1]
+        if header[1] or header[2] != size or header[5][2] or size < 0 or count < 1 or page.at + size > len(data):
+            raise ValueError("a page that is not plain")
+        values += _plain(data[page.at : page.at + size], count, width)
+        at = page.at + size
+    if len(values) != rows:
+        raise ValueError("more values than rows")
+    return values
+
+
+def _plain(page: bytes, count: int, width: int) -> list[bytes]:
+    if width:
+        if len(page) != count * width:
+            raise ValueError("other values than it says")
+        return [page[at : at + width] for at in range(0, len(page), width)]
+    values, at = [], 0
+    for _ in range(count):
+        (size,) = struct.unpack_from("<I", page, at)
+        at += 4 + size
+        values.append(page[at - size : at])
+    if at != len(page):
+        raise ValueError("other values than it says")
+    return values

@@ -1,0 +1,72 @@
+"""Orders of staff: one of each kind is open at most, each has its reason, and one that ended stays as it ended."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from licet.access import staff_orders
+from licet.access.staff_orders import OrderKind, OrderOutcome
+from licet.errors import RefusedError, UsageError
+from licet.policy.period import instant
+from licet.store.connect import Pool, Transaction, transaction
+
+NOW = instant("2026-03-01")
+
+
+def ordered(tx: Transaction, number: int, reason: str = "weekly", done: str | None = None) -> UUID:
+    order = UUID(int=number)
+    staff_orders.record(tx, order, OrderKind.rotate_keys, "", reason=reason, by="staff:ana", at=NOW, said=done)
+    return order
+
+
+def test_of_two_processes_that_order_the_same_at_once_one_is_refused(pool: Pool) -> None:
+    outcome, started, finished = list[str](), threading.Event(), threading.Event()
+
+    def second() -> None:
+        started.set()
+        try:
+            with transaction(pool) as tx:
+                ordered(tx, 2)
+            outcome.append("ordered twice")
+        except RefusedError as refused:
+            outcome.append(refused.because or "")
+        finished.set()
+
+    with transaction(pool) as tx:
+        ordered(tx, 1)
+        thread = threading.Thread(target=second)
+        thread.start()
+        started.wait()
+        assert not finished.wait(0.3), "it waits for the first one's transaction"
+    thread.join(10)
+    assert outcome == ["ordered"]
+    with transaction(pool) as tx:
+        assert [one.order_id for one in staff_orders.open_orders(tx)] == [UUID(int=1)]
+
+
+def test_an_order_without_a_reason_is_not_recorded_and_nothing_is_begun(pool: Pool) -> None:
+    for reason in ("", "  \n ", "x" * (staff_orders.REASON_CHARACTERS_MAX + 1), "a\0b"):
+        with pytest.raises(UsageError), transaction(pool) as tx:
+            ordered(tx, 1, reason)
+    with transaction(pool) as tx:
+        assert staff_orders.newest(tx, list(OrderKind), 10) == []
+
+
+def test_an_order_that_has_ended_stays_as_it_ended_and_another_may_follow(pool: Pool) -> None:
+    with transaction(pool) as tx:
+        first = ordered(tx, 1)
+        staff_orders.end(tx, first, OrderOutcome.failed, "no space", NOW)
+        staff_orders.end(tx, first, OrderOutcome.done, "fine", NOW + timedelta(hours=1))
+        kept = staff_orders.get(tx, first)
+        assert (kept.outcome, kept.said, kept.ended_at) == (OrderOutcome.failed, "no space", NOW)
+        second = ordered(tx, 2)
+        with pytest.raises(RefusedError):
+            ordered(tx, 3)
+        staff_orders.end(tx, second, OrderOutcome.done, "fine", NOW)
+        assert staff_orders.get(tx, first) == kept
+        ordered(tx, 3, done="at once")
+        assert staff_orders.open_orders(tx) == []
