@@ -1,4 +1,4 @@
-"""What each test of a run cost, in seconds of the processor and of the clock: `build/tests/costs.json`, or where TESTS_COSTS says.
+"""What each test of a run cost, in processor and clock seconds: `build/tests/costs.json`, or what TESTS_COSTS says.
 
 Processor time counts whatever a test started and still runs or was waited for: commands, browsers, servers. The shared
 database is a child of the worker that started it, so its time is taken apart: a run's line `database` has it.

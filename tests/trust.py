@@ -56,7 +56,8 @@ def outcomes(circumstance: Circumstance, paths: Sequence[str]) -> Outcomes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
-        environment = {**os.environ, "TESTS_COSTS": str(folder / "costs.json"), "TMPDIR": name, "HOME": name}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment = {**clean, "TESTS_COSTS": str(folder / "costs.json"), "TMPDIR": name, "HOME": name}
         with (folder / "printed").open("wb") as printed:
             subprocess.run(
                 [*circumstance.prefix, *PYTEST, *paths], cwd=ROOT, env={**environment, **circumstance.environment},
