@@ -185,7 +185,11 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("secret", [bytes(32), SECRET[:-1] + b"\0" if SECRET[-1] else SECRET[:-1] + b"\1", b""])
+@pytest.mark.parametrize(
+    "secret",
+    [bytes(32), SECRET[:-1] + b"\0" if SECRET[-1] else SECRET[:-1] + b"\1", b""],
+    ids=["zeros", "near", "none"],
+)
 def test_a_worker_without_the_secret_is_told_nothing(secret: bytes) -> None:
     actor = PageActor(WORKER_START, secret)
     told: list[bytes] = []
@@ -238,7 +242,9 @@ def test_no_module_of_the_cluster_unpickles() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xc0", b"\x93\x01\x02", os.urandom(40), msgspec.msgpack.encode({"type": "Other"})]
+    "data",
+    [b"", b"\xc0", b"\x93\x01\x02", os.urandom(40), msgspec.msgpack.encode({"type": "Other"})],
+    ids=["nothing", "nil", "list", "noise", "other"],
 )
 @pytest.mark.parametrize("decode", [decode_for_build, decode_for_worker])
 def test_what_is_no_message_of_the_schema_is_refused(decode: Any, data: bytes) -> None:
