@@ -222,9 +222,21 @@ def test_a_no_counts_with_any_showing_and_says_which_was_not_found(api: Any, sho
 @pytest.mark.parametrize("nothing", NOTHING, ids=lambda scope: str(scope)[:40])
 def test_a_no_keeps_nothing_for_what_names_nothing_and_counts(api: Any, nothing: dict[str, Any]) -> None:
     answered(api, True)
-    made = choose(api, False, question="models", keep=[nothing, GARDEN], scope=nothing)
-    assert (made["effect"], made["not_taken"]) == ("withdrew", ["scope", "keep[0]", "keep[1]"])
+    made = choose(api, False, question="models", keep=[nothing, GARDEN])
+    assert (made["effect"], made["not_taken"]) == ("withdrew", ["keep[0]", "keep[1]"])
     assert [one["scope"] for one in made["answers"]] == ["account"]
+
+
+def test_a_no_with_a_scope_is_an_error_and_changes_nothing(api: Any, world: World) -> None:
+    """policy.md, Choosing 5: a no for a scope is `narrow`."""
+    answered(api, True)
+    before = world.rows("SELECT count(*) FROM choices")
+    for scope in (GARDEN, *NOTHING):
+        made = api.post(CHOICES, json={"allow": False, "question": "models", "scope": scope, "age": 20})
+        assert made.status_code == 422, scope
+        assert "contradiction" in made.json()["type"]
+        assert "keep out" in made.text
+    assert world.rows("SELECT count(*) FROM choices") == before
 
 
 def test_a_no_keeps_a_thousand_things_and_says_that_it_keeps_no_more(api: Any) -> None:

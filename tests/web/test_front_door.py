@@ -219,7 +219,7 @@ class Drawn:
         allow, age = draw.random() < 0.5, draw.choice((None, None, 30, 20, 15))
         question = draw.choice((None, *self.policy.asks * 2, "biometrics"))
         named = [self.scope_ref(name) for _ in range(draw.choice((0, 1, 2)) if draw.random() < 0.5 else 0)]
-        scope, scoped = self.scope_ref(name) if draw.random() < 0.5 else (None, None)
+        scope, scoped = self.scope_ref(name) if allow and draw.random() < 0.5 else (None, None)
         showing = self.showing_ref(name)
         body = {
             "allow": allow,
@@ -260,7 +260,7 @@ class Drawn:
             f"keep[{n}]" for n, (one, found) in enumerate(named) if found is None or not self._is_there(name, found)
         }
         expected |= {"showing"} if body["showing"] is not None and not self._knows(name, body["showing"]) else set()
-        expected |= {"scope"} if body["scope"] is not None and (not body["allow"] or scoped is None) else set()
+        expected |= {"scope"} if body["scope"] is not None and scoped is None else set()
         if body["allow"]:
             assert expected == told, (body, made.text)
         else:

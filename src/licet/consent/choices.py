@@ -64,8 +64,8 @@ def read_evidence(text: str) -> Evidence | None:
 class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     """A choice to be made. ``showing`` names what it answers as it was shown, in whatever words the sender had.
 
-    ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of `commands.Choose`. A no is
-    for the account, and is not lost for a scope that came with it.
+    ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of `commands.Choose`. A no has
+    no scope: it is for the account.
     """
 
     allow: bool
@@ -87,11 +87,11 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     def command(self, answered: ShowingRecord | None) -> Choose:
         """The command, with its evidence: what was shown, and where from."""
         is_unknown = self.showing is not None and answered is None
-        not_taken = [*(["showing"] if is_unknown else []), *(["scope"] if self.scope and not self.allow else [])]
+        not_taken = ["showing"] if is_unknown else []
         not_taken += [f"keep[{KEPT_SCOPES_MAX}:]"] if len(self.keep) > KEPT_SCOPES_MAX else []
-        scope, keep = (self.scope, ()) if self.allow else (None, self.keep[:KEPT_SCOPES_MAX])
+        keep = () if self.allow else self.keep[:KEPT_SCOPES_MAX]
         return Choose(
-            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=scope, keep=keep,
+            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=self.scope, keep=keep,
             age=self.age, via=self.via, evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
             answers=answered.question if answered is not None else None,
             fault=self.fault or (ChoiceFault.showing if is_unknown else None), not_taken=tuple(not_taken),

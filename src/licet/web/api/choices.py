@@ -28,6 +28,7 @@ from licet.vault.projects import scope_of
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
+from licet.web.api.problems import ContradictoryRequestError
 from licet.web.api.references import HOST, account_of, not_found, own, project_of, site_of
 from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
 
@@ -59,12 +60,18 @@ async def choose(
     """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing.
 
     A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves
-    what `keep` names. A no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes
+    what `keep` names. A no with a `scope` is an error (422). Any
+    other no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes
     to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an
     unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is
     known, or it is lower, and also where the rest is refused.
     """
     site, holder = site_of(request), await account_of(request, account)
+    if data.scope is not None and not data.allow:  # the policy's page: a no for a scope is `narrow`
+        raise ContradictoryRequestError(
+            "`scope` belongs to a yes: a no is for the account",
+            "keep out the project or the conversation instead",
+        )
     asked = ChoiceRequest(
         account=holder, at=site.now(), allow=data.allow, question=data.question,
         scope=_scope(data.scope, site.host_key) if data.scope is not None else None,
