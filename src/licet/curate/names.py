@@ -1,233 +1,461 @@
-"""Names, addresses, places and organisations in running text: a token classifier served through ONNX on one thread.
+"""Names of private persons and their addresses in running text, by lists and by what stands around a name.
 
 Promises:
-- ``detect`` gives the spans of each text by itself: what it finds in one depends on no other text, so that a cache, a
-  batch and another machine give the same. Texts are therefore never batched: dynamic quantisation scales by the largest
-  activation of its whole input.
-- What it serves is named by a hash over its weights, its tokenizer and its description.
-- Nothing of this module is needed for the structured layer, and nothing is imported until a text is detected.
+- A word counts as a name only for a reason that a person can read: a given name of the lists that is no word of the language,
+  with the family name that follows; or a title, a form of address, "my name is", a relation ("my sister"), the end of a letter,
+  a field of a form or an e-mail address before or beside it. What is no reason is no name: this finder abstains.
+- A span holds whole words of one line. It is no part of a word, a number or an identifier.
+- ``detect`` gives the spans of each text by itself: what it finds in one depends on no other text.
+- Names are looked for in ``LOOKED_AT``, the languages in which the figures hold that docs/curate.md names. A text in another
+  language is not looked at, and ``unread`` says so: a release that replaces names leaves its row out.
 
-A text is read in windows that overlap; each token takes its label from the window in which it stands deepest. A word
-is of the kind, of those asked for, that is most likely for it, where it is of any of them with a likelihood of
-``SCORE_MIN``; words of a kind that stand together are a span, whose score is that of its likeliest word.
-
-The model and its training: tools/name_tagger. Recall is measured, not promised: names_measure.py.
+Lists: name_lists.txt.xz (made by tools/name_lists, from Faker and our own), public_names.txt, name_words.yaml.
 """
 
 from __future__ import annotations
 
+import lzma
 import re
-from collections.abc import Sequence
-from enum import IntEnum
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+import yaml
 
-from licet.curate.detect import DetectedSpan, sound
-from licet.curate.processors import onnx_providers
+from licet.curate import labels
+from licet.curate.detect import DetectedSpan, merged
+from licet.curate.name_forms import LANGUAGES, forms, inflects
 from licet.curate.rules import IdentifierKind
-from licet.errors import InputError, NotInstalledError, UsageError
+from licet.curate.street_addresses import addresses
 
-WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "tagger.json"
-LABELS: tuple[IdentifierKind | str, ...] = (
-    "none",
-    IdentifierKind.PERSON,
-    IdentifierKind.ADDRESS,
-    IdentifierKind.PLACE,
-    IdentifierKind.ORGANISATION,
+LOOKED_AT = LANGUAGES
+FILES = ("name_lists.txt.xz", "public_names.txt", "name_words.yaml", "street_addresses.yaml")
+CODE_FILES = ("names.py", "name_forms.py", "street_addresses.py")
+SURE, LIKELY = 0.95, 0.7  # for a reason beside the word itself, and for the word alone
+PLACE = "place"
+NAME_WORDS_MAX = 4
+BEFORE_CHARS = 48
+GUESSED_CHARS = 600
+UNREAD_WORDS_MIN = 2  # common words of a language that is not looked at
+_LANGUAGES_OF_MACHINES = {"Ada", "Dart", "Elm", "Jasmine", "Jenkins", "Julia", "Maven", "Nim", "Pascal", "Perl", "Ruby", "Scala"}
+_OF_MACHINES = re.compile(r"\b(?:Python|Java|JavaScript|TypeScript|Rust|SQL|HTML|CSS|npm|pip|API|Linux|Docker|Git|GitHub|[Cc]ode|programming|compiler)\b")
+
+_UPPER = "".join(c for c in map(chr, (*range(0x250), *range(0x400, 0x530))) if c.isupper())
+_CAPITAL = re.compile(rf"(?<![\w@#$/\\.\-])(?:(?<=\W)|^|(?<=['’]))[{_UPPER}][\w'’\-]*", re.MULTILINE)
+_PART = re.compile(r"(?:(?:Mc|Mac|O['’]|D['’]|De|Di|Du|Le|La|Van|Fitz)?[^\W\d_a-z][^\W\d_A-Z]*)(?:-[^\W\d_]+)*(?:['’][^\W\d_]{0,6})?")
+_PARTICLE = (
+    r"(?: (?:de|da|do|dos|das|del|della|dello|di|du|van|von|vom|zu|der|den|ten|ter|bin|ibn|al|el|la|le|af|av)){1,2}"
 )
-WINDOW_TOKENS = 128  # with the two that open and close it
-OVERLAP_TOKENS = 32
-SCORE_MIN = 0.15
-CLS, SEP = 101, 102  # of the vocabulary of BERT, uncased
-
-Floats = NDArray[np.float32]
-
-
-class Shape(IntEnum):
-    """How a word is written: the vocabulary has small letters only."""
-
-    plain = 0
-    capital = 1
-    capitals = 2
-
-
-class TaggerDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a tagger's folder says of itself."""
-
-    version: int = 1
-    labels: tuple[str, ...]
-    shapes: int
-    base: str
-    steps: int
-    texts: int
-    seed: int
+_GAP = re.compile(rf"(?:{_PARTICLE})? ")
+_INITIAL = re.compile(rf"[{_UPPER}]")
+_WORD_BEFORE = re.compile(r"([^\W\d_][\w'’.\-]*)\.?[ ,]+$")
+_EMAIL = re.compile(r"([A-Za-z][A-Za-z._\-]{2,40})\d*@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
+_ROLE = {"info", "mail", "support", "contact", "admin", "office", "sales", "hello", "noreply", "billing", "team", "service"}
+_STARTS = ".!?…:;•*>#|\"“”„«»([{-–—‘"
+_SAINTS = {"San", "Santa", "Sankt", "Saint", "Sainte", "St", "Santo", "São", "Sint", "Lake", "Mount", "Fort", "Port", "Hotel", "Hôtel",
+           "Café", "Villa", "Via", "Rue", "Calle", "Place", "Plaza", "Piazza", "Rua", "Lady", "Lord", "Queen", "King", "Prince", "The",
+           "Château", "Château", "Île", "Monte", "Mont", "Los", "Las", "El", "Port", "Super", "Windows", "Microsoft", "Apple"}  # fmt: skip
+# Words before the name of a town; `the` and its like stand before no given name.
+_LOCATIVES = {
+    "en": ("in", "the", "a", "an", "near"), "de": ("in", "nach", "aus", "bei"), "fr": ("en", "vers"), "es": ("en", "hacia"), "it": ("in",),
+    "pt": ("em",), "nl": ("in", "naar", "te", "uit", "het"), "sv": ("i",), "da": ("i",), "pl": ("w", "we"), "cs": ("v", "ve"),
+    "ru": ("в", "во"), "uk": ("в",),
+}  # fmt: skip
+_TECHNICAL = re.compile(
+    r"^\s*(?:[$%>] |\d{4}-\d\d-\d\d[T ]|\d\d:\d\d:\d\d|\[[\w\- :./]+\]|[<{}]|//|/\*|--|\.\.|\|)|\t|`|::|->|=>|[{}<>\\^~=]|\w\(|_\w|"
+    r"https?:|\w/\w+/|\|.*\||\b(?:SELECT|INSERT|UPDATE|FROM|WHERE|INFO|WARN|ERROR|DEBUG)\b",
+    re.ASCII,
+)
 
 
-class TextTokens(msgspec.Struct, frozen=True):
-    """The tokens of a text: numbers in the vocabulary, shapes, places in characters, and the word each is a part of."""
+class GivenName(NamedTuple):
+    """The languages in which a name is usual, and those in which it is a word or `place` where it is one."""
 
-    ids: list[int]
-    shapes: list[int]
-    starts: list[int]
-    ends: list[int]
-    words: list[int]
+    usual: frozenset[str]
+    words: frozenset[str]
 
 
-def tokenizer(file: Path) -> Any:  # noqa: ANN401 -- `tokenizers` has no types
-    from tokenizers import Tokenizer
+class LanguageWords(msgspec.Struct, frozen=True):
+    """What stands around names in a language: name_words.yaml."""
 
-    read: Any = Tokenizer.from_file(str(file))
-    read.no_padding()
-    read.no_truncation()
-    return read
-
-
-def tokens(text: str, tokenizer: Any) -> TextTokens:  # noqa: ANN401 -- as above
-    """The tokens of ``text`` without those that open and close it."""
-    encoded = tokenizer.encode(sound(text), add_special_tokens=False)
-    starts, ends = [s for s, _ in encoded.offsets], [e for _, e in encoded.offsets]
-    words = list(encoded.word_ids)
-    bounds: dict[int, tuple[int, int]] = {}
-    for word, start, end in zip(words, starts, ends, strict=True):
-        bounds[word] = (bounds[word][0] if word in bounds else start, end)
-    shapes = {word: _shape(text[start:end]) for word, (start, end) in bounds.items()}
-    return TextTokens(list(encoded.ids), [shapes[word] for word in words], starts, ends, words)
+    titles: frozenset[str]
+    after: frozenset[str]
+    intro: tuple[str, ...]
+    weak: tuple[str, ...]
+    own: frozenset[str]
+    kin: frozenset[str]
+    greet: tuple[str, ...]
+    close: frozenset[str]
+    fields: tuple[str, ...]
+    never: frozenset[str]
+    often: frozenset[str]
+    forms: Mapping[str, bool]  # form of a usual name: whether it is a word too
 
 
-def _shape(word: str) -> Shape:
-    if not word[:1].isupper():
-        return Shape.plain
-    return Shape.capitals if len(word) > 1 and word.isupper() else Shape.capital
+class CapitalWord(NamedTuple):
+    """A word with a capital: its place, and what it is without an ending behind an apostrophe."""
 
-
-class Tagger(msgspec.Struct, frozen=True):
-    """The tagger in ``folder``. It pickles: weights are read where it is used, once a process."""
-
-    folder: Path
-    sha256: str
-    name: str = "licet-tagger"
-
-    @classmethod
-    def read(cls, folder: Path) -> Tagger:
-        """The tagger that lies in ``folder``; UsageError for no folder of one, InputError for another labelling."""
-        for file in (WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
-            if not (folder / file).is_file():
-                raise UsageError(
-                    f"`{folder}` holds no `{file}`", "make the tagger with `python -m tools.name_tagger`, in a checkout"
-                )
-        try:
-            described = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=TaggerDescription)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not a tagger's description: {error!s}", file=DESCRIPTION_FILE) from None
-        if described.labels != tuple(LABELS) or described.shapes != len(Shape) or described.version != 1:
-            raise InputError("a tagger of other labels", file=DESCRIPTION_FILE, key="labels")
-        return cls(folder, _hash(folder))
-
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
-        """The spans of each text, in order."""
-        model = _loaded(self.folder, self.sha256)
-        columns = [number for number, label in enumerate(LABELS) if label in kinds]
-        return [model.spans(text, columns, self.name) if text.strip() else [] for text in texts]
-
-
-def _hash(folder: Path) -> str:
-    digests = (sha256((folder / f).read_bytes()).digest() for f in (WEIGHTS_FILE, TOKENIZER_FILE, DESCRIPTION_FILE))
-    return sha256(b"".join(digests)).hexdigest()
+    start: int
+    end: int
+    bare: str
 
 
 @cache
-def _loaded(folder: Path, expected: str) -> _Model:
-    if _hash(folder) != expected:
-        raise InputError("the tagger's files changed while they were in use", file=str(folder))
-    return _Model(folder)
+def _read(name: str) -> bytes:
+    return (files("licet.curate") / name).read_bytes()
 
 
-_JOINED = {
-    IdentifierKind.PERSON: re.compile(r"[ \t\-'’.]{0,2}"),
-    IdentifierKind.ADDRESS: re.compile(r"[\s,.\-/#()]{0,4}"),
-    IdentifierKind.PLACE: re.compile(r"[ \-'’.]{0,2}"),
-    IdentifierKind.ORGANISATION: re.compile(r"[ \-'’.&]{0,3}"),
-}
+@cache
+def _lists() -> tuple[dict[str, GivenName], dict[str, frozenset[str]], frozenset[str]]:
+    """Given names, the words among the forms of names by language, and family names."""
+    text = lzma.decompress(_read("name_lists.txt.xz")).decode()
+    given, _, rest = text.partition("== words\n")
+    words, _, families = rest.partition("== families\n")
+    names = {}
+    for line in given.splitlines():
+        name, usual, flags = line.split("\t")
+        names[name] = GivenName(frozenset(usual.split()), frozenset(flags.split()))
+    held = (line.split("\t") for line in words.splitlines())
+    return names, {language: frozenset(own.split()) for language, own in held}, frozenset(families.splitlines())
 
 
-class _Model:
-    def __init__(self, folder: Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise NotInstalledError("onnxruntime", "names") from None
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session: Any = onnxruntime.InferenceSession(
-            str(folder / WEIGHTS_FILE), options, providers=onnx_providers(onnxruntime)
-        )
-        self._tokenizer = tokenizer(folder / TOKENIZER_FILE)
-
-    def spans(self, text: str, columns: Sequence[int], rule: str) -> list[DetectedSpan]:
-        found = tokens(text, self._tokenizer)
-        if not found.ids:
-            return []
-        likely = self._likelihoods(found)
-        return joined(text, _words(found, likely, columns), rule)
-
-    def _likelihoods(self, found: TextTokens) -> Floats:
-        """Of each token the likelihood of each label: (tokens, len(LABELS))."""
-        size, count = WINDOW_TOKENS - 2, len(found.ids)
-        out = np.zeros((count, len(LABELS)), dtype=np.float32)
-        depths = np.full(count, -1)
-        start = 0
-        while True:
-            end = min(start + size, count)
-            own = np.minimum(np.arange(end - start), np.arange(end - start)[::-1])
-            deeper = own > depths[start:end]
-            likely = self._window(found.ids[start:end], found.shapes[start:end])
-            out[start:end][deeper] = likely[deeper]
-            depths[start:end][deeper] = own[deeper]
-            if end == count:
-                return out
-            start = end - OVERLAP_TOKENS
-
-    def _window(self, ids: Sequence[int], shapes: Sequence[int]) -> Floats:
-        fed = {
-            "input_ids": np.asarray([[CLS, *ids, SEP]], dtype=np.int64),
-            "token_type_ids": np.asarray([[0, *shapes, 0]], dtype=np.int64),
-        }
-        (logits,) = self._session.run(None, fed)
-        own = logits[0, 1:-1]
-        raised = np.exp(own - own.max(axis=1, keepdims=True))
-        likely: Floats = raised / raised.sum(axis=1, keepdims=True)
-        return likely
+@cache
+def _public() -> tuple[dict[str, list[tuple[str, str]]], frozenset[str]]:
+    """First and last words of public names by the three letters they begin with, and names of one word."""
+    lines = [line for line in _read("public_names.txt").decode().splitlines() if line[:1] != "#"]
+    names = [one.split() for line in lines for one in line.split(", ")]
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for one in names:
+        if len(one) > 1:
+            pairs.setdefault(one[0][:3], []).append((one[0], one[-1]))
+    return pairs, frozenset(one[0] for one in names if len(one) == 1)
 
 
-def _words(found: TextTokens, likely: Floats, columns: Sequence[int]) -> list[tuple[int, int, IdentifierKind, float]]:
-    """(start, end, kind, score) of each word that may be of a kind whose column is asked for."""
-    out: list[tuple[int, int, IdentifierKind, float]] = []
-    first = 0
-    for number in range(1, len(found.ids) + 1):
-        if number < len(found.ids) and found.words[number] == found.words[first]:
-            continue
-        own = likely[first:number, columns]
-        score = float(np.max(own.sum(axis=1)))
-        if score >= SCORE_MIN:
-            kind = LABELS[columns[int(np.argmax(own.max(axis=0)))]]
-            out.append((found.starts[first], found.ends[number - 1], IdentifierKind(kind), score))
-        first = number
-    return out
+@cache
+def _words(language: str) -> LanguageWords:
+    told: dict[str, Any] = yaml.safe_load(_read("name_words.yaml"))[language]
+    names, held, _ = _lists()
+
+    def phrases(key: str) -> tuple[str, ...]:
+        return tuple(one for one in str(told.get(key, "")).split("|") if one)
+
+    def single(key: str) -> frozenset[str]:
+        return frozenset(str(told.get(key, "")).split())
+
+    made = {form: form in held.get(language, ()) for n, own in names.items() if inflects(own.usual, language) for form in forms(n, language)}
+    never = single("never")
+    return LanguageWords(
+        titles=single("titles"), after=single("after"), intro=phrases("intro"), weak=phrases("weak"), own=single("own"),
+        kin=single("kin"), greet=phrases("greet"), close=frozenset(phrases("close")), fields=phrases("field"),
+        never=never | {one.capitalize() for one in never}, often=single("often"), forms=made,
+    )  # fmt: skip
 
 
-def joined(text: str, words: Sequence[tuple[int, int, IdentifierKind, float]], rule: str) -> list[DetectedSpan]:
-    out: list[DetectedSpan] = []
-    for start, end, kind, score in words:
-        last = out[-1] if out else None
-        if last and last.kind is kind and _JOINED[kind].fullmatch(text, last.end, start):
-            out[-1] = DetectedSpan(last.start, end, kind, max(last.score, score), rule)
-        else:
-            out.append(DetectedSpan(start, end, kind, score, rule))
-    return [span for span in out if any(c.isalnum() for c in text[span.start : span.end])]
+@cache
+def finder_sha256() -> str:
+    """The hash of the lists and of the code that reads them."""
+    folder = files("licet.curate")
+    return sha256(b"".join(sha256((folder / f).read_bytes()).digest() for f in (*FILES, *CODE_FILES))).hexdigest()
+
+
+class NameFinder(msgspec.Struct, frozen=True):
+    """What ships with this package. It pickles: lists are read where they are first used, once a process."""
+
+    sha256: str
+    name: str = "built-in"
+
+    @classmethod
+    def load(cls) -> NameFinder:
+        return cls(finder_sha256())
+
+    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+        """The spans of each text, in order."""
+        return [self._detect(text, kinds) for text in texts]
+
+    def unread(self, text: str) -> str:
+        """The language of a text that is not looked at, or nothing."""
+        found = labels.language([text])
+        if found == labels.UNDETERMINED or found in LOOKED_AT:
+            return ""
+        if found not in labels.SPOKEN:
+            return found
+        *scores, _ = labels.plain_scores([text])
+        told = dict(zip(labels.SPOKEN, scores, strict=True))
+        sure = told[found] >= UNREAD_WORDS_MIN * labels.WHOLE and told[found] > 2 * max(told[one] for one in LOOKED_AT)
+        return found if sure else ""
+
+    def _detect(self, text: str, kinds: Sequence[IdentifierKind]) -> list[DetectedSpan]:
+        found = []
+        if IdentifierKind.ADDRESS in kinds:
+            found += [DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name) for start, end in addresses(text)]
+        if IdentifierKind.PERSON in kinds and not self.unread(text):
+            persons = _TextNames(text).found()
+            found += [DetectedSpan(start, end, IdentifierKind.PERSON, score, self.name) for start, end, score in persons
+                      if not any(start < a.end and a.start < end for a in found)]  # fmt: skip
+        return merged(found)
+
+
+@cache
+def _telling() -> dict[str, list[tuple[str, float]]]:
+    """Words that tell a language: common ones, and those that stand around names; each counts in parts for those that share it."""
+    by_word: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        own = _words(language)
+        phrases = " ".join((*own.greet, *own.close, *own.intro, *own.weak, *own.titles, *own.kin, *own.own)).lower().split()
+        for word in {*labels.common_words(language), *phrases}:
+            by_word.setdefault(word, set()).add(language)
+    return {word: [(language, 1 / len(shared)) for language in shared] for word, shared in by_word.items()}
+
+
+_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+
+
+def likely_language(text: str) -> str:
+    """The language whose words are the most at the beginning of ``text``; English where it has none of any."""
+    telling, scores = _telling(), dict.fromkeys(LANGUAGES, 0.0)
+    for word in _LETTERS.findall(text[:GUESSED_CHARS].lower()):
+        for language, part in telling.get(word, ()):
+            scores[language] += part
+    if re.search("[А-яЁёІіЇїЄєҐґ]", text[:GUESSED_CHARS]):
+        return "uk" if re.search("[іїєґІЇЄҐ]", text) or scores["uk"] > scores["ru"] else "ru"
+    return max((one for one in LANGUAGES if one not in ("ru", "uk")), key=scores.__getitem__)
+
+
+class _TextNames:
+    """The names of one text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._given, _, self._families = _lists()
+        self._pairs, self._single = _public()
+
+    def found(self) -> Iterator[tuple[int, int, float]]:
+        """(start, end, score) of each name, in order."""
+        self._language = likely_language(self._text)
+        self._words = _words(self._language)
+        self._mail = self._mail_words()
+        words = [one for m in _CAPITAL.finditer(self._text) if (one := self._capital(m)) is not None]
+        at = 0
+        while at < len(words):
+            run = self._run(words, at)
+            yield from self._in_run(run)
+            at += len(run)
+        if self._text[:1].islower():
+            yield from self._small()
+
+    def _capital(self, found: re.Match[str]) -> CapitalWord | None:
+        word = found[0].rstrip("'’-")
+        start, end = found.start(), found.start() + len(word)
+        bare = re.split("['’]", word)[0] if len(re.split("['’]", word)[0]) > 1 else word
+        if len(bare) > 1 and (bare.isupper() or _PART.fullmatch(word) is None or self._text[end : end + 1] in ("_", "@")):
+            return CapitalWord(start, end, "")
+        return CapitalWord(start, end, bare)
+
+    def _run(self, words: Sequence[CapitalWord], at: int) -> list[CapitalWord]:
+        """The words from ``at`` on that stand together."""
+        run = [words[at]]
+        for word in words[at + 1 :]:
+            gap = self._text[run[-1].end : word.start]
+            initial = len(run[-1].bare) == 1 and gap == ". "
+            title = gap == ". " and run[-1].bare in self._words.titles
+            if not (run[-1].bare and word.bare and len(run) < 8 and (initial or title or _GAP.fullmatch(gap))):
+                break
+            run.append(word)
+        return run
+
+    def _in_run(self, run: Sequence[CapitalWord]) -> Iterator[tuple[int, int, float]]:
+        at = 0
+        while at < len(run):
+            last, score = self._name_at(run, at)
+            if last < 0:
+                at += 1
+                continue
+            first, after = run[at], run[last]
+            end = after.start + len(after.bare)
+            if not (score < SURE and self._is_technical(first.start)):
+                yield first.start, end, score
+            at = last + 1
+
+    def _name_at(self, run: Sequence[CapitalWord], at: int) -> tuple[int, float]:
+        """The last word of a name that begins at ``at``, and its score; -1 where there is none."""
+        word = run[at]
+        if len(word.bare) < 2 or word.bare in self._words.never or word.bare in self._words.titles or word.bare in _SAINTS:
+            return -1, 0
+        at_start = self._is_start(run[at].start)
+        reason = self._reason(run, at)
+        known = self._is_given(word, at_start, alone=True)
+        last = self._extended(run, at, sure=reason)
+        paired = any(self._is_family(one.bare) for one in run[at + 1 : last + 1])
+        full = last > at and self._is_given(word, at_start, alone=False) and (paired or self._is_no_word(word.bare))
+        if not (reason or known or full):
+            return -1, 0
+        if self._is_public(run, at, last) or self._is_of_place(run, at, last):
+            return -1, 0
+        if not reason and not full and (self._is_other(word.end) or self._is_machines(word.bare)):
+            return -1, 0
+        return last, SURE if reason or (full and paired) else LIKELY
+
+    # --- the word itself --------------------------------------------------------------------------------------------
+
+    def _is_given(self, word: CapitalWord, at_start: bool, *, alone: bool) -> bool:
+        """Whether a word is a given name: by itself, or because a family name follows."""
+        own = self._given.get(word.bare) or self._given.get(word.bare.split("-")[0])
+        language = self._language
+        if own is None:
+            is_word = self._words.forms.get(word.bare)
+            return is_word is not None and not (is_word and at_start)
+        if not alone:
+            return len(word.bare) > 2 or language in own.usual
+        if PLACE in own.words or (len(word.bare) <= 3 and language not in own.usual) or word.bare in self._single:
+            return False
+        if language not in own.words and ("en" not in own.words or language in own.usual):
+            return True
+        if at_start:
+            return False
+        return word.bare in self._words.often if language in ("en", "de") else language in own.usual
+
+    def _is_no_word(self, bare: str) -> bool:
+        own = self._given.get(bare)
+        return own is None or not own.words & {self._language, "en", PLACE}
+
+    def _extended(self, run: Sequence[CapitalWord], at: int, *, sure: bool) -> int:
+        """The last of the words that go on a name."""
+        last = at
+        for place in range(at + 1, min(len(run), at + NAME_WORDS_MAX)):
+            word = run[place]
+            if len(word.bare) == 1:
+                continue
+            if word.bare in self._words.never or word.bare in self._words.titles or word.bare in self._words.after:
+                break
+            if self._language == "de" and not sure and not self._is_family(word.bare):
+                break
+            last = place
+        return last
+
+    def _is_family(self, bare: str) -> bool:
+        return any(one in self._families or one in self._given for one in (bare, bare.removesuffix("s")))
+
+    def _is_public(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
+        around = [one.bare for one in run[max(0, at - 1) : last + 2]]
+        found = [*pairwise(around), (run[at].bare, run[last].bare)]
+        return any(_alike(a, c) and _alike(b, d) for a, b in found for c, d in self._pairs.get(a[:3], ()))
+
+    def _is_of_place(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
+        """Whether the name is part of the name of something: a street, a school, a saint."""
+        if last + 1 < len(run) and run[last + 1].bare in self._words.never:
+            return True
+        if any(one.bare in self._words.never for one in run[at + 1 : last + 2]):
+            return True
+        if not at:
+            before = self._before(run[at].start)
+            return before in _SAINTS or (last == at and before.lower() in _LOCATIVES.get(self._language, ()))
+        before = run[at - 1].bare
+        if before in _SAINTS:
+            return True
+        if before in self._words.titles or self._language == "de" or before in self._given:
+            return False
+        return not self._is_start(run[at - 1].start)
+
+    def _is_other(self, end: int) -> bool:
+        """Whether what follows says that a bare word is no person: a version, a call, a member."""
+        return re.match(r" ?\d|[(\[_/\\@=]|\.\w|:\w|-\w|\+|®|™|&| of [A-Z]", self._text[end : end + 5]) is not None
+
+    def _is_machines(self, bare: str) -> bool:
+        return bare in _LANGUAGES_OF_MACHINES and _OF_MACHINES.search(self._text) is not None
+
+    def _is_technical(self, start: int) -> bool:
+        first = self._text.rfind("\n", 0, start) + 1
+        end = self._text.find("\n", start)
+        line = self._text[first : len(self._text) if end < 0 else end][:400]
+        if _TECHNICAL.search(line) is not None or line.startswith("    "):
+            return True
+        words = [one for one in line.split() if one[0].isalpha()]
+        return len(words) >= 3 and all(one[0].isupper() for one in words) and line[-1:] not in ".!?,"
+
+    # --- what stands around -----------------------------------------------------------------------------------------
+
+    def _reason(self, run: Sequence[CapitalWord], at: int) -> bool:
+        """Whether what stands before a word, or behind it, says that it is a name."""
+        word = run[at]
+        text, words = self._text, self._words
+        if word.bare.lower() in self._mail:
+            return True
+        if at and run[at - 1].bare in words.titles:
+            return True
+        if at + 1 < len(run) and run[at + 1].bare in words.after:
+            return True
+        line = text.rfind("\n", 0, word.start) + 1
+        before = text[max(line, word.start - BEFORE_CHARS) : word.start]
+        if (found := _WORD_BEFORE.search(before)) is not None:
+            if found[1].rstrip(".") in words.titles:
+                return not before.endswith(", ") or found[1][-1:] == "."
+            if found[1] in words.kin and self._is_own(before[: found.start()]):
+                return self._language != "de" or self._any_given(word.bare) or self._is_family(word.bare)
+        plain = before.rstrip(" :,").lower()
+        if plain.endswith(words.intro) and _phrase_stands(plain, words.intro):
+            return True
+        if plain.endswith(words.weak) and _phrase_stands(plain, words.weak):
+            return self._any_given(word.bare) and word.bare not in self._single
+        if self._any_given(word.bare) and line + len(before) == word.start:
+            opened = before.lstrip(" >*\"“„«").rstrip(" :,").lower()
+            if opened in words.greet or (":" in before and opened in words.fields):
+                return True
+        return self._signs(run, at, line)
+
+    def _is_own(self, before: str) -> bool:
+        found = _WORD_BEFORE.search(before)
+        return not self._words.own or (found is not None and found[1].lower() in self._words.own)
+
+    def _any_given(self, bare: str) -> bool:
+        return bare in self._given or bare.split("-")[0] in self._given or bare in self._words.forms
+
+    def _signs(self, run: Sequence[CapitalWord], at: int, line: int) -> bool:
+        """Whether the line holds a name alone, below the words that end a letter."""
+        if at or line != run[0].start or not line:
+            return False
+        end = self._text.find("\n", line)
+        own = self._text[line : len(self._text) if end < 0 else end].strip(" .,")
+        if run[-1].end < line + len(own) or len(run) > 3:
+            return False
+        above = self._text[:line].rstrip().rpartition("\n")[2].strip(" ,.!–-").lower()
+        return above in self._words.close
+
+    def _is_start(self, start: int) -> bool:
+        before = self._text[max(0, start - 3) : start].rstrip(" '’")
+        whole = self._text[max(0, start - 3) : start]
+        return not before or "\n" in whole or before[-1] in _STARTS
+
+    def _before(self, start: int) -> str:
+        found = _WORD_BEFORE.search(self._text, max(0, start - 24), start)
+        return found[1].rstrip(".") if found is not None else ""
+
+    def _mail_words(self) -> frozenset[str]:
+        if "@" not in self._text:
+            return frozenset()
+        parts = (part for found in _EMAIL.finditer(self._text) for part in re.split(r"[._\-]", found[1].lower()))
+        return frozenset(part for part in parts if len(part) > 2) - _ROLE
+
+    def _small(self) -> Iterator[tuple[int, int, float]]:
+        """Given names in small letters behind a relation, in texts of people who write no capitals."""
+        for found in re.finditer(r"([^\W\d_]+) ([^\W\d_]+) ([^\W\d_]{3,})(?!\w)", self._text):
+            own, kin, name = found.groups()
+            if kin in self._words.kin and own.lower() in self._words.own and name.islower():
+                known = self._given.get(name.capitalize())
+                if known is not None and self._language not in known.words and "en" not in known.words:
+                    yield found.start(3), found.end(3), LIKELY
+
+
+def _alike(word: str, name: str) -> bool:
+    """Whether ``word`` may be a form of ``name``."""
+    stem = name[:-1] if len(name) > 4 else name
+    return word == name or (word.startswith(stem) and len(word) - len(name) < 4)
+
+
+def _phrase_stands(plain: str, phrases: Sequence[str]) -> bool:
+    """Whether one of the phrases ends ``plain`` and is no part of a word there."""
+    return any(plain.endswith(one) and not plain[: -len(one)][-1:].isalnum() for one in phrases)
