@@ -41,11 +41,6 @@ DICTIONARIES = {
     "cs": [(HUNSPELL / "cs_CZ.dic", "iso8859-2")],
     "ru": [(HUNSPELL / "ru_RU.dic", "koi8-r")],
 }
-TURKISH_WORDS = """deniz güneş umut barış savaş onur gül çiçek bahar eylül ekim kaya demir can ada alan adım aslan ateş ay bulut
-çağrı damla devrim doğa duygu emek erdem evren gökçe gözde ırmak inanç kader lale mutlu nazlı nehir ömür özgür özlem pınar rüzgar
-sevgi sevda sevinç su şafak şeker tan toprak türkü uğur ümit yağmur yaprak yaz yeni yıldız zafer zaman metin özel buna şimdi ben
-kişi derin ferah ilk olay seher dilek ışık ufuk ülkü taş ak al dal dil ek en er gün güven hakan hayat her in iyi kan kar kat kutlu
-melek mert nur oya öz pek polat saf satı say sen ses son tek temel tören ulu us var yankı yar yay yel yeter yol yurt""".split()
 NAME = re.compile(r"[^\W\d_]{2,}(?:['’\-][^\W\d_]+)*")
 PLACE = "place"
 CITIES = """Paris London Berlin Madrid Roma Milan Milano Siena Florence Florencia Vienna Sydney Austin Dallas Houston
@@ -86,7 +81,7 @@ def _more() -> dict[str, set[str]]:
 
 def _words(language: str) -> set[str]:
     """Words in small letters."""
-    out = set(TURKISH_WORDS) if language == "tr" else set()
+    out: set[str] = set()
     for path, encoding in DICTIONARIES.get(language, []):
         lines = path.read_text(encoding, "replace").splitlines()
         out |= {line.split("/")[0] for line in lines if line[:1].islower()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "pl", "cs", "ru", "uk", "tr")
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "pl", "cs", "ru", "uk")
 _SOFT = {
     "pl": {"k": "c", "g": "dz", "r": "rz", "ł": "l", "t": "ci", "d": "dzi", "n": "ni", "m": "mi", "b": "bi", "w": "wi",
            "s": "si", "z": "zi", "ch": "sz", "p": "pi", "f": "fi"},
