@@ -1,4 +1,4 @@
-"""Trying and measuring what looks for names: files in, values out. A tagger is trained by tools/name_tagger."""
+"""Trying and measuring what looks for names: files in, values out."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 def tried(config: Configuration, text: str) -> NameTrial:
     """De-identifies one text as configured, under a key that is thrown away."""
-    names = engine_settings.named(config.curate, config.data)
+    names = engine_settings.named(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
-    doubtful = made.doubtful or (names is not None and names.doubts(found[0] if found else []))
+    doubtful = made.doubtful or (names is not None and names.unread(text))
     return NameTrial(text=made.texts[0], replaced={k.value: n for k, n in made.counts.items()}, doubtful=doubtful)
 
 
@@ -44,14 +44,13 @@ def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = F
     for name in slices:
         if not _SLICE.fullmatch(name):
             raise UsageError(f"`{name}` is not a name for a slice", "use lower-case letters, digits, `-`, `_` and `.`")
-    names = engine_settings.named(config.curate, config.data)
+    names = engine_settings.named(config.curate)
     if names is None:
-        raise UsageError("nothing is configured that looks for names", "train a tagger, or install spaCy's pipeline")
+        raise UsageError("nothing is configured that looks for names", "unset LICET_CURATE__NAMES")
     made = names_measure.measured(names, {name: names_labelled.conll(path) for name, path in slices.items()})
     if keep:
-        folder = engine_settings.tagger_folder(config.curate, config.data)
-        folder.mkdir(parents=True, exist_ok=True)
-        names_measure.write(folder / names_measure.FILE, {names_measure.key(names): made})
+        config.data.mkdir(parents=True, exist_ok=True)
+        names_measure.write(config.data / names_measure.OWN_FILE, {names_measure.key(names): made})
     return made
 
 

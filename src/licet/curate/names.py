@@ -1,100 +1,77 @@
 """Names of private persons and their addresses in running text, by lists and by what stands around a name.
 
 Promises:
-- A word counts as a name only for a reason that a person can read: a given name of the lists that is no word of the language,
-  with the family name that follows; or a title, a form of address, "my name is", a relation ("my sister"), the end of a letter,
-  a field of a form or an e-mail address before or beside it. What is no reason is no name: this finder abstains.
+- A word counts as a name only for a reason that a person can read: a given name of the lists that is no word of the
+  language, with the family name that follows; or a title, a form of address, "my name is", a relation ("my sister"), the
+  end of a letter, a field of a form or an e-mail address beside it. What is no reason is no name: this finder abstains.
 - A span holds whole words of one line. It is no part of a word, a number or an identifier.
 - ``detect`` gives the spans of each text by itself: what it finds in one depends on no other text.
-- Names are looked for in ``LOOKED_AT``, the languages in which the figures hold that docs/curate.md names. A text in another
-  language is not looked at, and ``unread`` says so: a release that replaces names leaves its row out.
+- Names are looked for in ``LOOKED_AT``, the languages in which the figures of docs/curate.md hold. A text in another one
+  is not looked at, and ``unread`` says so: a release that replaces names leaves its row out.
 
-Lists: name_lists.txt.xz (made by tools/name_lists, from Faker and our own), public_names.txt, name_words.yaml.
+The lists: name_lists.py, which tools/name_lists makes.
 """
 
 from __future__ import annotations
 
-import lzma
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-import yaml
 
 from licet.curate import labels
 from licet.curate.detect import DetectedSpan, merged
-from licet.curate.name_forms import LANGUAGES, forms, inflects
+from licet.curate.name_forms import LANGUAGES
+from licet.curate.name_lists import (
+    PLACE,
+    common_words,
+    finder_sha256,
+    name_lists,
+    public_names,
+    telling_words,
+    words_around,
+)
 from licet.curate.rules import IdentifierKind
 from licet.curate.street_addresses import addresses
 
 LOOKED_AT = LANGUAGES
-FILES = ("name_lists.txt.xz", "public_names.txt", "name_words.yaml", "street_addresses.yaml")
-CODE_FILES = ("names.py", "name_forms.py", "street_addresses.py")
 SURE, LIKELY = 0.95, 0.7  # for a reason beside the word itself, and for the word alone
-PLACE = "place"
 NAME_WORDS_MAX = 4
+RUN_WORDS_MAX = 8
 BEFORE_CHARS = 48
 GUESSED_CHARS = 600
 UNREAD_WORDS_MIN = 2  # common words of a language that is not looked at
-_LANGUAGES_OF_MACHINES = {"Ada", "Dart", "Elm", "Jasmine", "Jenkins", "Julia", "Maven", "Nim", "Pascal", "Perl", "Ruby", "Scala"}
-_OF_MACHINES = re.compile(r"\b(?:Python|Java|JavaScript|TypeScript|Rust|SQL|HTML|CSS|npm|pip|API|Linux|Docker|Git|GitHub|[Cc]ode|programming|compiler)\b")
 
 _UPPER = "".join(c for c in map(chr, (*range(0x250), *range(0x400, 0x530))) if c.isupper())
-_CAPITAL = re.compile(rf"(?<![\w@#$/\\.\-])(?:(?<=\W)|^|(?<=['’]))[{_UPPER}][\w'’\-]*", re.MULTILINE)
-_PART = re.compile(r"(?:(?:Mc|Mac|O['’]|D['’]|De|Di|Du|Le|La|Van|Fitz)?[^\W\d_a-z][^\W\d_A-Z]*)(?:-[^\W\d_]+)*(?:['’][^\W\d_]{0,6})?")
-_PARTICLE = (
-    r"(?: (?:de|da|do|dos|das|del|della|dello|di|du|van|von|vom|zu|der|den|ten|ter|bin|ibn|al|el|la|le|af|av)){1,2}"
+_CAPITAL = re.compile(rf"(?<![\w@#$/\\.\-])[{_UPPER}][\w'’\-]*")
+_PART = re.compile(
+    r"(?:Mc|Mac|O['’]|D['’]|De|Di|Du|Le|La|Van|Fitz)?[^\W\d_a-z][^\W\d_A-Z]*"
+    r"(?:-[^\W\d_]+)*(?:['’][^\W\d_]{0,6})?"
 )
-_GAP = re.compile(rf"(?:{_PARTICLE})? ")
-_INITIAL = re.compile(rf"[{_UPPER}]")
+_GAP = re.compile(
+    r"(?:(?: (?:de|da|do|dos|das|del|della|dello|di|du|van|von|vom|zu|der|den|ten|ter|bin|ibn|al|el"
+    r"|la|le|af|av)){1,2})? "
+)
 _WORD_BEFORE = re.compile(r"([^\W\d_][\w'’.\-]*)\.?[ ,]+$")
+_APOSTROPHE = re.compile("['’]")
 _EMAIL = re.compile(r"([A-Za-z][A-Za-z._\-]{2,40})\d*@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
-_ROLE = {"info", "mail", "support", "contact", "admin", "office", "sales", "hello", "noreply", "billing", "team", "service"}
-_STARTS = ".!?…:;•*>#|\"“”„«»([{-–—‘"
-_SAINTS = {"San", "Santa", "Sankt", "Saint", "Sainte", "St", "Santo", "São", "Sint", "Lake", "Mount", "Fort", "Port", "Hotel", "Hôtel",
-           "Café", "Villa", "Via", "Rue", "Calle", "Place", "Plaza", "Piazza", "Rua", "Lady", "Lord", "Queen", "King", "Prince", "The",
-           "Château", "Château", "Île", "Monte", "Mont", "Los", "Las", "El", "Port", "Super", "Windows", "Microsoft", "Apple"}  # fmt: skip
-# Words before the name of a town; `the` and its like stand before no given name.
-_LOCATIVES = {
-    "en": ("in", "the", "a", "an", "near"), "de": ("in", "nach", "aus", "bei"), "fr": ("en", "vers"), "es": ("en", "hacia"), "it": ("in",),
-    "pt": ("em",), "nl": ("in", "naar", "te", "uit", "het"), "sv": ("i",), "da": ("i",), "pl": ("w", "we"), "cs": ("v", "ve"),
-    "ru": ("в", "во"), "uk": ("в",),
-}  # fmt: skip
+_STARTS = '.!?…:;•*>#|"“”„«»([{-–—‘'
+_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_CYRILLIC, _UKRAINIAN = re.compile("[А-яЁёІіЇїЄєҐґ]"), re.compile("[іїєґІЇЄҐ]")
+_OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0530-\u1dff\u2e80-\ud7ff\uf900-\ufdff\ufe70-\ufefe]+")
+_OTHER = re.compile(r" ?\d|[(\[_/\\@=]|\.\w|:\w|-\w|\+|®|™|&| of [A-Z]")
+_OF_MACHINES = re.compile(
+    r"\b(?:Python|Java|JavaScript|TypeScript|Rust|SQL|HTML|CSS|npm|pip|API|Linux|Docker|Git|GitHub"
+    r"|[Cc]ode|programming|compiler)\b"
+)
 _TECHNICAL = re.compile(
-    r"^\s*(?:[$%>] |\d{4}-\d\d-\d\d[T ]|\d\d:\d\d:\d\d|\[[\w\- :./]+\]|[<{}]|//|/\*|--|\.\.|\|)|\t|`|::|->|=>|[{}<>\\^~=]|\w\(|_\w|"
-    r"https?:|\w/\w+/|\|.*\||\b(?:SELECT|INSERT|UPDATE|FROM|WHERE|INFO|WARN|ERROR|DEBUG)\b",
+    r"^\s*(?:[$%>] |\d{4}-\d\d-\d\d[T ]|\d\d:\d\d:\d\d|\[[\w\- :./]+\]|[<{}]|//|/\*|--|\.\.|\|)"
+    r"|\t|`|::|->|=>|[{}<>\\^~=]|\w\(|_\w|https?:|\w/\w+/|\|.*\|"
+    r"|\b(?:SELECT|INSERT|UPDATE|FROM|WHERE|INFO|WARN|ERROR|DEBUG)\b",
     re.ASCII,
 )
-
-
-class GivenName(NamedTuple):
-    """The languages in which a name is usual, and those in which it is a word or `place` where it is one."""
-
-    usual: frozenset[str]
-    words: frozenset[str]
-
-
-class LanguageWords(msgspec.Struct, frozen=True):
-    """What stands around names in a language: name_words.yaml."""
-
-    titles: frozenset[str]
-    after: frozenset[str]
-    intro: tuple[str, ...]
-    weak: tuple[str, ...]
-    own: frozenset[str]
-    kin: frozenset[str]
-    greet: tuple[str, ...]
-    close: frozenset[str]
-    fields: tuple[str, ...]
-    never: frozenset[str]
-    often: frozenset[str]
-    forms: Mapping[str, bool]  # form of a usual name: whether it is a word too
 
 
 class CapitalWord(NamedTuple):
@@ -103,64 +80,6 @@ class CapitalWord(NamedTuple):
     start: int
     end: int
     bare: str
-
-
-@cache
-def _read(name: str) -> bytes:
-    return (files("licet.curate") / name).read_bytes()
-
-
-@cache
-def _lists() -> tuple[dict[str, GivenName], dict[str, frozenset[str]], frozenset[str]]:
-    """Given names, the words among the forms of names by language, and family names."""
-    text = lzma.decompress(_read("name_lists.txt.xz")).decode()
-    given, _, rest = text.partition("== words\n")
-    words, _, families = rest.partition("== families\n")
-    names = {}
-    for line in given.splitlines():
-        name, usual, flags = line.split("\t")
-        names[name] = GivenName(frozenset(usual.split()), frozenset(flags.split()))
-    held = (line.split("\t") for line in words.splitlines())
-    return names, {language: frozenset(own.split()) for language, own in held}, frozenset(families.splitlines())
-
-
-@cache
-def _public() -> tuple[dict[str, list[tuple[str, str]]], frozenset[str]]:
-    """First and last words of public names by the three letters they begin with, and names of one word."""
-    lines = [line for line in _read("public_names.txt").decode().splitlines() if line[:1] != "#"]
-    names = [one.split() for line in lines for one in line.split(", ")]
-    pairs: dict[str, list[tuple[str, str]]] = {}
-    for one in names:
-        if len(one) > 1:
-            pairs.setdefault(one[0][:3], []).append((one[0], one[-1]))
-    return pairs, frozenset(one[0] for one in names if len(one) == 1)
-
-
-@cache
-def _words(language: str) -> LanguageWords:
-    told: dict[str, Any] = yaml.safe_load(_read("name_words.yaml"))[language]
-    names, held, _ = _lists()
-
-    def phrases(key: str) -> tuple[str, ...]:
-        return tuple(one for one in str(told.get(key, "")).split("|") if one)
-
-    def single(key: str) -> frozenset[str]:
-        return frozenset(str(told.get(key, "")).split())
-
-    made = {form: form in held.get(language, ()) for n, own in names.items() if inflects(own.usual, language) for form in forms(n, language)}
-    never = single("never")
-    return LanguageWords(
-        titles=single("titles"), after=single("after"), intro=phrases("intro"), weak=phrases("weak"), own=single("own"),
-        kin=single("kin"), greet=phrases("greet"), close=frozenset(phrases("close")), fields=phrases("field"),
-        never=never | {one.capitalize() for one in never}, often=single("often"), forms=made,
-    )  # fmt: skip
-
-
-@cache
-def finder_sha256() -> str:
-    """The hash of the lists and of the code that reads them."""
-    folder = files("licet.curate")
-    return sha256(b"".join(sha256((folder / f).read_bytes()).digest() for f in (*FILES, *CODE_FILES))).hexdigest()
 
 
 class NameFinder(msgspec.Struct, frozen=True):
@@ -179,51 +98,50 @@ class NameFinder(msgspec.Struct, frozen=True):
 
     def unread(self, text: str) -> str:
         """The language of a text that is not looked at, or nothing."""
-        found = labels.language([text])
-        if found == labels.UNDETERMINED or found in LOOKED_AT:
-            return ""
-        if found not in labels.SPOKEN:
-            return found
-        *scores, _ = labels.plain_scores([text])
-        told = dict(zip(labels.SPOKEN, scores, strict=True))
-        sure = told[found] >= UNREAD_WORDS_MIN * labels.WHOLE and told[found] > 2 * max(told[one] for one in LOOKED_AT)
-        return found if sure else ""
+        if (script := _other_script(text)) != "":
+            return script
+        scores = _scores(text)
+        found = max(scores, key=scores.__getitem__)
+        least = max(UNREAD_WORDS_MIN, 2 * max(scores[one] for one in LOOKED_AT))
+        return found if scores[found] > least else ""
 
     def _detect(self, text: str, kinds: Sequence[IdentifierKind]) -> list[DetectedSpan]:
         found = []
         if IdentifierKind.ADDRESS in kinds:
-            found += [DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name) for start, end in addresses(text)]
-        if IdentifierKind.PERSON in kinds and not self.unread(text):
-            persons = _TextNames(text).found()
+            found += [
+                DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name) for start, end in addresses(text)
+            ]
+        persons = list(_TextNames(text).found()) if IdentifierKind.PERSON in kinds else []
+        if persons and not self.unread(text):
             found += [DetectedSpan(start, end, IdentifierKind.PERSON, score, self.name) for start, end, score in persons
                       if not any(start < a.end and a.start < end for a in found)]  # fmt: skip
         return merged(found)
 
 
-@cache
-def _telling() -> dict[str, list[tuple[str, float]]]:
-    """Words that tell a language: common ones, and those that stand around names; each counts in parts for those that share it."""
-    by_word: dict[str, set[str]] = {}
-    for language in LANGUAGES:
-        own = _words(language)
-        phrases = " ".join((*own.greet, *own.close, *own.intro, *own.weak, *own.titles, *own.kin, *own.own)).lower().split()
-        for word in {*labels.common_words(language), *phrases}:
-            by_word.setdefault(word, set()).add(language)
-    return {word: [(language, 1 / len(shared)) for language in shared] for word, shared in by_word.items()}
-
-
-_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-
-
-def likely_language(text: str) -> str:
-    """The language whose words are the most at the beginning of ``text``; English where it has none of any."""
-    telling, scores = _telling(), dict.fromkeys(LANGUAGES, 0.0)
+def _scores(text: str) -> dict[str, float]:
+    """How many words of each language stand at the beginning of ``text``, those of several in parts."""
+    telling, scores = telling_words(), dict.fromkeys((*LANGUAGES, *labels.SPOKEN), 0.0)
     for word in _LETTERS.findall(text[:GUESSED_CHARS].lower()):
         for language, part in telling.get(word, ()):
             scores[language] += part
-    if re.search("[А-яЁёІіЇїЄєҐґ]", text[:GUESSED_CHARS]):
-        return "uk" if re.search("[іїєґІЇЄҐ]", text) or scores["uk"] > scores["ru"] else "ru"
+    return scores
+
+
+def likely_language(text: str) -> str:
+    """The language, of those looked at, whose words are the most in ``text``; English where it has none of any."""
+    scores = _scores(text)
+    if not text.isascii() and _CYRILLIC.search(text[:GUESSED_CHARS]):
+        return "uk" if _UKRAINIAN.search(text) or scores["uk"] > scores["ru"] else "ru"
     return max((one for one in LANGUAGES if one not in ("ru", "uk")), key=scores.__getitem__)
+
+
+def _other_script(text: str) -> str:
+    """The language of a text that is mostly in a script that is not looked at, `und` for one unknown here, or nothing."""
+    if text.isascii():
+        return ""
+    read = text[:GUESSED_CHARS]
+    other = sum(map(len, _OTHER_SCRIPT.findall(read)))
+    return labels.language([text]) if 2 * other > sum(map(len, _LETTERS.findall(read))) else ""
 
 
 class _TextNames:
@@ -231,13 +149,14 @@ class _TextNames:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._given, _, self._families = _lists()
-        self._pairs, self._single = _public()
+        self._given, _, self._families = name_lists()
+        self._pairs, self._single = public_names()
+        self._common = common_words()
 
     def found(self) -> Iterator[tuple[int, int, float]]:
         """(start, end, score) of each name, in order."""
         self._language = likely_language(self._text)
-        self._words = _words(self._language)
+        self._words = words_around(self._language)
         self._mail = self._mail_words()
         words = [one for m in _CAPITAL.finditer(self._text) if (one := self._capital(m)) is not None]
         at = 0
@@ -251,8 +170,11 @@ class _TextNames:
     def _capital(self, found: re.Match[str]) -> CapitalWord | None:
         word = found[0].rstrip("'’-")
         start, end = found.start(), found.start() + len(word)
-        bare = re.split("['’]", word)[0] if len(re.split("['’]", word)[0]) > 1 else word
-        if len(bare) > 1 and (bare.isupper() or _PART.fullmatch(word) is None or self._text[end : end + 1] in ("_", "@")):
+        bare = _APOSTROPHE.split(word, maxsplit=1)[0]
+        bare = bare if len(bare) > 1 else word
+        if len(bare) > 1 and (
+            bare.isupper() or _PART.fullmatch(word) is None or self._text[end : end + 1] in ("_", "@")
+        ):
             return CapitalWord(start, end, "")
         return CapitalWord(start, end, bare)
 
@@ -284,7 +206,8 @@ class _TextNames:
     def _name_at(self, run: Sequence[CapitalWord], at: int) -> tuple[int, float]:
         """The last word of a name that begins at ``at``, and its score; -1 where there is none."""
         word = run[at]
-        if len(word.bare) < 2 or word.bare in self._words.never or word.bare in self._words.titles or word.bare in _SAINTS:
+        no_names = (self._words.never, self._words.titles, self._common.before_places)
+        if len(word.bare) < 2 or any(word.bare in each for each in no_names):
             return -1, 0
         at_start = self._is_start(run[at].start)
         reason = self._reason(run, at)
@@ -304,7 +227,7 @@ class _TextNames:
 
     def _is_given(self, word: CapitalWord, at_start: bool, *, alone: bool) -> bool:
         """Whether a word is a given name: by itself, or because a family name follows."""
-        own = self._given.get(word.bare) or self._given.get(word.bare.split("-")[0])
+        own = self._given.get(word.bare) or self._given.get(word.bare.partition("-")[0])
         language = self._language
         if own is None:
             is_word = self._words.forms.get(word.bare)
@@ -353,9 +276,9 @@ class _TextNames:
             return True
         if not at:
             before = self._before(run[at].start)
-            return before in _SAINTS or (last == at and before.lower() in _LOCATIVES.get(self._language, ()))
+            return before in self._common.before_places or (last == at and before.lower() in self._words.locative)
         before = run[at - 1].bare
-        if before in _SAINTS:
+        if before in self._common.before_places:
             return True
         if before in self._words.titles or self._language == "de" or before in self._given:
             return False
@@ -363,10 +286,10 @@ class _TextNames:
 
     def _is_other(self, end: int) -> bool:
         """Whether what follows says that a bare word is no person: a version, a call, a member."""
-        return re.match(r" ?\d|[(\[_/\\@=]|\.\w|:\w|-\w|\+|®|™|&| of [A-Z]", self._text[end : end + 5]) is not None
+        return _OTHER.match(self._text, end) is not None
 
     def _is_machines(self, bare: str) -> bool:
-        return bare in _LANGUAGES_OF_MACHINES and _OF_MACHINES.search(self._text) is not None
+        return bare in self._common.machines and _OF_MACHINES.search(self._text) is not None
 
     def _is_technical(self, start: int) -> bool:
         first = self._text.rfind("\n", 0, start) + 1
@@ -402,8 +325,8 @@ class _TextNames:
         if plain.endswith(words.weak) and _phrase_stands(plain, words.weak):
             return self._any_given(word.bare) and word.bare not in self._single
         if self._any_given(word.bare) and line + len(before) == word.start:
-            opened = before.lstrip(" >*\"“„«").rstrip(" :,").lower()
-            if opened in words.greet or (":" in before and opened in words.fields):
+            opened = before.lstrip(' >*"“„«').rstrip(" :,").lower()
+            if opened in words.greet or (":" in before and opened in words.field):
                 return True
         return self._signs(run, at, line)
 
@@ -412,7 +335,7 @@ class _TextNames:
         return not self._words.own or (found is not None and found[1].lower() in self._words.own)
 
     def _any_given(self, bare: str) -> bool:
-        return bare in self._given or bare.split("-")[0] in self._given or bare in self._words.forms
+        return bare in self._given or bare.partition("-")[0] in self._given or bare in self._words.forms
 
     def _signs(self, run: Sequence[CapitalWord], at: int, line: int) -> bool:
         """Whether the line holds a name alone, below the words that end a letter."""
@@ -438,7 +361,7 @@ class _TextNames:
         if "@" not in self._text:
             return frozenset()
         parts = (part for found in _EMAIL.finditer(self._text) for part in re.split(r"[._\-]", found[1].lower()))
-        return frozenset(part for part in parts if len(part) > 2) - _ROLE
+        return frozenset(part for part in parts if len(part) > 2) - self._common.role
 
     def _small(self) -> Iterator[tuple[int, int, float]]:
         """Given names in small letters behind a relation, in texts of people who write no capitals."""

@@ -5,7 +5,7 @@ their kind: what matters is that it is removed. Recall is measured only for kind
 share of spans of which at least half is inside labelled values of any kind.
 
 Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
-the detectors in the package are in measured.json, those of a trained tagger in its folder. If there are no figures for the
+the package are in measured.json, an operator's own in the data folder. If there are no figures for the
 configuration that a release was made with, its card says so and does not use others.
 """
 
@@ -27,6 +27,7 @@ from licet.errors import InputError
 from licet.release.manifest import MeasuredFigures
 
 FILE = "measured.json"
+OWN_FILE = "names-measured.json"  # in the data folder
 PRECISION = "precision"
 COVERED = 0.8
 MEASURED_BYTES_MAX = 1 << 20
@@ -78,8 +79,8 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
 
 
 def known(names: NameKernel | None, folder: Path | None = None) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
-    """The figures of this way of finding, of the package or of a tagger's ``folder``; UNSET where nobody measured it."""
-    own = read(folder / FILE) if folder is not None and (folder / FILE).is_file() else {}
+    """The figures of this way of finding, the operator's own in ``folder`` before the package's; UNSET for none."""
+    own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
     return own.get(key(names)) or ours.get(key(names)) or msgspec.UNSET
 

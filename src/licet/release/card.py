@@ -225,10 +225,10 @@ def _refused(manifest: ReleaseManifest) -> str:
     return _REFUSED.format(lines="\n".join(lines))
 
 
-_DOUBTS = {
-    "drop": "a conversation with a doubtful one was left out",
-    "mask": "doubtful ones were replaced too",
-}
+_UNREAD = {False: "what was said in them was left out", True: "names in them are all in"}
+
+
+_ACCEPTED = "More words were replaced than is usual, which who built it accepted:"
 
 
 def _names(manifest: ReleaseManifest) -> str:
@@ -239,9 +239,12 @@ def _names(manifest: ReleaseManifest) -> str:
     if made.names is msgspec.UNSET:
         return left_in or "Names, streets and places in running text were not looked for, and are all in."
     found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
-    doubt = _DOUBTS.get(made.names.doubt, made.names.doubt)
-    looked_for = f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
-    return " ".join(filter(None, [looked_for, left_in]))
+    looked_for = (
+        f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
+        f" {', '.join(made.names.languages)}. Other languages are not looked at: {_UNREAD[left_in != '']}."
+    )
+    accepted = "" if made.accepted is msgspec.UNSET else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
+    return " ".join(filter(None, [looked_for, left_in, accepted]))
 
 
 # What the samples are on which the package's figures were measured, and what they do not cover.
