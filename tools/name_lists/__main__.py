@@ -4,7 +4,7 @@
 
 Names are those of Faker (MIT) and of `more_names.txt`. What is a word too is told by the dictionaries in /usr/share (Debian's
 wamerican, wngerman, wfrench, wspanish, witalian, wportuguese, wbrazilian, wdutch, wswedish, wdanish, wpolish, wukrainian,
-hunspell-cs, hunspell-uk, hunspell-ru, iso-codes and libgweather-4-common): which of the names are in them, and nothing else.
+hunspell-uk, hunspell-ru, iso-codes and libgweather-4-common): which of the names are in them, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ DICTIONARIES = {
     "da": [(DICT / "danish", "utf-8")],
     "pl": [(DICT / "polish", "utf-8")],
     "uk": [(DICT / "ukrainian", "utf-8"), (HUNSPELL / "uk_UA.dic", "utf-8")],
-    "cs": [(HUNSPELL / "cs_CZ.dic", "iso8859-2")],
     "ru": [(HUNSPELL / "ru_RU.dic", "koi8-r")],
 }
 NAME = re.compile(r"[^\W\d_]{2,}(?:['’\-][^\W\d_]+)*")

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "pl", "cs", "ru", "uk")
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "pl", "ru", "uk")
 _SOFT = {
     "pl": {"k": "c", "g": "dz", "r": "rz", "ł": "l", "t": "ci", "d": "dzi", "n": "ni", "m": "mi", "b": "bi", "w": "wi",
            "s": "si", "z": "zi", "ch": "sz", "p": "pi", "f": "fi"},
-    "cs": {"k": "c", "h": "z", "r": "ř", "ch": "š", "g": "z"},
     "uk": {"к": "ц", "г": "з", "х": "с"},
 }  # fmt: skip
 # Of names that end in a consonant, in a vowel of the first group of endings, and in one that is soft.
 _ENDINGS = {
     "pl": ("a owi em iem ie u cie", "y i ę ą o ie e", "i ę ą u o"),
-    "cs": ("a ovi em e u i", "y i u o ou ě e", "i e u o í"),
     "ru": ("а у ом ем е", "ы и е у ой ей", "и е ю ей ёй"),
     "uk": ("а у ові еві ом ем е і", "и і у ою о", "і ї ю єю ею е є"),
 }  # fmt: skip
-_VOWELS = {"pl": "aeo", "cs": "aeo", "ru": "аяйь", "uk": "аяйоь"}
+_VOWELS = {"pl": "aeo", "ru": "аяйь", "uk": "аяйоь"}
 _FLEETING = {
-    "pl": ("ek", "k"), "cs": ("ek", "k"), "ru": ("ёк", "ьк"), "uk": ("ко", "к"),
+    "pl": ("ek", "k"), "ru": ("ёк", "ьк"), "uk": ("ко", "к"),
 }  # fmt: skip
 _GENITIVE = {"de": "s", "sv": "s", "da": "s", "nl": "s"}
 
@@ -49,7 +47,7 @@ def forms(name: str, language: str) -> Iterator[str]:
         fleeting, without = _FLEETING[language]
         if name.endswith(fleeting):
             yield from _with(name[: -len(fleeting)] + without, hard, language)
-        elif language in ("pl", "cs") and name[-2] == "e":
+        elif language == "pl" and name[-2] == "e":
             yield from _with(name[:-2] + last, hard, language)
         if language == "ru" and name == "Павел":
             yield from _with("Павл", hard, language)
@@ -67,8 +65,6 @@ def forms(name: str, language: str) -> Iterator[str]:
             yield from _with(stem, hard, language)
     else:
         yield from _with(stem, first, language)
-        if language == "cs" and last == "a":
-            yield stem + "ovi"
         if last == "o":
             yield from _with(stem, hard, language)
 

@@ -52,6 +52,7 @@ class CommonWords(msgspec.Struct, frozen=True):
     """What holds in every language."""
 
     role: frozenset[str]
+    addressed: frozenset[str]
     before_places: frozenset[str]
     machines: frozenset[str]
 

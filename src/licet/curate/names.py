@@ -219,7 +219,7 @@ class _TextNames:
             return -1, 0
         if self._is_public(run, at, last) or self._is_of_place(run, at, last):
             return -1, 0
-        if not reason and not full and (self._is_other(word.end) or self._is_machines(word.bare)):
+        if not reason and not full and (self._is_other(word.start, word.end) or self._is_machines(word.bare)):
             return -1, 0
         return last, SURE if reason or (full and paired) else LIKELY
 
@@ -284,8 +284,10 @@ class _TextNames:
             return False
         return not self._is_start(run[at - 1].start)
 
-    def _is_other(self, end: int) -> bool:
-        """Whether what follows says that a bare word is no person: a version, a call, a member."""
+    def _is_other(self, start: int, end: int) -> bool:
+        """Whether what stands beside says that a bare word is no person: a number of units, a version, a call."""
+        if self._text[max(0, start - 2) : start - 1].isdigit():
+            return True
         return _OTHER.match(self._text, end) is not None
 
     def _is_machines(self, bare: str) -> bool:
@@ -324,11 +326,22 @@ class _TextNames:
             return True
         if plain.endswith(words.weak) and _phrase_stands(plain, words.weak):
             return self._any_given(word.bare) and word.bare not in self._single
-        if self._any_given(word.bare) and line + len(before) == word.start:
+        if line + len(before) == word.start:
             opened = before.lstrip(' >*"“„«').rstrip(" :,").lower()
-            if opened in words.greet or (":" in before and opened in words.field):
+            if self._any_given(word.bare) and (opened in words.greet or (":" in before and opened in words.field)):
+                return True
+            if opened in words.greet and self._is_addressed(run, at):
                 return True
         return self._signs(run, at, line)
+
+    def _is_addressed(self, run: Sequence[CapitalWord], at: int) -> bool:
+        """Whether an unknown word behind a greeting is a name: alone before a comma, and no form of address."""
+        bare = run[at].bare
+        return (
+            at == len(run) - 1
+            and self._text[run[at].end : run[at].end + 1] == ","
+            and (bare.lower() not in self._common.addressed)
+        )
 
     def _is_own(self, before: str) -> bool:
         found = _WORD_BEFORE.search(before)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -26,9 +27,20 @@ _SLOTS = {
 
 
 @cache
+def _told() -> dict[str, Any]:
+    told: dict[str, Any] = yaml.safe_load((files("licet.curate") / "street_addresses.yaml").read_bytes())
+    return told
+
+
+@cache
+def _public() -> tuple[str, ...]:
+    return tuple(_told()["public"].split("|"))
+
+
+@cache
 def _patterns() -> list[re.Pattern[str]]:
     out = []
-    for pattern in yaml.safe_load((files("licet.curate") / "street_addresses.yaml").read_bytes()):
+    for pattern in _told()["patterns"]:
         for slot, value in _SLOTS.items():
             pattern = pattern.replace(slot, value)
         out.append(re.compile(rf"(?<![\w\-/.]){pattern}(?![\w])"))
@@ -45,6 +57,6 @@ def addresses(text: str) -> Iterator[tuple[int, int]]:
     last = -1
     spans = sorted(found.span() for pattern in _patterns() for found in pattern.finditer(text))
     for start, end in spans:
-        if start >= last:
+        if start >= last and not text.startswith(_public(), start):
             yield start, end
             last = end

@@ -64,7 +64,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of ``labelled`` values of a kind in a slice of labelled texts, how many were ``found``: at least four fifths of
-    their characters were covered by replaced spans. ``kind`` ``precision`` counts spans, and the correct ones.
+    their characters were covered by replaced spans. ``kind`` ``precision`` counts replaced words, and the right ones.
     """
 
     slice: str
