@@ -22,7 +22,6 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from licet.curate import engine_settings
 from licet.store import embedded
 from licet.store.connect import Pool, opened
 from licet.store.migrate import migrate
@@ -93,7 +92,6 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
     """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LICET_CURATE__NAMES", "off")
-        patch.setattr(engine_settings, "_there", lambda _folder, _left_in: [])
         yield
 
 

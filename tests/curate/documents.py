@@ -32,7 +32,10 @@ class Cleaner:
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
     ) -> CleanedTexts:
-        return release_build.counted(deidentify.deidentify(texts, key, names=names))
+        return release_build.counted(texts, deidentify.substitutions(texts, key, names=names))
+
+
+SURE = 0.5
 
 
 class Words:
@@ -50,11 +53,15 @@ class Words:
             merged(
                 DetectedSpan(found.start(), found.end(), kind, score, self.name)
                 for word, kind, score in self.known
-                if kind in kinds
+                if kind in kinds and score >= SURE
                 for found in re.finditer(re.escape(word), text)
             )
             for text in texts
         ]
+
+    def unread(self, text: str) -> str:
+        """Texts with a word of a low score are in a language that is not looked at."""
+        return "xx" if any(word in text for word, _, score in self.known if score < SURE) else ""
 
 
 def prose(draw: Random, words: int) -> str:

@@ -147,10 +147,15 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
             # A tool's name may be a word that somebody else says.
             read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
-            unsure = any(not every[t] and self.unread(t) for t in read if t is not None)
+            unsure = any(not _names_somebody(every[t]) and self.unread(t) for t in read if t is not None)
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
             doubtful.append(long or unsure)
         return adding(batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful))
+
+
+def _names_somebody(spans: Sequence[DetectedSpan]) -> bool:
+    """Whether persons were found in a text, which then was looked at."""
+    return any(span.kind is rules.IdentifierKind.PERSON for span in spans)
 
 
 def looked_at(text: str, voice: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "pl", "ru", "uk")
+INFLECTED = frozenset({"pl", "ru", "uk"})  # languages in which any name may have another form
 _SOFT = {
     "pl": {"k": "c", "g": "dz", "r": "rz", "ł": "l", "t": "ci", "d": "dzi", "n": "ni", "m": "mi", "b": "bi", "w": "wi",
            "s": "si", "z": "zi", "ch": "sz", "p": "pi", "f": "fi"},

@@ -23,7 +23,7 @@ import msgspec
 
 from licet.curate import labels
 from licet.curate.detect import DetectedSpan, merged
-from licet.curate.name_forms import LANGUAGES
+from licet.curate.name_forms import INFLECTED, LANGUAGES
 from licet.curate.name_lists import (
     PLACE,
     common_words,
@@ -266,7 +266,8 @@ class _TextNames:
     def _is_public(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
         around = [one.bare for one in run[max(0, at - 1) : last + 2]]
         found = [*pairwise(around), (run[at].bare, run[last].bare)]
-        return any(_alike(a, c) and _alike(b, d) for a, b in found for c, d in self._pairs.get(a[:3], ()))
+        alike = _alike if self._language in INFLECTED else _same
+        return any(alike(a, c) and alike(b, d) for a, b in found for c, d in self._pairs.get(a[:3], ()))
 
     def _is_of_place(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
         """Whether the name is part of the name of something: a street, a school, a saint."""
@@ -384,6 +385,11 @@ class _TextNames:
                 known = self._given.get(name.capitalize())
                 if known is not None and self._language not in known.words and "en" not in known.words:
                     yield found.start(3), found.end(3), LIKELY
+
+
+def _same(word: str, name: str) -> bool:
+    """Whether ``word`` is ``name``, or its genitive."""
+    return word in (name, f"{name}s")
 
 
 def _alike(word: str, name: str) -> bool:

@@ -230,7 +230,7 @@ class Builder:
             raise RefusedError(
                 f"nothing here looks for people's names, and version `{replacing.version}` of the policy does not say"
                 " `names: left in`",
-                "turn on what finds them: unset LICET_CURATE__NAMES, or set it to `auto` (docs/curate.md)."
+                "turn on what finds them: unset LICET_CURATE__NAMES (docs/curate.md)."
                 " Names are left in only where each version so far says `names: left in`", because="names",
             )  # fmt: skip
 
