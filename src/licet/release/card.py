@@ -237,14 +237,15 @@ def _names(manifest: ReleaseManifest) -> str:
     made = manifest.deidentification
     allowed = f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says `names: left in`."
     left_in = "" if made.left_in is msgspec.UNSET else f"{made.left_in} {allowed}"
-    if made.names is msgspec.UNSET:
-        return left_in or "Names, streets and places in running text were not looked for, and are all in."
-    found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
-    looked_for = (
-        f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
-        f" {', '.join(made.names.languages)}. Other languages are not looked at: {_UNREAD[left_in != '']}."
-    )
     accepted = "" if made.accepted is msgspec.UNSET else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
+    if made.names is msgspec.UNSET:
+        looked_for = "" if left_in else "Names, streets and places in running text were not looked for, and are all in."
+    else:
+        found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
+        looked_for = (
+            f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
+            f" {', '.join(made.names.languages)}. Other languages are not looked at: {_UNREAD[left_in != '']}."
+        )
     return " ".join(filter(None, [looked_for, left_in, accepted]))
 
 
