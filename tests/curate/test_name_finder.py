@@ -21,7 +21,8 @@ from licet.release.manifest import MeasuredFigures
 
 from .documents import Words
 
-CASES = Path(__file__).parent / "cases"
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "curate" / "cases"
 MESSAGES = marked(CASES / "named_messages.txt")
 NAMELESS = (CASES / "nameless.txt").read_text("utf-8").splitlines()
 FINDER = NameFinder.load()
@@ -48,6 +49,14 @@ def test_the_measuring_messages_are_of_the_languages_that_are_looked_at_and_half
     for texts in MESSAGES.values():
         named = sum(bool(one.spans) for one in texts)
         assert 0.4 * len(texts) <= named <= 0.6 * len(texts) and len(texts) >= 35
+
+
+def test_no_name_that_is_measured_with_stands_in_the_list_of_our_own() -> None:
+    listed = set((ROOT / "tools" / "name_lists" / "more_names.txt").read_text("utf-8").split())
+    texts = [one for texts in MESSAGES.values() for one in texts]
+    names = {word for one in texts for start, end, kind in one.spans if kind is IdentifierKind.PERSON
+             for word in one.text[start:end].split()}  # fmt: skip
+    assert listed & names == set()
 
 
 @pytest.mark.parametrize("line", NAMELESS)
@@ -113,7 +122,7 @@ def test_a_name_is_whole_words_of_one_line(text: str) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_read(text: str) -> None:
-    FINDER.detect([text], NAMES_KINDS)
+    assert len(FINDER.detect([text], NAMES_KINDS)) == 1
 
 
 def test_a_text_depends_on_no_other_and_the_finder_is_named_by_its_files() -> None:

@@ -33,8 +33,6 @@ SAID = "Nothing looks for names and street addresses: they are left in."
 def house_under(pool: Pool, folder: Path, policy: Policy) -> House:
     """Ana says a name under this policy, where nothing looks for names."""
     house = House(pool, folder / "data", policy)
-    config = msgspec.structs.replace(house.here.config, curate=Curate(names="off"))
-    house.here = msgspec.structs.replace(house.here, config=config)
     house.open("ana", allow=True)
     house.talk("ana", "a1", "I am Maria Rossi", "hello")
     return house

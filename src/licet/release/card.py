@@ -257,8 +257,8 @@ SAMPLES = {
 }
 _MESSAGES = "messages-"  # a slice of messages to an assistant, by language
 _MESSAGES_SAMPLE = (
-    "messages to an assistant, by language, half of them naming nobody, which the makers of Licet wrote before any result;"
-    " none of their names is in a list of ours, though others of the same makers are: real messages vary more."
+    "messages to an assistant, by language, half of them naming nobody, which the makers of Licet wrote; none of their names"
+    " stands in the makers' own list of names. What others write varies more."
 )
 _OWN_SAMPLE = "a sample of the operator's own."
 _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for, and are all in."
