@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -233,5 +234,6 @@ def test_the_setting_and_the_policy_say_whether_anything_looks(names: str, left_
     assert (made is not None) == looks
     if made is not None:
         pin = engine_settings.pinned(made, Path("nowhere")).names
+        assert pin is not msgspec.UNSET
         assert [one.sha256 for one in pin.detectors] == [FINDER.sha256] and pin.languages == tuple(sorted(LOOKED_AT))
         assert made.may_stay == left_in
