@@ -12,7 +12,7 @@ from licet.config import Curate
 from licet.policy.file import NamesTerm, preset
 from licet.store.connect import Transaction
 
-NO_NAMES = Curate(names=("off",))  # models of names have a bench of their own
+NO_NAMES = Curate(names="off")  # models of names have a bench of their own
 NAMES_LEFT_IN = msgspec.structs.replace(preset("article-2025"), names=NamesTerm.left_in)
 
 

@@ -29,7 +29,7 @@ from licet.vault import commands, installation, verbs
 from licet.vault.content import Content, encode
 
 CHANGED_EACH, ROUNDS = 50, 2
-SETTINGS = {"names off": NO_NAMES, "names by what ships": Curate(names=("built-in",))}
+SETTINGS = {"names off": NO_NAMES, "names by what ships": Curate(names="built-in")}
 
 
 def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int) -> None:

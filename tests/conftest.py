@@ -23,7 +23,6 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from licet.curate import engine_settings
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.store import embedded
@@ -152,7 +151,6 @@ def _names_where_they_are_asked_for() -> Iterator[None]:
     """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LICET_CURATE__NAMES", "off")
-        patch.setattr(engine_settings, "_there", lambda _folder, _left_in: [])
         yield
 
 

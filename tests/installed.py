@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from licet.config import Configuration
+from licet.config import Configuration, Curate
 from licet.curate import splits
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -41,7 +41,7 @@ class House:
     def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN) -> None:
         self.now = at
         self.here = installation.Installation(
-            config=Configuration(data=folder),
+            config=Configuration(data=folder, curate=Curate(names="off")),  # unless a test asks for them
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,

@@ -117,35 +117,19 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
     contains one is left out, by the rule that the first line may name (docs/curate.md). Whoever can write the file can
     exclude other conversations too.
 
-    ``names`` (`.._NAMES`, default ``auto``): the detectors of names, separated by commas: ``built-in``, which ships,
-    ``tagger`` (made by ``python -m tools.name_tagger``), ``spacy``, ``privacy-filter``, ``gliner``; ``auto`` uses
-    ``built-in``, unless the policy lets names in, and the next two if they are installed, ``off`` none. A release
-    states which were used. With ``off``, every name remains in the text.
+    ``names`` (`.._NAMES`, default ``policy``): ``policy`` looks for names with what ships, unless every version of the
+    policy lets names in; ``built-in`` looks in any case, ``off`` never. A release states what looked, by its hash, and in
+    which languages. With ``off``, every name remains in the text.
 
-    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced; ``place`` and
-    ``organisation`` are available too. Names of a kind that is not listed remain in the text.
-
-    ``doubt`` (`.._DOUBT`, default ``drop``): ``drop`` leaves out a conversation with a doubtful name; ``mask`` replaces
-    the name.
-
-    ``names_score_min``, ``names_sure`` (`.._NAMES_SCORE_MIN`, default 0.15, `.._NAMES_SURE`, default 0.5): a score
-    below the first is not a name, one between them is doubtful. With higher values, more names remain in the text.
-
-    ``tagger_folder`` (`.._TAGGER_FOLDER`, default none: ``tagger`` in the data folder), ``privacy_filter_folder``,
-    ``gliner_folder`` (`.._PRIVACY_FILTER_FOLDER`, ..): the folders of the models. Nothing is fetched.
+    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced. Names of a kind that is not
+    listed remain in the text.
     """
 
     runner: str = "local"
     ray_address: str | None = None
     benchmarks_file: Path | None = None
-    names: tuple[str, ...] = ("auto",)
+    names: str = "policy"
     names_kinds: tuple[str, ...] = ("person", "address")
-    doubt: str = "drop"
-    names_score_min: float = 0.15
-    names_sure: float = 0.5
-    tagger_folder: Path | None = None
-    privacy_filter_folder: Path | None = None
-    gliner_folder: Path | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):

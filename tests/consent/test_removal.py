@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from babel import Locale
 from licet import doctor
 from licet.config import Configuration, Curate
 from licet.consent import catalogue, notice, pressing_words
-from licet.curate import engine_settings, names_spacy, national_numbers, release_build, rules
+from licet.curate import engine_settings, national_numbers, release_build, rules
 from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -30,7 +29,7 @@ OLD_WORDS = "We remove personal details such as addresses and numbers before any
 ALL = frozenset({"person", "address"})
 
 
-def place(pool: Pool, folder: Path, *names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
+def place(pool: Pool, folder: Path, names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
     """An installation that looks for names as it is told."""
     return lived(Installation(
         config=Configuration(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
@@ -126,30 +125,24 @@ def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
 @pytest.mark.parametrize(
     ("names", "kinds", "found"),
     [
-        (("off",), ("person", "address"), set()),
-        (("built-in",), ("person", "address"), {"person", "address"}),
-        (("spacy",), ("person", "address"), {"person"}),
-        (("spacy",), ("place", "address"), {"place"}),
-        (("gliner",), ("person", "address"), {"person", "address"}),
-        (("spacy", "privacy-filter"), ("person", "address", "place"), {"person", "address", "place"}),
+        ("off", ("person", "address"), set()),
+        ("built-in", ("person", "address"), {"person", "address"}),
+        ("built-in", ("person",), {"person"}),
+        ("policy", ("person", "address"), {"person", "address"}),
     ],
 )
 def test_only_what_a_detector_is_made_for_counts_as_looked_for(
-    tmp_path: Path, names: tuple[str, ...], kinds: tuple[str, ...], found: set[str]
+    tmp_path: Path, names: str, kinds: tuple[str, ...], found: set[str]
 ) -> None:
     assert (
         engine_settings.looks_for(Configuration(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))) == found
     )
 
 
-@pytest.mark.parametrize("names", ["off", "built-in", "spacy"])
+@pytest.mark.parametrize("names", ["off", "built-in", "policy"])
 def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, names: str) -> None:
-    if names == "spacy" and not names_spacy.installed():
-        if os.environ.get("CI") == "true":
-            pytest.fail("spaCy and its pipeline are not installed")
-        pytest.skip("spaCy and its pipeline are not installed")
-    config = Configuration(data=tmp_path, curate=Curate(names=(names,)))
-    built_with = engine_settings.named(config.curate, config.data)
+    config = Configuration(data=tmp_path, curate=Curate(names=names))
+    built_with = engine_settings.named(config.curate)
     kinds = {kind.value for kind in built_with.kinds} if built_with is not None else set()
     assert engine_settings.looks_for(config) <= kinds
     assert bool(engine_settings.looks_for(config)) == (built_with is not None)
@@ -162,9 +155,9 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
 
 
 def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(pool: Pool, tmp_path: Path) -> None:
-    promising, without = place(pool, tmp_path, "spacy"), place(pool, tmp_path, "off")
+    promising, without = place(pool, tmp_path, "built-in"), place(pool, tmp_path, "off")
     policy_changes.apply_policy(promising, STRICT, by="test")
-    with pytest.raises(RefusedError, match="removes: person") as caught:
+    with pytest.raises(RefusedError, match="removes: address, person") as caught:
         release_build.build_release(without, name="r", purpose="improve_models")
     assert caught.value.because == "notice_promises"
     assert "licet notice publish" in caught.value.hint

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from random import Random
 
-from licet.curate import deidentify, release_build
+from licet.curate import deidentify, rule_cleaner
 from licet.curate.detect import DetectedSpan, merged
 from licet.curate.rules import NAMED
 from licet.curate.rules import IdentifierKind as Kind_
@@ -32,7 +32,10 @@ class Cleaner:
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
     ) -> CleanedTexts:
-        return release_build.counted(deidentify.deidentify(texts, key, names=names))
+        return rule_cleaner.counted(texts, deidentify.substitutions(texts, key, names=names))
+
+
+SURE = 0.5
 
 
 class Words:
@@ -50,11 +53,15 @@ class Words:
             merged(
                 DetectedSpan(found.start(), found.end(), kind, score, self.name)
                 for word, kind, score in self.known
-                if kind in kinds
+                if kind in kinds and score >= SURE
                 for found in re.finditer(re.escape(word), text)
             )
             for text in texts
         ]
+
+    def unread(self, text: str) -> str:
+        """Texts with a word of a low score are in a language that is not looked at."""
+        return "xx" if any(word in text for word, _, score in self.known if score < SURE) else ""
 
 
 def prose(draw: Random, words: int) -> str:

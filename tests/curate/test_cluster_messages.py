@@ -29,9 +29,9 @@ from licet.curate.cluster_messages import (
     message_key,
 )
 from licet.curate.dedupe import Sketch
-from licet.curate.detect import CachedDetector, DetectorUnion
+from licet.curate.detect import CachedDetector
 from licet.curate.kernels import NameKernel
-from licet.curate.names_built_in import BuiltIn
+from licet.curate.names import NameFinder
 from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
 from licet.curate.plan_schema import plan_of, shape_of
@@ -307,7 +307,7 @@ def test_an_error_of_no_class_of_ours_is_a_broken_one() -> None:
 
 
 def test_a_plan_travels_as_values_and_is_the_same_there() -> None:
-    names = NameKernel(detector=CachedDetector(DetectorUnion((BuiltIn.read(),)), 9))
+    names = NameKernel(detector=CachedDetector(NameFinder.load(), 9))
     for known in (None, names):
         made = plan(RuleCleaner(), b"k" * 32, shares=Shares(test=1, validation=2), names=known)
         shape = msgspec.msgpack.decode(msgspec.msgpack.encode(shape_of(made)), type=type(shape_of(made)))
@@ -335,11 +335,14 @@ class OwnDetector:
     def detect(self, texts: Any, kinds: Any) -> list[list[Any]]:
         return [[] for _ in texts]
 
+    def unread(self, text: str) -> str:
+        return ""
+
 
 def test_a_scorer_or_a_detector_of_ones_own_does_not_travel() -> None:
     with pytest.raises(UsageError, match="no scorer of one's own"):
         shape_of(plan(RuleCleaner(), bytes(32), scorers=[OwnScorer()]))
-    for detector in (OwnDetector(), CachedDetector(OwnDetector()), CachedDetector(DetectorUnion((OwnDetector(),)))):
+    for detector in (OwnDetector(), CachedDetector(OwnDetector())):
         with pytest.raises(UsageError, match="no detector of one's own"):
             shape_of(plan(RuleCleaner(), bytes(32), names=NameKernel(detector=detector)))
 

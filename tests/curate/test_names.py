@@ -1,6 +1,4 @@
-"""What looks for names: several are one that misses nothing of any, code stays valid, doubt keeps out, and people keep
-one name each.
-"""
+"""What looks for names: code stays valid, what is not looked at is kept out, and people keep one name each."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from licet.curate import made_up_names, name_spans, runners
 from licet.curate.batches import batches
 from licet.curate.code_strings import readable
 from licet.curate.deidentify import deidentify
-from licet.curate.detect import CachedDetector, DetectedSpan, DetectorUnion, Doubt, merged, uncovered
+from licet.curate.detect import CachedDetector, DetectedSpan, merged, uncovered
 from licet.curate.kernels import NAMES_CHARACTERS_MAX, NameKernel
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import plan
@@ -76,13 +74,6 @@ def test_of_a_name_all_stays_that_no_rule_covers(name: DetectedSpan, many: list[
 def test_the_longest_of_what_overlaps_gives_the_kind() -> None:
     found = [DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "a"), DetectedSpan(3, 20, IdentifierKind.ADDRESS, 0.4, "b")]
     assert merged(found) == [DetectedSpan(0, 20, IdentifierKind.ADDRESS, 0.9, "b")]
-
-
-def test_the_union_is_named_by_all_of_its_detectors() -> None:
-    other = Words(("x", IdentifierKind.PLACE, 1.0))
-    both = DetectorUnion((PEOPLE, other))
-    assert both.sha256 == f"{PEOPLE.sha256}+{other.sha256}"
-    assert both.name == "words+words"
 
 
 def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
@@ -246,21 +237,19 @@ def curated(*documents: Document, names: NameKernel) -> Sequence[Curated]:
     return made
 
 
-def test_a_doubtful_name_leaves_its_conversation_out_or_is_masked() -> None:
-    doubtful, sure = chat("a", "I am Hope", "hello"), chat("b", "I am Maria", "hello")
-    dropped, kept = curated(doubtful, sure, names=NameKernel(detector=PEOPLE))
+def test_what_is_in_a_language_that_is_not_looked_at_is_left_out_unless_names_may_stay() -> None:
+    unread, looked_at = chat("a", "I am Hope", "hello"), chat("b", "I am Maria", "hello")
+    dropped, kept = curated(unread, looked_at, names=NameKernel(detector=PEOPLE))
     assert (dropped.dropped, kept.dropped) == (LeftOut.doubtful, None)
-    masked, _ = curated(doubtful, sure, names=NameKernel(detector=PEOPLE, doubt=Doubt.mask))
-    assert masked.dropped is None and "Hope" not in masked.texts[0] and masked.replaced == {"person": 1}
-    nothing, _ = curated(doubtful, sure, names=NameKernel(detector=PEOPLE, score_min=0.4))
-    assert nothing.dropped is None and nothing.texts[0] == "I am Hope"
+    stays, _ = curated(unread, looked_at, names=NameKernel(detector=PEOPLE, may_stay=True))
+    assert stays.dropped is None and stays.texts[0] == "I am Hope"
 
 
 def test_a_text_that_is_too_long_to_be_read_is_left_out_though_nothing_else_is_doubtful() -> None:
     long, other = curated(
         chat("a", "x " * (NAMES_CHARACTERS_MAX // 2 + 1)),
         chat("b", "y"),
-        names=NameKernel(detector=PEOPLE, doubt=Doubt.mask),
+        names=NameKernel(detector=PEOPLE, may_stay=True),
     )
     assert (long.dropped, other.dropped) == (LeftOut.doubtful, None)
 
@@ -322,10 +311,10 @@ def test_a_finder_is_another_by_all_that_what_is_found_depends_on() -> None:
     other = Words(("x", IdentifierKind.PLACE, 1.0))
     finders = [
         NameKernel(**{"detector": PEOPLE, **how}).finder
-        for how in ({}, {"detector": other}, {"kinds": (IdentifierKind.PERSON,)}, {"score_min": 0.2})
+        for how in ({}, {"detector": other}, {"kinds": (IdentifierKind.PERSON,)})
     ]  # fmt: skip
     assert len(set(finders)) == len(finders)
-    assert {NameKernel(detector=PEOPLE, **how).finder for how in ({"sure": 0.6}, {"doubt": Doubt.mask})} == {finders[0]}
+    assert NameKernel(detector=PEOPLE, may_stay=True).finder == finders[0]
     assert plan(Cleaner(), KEY).finder == ""
 
 
@@ -335,14 +324,14 @@ def test_whatever_company_a_document_is_in_it_becomes_the_same() -> None:
     assert together == [curated(one, names=NameKernel(detector=PEOPLE))[0] for one in documents]
 
 
-def test_the_hash_of_a_plan_tells_who_looked_for_which_names_and_how_sure() -> None:
+def test_the_hash_of_a_plan_tells_who_looked_for_which_names() -> None:
     plans = [
         plan(Cleaner(), KEY),
         *(
             plan(Cleaner(), KEY, names=NameKernel(**{"detector": PEOPLE, **other}))
             for other in (
-                {}, {"detector": Words(("x", IdentifierKind.PLACE, 1.0))}, {"kinds": (IdentifierKind.PERSON,)}, {"sure": 0.6},
-                {"score_min": 0.2}, {"doubt": Doubt.mask},
+                {}, {"detector": Words(("x", IdentifierKind.PLACE, 1.0))}, {"kinds": (IdentifierKind.PERSON,)},
+                {"may_stay": True},
             )
         ),
     ]  # fmt: skip
@@ -350,6 +339,6 @@ def test_the_hash_of_a_plan_tells_who_looked_for_which_names_and_how_sure() -> N
 
 
 def test_the_step_travels_and_gives_the_same_bytes_elsewhere() -> None:
-    made = plan(Cleaner(), KEY, names=NameKernel(detector=CachedDetector(DetectorUnion((PEOPLE,)))))
+    made = plan(Cleaner(), KEY, names=NameKernel(detector=CachedDetector(PEOPLE)))
     (batch,) = batches([chat("a", "Maria Rossi", "Derby"), chat("b", "Hope")])
     assert pickle.loads(pickle.dumps(made))(batch).equals(made(batch))

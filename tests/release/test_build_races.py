@@ -317,7 +317,7 @@ class Stuck(release_build.RuleCleaner):
 
 release_build.RuleCleaner = Stuck
 from pathlib import Path
-config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
 with installation.installation(config, lambda: instant("2025-09-01")) as here:
     release_build.build_release(here, name="r", purpose="improve_models")
 """

@@ -251,7 +251,7 @@ from licet.vault import installation
 
 defaults = build.Builder.__init__.__kwdefaults__
 defaults["rows_per_part"], defaults["page_bytes_max"] = 2, 1
-config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
 with installation.installation(config, lambda: instant("2025-09-02")) as here:
     release_build.build_release(
         here, name="r", purpose="improve_models", workers=2,
@@ -274,7 +274,7 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
     assert defaults is not None
     monkeypatch.setitem(defaults, "rows_per_part", 2)
     monkeypatch.setitem(defaults, "page_bytes_max", 1)
-    config = Configuration(data=house.here.config.data, curate=Curate(names=("off",)))
+    config = Configuration(data=house.here.config.data, curate=Curate(names="off"))
     here = msgspec.structs.replace(house.here, config=config)
     whole = told(house, release_build.build_release(here, name="whole", purpose=IMPROVE))
     for pages in (3, 9):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from licet.curate.names import LOOKED_AT
 from licet.errors import BrokenError
 from licet.release import card, croissant, manifest, purge
 from licet.release.manifest import Deidentification, DetectorPin, MeasuredFigures, NamesPin, ReleaseManifest
@@ -19,7 +20,7 @@ from .world import manifest_of
 PART = PartPromise(file="part-00000.parquet", sha256="e" * 64, rows=3, bytes=9, first_ordinal=0)
 NAMES = NamesPin(
     detectors=(DetectorPin(name="licet-tagger", sha256="a" * 64), DetectorPin(name="spacy", sha256="b" * 64)),
-    kinds=("address", "person"), doubt="drop",
+    kinds=("address", "person"), languages=("de", "en"),
 )  # fmt: skip
 MEASURED = (
     MeasuredFigures(slice="noisy", kind="person", found=2, labelled=3),
@@ -35,8 +36,8 @@ def promised(**how: Any) -> ReleaseManifest:
 def test_a_card_names_the_detectors_and_quotes_their_figures_by_slice_and_kind() -> None:
     text = card.text(promised(names=NAMES, measured=MEASURED))
     assert f"looked for by `licet-tagger` (SHA-256 `{'a' * 64}`) and `spacy` (SHA-256 `{'b' * 64}`)" in text
-    assert "| noisy | `person` | 0.667 | 3 |" in text
-    assert "| noisy | `precision` | - | 0 |" in text
+    assert "| noisy | `person` | 0.667 | 0.208 to 0.939 | 3 |" in text
+    assert "| noisy | `precision` | - | - | 0 |" in text
 
 
 def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_were() -> None:
@@ -49,7 +50,7 @@ def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_wer
     assert text.count("- `presidio`: ") == 1
     assert "its national ids are of the United States alone: social security numbers and driving licences." in text
     assert "- `our-chats`: a sample of the operator's own." in text
-    assert "of what the samples do not hold nothing\nwas measured." in text
+    assert "and\nof what the samples do not hold nothing was measured." in text
     for one in (text, card.text(promised())):
         assert "Ids of countries that the rules have no form for are not looked for, and are all in." in one
 
@@ -57,14 +58,15 @@ def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_wer
 def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
     shipped = json.loads(files("licet.curate").joinpath("measured.json").read_bytes())
     slices = {figure["slice"] for figures in shipped.values() for figure in figures}
-    made = {name for name in slices if name.startswith("made-")}
-    assert slices - made == set(card.SAMPLES) and len(made) >= 11
+    made = {name for name in slices if name.startswith("messages-")}
+    assert slices - made == set(card.SAMPLES) and {name.removeprefix("messages-") for name in made} == set(LOOKED_AT)
     text = card.text(
         promised(
             names=NAMES, measured=tuple(MeasuredFigures(slice=s, kind="person", found=1, labelled=2) for s in made)
         )
     )
-    assert text.count("made texts, by language") == 1 and "| made-hi | `person` | 0.500 | 2 |" in text
+    assert text.count("messages to an assistant, by language") == 1 and "| messages-pl | `person` | 0.500 |" in text
+    assert "in texts in de, en. Other languages are not looked at: what was said in them was left out." in text
 
 
 def test_a_card_without_figures_says_that_nobody_measured() -> None:
@@ -89,7 +91,7 @@ def test_a_manifest_with_detectors_comes_back_from_its_bytes_and_one_without_has
     [
         {"names": msgspec.structs.replace(NAMES, detectors=(DetectorPin(name="spacy", sha256="b"),))},
         {"names": msgspec.structs.replace(NAMES, kinds=("a person",))},
-        {"names": msgspec.structs.replace(NAMES, doubt="")},
+        {"names": msgspec.structs.replace(NAMES, languages=("a language",))},
         {"measured": (MeasuredFigures(slice="noisy", kind="person", found=4, labelled=3),)},
         {"measured": (MeasuredFigures(slice="Maria Rossi", kind="person", found=1, labelled=3),)},
     ],

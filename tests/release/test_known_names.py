@@ -55,6 +55,9 @@ class Elsewhere:
             log.writelines(f"{text!r}\n" for text in texts)
         return Words(*KNOWN).detect(texts, kinds)
 
+    def unread(self, text: str) -> str:
+        return Words(*KNOWN).unread(text)
+
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
@@ -142,7 +145,7 @@ def test_the_next_build_reads_new_turns_only(house: House) -> None:
 @pytest.mark.parametrize(
     ("other", "how"),
     [
-        (Words(*KNOWN[:2]), {}), (Words(*KNOWN), {"kinds": (PERSON,)}), (Words(*KNOWN), {"score_min": 0.4}),
+        (Words(*KNOWN[:2]), {}), (Words(*KNOWN), {"kinds": (PERSON,)}),
     ],
 )  # fmt: skip
 def test_another_finder_finds_anew_and_takes_its_place(house: House, other: Words, how: dict[str, Any]) -> None:
@@ -159,7 +162,7 @@ def test_how_sure_a_build_must_be_is_no_part_of_what_was_found(house: House) -> 
     house.talk("cy", "c1", "hello Hope", "hello")
     first, second = Words(*KNOWN), Words(*KNOWN)
     assert build(house, "first", first).manifest.counts.dropped == {"doubtful": 2}
-    assert build(house, "second", second, sure=0.2).manifest.counts.dropped == {}
+    assert build(house, "second", second, may_stay=True).manifest.counts.dropped == {}
     assert second.asked == []
 
 

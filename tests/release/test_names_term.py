@@ -112,7 +112,7 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(pool
     house = house_under(pool, tmp_path, preset("article-2025"))
     silent = [one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])]
     finding = installation.Installation(
-        config=Configuration(data=house.here.config.data, curate=Curate(names=("spacy",), names_kinds=("person",))),
+        config=Configuration(data=house.here.config.data, curate=Curate(names="built-in", names_kinds=("person",))),
         pool=pool, keyring=house.here.keyring, clock=house.clock,
     )  # fmt: skip
     silent = [one.replace('removes: "{removes_kinds}"\n', "") for one in silent]

@@ -257,7 +257,7 @@ decision_pages.PAGE_BYTES_MAX = build.ROWS_PER_PART = 1
 defaults = build.Builder.__init__.__kwdefaults__
 defaults["rows_per_part"], defaults["page_bytes_max"] = 2, 1
 from pathlib import Path
-config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names=("off",)))
+config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
 with installation.installation(config, lambda: instant("2025-09-02")) as here:
     release_build.build_release(here, name="r", purpose="improve_models", says=lambda line: print(line, flush=True))
 """

@@ -228,8 +228,7 @@ def test_what_is_not_used_counts_for_no_bytes(house: House) -> None:
 
 
 def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: House) -> None:
-    pytest.importorskip("spacy")
-    config = Configuration(data=house.here.config.data, curate=Curate(names=("spacy",)))
+    config = Configuration(data=house.here.config.data, curate=Curate(names="built-in"))
     house.here = msgspec.structs.replace(house.here, config=config)
     ana = house.open("ana", allow=True)
     talk(house, "before", "short")

@@ -49,10 +49,15 @@ def release() -> None:
     " their number.",
 )
 @click.option("--afresh", is_flag=True, help="Discard what an interrupted build of this name left.")
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Seal it though more words were replaced than is usual; the manifest records it.",
+)
 @answer_options
 def release_build(
     name: str, purpose: str, folder: Path | None, model: Path | None, base: str | None, workers: int, afresh: bool,
-    data: Path | None, at: str | None, as_json: bool,
+    accept_changes: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Seals every turn that may be used into a release.
 
@@ -60,6 +65,9 @@ def release_build(
     1 if no row may be used, with the number of turns for each reason. With `--from` every turn is decided again, but only
     what changed is curated again; if nothing can be carried, the build says why and is whole. Each of `--workers` needs
     a processor core, 250 MB of memory and a connection to the database.
+
+    A build that replaced more words than is usual, by kind, language and place, seals nothing, shows twenty places and exits
+    1; `--accept-changes` seals it.
 
     \b
     Example:  licet release build tuesday --purpose improve_models
@@ -74,7 +82,7 @@ def release_build(
         built = builder.build_release(
             here, name=name, purpose=purpose, folder=folder, progress=lambda count: bar.advance(task, count),
             says=bar.console.print, afresh=afresh, scorers=safety.scorers(model), base=base,
-            workers=workers,
+            workers=workers, accepts_changes=accept_changes,
         )  # fmt: skip
         bar.stop()
         resumed = "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"

@@ -109,6 +109,15 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     return [span for span in spans if not _is_code(text, span.start, span.end) and _stays(text, span, areas)]
 
 
+def is_code_at(text: str, place: int) -> bool:
+    """Whether a place lies in code: in a fence or a text of code, in a line that looks like code, or between backticks."""
+    if any(area.start <= place < area.end for area in _areas(text)):
+        return True
+    start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+    line = text[start : len(text) if end < 0 else end]
+    return code_line(line) or (text.count("`", start, place) % 2 == 1 and "`" in line[place - start :])
+
+
 def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
     area = next((one for one in areas if one.start <= span.start < one.end), None)
     if area is None:

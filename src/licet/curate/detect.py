@@ -1,9 +1,8 @@
-"""Detectors of personal data in texts: one protocol, and the union of several detectors.
+"""Detectors of names in texts: one protocol, and a detector that remembers.
 
 Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify everything else that its
-answers depend on. Detectors of names look at each text by itself. ``Union`` covers every character that one of its detectors
-covers: overlapping spans are merged into one, with the kind of the longest, then of the higher score, then of the earlier
-detector. If only the longest span were kept, characters that only another one covered would stay in the text. ``Cached``
+answers depend on. Detectors of names look at each text by itself.
+``Cached``
 queries each text once and stores hashes and positions, never the text; it is empty when it is sent to another process.
 """
 
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -21,13 +19,6 @@ import msgspec
 from licet.curate.rules import IdentifierKind
 
 CACHED_TEXTS_MAX = 500_000  # of some 100 bytes each, and a span more 150
-
-
-class Doubt(StrEnum):
-    """What becomes of a conversation in which a detector is in doubt."""
-
-    drop = "drop"  # it is left out
-    mask = "mask"  # the doubtful is replaced like the certain
 
 
 class DetectedSpan(msgspec.Struct, frozen=True, order=True):
@@ -56,32 +47,13 @@ class Detector(Protocol):
 
     @property
     def sha256(self) -> str:
-        """The hash of the model and of how it is used, in hexadecimal; of several, theirs with `+` between."""
+        """The hash of the model and of how it is used, in hexadecimal."""
 
     def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
-        """One list for each text, in order: spans of ``kinds`` in characters, which do not overlap.
+        """One list for each text, in order: spans of ``kinds`` in characters, which do not overlap."""
 
-        Kinds are told before what is found is weighed: what may be a place and may be a person is a person where places
-        are not asked for.
-        """
-
-
-class DetectorUnion(msgspec.Struct, frozen=True):
-    """What any of several detectors finds."""
-
-    detectors: tuple[Detector, ...]
-
-    @property
-    def name(self) -> str:
-        return "+".join(detector.name for detector in self.detectors)
-
-    @property
-    def sha256(self) -> str:
-        return "+".join(detector.sha256 for detector in self.detectors)
-
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
-        found = [detector.detect(texts, kinds) for detector in self.detectors]
-        return [merged(span for own in each for span in own) for each in zip(*found, strict=True)]
+    def unread(self, text: str) -> str:
+        """The language of a text in which nothing is looked for, or nothing."""
 
 
 def sound(text: str) -> str:
@@ -104,11 +76,6 @@ def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
         score = max(wider.score, span.score)
         out[-1] = DetectedSpan(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
     return out
-
-
-def shifted(span: DetectedSpan, by: int) -> DetectedSpan:
-    """The span where its text begins ``by`` characters later."""
-    return msgspec.structs.replace(span, start=span.start + by, end=span.end + by)
 
 
 def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
@@ -150,7 +117,10 @@ class CachedDetector:
         self._known.update(found)
         return answers
 
-    def unread(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
+    def unread(self, text: str) -> str:
+        return self.detector.unread(text)
+
+    def unasked(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
         """Those of ``texts`` for which the detector would have to be asked, each once, in order."""
         hashes = self._hashes(texts, kinds)
         return list(dict.fromkeys(text for h, text in zip(hashes, texts, strict=True) if h not in self._known))

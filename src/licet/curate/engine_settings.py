@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,18 @@ from licet.vault.installation import Installation
 
 if TYPE_CHECKING:  # their numpy would make every command start a tenth of a second later
     from licet.curate.benchmarks import Benchmarks
-    from licet.curate.detect import Detector
     from licet.curate.kernels import NameKernel, NamesCleaner, Scorer
 
-OFF, WHAT_IS_THERE, BUILT_IN = "off", "auto", "built-in"
-TAGGER_FOLDER = "tagger"
+
+class NamesSetting(StrEnum):
+    """What looks for names. What is installed beside Licet changes nothing."""
+
+    policy = "policy"  # what ships, unless every version of the policy lets names in
+    built_in = "built-in"  # what ships
+    off = "off"
+
+
+FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
 
 
 @contextmanager
@@ -39,10 +47,10 @@ def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
         )
     known = compared_with(chosen)
-    names = named(chosen, here.config.data, left_in=lets_names_in(here))
+    names = named(chosen, left_in=lets_names_in(here))
     made = plan(cleaner, here.keyring.random(32), benchmarks=known, scorers=scorers, names=names)
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
-    found_by = pinned(names, tagger_folder(chosen, here.config.data))
+    found_by = pinned(names, here.config.data)
     here.config.data.mkdir(parents=True, exist_ok=True)
     with closing(Pipeline(made, engine, here.config.data, found_by=found_by)) as pipeline:
         yield pipeline
@@ -55,44 +63,35 @@ def compared_with(chosen: Curate) -> Benchmarks:
     return benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
 
 
-def named(chosen: Curate, data: Path, remembered_max: int | None = None, *, left_in: bool = False) -> NameKernel | None:
+def named(chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False) -> NameKernel | None:
     """The step that looks for names; None where nothing is to look.
 
     It remembers what it found in ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
-    lets names in, so that `auto` means only what somebody installed.
+    lets names in, so that `policy` means nobody, and a text that is not looked at may stay.
     """
-    from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector, Doubt
+    from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector
     from licet.curate.kernels import NameKernel
-    from licet.curate.names_cascade import together
-    from licet.curate.rules import NAMED, IdentifierKind
+    from licet.curate.names import NameFinder
+    from licet.curate.rules import IdentifierKind
 
-    if not set(chosen.names_kinds) <= {kind.value for kind in NAMED} or not chosen.names_kinds:
+    if not set(chosen.names_kinds) <= FOUND_KINDS or not chosen.names_kinds:
         raise UsageError(
-            f"`LICET_CURATE__NAMES_KINDS` is `{','.join(chosen.names_kinds)}`", f"kinds are {', '.join(NAMED)}"
+            f"`LICET_CURATE__NAMES_KINDS` is `{','.join(chosen.names_kinds)}`",
+            f"kinds are {', '.join(sorted(FOUND_KINDS))}",
         )
-    if chosen.doubt not in set(Doubt):
-        raise UsageError(f"`LICET_CURATE__DOUBT` is `{chosen.doubt}`", f"it is one of {', '.join(Doubt)}")
-    if not 0 < chosen.names_score_min <= chosen.names_sure <= 1:
-        raise UsageError("`LICET_CURATE__NAMES_SCORE_MIN` and `.._NAMES_SURE` do not rise from 0 to 1")
-    found = _detectors(chosen, data, left_in)
-    if not found:
+    if not _looks(chosen, left_in):
         return None
-    kinds = tuple(IdentifierKind(kind) for kind in sorted(set(chosen.names_kinds)))
     return NameKernel(
-        detector=CachedDetector(together(found), remembered_max or CACHED_TEXTS_MAX),
-        kinds=kinds,
-        score_min=chosen.names_score_min,
-        sure=chosen.names_sure,
-        doubt=Doubt(chosen.doubt),
+        detector=CachedDetector(NameFinder.load(), remembered_max or CACHED_TEXTS_MAX),
+        kinds=tuple(IdentifierKind(kind) for kind in sorted(set(chosen.names_kinds))),
+        may_stay=left_in,
     )
 
 
-# Which kinds of names each detector is made for. spaCy's pipeline knows buildings, and finds one street address in twenty.
-_MADE_FOR = {
-    BUILT_IN: {"person", "address"},
-    "tagger": {"person", "address", "place", "organisation"}, "spacy": {"person", "place", "organisation"},
-    "privacy-filter": {"person", "address"}, "gliner": {"person", "address", "place", "organisation"},
-}  # fmt: skip
+def _looks(chosen: Curate, left_in: bool) -> bool:
+    if chosen.names not in set(NamesSetting):
+        raise UsageError(f"`LICET_CURATE__NAMES` is `{chosen.names}`", f"it is one of {', '.join(NamesSetting)}")
+    return chosen.names == NamesSetting.built_in or (chosen.names == NamesSetting.policy and not left_in)
 
 
 def lets_names_in(here: Installation) -> bool:
@@ -103,16 +102,11 @@ def lets_names_in(here: Installation) -> bool:
 
 
 def looks_for(config: Configuration, *, left_in: bool = False) -> frozenset[str]:
-    """The kinds of names that a build, as configured on this machine, looks for with something made for them.
+    """The kinds of names that a build, as configured, looks for.
 
     ``left_in``: each version of the policy so far lets names in.
     """
-    chosen = config.curate
-    wanted = list(dict.fromkeys(chosen.names))
-    if wanted == [WHAT_IS_THERE]:
-        wanted = _there(tagger_folder(chosen, config.data), left_in)
-    found = set().union(*(_MADE_FOR.get(name, set()) for name in wanted if name != OFF))
-    return frozenset(found & set(chosen.names_kinds))
+    return FOUND_KINDS & set(config.curate.names_kinds) if _looks(config.curate, left_in) else frozenset()
 
 
 def hold_to_notices(here: Installation, known: Policies) -> None:
@@ -139,68 +133,19 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
             )  # fmt: skip
 
 
-def tagger_folder(chosen: Curate, data: Path) -> Path:
-    return chosen.tagger_folder or data / TAGGER_FOLDER
-
-
-def pinned(names: NameKernel | None, folder: Path) -> FoundBy:
-    """What a manifest says of these detectors."""
+def pinned(names: NameKernel | None, data: Path) -> FoundBy:
+    """What a manifest says of what looks for names; ``data`` holds the operator's own figures, where there are any."""
     from licet.curate import names_measure
+    from licet.curate.names import LOOKED_AT
 
-    measured = names_measure.known(names, folder)
+    measured = names_measure.known(names, data)
     if names is None:
         return FoundBy(measured=measured)
-    every = zip(names.detector.name.split("+"), names.detector.sha256.split("+"), strict=True)
     return FoundBy(
         names=NamesPin(
-            detectors=tuple(DetectorPin(name=name, sha256=sha256) for name, sha256 in every),
+            detectors=(DetectorPin(name=names.detector.name, sha256=names.detector.sha256),),
             kinds=tuple(kind.value for kind in names.kinds),
-            doubt=names.doubt.value,
+            languages=tuple(sorted(LOOKED_AT)),
         ),
         measured=measured,
     )
-
-
-def _there(folder: Path, left_in: bool) -> list[str]:
-    """The detectors that `auto` means on this machine: the one that ships, unless names may stay in, and what is installed."""
-    from licet.curate import names_spacy
-
-    there = {BUILT_IN: not left_in, "tagger": folder.is_dir(), "spacy": bool(names_spacy.installed())}
-    return [name for name, is_there in there.items() if is_there]
-
-
-def _detectors(chosen: Curate, data: Path, left_in: bool) -> list[Detector]:
-    from licet.curate import names as tagging
-    from licet.curate import names_built_in, names_hub, names_spacy
-
-    folder = tagger_folder(chosen, data)
-    wanted = list(dict.fromkeys(chosen.names))
-    if wanted == [OFF]:
-        return []
-    if wanted == [WHAT_IS_THERE]:
-        wanted = _there(folder, left_in)
-    found: list[Detector] = []
-    for name in wanted:
-        match name:
-            case "built-in":
-                found.append(names_built_in.BuiltIn.read())
-            case "tagger":
-                found.append(tagging.Tagger.read(folder))
-            case "spacy":
-                found.append(names_spacy.Spacy.read())
-            case "privacy-filter":
-                found.append(
-                    names_hub.TokenClassifier.read(_given(chosen.privacy_filter_folder, "PRIVACY_FILTER_FOLDER"))
-                )
-            case "gliner":
-                found.append(names_hub.Gliner.read(_given(chosen.gliner_folder, "GLINER_FOLDER")))
-            case _:
-                hint = "`auto`, `off`, or some of `built-in`, `tagger`, `spacy`, `privacy-filter`, `gliner`"
-                raise UsageError(f"`LICET_CURATE__NAMES` has `{name}`", hint)
-    return found
-
-
-def _given(folder: Path | None, setting: str) -> Path:
-    if folder is None:
-        raise UsageError(f"`LICET_CURATE__{setting}` is not set", "name the folder that holds the model")
-    return folder

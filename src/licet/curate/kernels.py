@@ -24,7 +24,7 @@ from licet.curate.benchmarks import Benchmarks
 from licet.curate.code_strings import readable
 from licet.curate.compiled import loops
 from licet.curate.dedupe import WEIGHT_MAX, place
-from licet.curate.detect import DetectedSpan, Detector, Doubt
+from licet.curate.detect import DetectedSpan, Detector
 from licet.curate.label_columns import label_columns
 from licet.curate.quality import Select, qualities
 from licet.curate.sketch_columns import sketch_columns
@@ -35,8 +35,6 @@ from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
 
 NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
-NAMES_SCORE_MIN = 0.15
-NAMES_SURE = 0.5
 NAMES_CHARACTERS_MAX = 1_000_000  # a minute's reading or two
 SIGNALS: tuple[str, ...] = Quality.__struct_fields__
 
@@ -101,43 +99,37 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``names``, where names stand in each text, and ``doubtful``: whether a span scored below ``sure``, or a text
-    is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those of others. What is
-    ``known`` of a text, because the same finder read it for another build, is not read again.
+    """Adds ``names``, where names stand in each text, and ``doubtful``: whether a text is in a language that is not looked at,
+    though names may not stay, or longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those
+    of others. What is ``known`` of a text, because the same finder read it for another build, is not read again.
 
-    What scores below ``score_min`` is nothing; from ``sure`` on it is a name. The names of tools are not looked at.
+    The names of tools are not looked at.
     """
 
     detector: Detector
     kinds: tuple[rules.IdentifierKind, ...] = NAMES_KINDS
-    score_min: float = NAMES_SCORE_MIN
-    sure: float = NAMES_SURE
-    doubt: Doubt = Doubt.drop
+    may_stay: bool = False
 
     @property
     def declared(self) -> Mapping[str, object]:
-        bounds = {"score_min": self.score_min, "sure": self.sure, "characters_max": NAMES_CHARACTERS_MAX}
         found_by = {"detector": self.detector.name, "sha256": self.detector.sha256, "kinds": sorted(self.kinds)}
-        return {"step": "names", "doubt": self.doubt, **found_by, **bounds}
+        return {"step": "names", **found_by, "characters_max": NAMES_CHARACTERS_MAX, "may_stay": self.may_stay}
 
     @property
     def finder(self) -> str:
-        """The hash of all that is found depends on beside a text. What doubts, and from which score on, is no part of it."""
-        declared = {name: value for name, value in self.declared.items() if name not in ("sure", "doubt")}
+        """The hash of all that is found depends on beside a text. Whether a row is left out is no part of it."""
+        declared = {name: value for name, value in self.declared.items() if name != "may_stay"}
         made_by = {"format": name_spans.FORMAT, "licet": installed_version("licet")}
         return sha256(msgspec.json.encode(declared | made_by, order="sorted")).hexdigest()
 
     def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
         """Where in each text names of these kinds may stand, code outside its strings and comments passed over."""
         found = self.detector.detect(texts, self.kinds)
-        return [
-            readable(text, [s for s in own if s.score >= self.score_min])
-            for text, own in zip(texts, found, strict=True)
-        ]
+        return [readable(text, own) for text, own in zip(texts, found, strict=True)]
 
-    def doubts(self, spans: Sequence[DetectedSpan]) -> bool:
-        """Whether a text with these spans is left out."""
-        return self.doubt is Doubt.drop and any(span.score < self.sure for span in spans)
+    def unread(self, text: str) -> bool:
+        """Whether a row with this text is left out, because nothing looks for names in its language."""
+        return not self.may_stay and bool(self.detector.unread(text))
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         spoken = list(zip(column(batch, "texts"), column(batch, "voices"), column(batch, "known"), strict=True))
@@ -155,10 +147,15 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
             # A tool's name may be a word that somebody else says.
             read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
-            unsure = any(self.doubts(every[t]) for t in read if t is not None)
+            unsure = any(not _names_somebody(every[t]) and self.unread(t) for t in read if t is not None)
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
             doubtful.append(long or unsure)
         return adding(batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful))
+
+
+def _names_somebody(spans: Sequence[DetectedSpan]) -> bool:
+    """Whether persons were found in a text, which then was looked at."""
+    return any(span.kind is rules.IdentifierKind.PERSON for span in spans)
 
 
 def looked_at(text: str, voice: str) -> bool:
@@ -199,7 +196,11 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
             replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
             replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
             doubtful=(pa.bool_(), [was or one.doubtful for was, one in zip(before, cleaned, strict=True)]),
+            changes=(BINARY, [_changes.encode(one.changes) for one in cleaned]),
         )
+
+
+_changes = msgspec.msgpack.Encoder()
 
 
 class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,6 +98,11 @@ PHRASES = (
 _MARK = re2.compile(rf"(?i)\b(?:{'|'.join(PHRASES)})\b|[=≤≥≠√∑∫⇒∴]|\b\d+\s*[-+*/^×÷]\s*\d+")
 
 
+def common_words(language: str) -> tuple[str, ...]:
+    """The most common words of a language that is told by them."""
+    return tuple(_COMMON[language].split())
+
+
 def language(texts: Sequence[str]) -> str:
     """The ISO 639-1 code of the language that most of ``texts`` is in, or ``und``."""
     return languages([texts])[0]

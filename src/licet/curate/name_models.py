@@ -1,9 +1,10 @@
-"""Trying and measuring what looks for names: files in, values out. A tagger is trained by tools/name_tagger."""
+"""Trying and measuring what looks for names: files in, values out."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import msgspec
 from licet.config import Configuration
 from licet.curate import deidentify, engine_settings
 from licet.errors import UsageError
+from licet.release import changed_words
+from licet.release.changed_words import ChangedPlace, ChangedWords
 from licet.release.manifest import MeasuredFigures
 
+FILES_MAX, FILE_BYTES_MAX = 100_000, 4 << 20
 _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -30,10 +34,10 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 def tried(config: Configuration, text: str) -> NameTrial:
     """De-identifies one text as configured, under a key that is thrown away."""
-    names = engine_settings.named(config.curate, config.data)
+    names = engine_settings.named(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
-    doubtful = made.doubtful or (names is not None and names.doubts(found[0] if found else []))
+    doubtful = made.doubtful or (names is not None and names.unread(text))
     return NameTrial(text=made.texts[0], replaced={k.value: n for k, n in made.counts.items()}, doubtful=doubtful)
 
 
@@ -44,19 +48,81 @@ def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = F
     for name in slices:
         if not _SLICE.fullmatch(name):
             raise UsageError(f"`{name}` is not a name for a slice", "use lower-case letters, digits, `-`, `_` and `.`")
-    names = engine_settings.named(config.curate, config.data)
+    names = engine_settings.named(config.curate)
     if names is None:
-        raise UsageError("nothing is configured that looks for names", "train a tagger, or install spaCy's pipeline")
+        raise UsageError("nothing is configured that looks for names", "unset LICET_CURATE__NAMES")
     made = names_measure.measured(names, {name: names_labelled.conll(path) for name, path in slices.items()})
     if keep:
-        folder = engine_settings.tagger_folder(config.curate, config.data)
-        folder.mkdir(parents=True, exist_ok=True)
-        names_measure.write(folder / names_measure.FILE, {names_measure.key(names): made})
+        config.data.mkdir(parents=True, exist_ok=True)
+        names_measure.write(config.data / names_measure.OWN_FILE, {names_measure.key(names): made})
     return made
+
+
+class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
+    """What de-identification changes in texts of one's own: words by language, place and kind, and some of the places.
+
+    ``labelled``: the figures of texts with marks, by language; none without marks.
+    """
+
+    texts: int
+    words: int
+    changed: Mapping[str, int]
+    unread: Mapping[str, int]
+    labelled: tuple[MeasuredFigures, ...] = ()
+    samples: tuple[ChangedPlace, ...] = ()
+    unusual: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"FolderMeasure(sealed, {self.texts} texts)"
+
+
+def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
+    """What would change in the texts of a folder: each `.txt` and `.md` file is one, or marked lines (names_labelled)."""
+    from licet.curate import changed_places, labels, names_labelled, names_measure
+
+    names = engine_settings.named(config.curate)
+    plain, marked = list[str](), dict[str, list[names_labelled.LabelledText]]()
+    files = [one for one in sorted(folder.rglob("*")) if one.suffix in (".txt", ".md") and one.is_file()]
+    if not files:
+        raise UsageError(f"`{folder}` holds no text", "put files that end in `.txt` or `.md` there")
+    for file in files[:FILES_MAX]:
+        text = file.read_bytes()[:FILE_BYTES_MAX].decode("utf-8", "replace")
+        if not text.startswith("== "):
+            plain.append(text)
+            continue
+        for language, own in names_labelled.marked(file).items():
+            marked.setdefault(language, []).extend(own)
+    texts = [*plain, *(one.text for own in marked.values() for one in own)]
+    told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
+    for text in texts:
+        found = deidentify.substitutions([text], key, names=names.found([text]) if names is not None else None)
+        told.append((labels.language([text]), changed_places.changed_words([text], found)))
+    counts = changed_words.by_language(told)
+    unread = Counter(filter(None, (names.detector.unread(text) for text in texts) if names is not None else ()))
+    slices = {f"messages-{language}" if language.isalpha() else "messages": own for language, own in marked.items()}
+    return FolderMeasure(
+        texts=len(texts), words=sum(count for key, count in counts.items() if key.count(" ") == 1),
+        changed={key: count for key, count in counts.items() if key.count(" ") > 1}, unread=dict(unread),
+        labelled=names_measure.measured(names, slices), samples=changed_words.sampled(one for _, one in told),
+        unusual=tuple(map(str, changed_words.unusual(counts))),
+    )  # fmt: skip
+
+
+def folder_in_words(made: FolderMeasure) -> str:
+    """What was measured in a folder, for a person to read."""
+    lines = [f"{made.texts:,} texts of {made.words:,} words"]
+    for key, count in sorted(made.changed.items()):
+        language, place, kind = key.split(" ")
+        lines.append(f"{kind} in {place} of `{language}`: {count:,} words, {100 * count / max(made.words, 1):.3f} %")
+    lines += [f"not looked at: {count:,} texts in `{language}`" for language, count in sorted(made.unread.items())]
+    lines += [in_words(one) for one in made.labelled]
+    lines += [f"unusual: {one}" for one in made.unusual]
+    lines += [f"{one.kind}, {one.place.value}:  {one.before!r}  ->  {one.after!r}" for one in made.samples]
+    return "\n".join(lines)
 
 
 def in_words(one: MeasuredFigures) -> str:
     """A figure for a person to read."""
     share = one.found / one.labelled if one.labelled else 0.0
-    of = "spans are right" if one.kind == "precision" else "found"
+    of = "replaced words are right" if one.kind == "precision" else "found"
     return f"{one.slice}: {one.kind} {share:.3f} ({one.found:,} of {one.labelled:,} {of})"

@@ -1,11 +1,13 @@
 """Texts in which somebody labelled the names: what a tagger learns from, and what it is measured with.
 
 Promise: a labelled text's spans slice to what is labelled. CoNLL: one token and its IOB label a line, a tab between, an
-empty line after each text (WNUT17, Derczynski et al. 2017).
+empty line after each text (WNUT17, Derczynski et al. 2017). Marked text: a text a line, `[[` and `]]` around a person,
+`{{` and `}}` around an address, `\\n` for the end of a line; `== xx` opens the texts of the language xx.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +58,33 @@ def conll(path: Path) -> list[LabelledText]:
             out.append(_joined(pairs))
             pairs = []
     return out
+
+
+_MARKED = re.compile(r"\[\[(.+?)\]\]|\{\{(.+?)\}\}", re.DOTALL)
+
+
+def marked(path: Path) -> dict[str, list[LabelledText]]:
+    """The marked texts of a file by language; `und` before the first language."""
+    out: dict[str, list[LabelledText]] = {}
+    language = "und"
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("== "):
+            language = line[3:].strip()
+        elif line and line[0] != "#":
+            out.setdefault(language, []).append(unmarked(line.replace("\\n", "\n")))
+    return out
+
+
+def unmarked(line: str) -> LabelledText:
+    """A text without its marks, and what they mark."""
+    text, spans, last = "", [], 0
+    for found in _MARKED.finditer(line):
+        text += line[last : found.start()]
+        kind = IdentifierKind.PERSON if found[1] else IdentifierKind.ADDRESS
+        value = found[1] or found[2]
+        spans.append((len(text), len(text) + len(value), kind))
+        text, last = text + value, found.end()
+    return LabelledText(text + line[last:], tuple(spans))
 
 
 def _known(label: str) -> bool:

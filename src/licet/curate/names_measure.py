@@ -1,18 +1,20 @@
 """Recall and precision of detection, measured on labelled texts by kind and slice.
 
 Promise: a labelled value counts as found if the spans that would be replaced cover four fifths of its characters, whatever
-their kind: what matters is that it is removed. Recall is measured only for kinds that are replaced. `precision` is the
-share of spans of which at least half is inside labelled values of any kind.
+their kind: what matters is that it is removed. Titles of a person stay, and do not count. Recall is measured only for kinds
+that are replaced. `precision` is the share of replaced words that are inside labelled values of any kind.
 
 Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
-the detectors in the package are in measured.json, those of a trained tagger in its folder. If there are no figures for the
+the package are in measured.json, an operator's own in the data folder. If there are no figures for the
 configuration that a release was made with, its card says so and does not use others.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -22,13 +24,18 @@ import msgspec
 from licet.curate import deidentify, rules
 from licet.curate.detect import uncovered
 from licet.curate.kernels import NameKernel
+from licet.curate.name_forms import LANGUAGES
+from licet.curate.name_lists import words_around
 from licet.curate.names_labelled import LabelledText
+from licet.curate.rules import IdentifierKind
 from licet.errors import InputError
 from licet.release.manifest import MeasuredFigures
 
 FILE = "measured.json"
+OWN_FILE = "names-measured.json"  # in the data folder
 PRECISION = "precision"
 COVERED = 0.8
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
 MEASURED_BYTES_MAX = 1 << 20
 
 Figures = Mapping[str, tuple[MeasuredFigures, ...]]
@@ -63,14 +70,31 @@ def _counted(names: NameKernel | None, texts: Sequence[LabelledText]) -> tuple[C
     for one, own in zip(texts, named, strict=True):
         ruled = deidentify.detect([one.text])[0]
         spans = sorted([*ruled, *(piece for span in own for piece in uncovered(span, ruled))])
-        values = [(start, end) for start, end, _ in one.spans]
+        places = [(span.start, span.end) for span in spans]
         for start, end, kind in one.spans:
             if kind.value in kinds or kind not in rules.NAMED:
+                first = _behind_titles(one.text, start, end) if kind is IdentifierKind.PERSON else start
                 labelled[kind.value] += 1
-                found[kind.value] += _overlap(start, end, [(s.start, s.end) for s in spans]) >= COVERED * (end - start)
-        total += len(spans)
-        right += sum(2 * _overlap(s.start, s.end, values) >= s.end - s.start for s in spans)
+                found[kind.value] += _overlap(first, end, places) >= COVERED * (end - first)
+        values = [(start, end) for start, end, _ in one.spans]
+        for span in spans:
+            words = [word.span() for word in _WORD.finditer(one.text, span.start, span.end)]
+            total += len(words)
+            right += sum(_overlap(*word, values) > 0 for word in words)
     return found, labelled, right, total
+
+
+def _behind_titles(text: str, start: int, end: int) -> int:
+    """Where a labelled name begins behind its titles, which are left."""
+    words = list(_WORD.finditer(text, start, end))
+    bare = next((word for word in words[:-1] if word[0].rstrip(".").lower() not in _titles()), None)
+    return bare.start() if bare is not None else words[-1].start() if words else start
+
+
+@cache
+def _titles() -> frozenset[str]:
+    every = (words_around(language).titles for language in LANGUAGES)
+    return frozenset(part for own in every for title in own for part in title.lower().split("."))
 
 
 def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
@@ -78,8 +102,8 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
 
 
 def known(names: NameKernel | None, folder: Path | None = None) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
-    """The figures of this way of finding, of the package or of a tagger's ``folder``; UNSET where nobody measured it."""
-    own = read(folder / FILE) if folder is not None and (folder / FILE).is_file() else {}
+    """The figures of this way of finding, the operator's own in ``folder`` before the package's; UNSET for none."""
+    own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
     return own.get(key(names)) or ours.get(key(names)) or msgspec.UNSET
 
@@ -94,7 +118,12 @@ def read(path: Path) -> Figures:
         raise InputError(f"not figures of a measurement: {error!s}", file=str(path)) from None
 
 
+def replace(path: Path, figures: Figures) -> None:
+    """Writes figures, and no others: those of the package are of what ships."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures, order="sorted"), indent=1) + b"\n")
+
+
 def write(path: Path, figures: Figures) -> None:
     """Writes figures, those of other ways of finding in the file kept."""
     kept = dict(read(path)) if path.is_file() else {}
-    path.write_bytes(msgspec.json.format(msgspec.json.encode({**kept, **figures}, order="sorted"), indent=1) + b"\n")
+    replace(path, {**kept, **figures})

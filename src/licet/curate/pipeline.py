@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from licet.curate import compiled
@@ -21,6 +22,7 @@ from licet.curate.runners import Local, Ray, Runner
 from licet.curate.spilled import SpilledArray
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError, UsageError
+from licet.release.changed_words import ChangedWords
 from licet.release.curation import Curated, Document, FoundBy, LeftOut
 from licet.release.rows import Labels, Quality
 
@@ -113,6 +115,9 @@ class Pipeline(PlanCuration):
         self._runner.close()
 
 
+_changes = msgspec.msgpack.Decoder(ChangedWords)
+
+
 def _sketches(batch: pa.RecordBatch) -> list[Sketch]:
     columns = [column(batch, name) for name in _SKETCH]
     rows = ([tuple(one) if isinstance(one, list) else one for one in row] for row in zip(*columns, strict=True))
@@ -126,7 +131,7 @@ def _sketch(row: Mapping[str, Any]) -> Sketch:
 def curated(batch: pa.RecordBatch) -> list[Curated]:
     """What the plan made of the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
-    names = ["texts", "replaced_kinds", "replaced_counts", "dropped", "split", "language", "topic"]
+    names = ["texts", "replaced_kinds", "replaced_counts", "changes", "dropped", "split", "language", "topic"]
     found = ["names"] if "names" in batch.schema.names else []
     columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores, *found)}
     rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
@@ -148,4 +153,5 @@ def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curat
         labels=labels,
         sketch=sketch,
         found=row.get("names", ()),
+        changes=_changes.decode(row["changes"]),
     )

@@ -8,20 +8,15 @@ own has no place here, because only a program that runs elsewhere could bring it
 from __future__ import annotations
 
 import importlib
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
 from licet.curate.benchmarks import Benchmarks
-from licet.curate.detect import CachedDetector, Detector, DetectorUnion, Doubt
+from licet.curate.detect import CachedDetector
 from licet.curate.kernels import CompareKernel, LabelKernel, NameKernel, SelectKernel, SketchKernel, SplitKernel
-from licet.curate.names import Tagger
-from licet.curate.names_built_in import BuiltIn
-from licet.curate.names_cascade import CascadeDetector, together
-from licet.curate.names_hub import Gliner, TokenClassifier
-from licet.curate.names_spacy import Spacy
+from licet.curate.names import NameFinder
 from licet.curate.plan import CurationPlan, plan
 from licet.curate.quality import Select
 from licet.curate.rule_cleaner import RuleCleaner
@@ -36,33 +31,15 @@ if TYPE_CHECKING:
 _MISUSE = "licet.misuse.models"
 
 
-class DetectorKind(StrEnum):
-    """The detectors that ship with Licet."""
-
-    built_in = "built-in"
-    tagger = "tagger"
-    spacy = "spacy"
-    privacy_filter = "privacy-filter"
-    gliner = "gliner"
-
-
-class DetectorShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A detector. ``place``: the folder of its model, or the package; empty for the one that ships."""
-
-    kind: DetectorKind
-    place: str
-    sha256: str
-
-
 class NamesShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The step that looks for names. ``texts_max``: how many texts it remembers."""
+    """The step that looks for names. ``sha256``: of the finder's lists and code, which each machine has; ``texts_max``: how
+    many texts it remembers.
+    """
 
-    detectors: tuple[DetectorShape, ...]
+    sha256: str
     texts_max: int
     kinds: tuple[IdentifierKind, ...]
-    score_min: float
-    sure: float
-    doubt: Doubt
+    may_stay: bool
 
 
 class ScorerShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,68 +111,23 @@ def plan_of(shape: PlanShape) -> CurationPlan:
 
 
 def _names_shape(step: NameKernel) -> NamesShape:
-    if not isinstance(step.detector, CachedDetector):
+    cached = step.detector
+    if not isinstance(cached, CachedDetector) or not isinstance(cached.detector, NameFinder):
         raise _own("detector")
-    inner = step.detector.detector
-    match inner:
-        case CascadeDetector():
-            detectors: tuple[Detector, ...] = (inner.first, *inner.others)
-        case DetectorUnion():
-            detectors = inner.detectors
-        case _:
-            raise _own("detector")
     return NamesShape(
-        detectors=tuple(map(_detector_shape, detectors)),
-        texts_max=step.detector.texts_max,
+        sha256=cached.detector.sha256,
+        texts_max=cached.texts_max,
         kinds=step.kinds,
-        score_min=step.score_min,
-        sure=step.sure,
-        doubt=step.doubt,
+        may_stay=step.may_stay,
     )
 
 
 def _names(shape: NamesShape) -> NameKernel:
-    detectors = [_detector(one) for one in shape.detectors]
-    return NameKernel(
-        detector=CachedDetector(together(detectors), shape.texts_max),
-        kinds=shape.kinds,
-        score_min=shape.score_min,
-        sure=shape.sure,
-        doubt=shape.doubt,
-    )
-
-
-def _detector_shape(detector: Detector) -> DetectorShape:
-    match detector:
-        case BuiltIn():
-            kind, place = DetectorKind.built_in, ""
-        case Tagger():
-            kind, place = DetectorKind.tagger, str(detector.folder)
-        case Spacy():
-            kind, place = DetectorKind.spacy, detector.package
-        case TokenClassifier():
-            kind, place = DetectorKind.privacy_filter, str(detector.folder)
-        case Gliner():
-            kind, place = DetectorKind.gliner, str(detector.folder)
-        case _:
-            raise _own("detector")
-    return DetectorShape(kind=kind, place=place, sha256=detector.sha256)
-
-
-def _detector(shape: DetectorShape) -> Detector:
-    match shape.kind:
-        case DetectorKind.built_in:
-            return BuiltIn(shape.sha256)
-        case DetectorKind.tagger:
-            return Tagger(Path(shape.place), shape.sha256)
-        case DetectorKind.spacy:
-            return (
-                Spacy.read()
-            )  # of the package that this machine has: the hash of the plan tells whether it is the same
-        case DetectorKind.privacy_filter:
-            return TokenClassifier(Path(shape.place), shape.sha256)
-        case DetectorKind.gliner:
-            return Gliner(Path(shape.place), shape.sha256)
+    finder = NameFinder.load()
+    if finder.sha256 != shape.sha256:
+        raise BrokenError("this machine looks for names otherwise than the build: its lists are others")
+    detector = CachedDetector(finder, shape.texts_max)
+    return NameKernel(detector=detector, kinds=shape.kinds, may_stay=shape.may_stay)
 
 
 def _scorer_shape(scorer: Scorer) -> ScorerShape:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from licet.config import Curate
@@ -47,8 +46,8 @@ class PreviewedDocument(NamedTuple):
 class PreviewEngine:
     """Serves one thread at a time."""
 
-    def __init__(self, chosen: Curate, data: Path, left_in: bool = False) -> None:
-        self._names = engine_settings.named(chosen, data, REMEMBERED_TEXTS_MAX, left_in=left_in)
+    def __init__(self, chosen: Curate, left_in: bool = False) -> None:
+        self._names = engine_settings.named(chosen, REMEMBERED_TEXTS_MAX, left_in=left_in)
         self._benchmarks = engine_settings.compared_with(chosen)
 
     def heaviest(self, documents: Sequence[Document]) -> int:
@@ -79,7 +78,7 @@ class PreviewEngine:
         detector = self._names.detector
         assert isinstance(detector, CachedDetector)
         spoken = [each for one in documents for each in zip(one.texts, one.voices, strict=True)]
-        return detector.unread([text for text, voice in spoken if looked_at(text, voice)], self._names.kinds)
+        return detector.unasked([text for text, voice in spoken if looked_at(text, voice)], self._names.kinds)
 
 
 def weight(text: str) -> int:
@@ -98,12 +97,12 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
 
 
 @cache
-def engine(chosen: Curate, data: Path, left_in: bool) -> PreviewEngine:
+def engine(chosen: Curate, left_in: bool) -> PreviewEngine:
     """The engine of this process, with all that it needs loaded. The first call of a process takes seconds.
 
     ``left_in``: the policy lets names in.
     """
-    made = PreviewEngine(chosen, data, left_in)
+    made = PreviewEngine(chosen, left_in)
     sample = Document(
         account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32),
         voices=(Voice.user,), texts=(_SAMPLE * _SAMPLE_TIMES,),
@@ -118,12 +117,9 @@ class _NotingCleaner(RuleCleaner):
     def __init__(self) -> None:
         self.noted: list[list[list[Substitution]]] = []
 
-    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
-        return self._noted(texts, deidentify.substitutions(texts, key))
-
-    def clean_named(self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]) -> CleanedTexts:
-        return self._noted(texts, deidentify.substitutions(texts, key, names=names))
-
-    def _noted(self, texts: Sequence[str], found: list[list[Substitution]]) -> CleanedTexts:
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
+    ) -> CleanedTexts:
+        found = deidentify.substitutions(texts, key, names=names)
         self.noted.append(found)
-        return counted(deidentify.substituted(texts, found))
+        return counted(texts, found)

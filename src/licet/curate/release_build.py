@@ -41,6 +41,7 @@ def build_release(
     here: Installation, *, name: str, purpose: str, folder: Path | None = None,
     progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
     afresh: bool = False, scorers: Sequence[Scorer] = (), base: str | None = None, workers: int = 1,
+    accepts_changes: bool = False,
 ) -> BuildResult:  # fmt: skip
     """Builds and seals a release into ``folder``, by default beside the others of the installation.
 
@@ -49,13 +50,14 @@ def build_release(
     ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated again (`release.base`).
     ``workers`` is how many make the pages, processes of this machine or actors of the cluster that the configuration
     names; the release is the same, whatever their number.
+    ``accepts_changes`` seals it though more words were replaced than is usual (`release.changed_words`).
     ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
     order = BuildOrder(
         name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
-        afresh=afresh, base=catalog.find_release(here, base) if base is not None else None,
+        afresh=afresh, accepts_changes=accepts_changes, base=catalog.find_release(here, base) if base is not None else None,
     )  # fmt: skip
     engine_settings.hold_to_notices(here, policies(here))
     statistics.gather(here.pool)

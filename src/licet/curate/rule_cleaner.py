@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from licet.curate import deidentify, detect, rules
+from licet.curate.changed_places import changed_words
 from licet.release.curation import CleanedTexts
 
 
@@ -20,15 +21,16 @@ class RuleCleaner:
         return rules.ours().sha256
 
     def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
-        return counted(deidentify.deidentify(texts, key))
+        return self.clean_named(texts, key, None)
 
     def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]]
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]] | None
     ) -> CleanedTexts:
-        return counted(deidentify.deidentify(texts, key, names=names))
+        return counted(texts, deidentify.substitutions(texts, key, names=names))
 
 
-def counted(cleaned: deidentify.DeidentifiedTexts) -> CleanedTexts:
-    """The texts, and how many spans of each kind were replaced, as a release has them."""
+def counted(texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]) -> CleanedTexts:
+    """The texts with what was found replaced, how many spans of each kind were, and where."""
+    cleaned = deidentify.substituted(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
-    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful)
+    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changed_words(texts, found))

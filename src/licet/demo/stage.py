@@ -74,7 +74,7 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installatio
     controller.write(Configuration(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
     # Models of names, if some are installed, would take a hundred times as long as everything that is shown.
-    with installation.installation(Configuration(data=folder, curate=Curate(names=("off",))), clock) as here:
+    with installation.installation(Configuration(data=folder, curate=Curate(names="off")), clock) as here:
         yield here
         save(folder, clock)
 

@@ -53,6 +53,7 @@ from licet.release import (
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
 from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, UnusualShare, lines, unusual
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
@@ -108,7 +109,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that build is
-    resumed, or discarded with ``afresh``. ``base`` is a release whose rows are carried where nothing changed, with its
+    resumed, or discarded with ``afresh``. ``accepts_changes``: it is sealed though
+    more was replaced than is usual. ``base`` is a release whose rows are carried where nothing changed, with its
     folder.
     """
 
@@ -117,7 +119,21 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     software: str
     afresh: bool = False
+    accepts_changes: bool = False
     base: tuple[Path, Release] | None = None
+
+
+class DamageError(RefusedError):
+    """A build that would seal more replaced words than is usual: the shares, and some of the places."""
+
+    def __init__(self, shares: Sequence[UnusualShare], samples: Sequence[ChangedPlace]) -> None:
+        super().__init__(
+            "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
+            "look at the places; if they are right, run the same command with `--accept-changes`, which the manifest"
+            " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy allows it",
+            because="damage",
+        )
+        self.shares, self.samples = tuple(shares), tuple(samples)
 
 
 class Builder:
@@ -144,6 +160,7 @@ class Builder:
         self._lock_seconds = 0.0
         self._parts: dict[int, PartPromise] = {}
         self._examined: set[int] = set()
+        self._samples: list[ChangedPlace] = []
 
     def run(self, order: BuildOrder) -> BuildResult:
         """Builds and seals; RefusedError for an invalid purpose or name, BusyError to try again."""
@@ -210,7 +227,7 @@ class Builder:
             raise RefusedError(
                 f"nothing here looks for people's names, and version `{replacing.version}` of the policy does not say"
                 " `names: left in`",
-                "turn on what finds them: unset LICET_CURATE__NAMES, or set it to `auto` (docs/curate.md)."
+                "turn on what finds them: unset LICET_CURATE__NAMES (docs/curate.md)."
                 " Names are left in only where each version so far says `names: left in`", because="names",
             )  # fmt: skip
 
@@ -245,6 +262,7 @@ class Builder:
         if stage is not Stage.elected:
             self._elect(release, kept, order.folder, proofs)
             self._enter(kept, Stage.elected)
+        self._hold_to_usual(order)
         for round_number in range(1, ROUNDS_MAX + 1):
             now = self._catch_up(release, kept, order.folder, proofs)
             question = self._policies.in_force(now).question_of(release.purpose)
@@ -259,6 +277,12 @@ class Builder:
             f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring or being withdrawn",
             "build it again: it resumes from here",
         )
+
+    def _hold_to_usual(self, order: BuildOrder) -> None:
+        """DamageError where more was replaced than is usual, unless the order accepts that."""
+        found = unusual(self._tally.changes)
+        if found and not order.accepts_changes:
+            raise DamageError(found, self._samples[:SAMPLES_MAX])
 
     def _enter(self, kept: Draft, stage: Stage) -> None:
         with transaction(self._pool) as tx:
@@ -370,6 +394,8 @@ class Builder:
         """Counts a page, and enters its rows for the election."""
         kept, first = page.kept, self._tally.rows
         self._tally.count_page(kept)
+        if len(self._samples) < SAMPLES_MAX:
+            self._samples += page.samples
         for leaf, until_us in zip(page.leaves, page.untils_us, strict=True):
             self._tally.add(leaf, until_us)
         if self._curation.duplicates is not None:
@@ -557,6 +583,7 @@ class Builder:
                 names=self._curation.found_by.names,
                 measured=self._curation.found_by.measured,
                 left_in=self._left_in(),
+                accepted=tuple(map(str, unusual(self._tally.changes))) or msgspec.UNSET,
             ),
             licet=order.software,
             curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,

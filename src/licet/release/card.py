@@ -8,6 +8,7 @@ reason as in the manifest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -225,10 +226,10 @@ def _refused(manifest: ReleaseManifest) -> str:
     return _REFUSED.format(lines="\n".join(lines))
 
 
-_DOUBTS = {
-    "drop": "a conversation with a doubtful one was left out",
-    "mask": "doubtful ones were replaced too",
-}
+_UNREAD = {False: "what was said in them was left out", True: "names in them are all in"}
+
+
+_ACCEPTED = "More words were replaced than is usual, which who built it accepted:"
 
 
 def _names(manifest: ReleaseManifest) -> str:
@@ -236,24 +237,28 @@ def _names(manifest: ReleaseManifest) -> str:
     made = manifest.deidentification
     allowed = f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says `names: left in`."
     left_in = "" if made.left_in is msgspec.UNSET else f"{made.left_in} {allowed}"
+    accepted = "" if made.accepted is msgspec.UNSET else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
     if made.names is msgspec.UNSET:
-        return left_in or "Names, streets and places in running text were not looked for, and are all in."
-    found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
-    doubt = _DOUBTS.get(made.names.doubt, made.names.doubt)
-    looked_for = f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}; {doubt}."
-    return " ".join(filter(None, [looked_for, left_in]))
+        looked_for = "" if left_in else "Names, streets and places in running text were not looked for, and are all in."
+    else:
+        found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
+        looked_for = (
+            f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
+            f" {', '.join(made.names.languages)}. Other languages are not looked at: {_UNREAD[left_in != '']}."
+        )
+    return " ".join(filter(None, [looked_for, left_in, accepted]))
 
 
 # What the samples are on which the package's figures were measured, and what they do not cover.
 SAMPLES = {
     "presidio": "sentences in English that Presidio's generator made from templates; its national ids are of the United"
     " States alone: social security numbers and driving licences.",
-    "wnut17": "posts in English from social media, in which people labelled names (WNUT 2017).",
+    "wnut17": "posts in English from social media, in which people labelled names, public ones too (WNUT 2017).",
 }
-_MADE = "made-"  # a slice of made texts, by language
-_MADE_SAMPLE = (
-    "made texts, by language: sentences that the makers of Licet wrote, with names and addresses that a program made. No"
-    " training saw the sentences, but the names come from the same lists: what people write is found less often."
+_MESSAGES = "messages-"  # a slice of messages to an assistant, by language
+_MESSAGES_SAMPLE = (
+    "messages to an assistant, by language, half of them naming nobody, which the makers of Licet wrote; none of their names"
+    " stands in the makers' own list of names. What others write varies more."
 )
 _OWN_SAMPLE = "a sample of the operator's own."
 _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for, and are all in."
@@ -264,33 +269,45 @@ def _measured(made: Deidentification) -> str:
     if made.measured is msgspec.UNSET:
         return f"How much of what identifies is found this way has not been measured: assume that much is missed. {_UNSOUGHT}"
     lines = [
-        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | {m.labelled:,} |" for m in made.measured
+        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | {_interval(m.found, m.labelled)}"
+        f" | {m.labelled:,} |"
+        for m in made.measured
     ]
     return "\n".join(
         [
-            "Of what people had labelled in texts that no training saw, this share was found; `precision` is the share",
-            "of spans found that were right. In other texts it is another share, and of what the samples do not hold nothing",
-            "was measured.",
+            "Of what was labelled in texts that no rule, list or threshold was chosen by, this share was found; `precision` is",
+            "the share of replaced words that were right, `95 %` the interval of Wilson. In other texts it is another share, and",
+            "of what the samples do not hold nothing was measured.",
             "",
             *dict.fromkeys(_sample(m.slice) for m in made.measured),
             "",
             _UNSOUGHT,
             "",
-            "| texts | kind | share | of |",
-            "|---|---|---:|---:|",
+            "| texts | kind | share | 95 % | of |",
+            "|---|---|---:|---:|---:|",
             *lines,
         ]
     )
 
 
 def _sample(name: str) -> str:
-    if name.startswith(_MADE):
-        return f"- `{_MADE}..`: {_MADE_SAMPLE}"
+    if name.startswith(_MESSAGES):
+        return f"- `{_MESSAGES}..`: {_MESSAGES_SAMPLE}"
     return f"- `{name}`: {SAMPLES.get(name, _OWN_SAMPLE)}"
 
 
 def _share(found: int, of: int) -> str:
     return f"{found / of:.3f}" if of else "-"
+
+
+def _interval(found: int, of: int) -> str:
+    """The interval of a share in which it lies with 95 % (Wilson 1927)."""
+    if not of:
+        return "-"
+    z, share = 1.96, found / of
+    middle, width = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    low, high = ((middle + sign * width) / (1 + z * z / of) for sign in (-1, 1))
+    return f"{max(low, 0):.3f} to {min(high, 1):.3f}"
 
 
 def write(folder: Path, manifest: ReleaseManifest) -> None:

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from licet.policy.state import ConversationKind
+from licet.release.changed_words import ChangedWords
 from licet.release.manifest import MeasuredFigures, NamesPin
 from licet.release.rows import Labels
 
@@ -70,6 +71,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels | None = None
     sketch: object = None
     found: Sequence[bytes] = ()
+    changes: ChangedWords = ChangedWords()
 
     def __repr__(self) -> str:
         return f"Curated(sealed, {len(self.texts)} texts, {self.dropped or 'kept'})"
@@ -83,6 +85,7 @@ class CleanedTexts(NamedTuple):
     texts: Sequence[str]
     replaced: Mapping[str, int]
     doubtful: bool = False
+    changes: ChangedWords = ChangedWords()
 
 
 class Cleaner(Protocol):
@@ -196,7 +199,12 @@ class Plain:
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         cleaned = (self._cleaner.clean(document.texts, document.key) for document in documents)
         return [
-            Curated(texts=one.texts, replaced=one.replaced, dropped=LeftOut.doubtful if one.doubtful else None)
+            Curated(
+                texts=one.texts,
+                replaced=one.replaced,
+                dropped=LeftOut.doubtful if one.doubtful else None,
+                changes=one.changes,
+            )
             for one in cleaned
         ]
 

@@ -66,6 +66,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     carried: Sequence[bool]
     figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
     judged: Sequence[JudgedRows] = ()
+    changes: Mapping[str, int] = {}  # words, and those that were changed (changed_words.by_language)
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,7 +64,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of ``labelled`` values of a kind in a slice of labelled texts, how many were ``found``: at least four fifths of
-    their characters were covered by replaced spans. ``kind`` ``precision`` counts spans, and the correct ones.
+    their characters were covered by replaced spans. ``kind`` ``precision`` counts replaced words, and the right ones.
     """
 
     slice: str
@@ -81,18 +81,19 @@ class DetectorPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The detectors of names: the kinds that were replaced, and what happened to a conversation with a doubtful one."""
+    """What looked for names, the kinds that were replaced, and the languages that were looked at, as codes of ISO 639-1."""
 
     detectors: tuple[DetectorPin, ...]
     kinds: tuple[str, ...]
-    doubt: str
+    languages: tuple[str, ...]
 
 
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules that were applied to text (``sha256`` of their file), and how many spans of each kind were replaced.
     ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds in labelled texts,
     absent if nobody measured exactly this. ``left_in``: the notice's sentence on what nothing looked for, where people's
-    names are among it; each version of the policy up to the pinned one says `names: left in` then.
+    names are among it; each version of the policy up to the pinned one says `names: left in` then. ``accepted``: the shares of
+    replaced words that are beyond what is usual, and were accepted by who built it.
     """
 
     rules: str
@@ -101,6 +102,7 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     names: NamesPin | msgspec.UnsetType = msgspec.UNSET
     measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
     left_in: str | msgspec.UnsetType = msgspec.UNSET
+    accepted: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -321,14 +323,14 @@ def _check_parts(parts: tuple[PartPromise, ...]) -> None:
 
 
 def _check_deidentification(made: Deidentification) -> None:
-    names = made.names if made.names is not msgspec.UNSET else NamesPin(detectors=(), kinds=(), doubt="drop")
+    names = made.names if made.names is not msgspec.UNSET else NamesPin(detectors=(), kinds=(), languages=())
     for pin in names.detectors:
         if not _HASH.fullmatch(pin.sha256):
             raise BrokenError(f"the manifest's hash of `{pin.name}` is not 64 hexadecimal digits")
     measured = made.measured if made.measured is not msgspec.UNSET else ()
     closed = [
         *names.kinds,
-        names.doubt,
+        *names.languages,
         *(p.name for p in names.detectors),
         *(w for m in measured for w in (m.slice, m.kind)),
     ]

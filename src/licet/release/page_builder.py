@@ -28,6 +28,7 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
 from licet.release.base import BaseRelease
+from licet.release.changed_words import ChangedPlace, by_language, sampled
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
@@ -102,6 +103,7 @@ class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
     sketches: Sequence[object]
     candidates: Sequence[ProofLine]
     rows: Sequence[ProofLine]
+    samples: Sequence[ChangedPlace] = ()
 
 
 class WrittenRow(NamedTuple):
@@ -166,6 +168,7 @@ class PageBuilder:
             carried=[n in carried for n in written],
             figures=tuple(map(_figures, written.values())),
             judged=page.judged,
+            changes=by_language((one.labels.language if one.labels else "und", one.changes) for one in made),
         )  # fmt: skip
         return BuiltPage(
             end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
@@ -174,7 +177,7 @@ class PageBuilder:
                 merkle.leaf_of(sealed.ordinal, sealed.row_id, until_us, digest)
                 for (sealed, _), until_us, digest in zip(rows, untils, digests, strict=True)
             ],
-            candidates=proofs.candidates, rows=proofs.rows,
+            candidates=proofs.candidates, rows=proofs.rows, samples=sampled(one.changes for one in made),
         )  # fmt: skip
 
     def _curated(

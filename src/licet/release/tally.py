@@ -26,6 +26,7 @@ class Tally:
         self.candidates = self.included = 0
         self.dropped: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
         self.splits = array("H")  # of each row, by its number
         self._splits: dict[str, int] = {}  # their numbers
         self.carried = bytearray()  # of each row, 1 if it was curated in the base
@@ -67,6 +68,7 @@ class Tally:
     def count_page(self, kept: KeptPage) -> None:
         """All that is kept of a page; its rows are added one by one."""
         self.count(kept.candidates, kept.dropped, kept.replaced)
+        self.changes.update(kept.changes)
         self.splits.extend([self._splits.setdefault(split, len(self._splits)) for split in kept.splits])
         self.carried += bytes(kept.carried)
         for figures in kept.figures:

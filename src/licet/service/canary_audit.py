@@ -81,7 +81,7 @@ def grounds() -> Iterator[tuple[Installation, Clock]]:
     clock = Clock()
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
         config = Configuration(
-            data=Path(folder), curate=Curate(names=("off",))
+            data=Path(folder), curate=Curate(names="off")
         )  # a canary's words are to stay as they are
         with installation(config, clock) as here:
             yield here, clock

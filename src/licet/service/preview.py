@@ -126,7 +126,7 @@ def load(here: Installation) -> None:
 
 def _engine(here: Installation) -> PreviewEngine:
     left_in = engine_settings.lets_names_in(here)
-    return preview_engine.engine(here.config.curate, here.config.data, left_in)
+    return preview_engine.engine(here.config.curate, left_in)
 
 
 _one_at_a_time = threading.Lock()

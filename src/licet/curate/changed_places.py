@@ -1,0 +1,68 @@
+"""Counts what de-identification put in the place of what, by kind and place: in prose, in code, within a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from licet.curate.code_strings import is_code_at
+from licet.curate.deidentify import Substitution
+from licet.curate.labels import code_line
+from licet.release.changed_words import NAMES, SAMPLE_CHARS, SAMPLES_MAX, ChangedPlace, ChangedWords, ChangePlace
+
+CHARACTERS_A_WORD = 8  # at least, in scripts that write no blanks
+
+
+def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
+    """The words of a conversation, and those that `deidentify.substitutions` replaced in it."""
+    words, changed = Counter[ChangePlace](), Counter[tuple[str, ChangePlace]]()
+    samples: list[ChangedPlace] = []
+    for text, own in zip(texts, found, strict=True):
+        code = _code_words(text)
+        words[ChangePlace.code] += code
+        words[ChangePlace.prose] += max(_words(text) - code, 0)
+        for each in own:
+            kind, place = each.span.kind.value, place_of(text, each)
+            changed[kind, place] += _words(text[each.span.start : each.span.end])
+            if len(samples) < SAMPLES_MAX and kind in NAMES:
+                samples.append(ChangedPlace(kind, place, *_around(text, each)))
+    return ChangedWords(dict(words), dict(changed), tuple(samples))
+
+
+def place_of(text: str, each: Substitution) -> ChangePlace:
+    start, end = each.span.start, each.span.end
+    value = text[start:end]
+    if _joins(text[start - 1 : start], value[:1]) or _joins(value[-1:], text[end : end + 1]):
+        return ChangePlace.within
+    if each.span.kind.value in NAMES and not any(map(str.isalpha, value)):
+        return ChangePlace.digits
+    return ChangePlace.code if is_code_at(text, start) else ChangePlace.prose
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether two characters are parts of one word; scripts without blanks write all words so."""
+    both = before + after
+    return len(both) == 2 and all(one.isalnum() or one == "_" for one in both) and max(both) < "\u0e00"
+
+
+def _words(text: str) -> int:
+    return max(len(text.split()), len(text) // CHARACTERS_A_WORD // 2, 1 if text else 0)
+
+
+def _code_words(text: str) -> int:
+    """The words in fences and in lines of code."""
+    if "\n" not in text and "`" not in text and not code_line(text):
+        return 0
+    count, fenced = 0, False
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif fenced or code_line(line):
+            count += len(line.split())
+    return count
+
+
+def _around(text: str, each: Substitution) -> tuple[str, str]:
+    first, last = max(0, each.span.start - SAMPLE_CHARS), each.span.end + SAMPLE_CHARS
+    before, after = text[first : each.span.start], text[each.span.end : last]
+    return before + text[each.span.start : each.span.end] + after, before + each.instead + after
