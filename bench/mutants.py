@@ -95,7 +95,7 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
 # Longer than what they would tell: they kill, race or start browsers, trainers and every version's database.
 PASSED_OVER = {
     "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
-    "test_killed_writer.py", "test_order.py", "test_pages_demo.py", "test_pages_quality.py",
+    "test_killed_writer.py", "test_order.py", "test_pages_quality.py",
     "test_pages_stories.py", "test_pages_takeout.py", "test_pages_truth.py", "test_plan_growth.py", "test_providers.py",
     "test_recipients_page.py", "test_schema.py", "test_sentences.py", "test_stale_pages.py",
     "test_upgrade.py", "test_workers.py", "test_worst.py",

@@ -1,13 +1,15 @@
-"""What a run cost beside what it may: `python -m tests.budget [--table]`, of the last run (`recorded.py`).
+"""What a run cost beside what it may: `python -m tests.budget [--table] [--set]`, of the last run (`recorded.py`).
 
 Each line of `budget.csv` is a group: a folder of tests, the files beside the folders, or the shared database; with the seconds of
-the processor that it may take in a run. It ends with 1 where a group took more. `--table` writes the table of docs/testing.md.
+the processor that it may take in a run. It ends with 1 where a group took more. `--table` writes the table of docs/testing.md,
+`--set` a budget of a quarter more than the run took.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import sys
 from collections import Counter
@@ -80,6 +82,9 @@ def main(words: list[str]) -> int:
         PAGE.write_text(TABLE.sub(lambda _: table(groups), text), encoding="utf-8")
     if run["whole"]:
         return 0
+    if "--set" in words:
+        lines = [f"{group},{max(5, math.ceil(1.25 * spent))}\n" for group, (_, spent, _) in sorted(groups.items())]
+        BUDGET.write_text("group,seconds\n" + "".join(lines), encoding="utf-8")
     for fault in (wrong := above(groups, budget())):
         print(fault, file=sys.stderr)
     return 1 if wrong else 0

@@ -24,8 +24,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from licet.curate import engine_settings
+from licet.keys.keyring import Keyring
+from licet.keys.material import FileProvider
 from licet.store import embedded
-from licet.store.connect import Pool, opened
+from licet.store.connect import Pool, Transaction, opened
 from licet.store.migrate import migrate
 
 from . import recorded, tiers, touched
@@ -237,6 +239,25 @@ def worker_dsn(databases: Databases) -> str:
 def worker_pool(worker_dsn: str) -> Iterator[Pool]:
     with opened(worker_dsn) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> FileProvider:
+    return FileProvider(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session")
+def keyring(provider: FileProvider) -> Keyring:
+    """A keyring for each worker."""
+    return Keyring(provider)
+
+
+@pytest.fixture
+def conn(pool: Pool) -> Iterator[Transaction]:
+    """One connection. What needs no second one works in savepoints and is rolled back: no tables to clean."""
+    with pool.connection() as connection:
+        yield connection
+        connection.rollback()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What each test of a run cost, in seconds of processor time and of the clock: written to `build/tests/costs.json` at its end.
+"""What each test of a run cost, in processor and clock seconds: `build/tests/costs.json`, or what TESTS_COSTS says.
 
 Processor time counts whatever a test started and still runs or was waited for: commands, browsers, servers. The shared
 database is a child of the worker that started it, so its time is taken apart: a run's line `database` has it.
@@ -17,7 +17,7 @@ from pathlib import Path
 from .tiers import WHOLE
 
 ROOT = Path(__file__).parent.parent
-COSTS = ROOT / "build" / "tests" / "costs.json"
+COSTS = Path(os.environ.get("TESTS_COSTS") or ROOT / "build" / "tests" / "costs.json")
 TICKS = os.sysconf("SC_CLK_TCK")
 DATABASE = "database"  # the name under which the shared server's seconds stand
 database = 0.0  # what the shared server had cost when this process left it

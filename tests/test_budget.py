@@ -50,6 +50,14 @@ def test_a_run_above_the_budget_fails_and_the_table_goes_where_the_page_has_its_
     assert (tmp_path / "page.md").read_text("utf-8") == f"a\n<!-- costs -->\n{made}<!-- /costs -->\nb\n"
 
 
+def test_a_budget_is_set_a_quarter_above_what_the_run_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "costs.json").write_text(json.dumps(RUN), encoding="utf-8")
+    monkeypatch.setattr(budget, "COSTS", tmp_path / "costs.json")
+    monkeypatch.setattr(budget, "BUDGET", tmp_path / "budget.csv")
+    assert main(["--set"]) == 0
+    assert budget.budget() == {"database": 10, "tests": 5, "tests/web": 5}
+
+
 def test_what_a_started_program_costs_is_counted_while_it_runs_and_once_it_has_ended() -> None:
     import subprocess
     import sys

@@ -211,6 +211,7 @@ def test_a_page_that_would_run_or_fetch_something_is_refused(tmp_path: Path, pag
 
 def test_code_that_shows_markup_is_no_markup(tmp_path: Path) -> None:
     stage(root_of(tmp_path, "`<script>` and\n\n    <script>x</script>\n\n```\n<script>\n```\n"), tmp_path / "source")
+    assert "<script>" in (tmp_path / "source" / "p.md").read_text()
 
 
 @pytest.mark.parametrize("link", ["../../outside.txt", "../.env", "../.git/config", "linked.txt"])

@@ -26,7 +26,7 @@ ELSEWHERE = {
     "litellm.md": "test_quickstart.py: test_litellm",
     "claude-code.md": "test_quickstart.py: test_claude_code",
     "open-webui.md": "test_quickstart.py: test_open_webui",
-    "client.md": "web/test_client_package.py: test_the_page_of_the_client_does_what_it_shows",
+    "client.md": "client/test_package.py: test_the_page_of_the_client_does_what_it_shows",
     "train.md": "train/test_train_page.py: test_the_page_runs_as_it_is_written",
     "audit.md": "test_audit.py: test_a_line_of_the_document_says_yes",
 }

@@ -4,7 +4,7 @@
     python -m tools.client_package --generate  # writes `src/api.ts` and `src/operations.ts` anew
 
 `api.ts` has the types, by openapi-typescript, and `operations.ts` how each operation is sent, from the routes themselves.
-Both are committed; `tests/web/test_client_package.py` holds them to the API. They have what a person's token or a
+Both are committed; `tests/client/test_package.py` holds them to the API. They have what a person's token or a
 service's key may call: what needs a session of staff belongs to the console. The compilers are those of
 `packages/client/compiler`, whose lock has hashes and no addresses: npm takes them from the registry that it is set to.
 """

@@ -38,8 +38,8 @@ from licet.vault import installation
 from .. import seaweed
 from ..buckets import HeldBucket
 from ..installed import BEGIN
-from ..quarters import WHOLE
 from ..terms import preset
+from ..tiers import WHOLE
 from .test_backup import DAY, Home, Place, talk
 
 RUNS = int(os.environ.get("TESTS_ALTERATIONS", "10000" if WHOLE else "120"))

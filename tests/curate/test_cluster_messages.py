@@ -36,7 +36,8 @@ from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
 from licet.curate.plan_schema import plan_of, shape_of
 from licet.curate.ray_workers import ActorWorker, PageActor
-from licet.curate.release_build import WORKER_START, RuleCleaner
+from licet.curate.release_build import WORKER_START
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.runners import Local
 from licet.curate.splits import Shares
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
@@ -184,7 +185,11 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("secret", [bytes(32), SECRET[:-1] + b"\0" if SECRET[-1] else SECRET[:-1] + b"\1", b""])
+@pytest.mark.parametrize(
+    "secret",
+    [bytes(32), SECRET[:-1] + b"\0" if SECRET[-1] else SECRET[:-1] + b"\1", b""],
+    ids=["zeros", "near", "none"],
+)
 def test_a_worker_without_the_secret_is_told_nothing(secret: bytes) -> None:
     actor = PageActor(WORKER_START, secret)
     told: list[bytes] = []
@@ -237,7 +242,9 @@ def test_no_module_of_the_cluster_unpickles() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xc0", b"\x93\x01\x02", os.urandom(40), msgspec.msgpack.encode({"type": "Other"})]
+    "data",
+    [b"", b"\xc0", b"\x93\x01\x02", os.urandom(40), msgspec.msgpack.encode({"type": "Other"})],
+    ids=["nothing", "nil", "list", "noise", "other"],
 )
 @pytest.mark.parametrize("decode", [decode_for_build, decode_for_worker])
 def test_what_is_no_message_of_the_schema_is_refused(decode: Any, data: bytes) -> None:
@@ -340,21 +347,25 @@ def test_a_scorer_or_a_detector_of_ones_own_does_not_travel() -> None:
 # What a worker may answer
 
 
-def answered(*messages: Any, first: int = 5) -> None:
+def answered(*messages: Any, first: int = 5) -> int:
+    """How many of the messages are taken, if all are."""
     check = PageCheck(RELEASE, PageTask(3, START))
     for message in messages:
         check.check(message)
         if isinstance(message, PageRows):
             check.first_row(first)
+    return len(messages)
 
 
 IN_ORDER = (PageBegins(PLACE), PageLost((b"n",)), PageRows(4, 2), WorkerSays("so far"), PageCommits())
 
 
 def test_a_page_as_it_was_asked_for_is_taken() -> None:
-    answered(*IN_ORDER, PageBuilt(built()))
-    answered(PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0)))
-    answered(PageBuilt(None))
+    every = (
+        (*IN_ORDER, PageBuilt(built())),
+        (PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0))), (PageBuilt(None),),
+    )  # fmt: skip
+    assert [answered(*messages) for messages in every] == [len(messages) for messages in every]
 
 
 def changed(**fields: Any) -> PageBuilt:

@@ -336,7 +336,8 @@ def check_log(here: Installation, *, whole: bool) -> None:
             assert placed == (standing.size, standing.size - 1 if standing.size else None)
         if whole:
             files = verifier.FolderFiles(documents.place(here).folder / str(standing.year))
-            report = verifier.check_log(files, verifier.trust(documents.key(here, standing.year).vkey))
+            trusted = verifier.trust(documents.key(here, standing.year).vkey)
+            report = verifier.check_log(files, trusted, (), verifier.story_of(trusted.origin))
             assert report.ok, report.findings
 
 

@@ -18,7 +18,7 @@ from licet.keys.restriction_journal import Journal
 from licet.plugins.spool import Spool
 
 from ..journals import KEY
-from ..vault.test_restrictions import told
+from ..keys.test_restriction_journal import told
 from .disk import Disk, Step, Watch, put
 
 RECORDS = 6

@@ -151,7 +151,8 @@ def check_log(here: installation.Installation) -> None:
     documents.append(here)
     for year in documents.years(here):
         log = documents.place(here).folder / year
-        report = verifier.check_log(verifier.FolderFiles(log), verifier.trust(documents.key(here, int(year)).vkey))
+        trusted = verifier.trust(documents.key(here, int(year)).vkey)
+        report = verifier.check_log(verifier.FolderFiles(log), trusted, (), verifier.story_of(trusted.origin))
         assert report.ok, report.findings
         with transaction(here.pool) as tx:
             placed = tx.execute("SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [int(year)]).fetchone()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from licet.errors import RefusedError
 from licet.intake import imports, open_webui
 from licet.intake.read_turn import BrokenRecord, ReadFeedback, SkippedRecord
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice

@@ -109,7 +109,8 @@ def test_a_hold_keeps_content_feedback_and_safety_copy_until_it_is_lifted(town: 
 
 def test_a_hold_that_came_too_late_keeps_nothing(town: Town) -> None:
     said = town.say(town.account(allow=False))
-    assert town.about(said, do.Hold, matter="late", at=END).outcome is Outcome.unchanged
+    late = town.about(said, do.Hold, matter="late", at=END)
+    assert (late.outcome, late.because) == (Outcome.refused, do.EXPIRED)
     assert swept(town.tx, END).segments == 1
 
 

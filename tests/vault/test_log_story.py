@@ -54,4 +54,13 @@ def test_the_entries_of_any_history_contradict_nothing(conn: Transaction, provid
                 found = story.take(index, entry)
                 assert found == [], (seed, found, entry)
                 kinds[verifier.entries.read_entry(entry, "")["t"]] += 1
-    assert {"choice", "grant_begun", "grant_ended", "narrowed", "deleted", "flagged", "key_destroyed", "feedback"} <= kinds.keys()
+    assert {
+        "choice",
+        "grant_begun",
+        "grant_ended",
+        "narrowed",
+        "deleted",
+        "flagged",
+        "key_destroyed",
+        "feedback",
+    } <= kinds.keys()

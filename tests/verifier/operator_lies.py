@@ -694,7 +694,7 @@ def stands_invented(log: Entries, draw: Random) -> Entries | None:
     if place is None or any(log[n]["t"] == "closed" for n in same(log, place)):
         return None
     facts = {"grant": 1, "version": 0, "question": "never_asked", "scope": "account"}
-    if any(log[n]["facts"].get("grant") == 1 for n in same(log, place)):
+    if any(log[n]["facts"].get("grant") == 1 or late(log[n]) for n in same(log, place)):
         return None
     return inserted(log, place + 1, told(log[place], "grant_stands", facts=facts))
 

@@ -438,6 +438,11 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         ("conversation", "said before it was let in again", "said under the grant",
          put("rows", A2, "sources", 0, "said_on", value="2026-03-01")),
         ("grant", "ended before", "grant that decides it", together(*withdrawal)),
+        ("grant", "ended before, and another begun by a restore, of before", "follows a choice that says so", together(
+            *withdrawal, tell("restored", None, life=1, entries=1),
+            tell("grant_begun", ANA, at="2026-03-01", grant=2, version=1, **asked),
+            *(put("rows", n, "sources", 0, "grant", value=2) for n in (A1, A1_AGAIN, A2)),
+            put("rows", A2, "sources", 1, "grant", value=2))),
         ("grant", "ended before, and none named", "grant that decides it", together(
             *withdrawal,
             *(put("rows", n, "sources", 0, "grant", value=None) for n in (A1, A1_AGAIN, A2)),

@@ -201,6 +201,106 @@ def test_a_choice_that_contradicts_itself_is_refused_and_not_on_record(
     assert world.rows("SELECT count(*) FROM choices") == [(2,)]
 
 
+NEVER = ["0" * 32, "no showing", "", "f" * 5_000]
+NOTHING: list[dict[str, Any]] = [
+    {"conversation": "c1"}, {"conversation": "host:never"}, {"conversation": "conv_" + "0" * 32}, {"project": ""},
+    {"project": "proj_" + "0" * 32}, {"conversation": "x" * 5_000}, {}, {**GARDEN, "conversation": "host:never"},
+]  # fmt: skip
+
+
+def age_of(world: World) -> int:
+    return int(world.rows("SELECT age FROM accounts")[0][0])
+
+
+@pytest.mark.parametrize("showing", NEVER, ids=lambda text: text[:10])
+def test_a_no_counts_with_any_showing_and_says_which_was_not_found(api: Any, showing: str) -> None:
+    answered(api, True)
+    made = choose(api, False, showing=showing, age=20)
+    assert (made["effect"], made["not_taken"], len(made["ended"])) == ("withdrew", ["showing"], 2)
+
+
+@pytest.mark.parametrize("nothing", NOTHING, ids=lambda scope: str(scope)[:40])
+def test_a_no_keeps_nothing_for_what_names_nothing_and_counts(api: Any, nothing: dict[str, Any]) -> None:
+    answered(api, True)
+    made = choose(api, False, question="models", keep=[nothing, GARDEN], scope=nothing)
+    assert (made["effect"], made["not_taken"]) == ("withdrew", ["scope", "keep[0]", "keep[1]"])
+    assert [one["scope"] for one in made["answers"]] == ["account"]
+
+
+def test_a_no_keeps_a_thousand_things_and_says_that_it_keeps_no_more(api: Any) -> None:
+    answered(api)
+    choose(api, True, question="models", scope=GARDEN)
+    more = [{"project": f"p{n}"} for n in range(1_000)]
+    assert choose(api, False, question="models", keep=[GARDEN, *more])["not_taken"][0] == "keep[1000:]"
+    assert choose(api, False, question="models", keep=[GARDEN])["answers"][0]["kept"][0]["project"] is not None
+
+
+@pytest.mark.parametrize("nothing", NOTHING[:6], ids=lambda scope: str(scope)[:40])
+def test_a_yes_for_what_names_nothing_does_nothing_and_its_age_counts(
+    api: Any, world: World, nothing: dict[str, Any]
+) -> None:
+    answered(api)
+    made = choose(api, True, question="models", scope=nothing, age=20)
+    assert (made["effect"], made["because"], made["not_taken"]) == ("none", "unknown", ["scope"])
+    assert (made["answers"][0]["project"], made["answers"][0]["conversation"]) == (None, None)
+    first = api.get(CHOICES).json()["items"][0]
+    assert (first["scope"], first["project"], first["conversation"]) == (made["answers"][0]["scope"], None, None)
+    assert age_of(world) == 20
+    assert world.rows("SELECT count(*) FROM projects") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "because"),
+    [
+        ({"showing": "0" * 32}, 404, "unknown_showing"), ({"showing": "zzz"}, 404, "unknown_showing"),
+        ({"keep": [GARDEN]}, 422, None), ({"scope": {}}, 422, None),
+        ({"scope": {**GARDEN, "conversation": "conv_" + "0" * 32}}, 422, None),
+    ],
+)  # fmt: skip
+def test_a_yes_that_is_refused_gives_nothing_and_its_age_counts(
+    api: Any, world: World, more: dict[str, Any], status: int, because: str | None
+) -> None:
+    answered(api, True)
+    chat = say(api, "tea")
+    refused = api.post(CHOICES, json={"allow": True, "question": "models", "age": 13, **more})
+    assert (refused.status_code, refused.json().get("because")) == (status, because)
+    assert (age_of(world), world.rows("SELECT count(*) FROM choices")) == (13, [(2,)])
+    assert set(why(api, chat).values()) == {"age"}
+    assert world.rows("SELECT count(*) FROM standings WHERE grant_no IS NOT NULL") == [(0,)]
+
+
+def test_a_stale_yes_and_a_repeated_one_give_nothing_and_their_age_counts(api: Any, world: World) -> None:
+    showing = shown_notice(api)
+    yes = {"allow": True, "question": "models", "showing": showing}
+    assert api.post(CHOICES, json=yes).json()["effect"] == "began"
+    again = api.post(CHOICES, json={**yes, "age": 25}).json()
+    assert (again["outcome"], age_of(world)) == ("duplicate", 25)
+    choose(api, False, question="models")
+    stale = api.post(CHOICES, json={**yes, "age": 13})
+    assert (stale.status_code, stale.json()["because"], age_of(world)) == (409, "stale", 13)
+    kept = (
+        [(one.kind.value, one.age) for one in world.here.keyring.restrictions.records()]
+        if (world.here.keyring.restrictions is not None)
+        else []
+    )
+    assert kept in ([], [("age", 25), ("refused", None), ("age", 13)])
+
+
+def shown_notice(api: Any) -> str:
+    notice = api.get("/v1/accounts/host:ana/notice").json()["notice"]["id"]
+    return str(api.post("/v1/accounts/host:ana/showings", json={"notice": notice}).json()["id"])
+
+
+def test_a_repeated_no_ends_what_was_given_since(api: Any) -> None:
+    answered(api)
+    no = {"question": "models", "showing": shown_notice(api)}
+    choose(api, False, **no)
+    assert choose(api, False, **no)["outcome"] == "duplicate"
+    choose(api, True, question="models", scope=GARDEN)
+    made = choose(api, False, **no)
+    assert (made["outcome"], made["effect"], len(made["ended"])) == ("done", "withdrew", 1)
+
+
 def test_another_persons_chat_and_project_are_as_unknown_as_ones_that_never_were(api: Any, world: World) -> None:
     answered(api)
     world.open("ben", allow=False)

@@ -31,8 +31,8 @@ from licet.vault import account_view, installation
 from licet.vault.ids import Prefix, host_hmac, shown
 
 from ..policy.reference import Reference
-from ..quarters import QUARTER, WHOLE
 from ..terms import preset
+from ..tiers import SIXTEENTH, WHOLE
 from .served import World
 
 A_HISTORY = 50  # requests to one installation
@@ -491,7 +491,7 @@ def told(pool: Pool, folder: Path, seed: int) -> Iterator[Drawn]:
 
 @pytest.mark.parametrize("number", range(HISTORIES))
 def test_after_any_requests_the_state_is_what_the_rule_says(pool: Pool, tmp_path: Path, number: int) -> None:
-    seed = number + QUARTER * HISTORIES
+    seed = number + SIXTEENTH * HISTORIES
     with told(pool, tmp_path, seed) as drawn:
         for _ in range(A_HISTORY):
             drawn.one()

@@ -19,7 +19,7 @@ from licet.train import lineage
 from .browsing import Site, browser, existing, site
 from .served import NOTICE, World, api, world
 from .test_pages_choices import answered
-from .test_pages_truth import asked_on, send, usable
+from .test_pages_truth import FORM, asked_on, send, usable
 from .test_recipients_page import given, lab
 
 __all__ = ["api", "browser", "lab", "site", "world"]
@@ -49,6 +49,34 @@ def learns(world: World) -> None:
             [model, release, at, at, at],
         )
         lineage.add_rows(tx, release, model, BitMap([ordinal]))
+
+
+LOST = ["", "0" * 32, "another's", "zzz", "f" * 5_000]
+
+
+@pytest.mark.parametrize("showing", LOST, ids=lambda text: text[:10])
+@pytest.mark.parametrize("fragment", [False, True], ids=["page", "component"])
+def test_a_no_on_a_page_that_is_not_on_record_is_saved_and_the_person_is_told(
+    lab: World, api: Any, showing: str, fragment: bool
+) -> None:
+    """As after a restore of a backup that is older than the open page."""
+    lab.open("ben", allow=True)
+    showing = asked_on(api, lab.browser("ben")) if showing == "another's" else showing
+    assert usable(lab)
+    headers = lab.browser("ana") | ({"licet-fragment": "1"} if fragment else {})
+    fields = f"allow=no&showing={showing}"
+    made = api.post("/settings", content=fields, headers={**headers, **FORM}, follow_redirects=False)
+    said = api.get(made.headers["location"], headers=headers).text
+    assert WORDS.say("done.no", purposes="").rpartition(" to")[0] in said
+    assert not usable(lab)
+
+
+def test_a_yes_on_a_page_that_is_not_on_record_gives_nothing_and_says_so(lab: World, api: Any) -> None:
+    headers = lab.browser("ana")
+    send(api, headers, "/settings", allow="no", showing="0" * 32)
+    said = send(api, headers, "/settings", allow="yes", showing="0" * 32)
+    assert WORDS.say("again.unknown") in unescape(said)
+    assert not usable(lab)
 
 
 def test_before_a_no_the_settings_say_what_it_does_to_what_is_stored_given_out_and_learnt(

@@ -34,7 +34,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from ..test_cli import runner
+from ..cli.test_command import runner
 from .served import BEFORE, NOTICE, World, api, url, world
 
 __all__ = ["api", "url", "world"]  # fixtures

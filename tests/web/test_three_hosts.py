@@ -34,9 +34,9 @@ from licet.store import bucket as buckets
 from .. import seaweed
 from ..forking import FORKED
 from ..journals import lying
+from ..keys import bao
 from ..ledger.world import Held
 from ..tiers import WHOLE
-from ..vault import bao
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
 from .test_workers import at_once

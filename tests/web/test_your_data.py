@@ -348,6 +348,18 @@ def test_the_summary_says_what_is_left_beside_the_chats(ana: World, api: Any, mo
     assert WORDS.say("chats.summary.newest") in page(ana, api, "/chats")
 
 
+@pytest.mark.parametrize(("chats", "are_more"), [(7, False), (8, False), (9, True)])
+def test_as_many_chats_as_are_counted_are_not_more(
+    ana: World, api: Any, monkeypatch: pytest.MonkeyPatch, chats: int, are_more: bool
+) -> None:
+    monkeypatch.setattr(conversation_search, "BATCH_CONVERSATIONS", 1)  # four are read at a time
+    monkeypatch.setattr(conversation_search, "COUNTED_MAX", 8)
+    already = len(ana.rows("SELECT 1 FROM conversations"))
+    for number in range(chats - already):
+        ana.say("ana", f"Chat {number}")
+    assert (WORDS.say("chats.summary.newest") in page(ana, api, "/chats")) is are_more
+
+
 def test_why_an_act_did_nothing_is_said_from_what_the_chat_is(ana: World, api: Any) -> None:
     flagged, bees, gone = ana.say("ana", "Flagged"), ana.say("ana", "Bees"), ana.say("ana", "Gone")
     secret = Say(

@@ -219,7 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Allows or refuses, or withdraws, a question or all of them
-         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower.
+         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower, and also where the rest is refused.
          *
          *     Answers: a person, `choices:write`.
          */
@@ -1294,7 +1294,7 @@ export interface components {
         };
         /**
          * ChosenAnswer
-         * @description `effect` is that of `answers`: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`. Where it is `none`, `because` says why in a stable word and `detail` what to do; `could_name` are then the questions that could have been named. `ended` are the grants that it ended.
+         * @description `effect` is that of `answers`: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`. Where it is `none`, `because` says why in a stable word and `detail` what to do; `could_name` are then the questions that could have been named. `ended` are the grants that it ended. `not_taken` are the keys of the request without which it counted, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
          */
         ChosenAnswer: {
             /** @description Whether it was done now, or was so before. */
@@ -1318,6 +1318,8 @@ export interface components {
             could_name: string[];
             /** @description The grants that this ended. */
             ended: components["schemas"]["GrantAnswer"][];
+            /** @description The keys of the request without which the choice counted, such as `showing`, `scope` or `keep[0]`. */
+            not_taken: string[];
         };
         /**
          * ConsentAct
@@ -1796,7 +1798,7 @@ export interface components {
         };
         /**
          * NewChoice
-         * @description `question` is one that the version in force asks. A no without it answers all of them; a yes may leave it out where one is asked. `scope` makes it a yes for a project or a conversation alone; `keep` names those whose permissions a no leaves in force. `showing` is the notice that this answers; `via` the place where it was answered.
+         * @description `question` is one that the version in force asks. A no without it answers all of them; a yes may leave it out where one is asked. `scope` makes it a yes for a project or a conversation alone; `keep` names those whose permissions a no leaves in force. `showing` is the notice that this answers; `via` the place where it was answered. A no counts whatever `scope`, `keep` and `showing` are.
          */
         NewChoice: {
             /** @description True for a yes, false for a no. */
@@ -1809,7 +1811,7 @@ export interface components {
             /** @description What it is for: the account, one project or one conversation. */
             scope?: components["schemas"]["NewScope"] | null;
             /**
-             * @description Projects and conversations whose permissions a no leaves in force.
+             * @description Projects and conversations whose permissions a no leaves in force, 1,000 at most.
              * @default []
              */
             keep?: components["schemas"]["NewScope"][];
@@ -1912,7 +1914,7 @@ export interface components {
         };
         /**
          * NewScope
-         * @description A project or a conversation: one of them.
+         * @description A project or a conversation: one of them. Text that can be no id names nothing, as an id that is unknown.
          */
         NewScope: {
             /** @description The host's own id of a project, with `host:` before it or not, or ours, `proj_..`. */

@@ -1,4 +1,4 @@
-/** Run by `tests/web/test_client_package.py`, which serves: LICET_TEST is JSON with `url`, `key`, `cut`, `package`. */
+/** Run by `tests/client/test_package.py`, which serves: LICET_TEST is JSON with `url`, `key`, `cut`, `package`. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -2,7 +2,7 @@
 
 Exit codes: 0 yes or done, 1 answered no (differences, contradictions, refused), 2 a plan has changes, 64 usage,
 70 internal, 75 try again, 130 interrupted. Answers go to standard output, progress and errors to standard error.
-Every command that answers takes ``--json``; `tests/test_cli_options.py` lists those that do not, each with its reason.
+Every command that answers takes ``--json``; `tests/cli/test_options.py` lists those that do not, each with its reason.
 """
 
 from __future__ import annotations

@@ -316,9 +316,7 @@ def policy_apply(
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         confirmed = f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
-        lines = [
-            f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}{confirmed}"
-        ]
+        lines = [f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}{confirmed}"]
         if applied.left_accounts:
             left = counted(applied.left_accounts, "account")
             lines.append(f"{left} changed since the plan, and left as they are: plan the shortening again")

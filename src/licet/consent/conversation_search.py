@@ -103,8 +103,9 @@ def counted(tx: Transaction, policies: Policies, account: UUID, at: datetime) ->
                 if until > at and not is_held:
                     nearest = until if nearest is None else min(nearest, until)
         looked += len(ids)
-        is_whole = len(ids) < BATCH_CONVERSATIONS * 4
-        if is_whole or looked >= COUNTED_MAX or turns >= TURNS_MAX:
+        is_end = len(ids) < BATCH_CONVERSATIONS * 4
+        if is_end or looked >= COUNTED_MAX or turns >= TURNS_MAX:
+            is_whole = is_end or not account_view.kept_conversation_ids(tx, account, 1, before=ids[-1])
             return ConversationsCounted(
                 conversations=chats, usable=usable, deleted=deleted, copied=copied, next_until=nearest, is_whole=is_whole
             )  # fmt: skip

@@ -214,13 +214,13 @@ def _job(shape: ClusterJob) -> WorkerJob:
 def _path_text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(f"a message has no `{type(value).__name__}`")
+    raise TypeError(f"a message has no `{type(value).__name__}`")
 
 
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError(f"a message has no `{kind.__name__}`")
+    raise TypeError(f"a message has no `{kind.__name__}`")
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_path_text).encode

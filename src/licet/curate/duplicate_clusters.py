@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from licet.curate.dedupe import Election
 from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
-from licet.curate.release_build import RuleCleaner
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.runners import Local
 from licet.curate.spilled import SpilledArray
 from licet.release import catalog, duplicates, figures, registry

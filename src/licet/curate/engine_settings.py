@@ -63,6 +63,7 @@ def named(chosen: Curate, data: Path, remembered_max: int | None = None, *, left
     """
     from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector, Doubt
     from licet.curate.kernels import NameKernel
+    from licet.curate.names_cascade import together
     from licet.curate.rules import NAMED, IdentifierKind
 
     if not set(chosen.names_kinds) <= {kind.value for kind in NAMED} or not chosen.names_kinds:
@@ -197,17 +198,6 @@ def _detectors(chosen: Curate, data: Path, left_in: bool) -> list[Detector]:
                 hint = "`auto`, `off`, or some of `built-in`, `tagger`, `spacy`, `privacy-filter`, `gliner`"
                 raise UsageError(f"`LICET_CURATE__NAMES` has `{name}`", hint)
     return found
-
-
-def together(found: Sequence[Detector]) -> Detector:
-    """What any of them finds; where the one that ships is among several, it decides what the others read."""
-    from licet.curate.detect import DetectorUnion
-    from licet.curate.names_built_in import BuiltIn
-    from licet.curate.names_cascade import CascadeDetector
-
-    first = next((one for one in found if isinstance(one, BuiltIn)), None)
-    others = tuple(one for one in found if one is not first)
-    return CascadeDetector(first, others) if first is not None and others else DetectorUnion(tuple(found))
 
 
 def _given(folder: Path | None, setting: str) -> Path:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from licet.curate.detect import DetectedSpan, Detector, merged, shifted
+from licet.curate.detect import DetectedSpan, Detector, DetectorUnion, merged, shifted
 from licet.curate.names_built_in import BuiltIn, PassageBounds
 from licet.curate.rules import IdentifierKind
 
@@ -46,3 +46,10 @@ class CascadeDetector(msgspec.Struct, frozen=True):
             for (number, start, _), own in zip(places, other.detect(passages, kinds), strict=True):
                 found[number] += [shifted(span, start) for span in own]
         return [merged(own) for own in found]
+
+
+def together(found: Sequence[Detector]) -> Detector:
+    """What any of them finds; where the one that ships is among several, it decides what the others read."""
+    first = next((one for one in found if isinstance(one, BuiltIn)), None)
+    others = tuple(one for one in found if one is not first)
+    return CascadeDetector(first, others) if first is not None and others else DetectorUnion(tuple(found))

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
-from licet.curate import engine_settings
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.detect import CachedDetector, Detector, DetectorUnion, Doubt
 from licet.curate.kernels import CompareKernel, LabelKernel, NameKernel, SelectKernel, SketchKernel, SplitKernel
 from licet.curate.names import Tagger
 from licet.curate.names_built_in import BuiltIn
-from licet.curate.names_cascade import CascadeDetector
+from licet.curate.names_cascade import CascadeDetector, together
 from licet.curate.names_hub import Gliner, TokenClassifier
 from licet.curate.names_spacy import Spacy
 from licet.curate.plan import CurationPlan, plan
 from licet.curate.quality import Select
-from licet.curate.release_build import RuleCleaner
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.rules import IdentifierKind
 from licet.curate.splits import Shares
 from licet.errors import BrokenError, UsageError
@@ -158,7 +157,7 @@ def _names_shape(step: NameKernel) -> NamesShape:
 def _names(shape: NamesShape) -> NameKernel:
     detectors = [_detector(one) for one in shape.detectors]
     return NameKernel(
-        detector=CachedDetector(engine_settings.together(detectors), shape.texts_max),
+        detector=CachedDetector(together(detectors), shape.texts_max),
         kinds=shape.kinds,
         score_min=shape.score_min,
         sure=shape.sure,

@@ -21,7 +21,7 @@ from licet.curate.detect import CachedDetector, DetectedSpan
 from licet.curate.kernels import looked_at
 from licet.curate.pipeline import curated
 from licet.curate.plan import plan
-from licet.curate.release_build import RuleCleaner, counted
+from licet.curate.rule_cleaner import RuleCleaner, counted
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Curated, Document, Voice
 

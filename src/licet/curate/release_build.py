@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from licet.config import Configuration
-from licet.curate import deidentify, detect, engine_settings, rules
+from licet.curate import engine_settings
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.errors import UsageError
 from licet.release import catalog, homes, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.build_workers import Crew, Processes, WorkerSettings
-from licet.release.curation import CleanedTexts
 from licet.store import statistics
 from licet.store.connect import transaction
 from licet.vault.installation import Installation, policies
@@ -35,32 +35,6 @@ def _crew(config: Configuration) -> Crew:
     if config.curate.runner != Engine.ray:
         return Processes((WORKER_START,))
     return RayActors(config.curate.ray_address or "", WORKER_START)
-
-
-class RuleCleaner:
-    """The structured layer of de-identification, as a release needs it."""
-
-    @property
-    def rules(self) -> str:
-        return "licet-rules"
-
-    @property
-    def sha256(self) -> str:
-        return rules.ours().sha256
-
-    def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
-        return counted(deidentify.deidentify(texts, key))
-
-    def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]]
-    ) -> CleanedTexts:
-        return counted(deidentify.deidentify(texts, key, names=names))
-
-
-def counted(cleaned: deidentify.DeidentifiedTexts) -> CleanedTexts:
-    """The texts, and how many spans of each kind were replaced, as a release has them."""
-    replaced = {kind.value: count for kind, count in cleaned.counts.items()}
-    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful)
 
 
 def build_release(

@@ -13,7 +13,7 @@ from licet.curate import compiled
 from licet.curate.batches import batches
 from licet.curate.kernels import DeidentifyKernel, LabelKernel, SketchKernel
 from licet.curate.plan import CurationPlan
-from licet.curate.release_build import RuleCleaner
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from licet.keys.journal_frames import JournalHead
 from licet.store.connect import Transaction
+from licet.store.rows import Change, change
 
 
 def remembered(tx: Transaction, journal: UUID) -> list[JournalHead]:
@@ -54,13 +55,17 @@ def remember(tx: Transaction, journal: UUID, head: JournalHead) -> None:
 
 def remember_if_free(tx: Transaction, journal: UUID, head: JournalHead) -> None:
     """`remember`, unless another transaction is doing so: a change waits for no other one."""
-    tx.execute(
-        """UPDATE journal_heads h SET (number, chain) = (%(number)s, %(chain)b)
-             FROM (SELECT journal FROM journal_heads WHERE journal = %(journal)s AND number < %(number)s
+    change(tx, [remembering(journal, head)])
+
+
+def remembering(journal: UUID, head: JournalHead) -> Change:
+    """`remember_if_free`, left to be sent in one statement with other changes."""
+    return Change(
+        """UPDATE journal_heads h SET (number, chain) = (%s, %b)
+             FROM (SELECT journal FROM journal_heads WHERE journal = %s AND number < %s
                       FOR NO KEY UPDATE SKIP LOCKED) free
             WHERE h.journal = free.journal""",
-        {"journal": journal, "number": head.number, "chain": head.chain},
-        prepare=True,
+        [head.number, head.chain, journal, head.number],
     )
 
 

@@ -35,7 +35,7 @@ SECTIONS = (
              "{figures.totals.reviewed_rows}. Findings: {figures.totals.findings}."),
             ("On record: what cannot be undone", "What a training run consumed before a withdrawal stays consumed.")),
     section("(a)(6)", "Safeguards",
-            ("Choice", "No answer is preset. From a withdrawal on, no new lease opens a row of that person."),
+            ("Choice", "No answer is preset. From a withdrawal on, no new lease opens a row that rested on what was withdrawn."),
             ("Security", "Content is sealed under keys of its own; erasing destroys the keys of every sealed copy, and recalls "
              "what left in clear. Keys destroyed so far, by cause: {figures.log.keys_destroyed}."),
             ("Access by staff", "Readings in the log, by stated reason: {figures.log.content_reads}"),

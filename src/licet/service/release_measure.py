@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from licet.curate import code_kept, engine_settings
-from licet.curate.release_build import RuleCleaner
+from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import RefusedError
 from licet.ledger.jws import sign as signed

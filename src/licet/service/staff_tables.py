@@ -105,8 +105,8 @@ ACCOUNTS = StaffTable(
 HOLDS = StaffTable(
     name="holds", listing=holds.LISTING, acts_on=(0,),
     columns=_columns(
-        Conversation=K.conversation, Reason=K.word, Placed=K.moment, By=K.text, Person_sees_it=K.flag, Review=K.moment,
-        Overdue=K.late, Turns_held=K.number, Turns_not_held=K.number, Account=K.account,
+        Conversation=K.conversation, Reason=K.word, Placed=K.moment, By=K.text, Person_sees_it=K.flag, Turns_held=K.number,
+        Turns_not_held=K.number, Review=K.moment, Overdue=K.late, Account=K.account,
     ),
 )  # fmt: skip
 FLAGS = StaffTable(

@@ -111,7 +111,8 @@ def apply(
     with batch.writes.together():
         if replay:  # recorded history is the host's own, and its times passed long ago: but for what takes effect now
             batch.happened = [one for one in batch.happened if _takes_effect_now(commands[one[0]], answers[one[0]])]
-        batch.flush([*erasures, *batch.told_hosts(begun)])
+        heads = restriction.remembering(keyring, told)
+        batch.flush([*erasures, *batch.told_hosts(begun), *heads])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
 

@@ -215,8 +215,8 @@ _PLACED = (
     KeyColumn("t.matter_hmac", KeyType.bytea),
 )  # fmt: skip
 LISTING = Listing(
-    columns=f"""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, t.review_at,
-        t.review_at <= %(at)s, {_TURNS_HELD}, {_TURNS_NOT_HELD},
+    columns=f"""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, {_TURNS_HELD},
+        {_TURNS_NOT_HELD}, t.review_at, t.review_at <= %(at)s,
         t.account_id""",
     source="FROM holds t",
     orders={

@@ -24,6 +24,7 @@ from licet.keys.material import seal, unseal
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
 from licet.policy.file import Policy
 from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
+from licet.store.rows import Change
 from licet.vault import account_journal, tables
 from licet.vault.commands import (
     About,
@@ -82,6 +83,16 @@ def keep(
         for place, command, answer, seq in restricting
     ]
     keep_records(tx, journal, records)
+
+
+def remembering(keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> list[Change]:
+    """How far the journal had come before the restrictions among ``told``, left to be sent with what they write."""
+    journal = keyring.restrictions
+    if journal is None or journal.durable.number <= journal.remembered or not any(_restricts(*one[:2]) for one in told):
+        return []
+    head = journal.durable
+    journal.remembered = head.number
+    return [journal_heads.remembering(journal.id, head)]
 
 
 def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:

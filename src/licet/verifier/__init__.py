@@ -50,7 +50,7 @@ from licet.verifier.entries import KINDS, pseudonym_of, story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
 from licet.verifier.levels import FIELDS, level_lines, levels_of, stated_line
-from licet.verifier.log import check_log
+from licet.verifier.log import check_carried, check_log
 from licet.verifier.note import open_checkpoint, open_note
 from licet.verifier.permissions import Permissions
 from licet.verifier.proof import check_checkpoints, check_proof
@@ -78,6 +78,7 @@ __all__ = [
     "Verdict",
     "VerifierReport",
     "base_beside",
+    "check_carried",
     "check_certificate",
     "check_checkpoints",
     "check_conversation",

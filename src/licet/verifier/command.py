@@ -21,7 +21,7 @@ from licet.verifier.entries import story_of
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
 from licet.verifier.levels import level_lines, stated_line
-from licet.verifier.log import check_log, check_texts
+from licet.verifier.log import check_carried, check_log, check_texts
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release_in
@@ -92,7 +92,9 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
         case "log":
             older, files = [(str(path), path.read_bytes()) for path in call.older], _files(call.folder)
             trusted = meant(files.read("checkpoint") or b"", keys)
-            return check_log(files, trusted, older, None if call.plain else story_of(trusted.origin))
+            if call.before is None or call.plain:
+                return check_log(files, trusted, older, None if call.plain else story_of(trusted.origin))
+            return _run_log_after(files, trusted, older, *read_logs([_files(call.before)], keys, call.origin)[0])
         case "release":
             return _run_release(call, keys)
         case "text":
@@ -113,6 +115,21 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
             return check_proof(raw, call.entry.read_bytes(), meant(raw, keys), str(call.file))
         case _:
             return _run_checkpoint(call, meant(call.new.read_bytes(), keys))
+
+
+def _run_log_after(
+    files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]], before_trusted: Trust, before_files: Files
+) -> VerifierReport:
+    """A log, and what it carries over from that of the year before."""
+    story, before = story_of(trusted.origin), story_of(before_trusted.origin)
+    report = check_log(files, trusted, older, story)
+
+    def count() -> None:
+        report.joined(check_log(before_files, before_trusted, (), before))
+        check_carried(report, story, before)
+
+    report.step("what is carried over", f"it is no more than the log of {before.year} ended with", count)
+    return report
 
 
 def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
@@ -172,6 +189,7 @@ def _arguments() -> argparse.ArgumentParser:
     log = commands.add_parser("log", help="a published folder, from its entries to its root")
     log.add_argument("folder", help="or the URL of one")
     log.add_argument("--older", type=Path, action="append", default=[], help="a checkpoint seen before")
+    log.add_argument("--before", help="the log of the year before: what this one carries over is held against its end")
     log.add_argument("--plain", action="store_true", help="any tlog: do not read what the entries tell")
     release = commands.add_parser("release", help="a release's folder, every row decided again")
     release.add_argument("folder")

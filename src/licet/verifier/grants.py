@@ -89,6 +89,9 @@ class GrantStory:
     lost: frozenset[ToldScope] = frozenset()  # in force when a restore was told, which may have lost them
     refused: dict[str, str] = field(default_factory=dict)  # the moment of the endings of a no that is not told yet
     untold: frozenset[str] = frozenset()  # questions whose no a restore came before: its endings were told
+    before: tuple[
+        tuple[int, str, str], ...
+    ] = ()  # the number, question and kind of scope of each that began before this log
     kept: dict[ToldScope, int] = field(default_factory=dict)  # that a no may keep, of which a restore leaves it open
     settled: frozenset[str] = frozenset()  # questions whose choices were told since there may be a rest
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
@@ -236,6 +239,8 @@ class GrantStory:
             self._begins(about, grant, asked, place)
         elif not (self._is_of_before(grant) and self._is_left(about, kind) if is_new else grant == known):
             raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
+        elif is_new:
+            self.before = (*self.before, (grant, about.question, about.kind))
         elif about in self.lost:
             self.lost -= {about}
         self.known[about], self.numbers[grant] = grant, about

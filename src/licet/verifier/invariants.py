@@ -18,6 +18,8 @@ implies others, and whoever rewrites a log with its own key has to keep all of t
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +56,7 @@ class AccountTold:
     act: tuple[str, str] = ("", "")
     version: int = 0
     is_opened: bool = False
-    is_carried: bool = False
+    carried_from: int = 0
     is_closed: bool = False
     is_rest: bool = False
     grants: GrantStory | None = None
@@ -62,7 +64,7 @@ class AccountTold:
 
     def story(self) -> GrantStory:
         if self.grants is None:
-            self.grants = GrantStory(self.is_carried, self.is_opened, self.is_rest, act=self.act)
+            self.grants = GrantStory(self.carried_from > 0, self.is_opened, self.is_rest, act=self.act)
         return self.grants
 
     def acts(self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str) -> None:
@@ -109,12 +111,32 @@ def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: st
     if kind == "account_opened":
         return AccountTold(is_opened=True)
     if kind == "carried" and facts["from"] < year and not is_first:
-        return AccountTold(is_carried=True, is_rest=True)
+        return AccountTold(carried_from=facts["from"], is_rest=True)
     if kind == "carried":
         raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
     if is_first:
         raise ContradictionError(place, "the first entry of an account opens it, or carries it over")
     return AccountTold()  # the logs of all its years before were removed: no grant told in them was in force
+
+
+GrantKey = tuple[int, str, str]  # its number, its question, the kind of its scope: what two years' logs share
+
+
+def carried_over(accounts: Iterable[AccountTold], year: int) -> tuple[int, Counter[GrantKey]]:
+    """How many accounts are carried over from a year, and the grants that are said to have begun by then."""
+    carried = [told for told in accounts if told.carried_from == year]
+    return len(carried), Counter(key for told in carried if told.grants is not None for key in told.grants.before)
+
+
+def ended_with(accounts: Collection[AccountTold]) -> tuple[int, Counter[GrantKey]]:
+    """How many accounts of a year may have grants that its log does not tell of, and the grants that it ended with."""
+    stories = [told.grants for told in accounts if told.grants is not None]
+    left = Counter(
+        (number, about.question, about.kind) for story in stories for about, number in story.known.items()
+        if number is not None
+    )  # fmt: skip
+    unsure = sum(told.carried_from > 0 or (told.grants is not None and bool(told.grants.owed)) for told in accounts)
+    return unsure, left
 
 
 @dataclass(slots=True)

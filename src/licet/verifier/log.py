@@ -17,6 +17,8 @@ from functools import partial
 from licet.verifier.answer import FINDINGS_MAX, ContradictionError, UnreadableError, VerifierReport
 from licet.verifier.entries import Story, story_of
 from licet.verifier.files import TILE, Files, read_listed, tile_path
+from licet.verifier.grants import ACCOUNT
+from licet.verifier.invariants import carried_over, ended_with
 from licet.verifier.keys import Trust
 from licet.verifier.note import CheckpointHead, open_checkpoint
 from licet.verifier.tree import leaf, tree_hash
@@ -80,6 +82,25 @@ def check_log(
         report.step("what the entries tell", "each entry follows from those before it", tell)
     report.ahead = sum(map(len, pieces.values()))
     return report
+
+
+def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
+    """Hold what a log carries over against the log of the year before, as far as that was given.
+
+    Names of two years cannot be linked, so this counts: no more accounts than that log has, and of each number, question
+    and kind of scope no more grants than were in force at its end. A copy from before its end has too few.
+    """
+    count, claims = carried_over(story.accounts.values(), before.year)
+    unsure, left = ended_with(before.accounts.values())
+    few = next((key for key, said in sorted(claims.items()) if said > left[key] + unsure), None)
+    mend = f"a later copy of the log of {before.year}, if that was not its end"
+    if count > len(before.accounts):
+        report.lacking(
+            "carried", f"{count} accounts are carried over, of {len(before.accounts)} that it tells of", mend
+        )
+    elif few is not None:
+        what = f"number {few[0]} for `{few[1]}`, for {'an' if few[2] == ACCOUNT else 'a'} {few[2]}"
+        report.lacking("carried", f"more grants of {what} are said to go on than it ended with", mend)
 
 
 def _sort_paths(paths: Iterable[str], report: VerifierReport) -> Pieces:

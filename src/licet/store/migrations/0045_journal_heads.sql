@@ -1,5 +1,5 @@
--- How far the restriction journal had come by what the database remembers, and its chain value there; `logged` is the number
--- that the log was last told, and when. A journal that ends before it has lost records. `since` is the record with which an
+-- expand: the database remembers how far the restriction journal had come, and its chain value there; `logged` is the number that
+-- the log was last told, and when. A journal that ends before it has lost records. `since` is the record with which an
 -- operator had it begin anew: what does not fit before that is known.
 CREATE TABLE journal_heads (
     journal   uuid PRIMARY KEY,

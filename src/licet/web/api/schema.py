@@ -27,7 +27,7 @@ from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, KEPT_SCOPES_MAX, Outcome
+from licet.vault.commands import AGE_MAX, Outcome
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
 
@@ -104,7 +104,7 @@ class NewChoice(_In, frozen=True, kw_only=True):
     allow: bool
     question: Question | None = None
     scope: NewScope | None = None
-    keep: Annotated[tuple[NewScope, ...], Meta(description=f"The first {KEPT_SCOPES_MAX:,} count.")] = ()
+    keep: tuple[NewScope, ...] = ()
     age: Age | None = None
     via: Name = "api"
     surface: Name = "app"

@@ -25,11 +25,11 @@ from licet.keys.pkcs11 import Pkcs11Provider
 from licet.keys.providers import provider as configured
 from licet.store.connect import Pool, transaction
 
+from ..vault.model import sound
+from ..vault.test_rotate import WINDOW, House
 from ..waiting import wait_until
 from . import bao
 from .bao import Bao, needed
-from .model import sound
-from .test_rotate import WINDOW, House
 
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 PLACE = b"b1\x00\x00\x00\x05"

@@ -25,8 +25,8 @@ from licet.policy.file import preset
 from licet.web.api import rights_schema, schema
 
 from ..agent.transcripts import Coder
-from .browsing import launched
-from .served import AFTER, NOTICE, World, listening, url, world
+from ..web.browsing import launched
+from ..web.served import AFTER, NOTICE, World, listening, url, world
 
 __all__ = ["url", "world"]  # fixtures
 

@@ -22,11 +22,11 @@ from licet.cli.root import first_sentence
 from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from .commands import below, every, groups
-from .forking import FORKED
-from .waiting import heeds_ctrl_c, wait_until
+from ..commands import below, every, groups
+from ..forking import FORKED
+from ..waiting import heeds_ctrl_c, wait_until
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "spec" / "cases.yaml"
 
 PLANTED = "the lamplighter of Gotland keeps seven blue herons"

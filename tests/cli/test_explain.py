@@ -13,8 +13,8 @@ from licet.service import answers, policy_changes
 from licet.store.connect import Pool
 from licet.vault import installation
 
-from .installed import BEGIN, House
-from .web.journeys import Counting
+from ..installed import BEGIN, House
+from ..web.journeys import Counting
 
 
 def test_a_name_is_explained_as_nobodys_before_anybody_is_here(pool: Pool, tmp_path: Path) -> None:

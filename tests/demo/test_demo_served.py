@@ -22,7 +22,7 @@ from licet.policy.decide import Gate
 from licet.store.connect import Pool
 
 from ..waiting import HANG_SECONDS, heeds_ctrl_c, wait_until
-from .people import AFTER, NOTICE, TOKEN_KEY, Town
+from ..web.people import AFTER, NOTICE, TOKEN_KEY, Town
 
 
 def test_the_links_sign_in_as_somebody_undecided_somebody_who_said_yes_somebody_new_and_the_officer(

@@ -22,8 +22,8 @@ from tools import client_package as package
 from licet import __version__
 from licet.web.api import problems, schema
 
-from . import npm
-from .served import NOTICE, World, url, world
+from ..web import npm
+from ..web.served import NOTICE, World, url, world
 from .test_client import losing_wire
 
 __all__ = ["url", "world"]

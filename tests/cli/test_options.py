@@ -17,7 +17,7 @@ from licet.ledger.tree import EMPTY_ROOT
 from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from .commands import every, groups
+from ..commands import every, groups
 
 # The commands without `--json`, each with its reason.
 WITHOUT_JSON = {

@@ -14,7 +14,7 @@ import pytest
 
 from licet.cli.shell import counted
 
-CLI = Path(__file__).parent.parent / "src" / "licet" / "cli"
+CLI = Path(__file__).parents[2] / "src" / "licet" / "cli"
 NOUN = re.compile(
     r" (?:[a-z]+ )?(?:accounts|answers|bytes|cases|certificates|closures|contradictions|conversations|days|entries|erasures|"
     r"errors|events|files|keys|lines|objects|pages|parts|people|permissions|prompts|questions|records|releases|requests|rows|"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .test_cli import Run, error, run, simulated
+from .test_command import Run, error, run, simulated
 
 __all__ = ["run", "simulated"]  # fixtures
 

@@ -17,10 +17,10 @@ from litestar.testing import TestClient
 
 from licet.service import alerts
 
-from .test_cli import runner
-from .web.served import World
+from ..cli.test_command import runner
+from ..web.served import World
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DEPLOY, RUNBOOKS = ROOT / "deploy", ROOT / "docs" / "runbooks"
 OF_PROMETHEUS = {"up"}
 

@@ -11,7 +11,7 @@ import pytest
 from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from .test_cli import Run, error, run, simulated
+from .test_command import Run, error, run, simulated
 
 __all__ = ["run", "simulated"]  # fixtures
 

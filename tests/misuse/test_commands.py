@@ -33,7 +33,7 @@ from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.ids import Prefix, shown, uuid7
 
-from .test_safety import EXAMPLES, WORDS, example
+from .test_classifier import EXAMPLES, WORDS, example
 
 PEOPLE = 24
 SCAM = "click here to win {} number {}, send your card and the code to claim it before midnight"

@@ -23,8 +23,8 @@ from licet.vault import commands as do
 from licet.vault.policy_plan import PLAN_DAYS_MAX
 from licet.vault.simulated_clock import SimulatedClock, save
 
-from .installed import House
-from .terms import preset_text
+from ..installed import House
+from ..terms import preset_text
 
 NOW = instant("2025-09-20")
 FIRST_DAY = instant("2025-10-01")

@@ -24,8 +24,8 @@ import pytest
 from licet.policy.file import preset
 from licet.store import embedded
 
-from .forking import FORKED, STARTED
-from .waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
+from ..forking import FORKED, STARTED
+from ..waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
 
 DISK_MEGABYTES = 400
 BALLAST_KILOBYTES_LEFT = 6_000

@@ -38,9 +38,9 @@ from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 DATA = Path(os.environ.get("TESTS_DATA") or SHARED)
-FIXTURES = Path(__file__).parent / "intake" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "intake" / "fixtures"
 ACCOUNTS = 120
 
 

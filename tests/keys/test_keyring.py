@@ -57,8 +57,8 @@ from licet.vault.safety_copies import safety_place
 from licet.vault.tables import ConversationRow
 from licet.vault.writes import Writes, feedback_place
 
-from .model import hashed, new_account, sound
-from .town import CHOSEN, OPENED, Town
+from ..vault.model import hashed, new_account, sound
+from ..vault.town import CHOSEN, OPENED, Town
 
 ANA = new_account(OPENED)
 KEY = bytes(range(KEY_BYTES))

@@ -1,0 +1,42 @@
+"""A test that answers otherwise in another circumstance is named, and every circumstance is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import trust
+from .trust import Circumstance, circumstances, differences, main, outcomes
+
+
+def test_a_test_that_answers_otherwise_is_named() -> None:
+    before = {"tests/a.py::test_x": "passed", "tests/a.py::test_y": "passed", "tests/a.py::test_z[1]": "passed"}
+    assert differences(before, dict(before)) == []
+    now = before | {"tests/a.py::test_y": "failed"}
+    del now["tests/a.py::test_z[1]"]
+    assert differences(before, now) == ["tests/a.py::test_y: passed, now failed"]
+    assert differences(before, {}) == ["nothing ran"]
+
+
+def test_orders_locales_time_zones_and_the_background_are_among_them() -> None:
+    made = list(circumstances(3))
+    assert made[0] == Circumstance("as ever")
+    assert [one.environment["TESTS_ORDER"] for one in made if "TESTS_ORDER" in one.environment] == ["1", "2", "3"]
+    assert {"LC_ALL", "TZ"} <= {name for one in made for name in one.environment}
+    assert [one.prefix for one in made if one.background] == [("nohup",)]
+
+
+def test_a_run_that_differs_ends_with_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def answered(circumstance: Circumstance, _paths: object) -> dict[str, str]:
+        return {"tests/a.py::test_x": "failed" if "LC_ALL" in circumstance.environment else "passed"}
+
+    monkeypatch.setattr(trust, "outcomes", answered)
+    assert main(["--orders", "1"]) == 1
+    assert "locale C: 1 tests, 1 answer otherwise" in capsys.readouterr().out
+
+
+def test_a_run_in_the_background_answers_as_one_on_a_terminal() -> None:
+    here = str(Path(__file__).parent / "test_needs.py")
+    found = outcomes(Circumstance("background", prefix=("nohup",), background=True), [here])
+    assert len(found) == 2 and set(found.values()) == {"passed"}

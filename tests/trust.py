@@ -1,0 +1,109 @@
+"""The same results whatever the circumstances: `python -m tests.trust [PATH ...]`, one run of pytest after the other.
+
+The first run says what each test answers; the others are to say the same: in drawn orders, with another locale and time zone, on
+another day, as another user, in the background without a terminal. `--orders 20` draws as many orders. It ends with 1 where any
+test answered otherwise, and names it with the circumstance.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
+Outcomes = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstance:
+    """What differs from an ordinary run: its environment, and what its command begins with."""
+
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+    background: bool = False
+
+
+def circumstances(orders: int) -> Iterator[Circumstance]:
+    yield Circumstance("as ever")
+    for seed in range(1, orders + 1):
+        yield Circumstance(f"order {seed}", {"TESTS_ORDER": str(seed)})
+    yield Circumstance("locale C", {"LC_ALL": "C", "LANG": "C"})
+    yield Circumstance("locale tr_TR", {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"})
+    yield Circumstance("time zone Kiritimati", {"TZ": "Pacific/Kiritimati"})
+    yield Circumstance("time zone Niue", {"TZ": "Pacific/Niue"})
+    yield Circumstance("another sixteenth", {"TESTS_SIXTEENTH": "7"})
+    if program := shutil.which("faketime"):
+        yield Circumstance("200 days later", prefix=(program, "-f", "+200d"))
+    else:
+        print("not tried: another day; apt-get install faketime", file=sys.stderr)
+    if os.geteuid() == 0:
+        yield Circumstance("as nobody", prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+    yield Circumstance("in the background", prefix=("nohup",), background=True)
+
+
+def outcomes(circumstance: Circumstance, paths: Sequence[str]) -> Outcomes:
+    """What each test answered."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment = {**clean, "TESTS_COSTS": str(folder / "costs.json"), "TMPDIR": name, "HOME": name}
+        with (folder / "printed").open("wb") as printed:
+            subprocess.run(
+                [*circumstance.prefix, *PYTEST, *paths], cwd=ROOT, env={**environment, **circumstance.environment},
+                stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, check=False,
+                start_new_session=circumstance.background,
+                preexec_fn=_ignores_the_terminal if circumstance.background else None,
+            )  # fmt: skip
+        if not (folder / "costs.json").is_file():
+            sys.stderr.write((folder / "printed").read_text("utf-8", "replace")[-2000:])
+            return {}
+        run = json.loads((folder / "costs.json").read_text("utf-8"))
+        return {nodeid: outcome for nodeid, (_, _, outcome) in run["tests"].items()}
+
+
+def _ignores_the_terminal() -> None:
+    """As a shell does for what it starts with `&`."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def differences(before: Outcomes, now: Outcomes) -> list[str]:
+    """The tests that answer otherwise. One that is drawn by the day may be in one of the two alone."""
+    if not now:
+        return ["nothing ran"]
+    return [f"{name}: {before[name]}, now {now[name]}" for name in sorted(before.keys() & now.keys())
+            if before[name] != now[name]]  # fmt: skip
+
+
+def main(words: list[str]) -> int:
+    orders = 2
+    if "--orders" in words:
+        at = words.index("--orders")
+        orders = int(words[at + 1])
+        words = words[:at] + words[at + 2 :]
+    first: Outcomes = {}
+    failed = 0
+    for circumstance in circumstances(orders):
+        now = outcomes(circumstance, words)
+        first = first or now
+        found = differences(first, now)
+        failed += len(found)
+        print(f"{circumstance.name}: {len(now)} tests, {len(found)} answer otherwise", flush=True)
+        for line in found:
+            print(f"  {line}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
