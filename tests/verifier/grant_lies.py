@@ -286,12 +286,12 @@ def receipt_lies() -> Iterator[Lie]:
         ("question", "left out", "the question and the scope committed to", ANA_NO, lambda said: said["record"]["events"][0].pop(
             "question")),
         ("question", "no name", "fields of a receipt", YES, put_at(*event, "question", value="All of it")),
-        ("scope", "a chat's yes shown as the account's", "the question and the scope committed to", YES,
+        ("scope", "a chat's yes shown as the account's", "its period and recipients", YES,
          put_at(*event, "scope", value="account")),
-        ("scope", "left out", "the question and the scope committed to", YES,
+        ("scope", "left out", "its period and recipients", YES,
          lambda said: said["record"]["events"][0].pop("scope")),
         ("scope", "another chat", "the question and the scope committed to", YES, put_at(*event, "of", value=chat + "0")),
-        ("scope", "a project's, of an entry of before", "the question and the scope committed to", 4, lambda said: (
+        ("scope", "a project's, of an entry of before", "its period and recipients", 4, lambda said: (
             said["record"]["events"][0].update(scope="project", of=chat))),
         ("kept", "one less", "what it kept", NO_AGAIN, lambda said: said["record"]["events"][0]["kept"].pop()),
         ("kept", "one more", "what it kept", NO,

@@ -726,7 +726,8 @@ def receipt_lies() -> Iterator[Lie]:
         ("policy", "another text", "its policy has the hash", set_in(
             "record", "policy", "document", "keep", "opted_in", value="P9Y")),
         ("policy", "another text, with its hash", "the one committed to", with_policy_of("P9Y")),
-        ("policy", "no text", "committed to", lambda payload: payload["record"]["policy"].pop("document") and None),
+        ("policy", "no text", "not proved: it brings no text of its policy",
+         lambda payload: payload["record"]["policy"].pop("document") and None),
         ("policy", "another version", "the name and the version", set_in("record", "policy", "version", value="2031")),
         ("event", "by another way", "those committed to", set_in(*EVENT, "indication_method", value="settings")),
         ("event.grant", "another", "those committed to", set_in(*EVENT, "grant", value=7)),

@@ -191,7 +191,7 @@ def certificate_lies() -> Iterator[Lie]:
         ("places", "kept until yesterday", "a date of its own", put("places", 3, "kept_until", value="2026-02-01T00:00:00Z")),
         ("places", "answered after it was certified", "asked and answered too",
          put("places", 2, "answered", "at", value="2026-03-03T00:00:00Z")),
-        ("all", "a field more", "and no other", put("promise", value="nothing is left anywhere")),
+        ("all", "a field more", "fields of a certificate", put("promise", value="nothing is left anywhere")),
         ("places", "registered after it was read", "before it was read back",
          put("places", 0, "registered", value="2026-12-01T00:00:00Z")),
         *((state, "in year 1", "fields of a certificate", put(state, value=first))

@@ -91,7 +91,9 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
         _check_opening(said, *logged_entry(file, place, trusted, report), trusted.origin, place)
         _check_event(said, place)
         if "document" not in said["record"]["policy"]:
-            report.lacking(place, "its entry commits to no policy", "nothing: it was made before entries did")
+            is_committed = "policy" in said["log"]["record"]["facts"]
+            why = "it brings no text of its policy" if is_committed else "its entry commits to no policy"
+            report.lacking(place, why, "a receipt that is issued anew" if is_committed else "nothing: it is of before")
 
     report.steps((
         ("file", "a receipt of version 1", lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt"))),
