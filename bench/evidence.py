@@ -143,7 +143,7 @@ def _of_changes(here: Installation) -> list[Row]:
 
 
 def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float, float]:
-    """The median seconds of a command, with the evidence and without it."""
+    """The mean seconds of a command, with the evidence and without it."""
     took: dict[bool, list[float]] = {True: [], False: []}
     journal = here.keyring.restrictions
     assert journal is not None
@@ -158,7 +158,7 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
             took[is_held].append(time.perf_counter() - began)
         if not is_held:
             journal.remembered = remembered
-    return statistics.median(took[True]), statistics.median(took[False])
+    return statistics.fmean(took[True]), statistics.fmean(took[False])
 
 
 def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:

@@ -27,7 +27,7 @@ from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.ledger import outbox
 from licet.store.connect import Pool, transaction
-from licet.vault import installation, journal_evidence
+from licet.vault import installation, journal_evidence, restriction
 
 from ..installed import House
 from ..journals import KEY
@@ -158,7 +158,8 @@ def test_mending_keeps_every_record_that_can_be_read_and_what_it_replaces(tmp_pa
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
+def house(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr(restriction, "REMEMBERED_EVERY", 1)
     house = House(pool, tmp_path)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY))
     house.here = installation.Installation(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)

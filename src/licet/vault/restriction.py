@@ -47,6 +47,7 @@ from licet.vault.commands import (
     Unhold,
 )
 
+REMEMBERED_EVERY = 32  # records: an UPDATE with each would make a no a quarter slower
 REPLAYED = "restore"  # the way by which a replayed refusal came
 _MATTER = b"licet/matter/v1"
 _KINDS: dict[type, RestrictionKind] = {
@@ -85,10 +86,14 @@ def keep(
     keep_records(tx, journal, records)
 
 
+def _is_behind(journal: Journal) -> bool:
+    return journal.durable.number - journal.remembered >= REMEMBERED_EVERY
+
+
 def remembering(keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> list[Change]:
     """How far the journal had come before the restrictions among ``told``, left to be sent with what they write."""
     journal = keyring.restrictions
-    if journal is None or journal.durable.number <= journal.remembered or not any(_restricts(*one[:2]) for one in told):
+    if journal is None or not _is_behind(journal) or not any(_restricts(*one[:2]) for one in told):
         return []
     head = journal.durable
     journal.remembered = head.number
@@ -101,7 +106,7 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     BrokenError or BusyError if it takes none now: then ``tx`` changes nothing.
     """
     journal.accept()
-    if journal.durable.number > journal.remembered:
+    if _is_behind(journal):
         journal_heads.remember_if_free(tx, journal.id, journal.durable)
         journal.remembered = journal.durable.number
 
