@@ -1,6 +1,6 @@
 """The operator as adversary: no whole log that is altered with its own key is believed where it contradicts itself.
 
-`TESTS_OPERATOR` sets how many alterations are tried (20,000; a million a night), `TESTS_SEED` where the draw begins. What a
+`TESTS_OPERATOR` sets how many alterations are tried (20,000, a quarter in a run), `TESTS_SEED` where the draw begins. What a
 holder of the key can still claim is listed in docs/security.md, and the list is held against the alterations here.
 """
 
@@ -23,13 +23,14 @@ from licet.verifier.entries import Story
 
 from ..ledger.world import ORIGIN, SIGNER, Held
 from ..policy.histories import history
+from ..tiers import share
 from . import operator_lies
 from .honest_logs import Entry, Installation
 from .lies import written
 from .operator_lies import CONTRADICTED, RESIDUALS, LogAlteration
 from .shipped import shipped
 
-ALTERATIONS = int(os.environ.get("TESTS_OPERATOR", "20000"))
+ALTERATIONS = int(os.environ.get("TESTS_OPERATOR") or share(20_000, least=5_000))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
 HISTORIES = 400
 WHOLE_COMMANDS = 300
