@@ -42,7 +42,7 @@ def test_of_two_processes_that_order_the_same_at_once_one_is_refused(pool: Pool)
         thread.start()
         started.wait()
         assert not finished.wait(0.3), "it waits for the first one's transaction"
-    thread.join(10)
+    thread.join(60)
     assert outcome == ["ordered"]
     with transaction(pool) as tx:
         assert [one.order_id for one in staff_orders.open_orders(tx)] == [UUID(int=1)]

@@ -23,14 +23,13 @@ from licet.verifier.entries import Story
 
 from ..ledger.world import ORIGIN, SIGNER, Held
 from ..policy.histories import history
-from ..tiers import share
 from . import operator_lies
 from .honest_logs import Entry, Installation
 from .lies import written
 from .operator_lies import CONTRADICTED, RESIDUALS, LogAlteration
 from .shipped import shipped
 
-ALTERATIONS = int(os.environ.get("TESTS_OPERATOR") or share(20_000, least=5_000))
+ALTERATIONS = int(os.environ.get("TESTS_OPERATOR") or 20_000)
 SEED = int(os.environ.get("TESTS_SEED", "0"))
 HISTORIES = 400
 WHOLE_COMMANDS = 300

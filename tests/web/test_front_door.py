@@ -23,7 +23,6 @@ import pytest
 from litestar.testing import TestClient
 
 from licet.policy import events as ev
-from licet.policy.fold import NoEffect
 from licet.policy.period import instant
 from licet.policy.state import ScopeKind, Share, TurnRole
 from licet.store.connect import Pool, transaction
@@ -497,7 +496,3 @@ def test_after_any_requests_the_state_is_what_the_rule_says(pool: Pool, tmp_path
             drawn.one()
             drawn.check()
     assert drawn.kinds["choose"]
-
-
-def test_no_effect_has_a_word_for_what_is_not_there() -> None:
-    assert NoEffect.unknown.value == "unknown"

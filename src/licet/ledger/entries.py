@@ -176,7 +176,7 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
         entry["commit"] = commitment(opening, canonical(record(row)))
         if key is not None:
             entry["who"] = pseudonym(key)
-            entry["facts"] = {**published(row), **_pseudonyms(row, key)}
+            entry["facts"] = account_facts(row, key)
     return canonical(entry)
 
 
@@ -203,6 +203,11 @@ def published(row: OutboxRow) -> dict[str, Canonical]:
     """The facts of a row that third parties may read, except those that need the account's key."""
     allowed = PUBLISHED.get(row.told, frozenset()) - _PSEUDONYMS.keys()
     return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}
+
+
+def account_facts(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
+    """All published facts of an account's row; ``key`` is the account's for the log's year."""
+    return {**published(row), **_pseudonyms(row, key)}
 
 
 def _is_closed(fact: Fact) -> bool:

@@ -5,7 +5,7 @@ Nothing is logged twice and no entry is taken back:
 
     the log       stays as it is; the database adopts its size and root, once its own beginning is found in it
     a row         that waits but was logged gets its place, found by the commitment of its leaf
-    a row         that a restriction created again is dropped: its leaf exists, at the same moment
+    a row         that a restriction created again is dropped: its leaf exists, at the same moment, about the same
     the rest      still waits, and is logged after a `restored` entry, which states where the database had been
 
 A log whose beginning differs from what the database knows is a fork, one that is shorter was rolled back: both are
@@ -39,6 +39,8 @@ LOG_HINT = (
 )
 OUTBOX_GAP = 1_000_000_000  # numbers that were given out and lost: a reused number would reuse a leaf's nonce
 ACCOUNTS_MAX = 10_000
+# What an entry is about. Its other facts may differ where a restriction is applied again to an older database.
+_SUBJECT = ("question", "scope", "handle", "project", "because", "segment")
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,17 +164,20 @@ def _matched(
     """(outbox id, index) of the waiting rows that the log has, and the ids of those that it has in other words."""
     by_commit = {entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry}
     of_nobody = {_said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry}
-    open_ = Counter((accounts[e["who"]], e["t"], e["at"]) for e in log.told if e.get("who") in accounts)
+    open_ = Counter(
+        _identity(accounts[e["who"]], e["t"], e["at"], e["facts"]) for e in log.told if e.get("who") in accounts
+    )
     made = keys.log_keys(tx, {row.account for row in waits if row.account is not None}, log.year)
     found: list[tuple[int, int]] = []
-    others: list[tuple[int, tuple[UUID, str, str]]] = []
+    others: list[tuple[int, tuple[object, ...]]] = []
     for row in waits:
         if row.account is None:
             index = of_nobody.pop(_told_so(row), None)
         elif row.account in made:
             opening = entries.nonce(made[row.account], row.outbox_id)
             index = by_commit.get(entries.commitment(opening, canonical(entries.record(row))))
-            key = (row.account, row.told, written(row.occurred_at))
+            facts = entries.account_facts(row, made[row.account])
+            key = _identity(row.account, row.told, written(row.occurred_at), facts)
             if index is None:
                 others.append((row.outbox_id, key))
             else:
@@ -187,6 +192,12 @@ def _matched(
             open_[key] -= 1
             again.append(outbox_id)
     return found, again
+
+
+def _identity(account: UUID, kind: str, at: str, facts: Mapping[str, Any]) -> tuple[object, ...]:
+    """By what an account's entry is recognised in other words. One act may end several grants at one moment."""
+    grant = facts.get("grant") if kind == EntryKind.grant_ended else None
+    return account, kind, at, grant, *(facts.get(name) for name in _SUBJECT)
 
 
 def _said(entry: dict[str, Any]) -> str:
