@@ -33,7 +33,7 @@ FORMS = {
     "ropa": "1f8658d60d19b703795211cbca744f183d984aea571c2cc4fe0e4a9652da2bb1",
     "training-summary": "ece3d3e898b334f4aa6863e6d7b06b17d524b7ebdabdb1d20af44c85fe18ada7",
     "ab2013": "9aa4cda92b0a7c479721dba107879da0c8381ffc55cc687b309b8eeb104d4275",
-    "risk-assessment": "faef89dbc5f0b5c5e2cb92715781dc83b6a0759e0d1fa00c4f460ce0b8251191",
+    "risk-assessment": "5750c00714833f80ae60505a60542c115f4c9cb35ef8cae8f8eb385bdc7d2147",
 }
 DOCUMENT_FILE = {"v": "one", "document": "text", "entry": "text?", "proof": "text?"}
 DOCUMENT = {

@@ -71,7 +71,13 @@ def check_release(
     held.addenda()
     later: tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...] = (
         ("parts and proofs", "each file has the hash that the manifest or an addendum names", held.files_named),
-        ("counts", "every candidate is in, or left out for a reason", held.counts),
+        (
+            "counts",
+            "they add up: every candidate is in, or left out for a reason",
+            held.counts,
+            Verdict.consistent,
+            True,
+        ),
         *held.base_step(),
         ("policies", "they are the texts that the log tells of", held.read_policies),
         ("rows and candidates", "each was decided again, from what is stated of its turns", held.rows),
