@@ -190,7 +190,7 @@ def replaces_names(world: World) -> None:
 def finds(*kinds: str) -> Callable[[World], None]:
     """The manifest says that something looked for names of these kinds, and that nothing was left in."""
     made = {"rules": "r", "sha256": "0" * 64, "counts": {}}
-    names = {"names": {"detectors": [], "kinds": list(kinds), "doubt": "drop"}} if kinds else {}
+    names = {"names": {"detectors": [], "kinds": list(kinds), "languages": ["en"]}} if kinds else {}
     return lambda world: world.manifest.update(deidentification=made | names)
 
 

@@ -234,7 +234,7 @@ def test_names_are_stated_unless_the_policy_leaves_them_in() -> None:
     said = deepcopy(of.tree)
     made = said["deidentification"]
     del made["left_in"]
-    made["names"] = {"detectors": [{"name": "x", "sha256": "0" * 64}], "kinds": ["person"], "doubt": "drop"}
+    made["names"] = {"detectors": [{"name": "x", "sha256": "0" * 64}], "kinds": ["person"], "languages": ["en"]}
     report = of.judge(said).report
     assert report is not None
     assert [(part.answer, part.is_aside) for part in report.parts if part.what == "names"] == [(Verdict.stated, True)]

@@ -57,7 +57,8 @@ FIELDS: dict[str, dict[Verdict, str]] = {
             contents.accounts contents.origins.* contents.surfaces.* contents.plans.* contents.tokens""",
         Verdict.stated: """
             name journal licet deidentification.rules deidentification.sha256 deidentification.counts.*
-            deidentification.names.detectors[].* deidentification.names.kinds[] deidentification.names.doubt
+            deidentification.names.detectors[].* deidentification.names.kinds[] deidentification.names.languages[]
+            deidentification.accepted[]
             deidentification.measured[].* deidentification.left_in contents.first_month contents.last_month contents.bytes
             contents.gapped contents.kinds.* contents.languages.* contents.models.* curation.plan curation.splits.*[][]
             curation.quality.*.*""",

@@ -361,7 +361,8 @@ class _ReleaseCheck:
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         if left and (not firsts or left[0][0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
-        for was, end in zip(self.manifest["parts"], [*firsts[1:], ORDINALS_MAX], strict=True):
+        ends = [*firsts[1:], ORDINALS_MAX][: len(firsts)]
+        for was, end in zip(self.manifest["parts"], ends, strict=True):
             held = left[bisect_left(left, (was["first_ordinal"],)) : bisect_left(left, (end,))]
             then = self.parts[was["file"]]
             said = (then["first_ordinal"], then["rows"]) if then else None
