@@ -53,6 +53,8 @@ def counted(*texts: str, word: str) -> ChangedWords:
         ("ask\n```python\nx = 'Maria'\n```", "Maria", ChangePlace.code),
         ("run `find Maria` now", "Maria", ChangePlace.code),
         ("let x = Maria;", "Maria", ChangePlace.code),
+        ("git blame says Maria <maria@host.example>, 3 days ago", "Maria", ChangePlace.prose),
+        ("git blame says Maria, 3 days ago", "Maria", ChangePlace.code),
         ("the Marianne trench", "Maria", ChangePlace.within),
         ("x 2, 1, 1 y", "2, 1, 1", ChangePlace.digits),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from licet.curate.deidentify import Substitution
 from licet.curate.labels import code_line
 from licet.release.changed_words import NAMES, SAMPLE_CHARS, SAMPLES_MAX, ChangedPlace, ChangedWords, ChangePlace
 
+# The author of a commit or a mail: a name before its address is one in the output of a program too.
+_WITH_ADDRESS = re.compile(r" ?<[^<>@\s]{1,64}@[^<>\s]{1,255}>")
 CHARACTERS_A_WORD = 8  # at least, in scripts that write no blanks
 
 
@@ -36,6 +39,8 @@ def place_of(text: str, each: Substitution) -> ChangePlace:
         return ChangePlace.within
     if each.span.kind.value in NAMES and not any(map(str.isalpha, value)):
         return ChangePlace.digits
+    if _WITH_ADDRESS.match(text, end):
+        return ChangePlace.prose
     return ChangePlace.code if is_code_at(text, start) else ChangePlace.prose
 
 
