@@ -219,7 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Allows or refuses, or withdraws, a question or all of them
-         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower, and also where the rest is refused.
+         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any other no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower, and also where the rest is refused.
          *
          *     Answers: a person, `choices:write`.
          */

@@ -45,6 +45,10 @@ export interface BulkItem {
   status: number;
   turn?: string;
   conversation?: string;
+  /** The project that counts: the one that the conversation began in; none if absent. */
+  project?: string;
+  /** The turn names another project, which changes nothing. */
+  other_project?: boolean;
   outcome?: string;
   problem?: string;
   because?: string;

@@ -213,8 +213,9 @@ def acknowledged(
 @click.option("--name", help="The recipient's name, as releases are given to them, if FILE is new.")
 @json_option
 def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
-    """For a recipient: creates a key in FILE and prints its public key, which the operator registers. An existing key is
-    kept.
+    """For a recipient: creates a key in FILE and prints its public half.
+
+    The operator registers that with `licet recall trust`. An existing key is kept.
 
     \b
     Example:  licet recall key lab-one.key --name lab-one
@@ -231,7 +232,7 @@ def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
 )
 @json_option
 def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
-    """For a recipient: prints the signed answer that what was recalled is deleted.
+    """For a recipient: signs the answer that what was recalled is deleted.
 
     \b
     Example:  licet recall sign era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --key lab-one.key
@@ -245,7 +246,9 @@ def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
 @click.argument("vkey")
 @answer_options
 def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Registers the public key of a recipient, who signs their answers to recalls with it. It replaces an earlier one.
+    """Registers the key with which a recipient signs their answers.
+
+    VKEY is its public half, as `licet recall key` prints it. It replaces an earlier one.
 
     \b
     Example:  licet recall trust "$(cat lab-one.vkey)"

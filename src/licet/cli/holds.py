@@ -41,8 +41,9 @@ def place(
     conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
     dry_run: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Places a legal hold on CONVERSATIONS, and says of each what is held and what is not. Exits 1 if nothing of one
-    could be held.
+    """Places a legal hold on CONVERSATIONS, and says what it holds.
+
+    Of each it says what is held and what is not. Exits 1 if nothing of one could be held.
 
     What is stored now stays, sealed, until the last hold on it ends. A hold restores nothing, and makes nothing usable.
     A conversation whose time is over is refused (`expired`), also before the sweep; the others are held. Placing it again
