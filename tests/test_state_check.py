@@ -174,7 +174,7 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
     """Also where an age came with the first alone: it is in that one's record."""
     made = House(pool, tmp_path / "data")
     made.open("ana", allow=True)
-    journal = made.here.keyring.restrictions = Journal(tmp_path / "restrictions")
+    journal = made.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     for question, age in (("training", 20), (None, None)):
         told = do.Choose(account=made.accounts["ana"], at=made.now, allow=False, question=question, age=age)
         assert made.tell(told)[0].aged == (age is not None)
@@ -183,7 +183,7 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
     with transaction(made.here.pool) as tx:
         assert in_restrictions(tx, journal, records[0].life) == []
         for kept in records:
-            with closing(Journal(tmp_path / f"without {kept.seq}")) as partial:
+            with closing(Journal(tmp_path / f"without {kept.seq}", key=KEY)) as partial:
                 partial.append([kept])
                 found = in_restrictions(tx, partial, kept.life)
             # The second answers all questions, and so stands for the first; the first answers one of one.

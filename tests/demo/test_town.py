@@ -314,6 +314,7 @@ def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[DemoRepo
 def test_files_of_each_format_are_answered_for(tmp_path: Path, name: str, allow: str | None) -> None:
     report, said = told(tmp_path / "demo", FIXTURES / name, allow=allow)
     assert report.kept, said
+    assert "people's names are left in: nothing looks for them" in said
     assert ("permission: never given" in said) == (allow is None)
     assert "0 rows of 0 turns" in said if allow is None else "(permitted)" in said
     assert clock_of(tmp_path / "demo") is not None

@@ -79,7 +79,7 @@ def test_what_is_no_key_of_a_witness_is_named_and_never_shown(tmp_path: Path) ->
     secret = SIGNER.skey.rpartition("+")[2]
     log_key = asked(SIGNER.skey)
     assert isinstance(log_key, InputError)
-    assert "the key of a log" in log_key.message
+    assert "the key of a log or of a recipient, and the key of a witness is wanted" in log_key.message
     for broken in (SIGNER.skey[:-3], "", "PRIVATE+KEY+x", f"\n\n{secret}"):
         error = asked(broken)
         assert isinstance(error, InputError)

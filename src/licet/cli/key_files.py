@@ -11,6 +11,10 @@ from licet.ledger.note import SignatureType, Signer
 
 KEY_FILE_BYTES_MAX = 4_096
 SEED_BYTES = 32
+_WHOSE = {
+    SignatureType.ed25519: "the key of a log or of a recipient",
+    SignatureType.cosignature: "the key of a witness",
+}
 
 
 def key_file(file: Path, name: str | None, kind: SignatureType, command: str) -> Signer:
@@ -30,5 +34,6 @@ def key_file(file: Path, name: str | None, kind: SignatureType, command: str) ->
     except RefusedError as error:  # which never quotes the key
         raise InputError(error.message, f"`{command} FILE --name NAME` makes one", file=str(file)) from None
     if signer.type is not kind:
-        raise InputError("this is a key for another use", f"`{command} FILE --name NAME` makes one", file=str(file))
+        hint = f"`{command} FILE --name NAME` makes one"
+        raise InputError(f"this is {_WHOSE[signer.type]}, and {_WHOSE[kind]} is wanted", hint, file=str(file))
     return signer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from licet.curate import release_build
+from licet.curate import engine_settings, release_build
 from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, show_promises, silent, stage
 from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
@@ -43,7 +43,7 @@ def play_files(
     with stage(folder, clock, say) as here:
         document = preset("article-2025").document()
         document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
-        document["names"] = NamesTerm.left_in.value  # a demo runs where nothing finds names, and says so
+        document["names"] = NamesTerm.left_in.value  # so nothing looks, unless a setting says so
         policy = read(document)
         (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         policy_changes.apply_policy(here, policy, by="demo", languages=None)
@@ -51,7 +51,9 @@ def play_files(
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
         say(f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, before the first turn")
-        say("  people's names are left in where nothing is installed that finds them")
+        kinds = engine_settings.looks_for(here.config, left_in=engine_settings.lets_names_in(here))
+        names = "replaced where they are found" if "person" in kinds else "left in: nothing looks for them"
+        say(f"  people's names are {names}")
         said = (
             f"allowed on {written(allow_from)}"
             if allow_from

@@ -193,7 +193,7 @@ class _ReleaseCheck:
         if read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at") or not purge["parts"]:
             raise ContradictionError(path, "it takes something out, after what came before it")
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
-        ends = dict(zip((part["file"] for part in self.manifest["parts"]), [*firsts[1:], ORDINALS_MAX], strict=True))
+        ends = dict(zip((part["file"] for part in self.manifest["parts"]), [*firsts, ORDINALS_MAX][1:], strict=True))
         before = len(self.gone)
         for one in purge["parts"]:
             self.parts[one["file"]] = purged_part(
@@ -361,8 +361,7 @@ class _ReleaseCheck:
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         if left and (not firsts or left[0][0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
-        ends = [*firsts[1:], ORDINALS_MAX][: len(firsts)]
-        for was, end in zip(self.manifest["parts"], ends, strict=True):
+        for was, end in zip(self.manifest["parts"], [*firsts, ORDINALS_MAX][1:], strict=True):
             held = left[bisect_left(left, (was["first_ordinal"],)) : bisect_left(left, (end,))]
             then = self.parts[was["file"]]
             said = (then["first_ordinal"], then["rows"]) if then else None
