@@ -142,12 +142,18 @@ class Life:
         return list(weights), list(weights.values())
 
 
-def live(config: Configuration, choose: Random, moment: datetime, told: int) -> None:
-    """Works until it is killed; a day of the simulation passes from life to life."""
+def live(config: Configuration, choose: Random, number: int, told: int) -> None:
+    """Works until it is killed; a day of the simulation passes from life to life.
+
+    Lives begin in turn with what each run must prove, so that no draw of a short run leaves it out.
+    """
+    moment = BEGIN + number * timedelta(days=1)
     with installation.installation(config, lambda: moment) as here:
         life = Life(here, choose, told)
         life.say()
         life.ack("back")
+        with suppress(RefusedError):
+            (life.delete if number % 2 else life.append)()
         verbs, weights = life.verbs()
         while True:
             with suppress(RefusedError):
@@ -161,7 +167,7 @@ def one_life(config: Configuration, number: int, choose: Random) -> tuple[list[s
     if child == 0:
         os.close(reading)
         try:
-            live(config, Random(choose.random()), BEGIN + number * timedelta(days=1), telling)
+            live(config, Random(choose.random()), number, telling)
         except BaseException as error:
             os.write(telling, json.dumps({"did": "fail", "error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         finally:

@@ -42,9 +42,10 @@ from ..vault.model import sound
 from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN
 
-KILLS = int(os.environ.get("TESTS_KILLS") or share(200))
+KILLS = int(os.environ.get("TESTS_KILLS") or share(200, least=32))  # `check_all` finds something of each kind
 POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS") or share(20))
 SHARES = 2
+KINDS = frozenset({"say", "delete", "choose", "append"})  # what must have been done for a run to prove anything
 
 
 def begin(config: Configuration) -> None:
@@ -77,10 +78,13 @@ def of(told: list[dict[str, Any]], did: str) -> list[dict[str, Any]]:
     return [line for line in told if line["did"] == did]
 
 
+def kinds(told: list[dict[str, Any]]) -> set[str]:
+    return {line["did"] for line in list(told)}
+
+
 def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> None:
     """Log, keys and rows agree with one another and with everything that was acknowledged."""
-    kinds = {line["did"] for line in told}
-    assert kinds >= {"say", "delete", "choose", "append"}, "the lives did too little to prove anything"
+    assert kinds(told) >= KINDS, "the lives did too little to prove anything"
     check_rows(here, told)
     check_restrictions(here, told)
     check_keys(here)
@@ -233,6 +237,7 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
         for number in range(POSTMASTERS):
             time.sleep(0.1 + 0.03 * (number % 5))
             kill(own, worker)
+        wait_until(lambda: kinds(worker.told) >= KINDS, "it has done each of its verbs", alive=worker.is_alive)
         worker.stopped.set()
         worker.join(HANG_SECONDS)
         assert worker.unexpected == []

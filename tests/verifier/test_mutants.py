@@ -1,6 +1,6 @@
 """No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a traceback.
 
-`TESTS_MUTANTS` sets how many there are (24,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
+`TESTS_MUTANTS` sets how many there are (32,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
 run tries a sixteenth of them, every sixteenth change of a field and as many draws: `tests/tiers.py`.
 """
 
@@ -23,7 +23,7 @@ from . import mutants
 from .mutants import Artefact, Judged, artefacts, drawn, mutated
 from .shipped import shipped
 
-MUTANTS = int(os.environ.get("TESTS_MUTANTS", "24000"))
+MUTANTS = int(os.environ.get("TESTS_MUTANTS", "32000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
 STEP = 1 if WHOLE else SIXTEENTHS
 SHARE_MIN = 0.3  # of the mutants of an artefact, at least this part is seen through; the others mean the same

@@ -182,7 +182,8 @@ def test_what_was_shown_put_off_accepted_and_signalled_has_its_line(ana: World, 
     browser = ana.browser("ana")
     notice = api.get("/notice", headers=browser).text
     (showing,) = set(re.findall(r'name="showing" value="([0-9a-f]+)"', notice))
-    api.post("/notice", headers=browser, data={"showing": showing, "act": "later"})
+    sent = {"showing": showing, "act": "later"}
+    assert api.post("/notice", headers=browser, data=sent, follow_redirects=False).status_code == 303
     api.get("/settings", headers={**browser, "sec-gpc": "1"})
     api.get("/settings", headers=browser)
     with transaction(ana.here.pool) as tx:
