@@ -139,6 +139,9 @@ def _unlock(pool: Pool, keyring: Keyring, journal: Journal) -> None:
     """Gives the journal its key, which is made with the installation; FencedError behind the fence."""
     with transaction(pool) as tx:
         fence.check(tx)
+        present = fence.newest_life(tx)
+        if present is not None and present.journal != journal.id:
+            return  # refused as foreign below, by the guard first: a host that was moved away from may have no key
         journal.unlock(journal_key(keyring.log_seed(tx)))
 
 

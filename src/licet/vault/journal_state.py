@@ -34,15 +34,16 @@ class JournalState(StrEnum):
 def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
     """The state of the database relative to ``journal``. A fresh database and an empty journal are bound to each other."""
     fence.lock_lives(tx)
-    present, newest = fence.newest_life(tx), journal.newest(NEWEST_RECORDS_MAX)
+    present = fence.newest_life(tx)
+    if present is not None and present.journal != journal.id:
+        return JournalState.foreign  # before it is read: nothing unlocked it
+    newest = journal.newest(NEWEST_RECORDS_MAX)
     if present is None:
         if newest:
             return JournalState.older
         fence.begin(tx, 0, journal, at, account_journal.last_position(tx))
         journal_heads.remember(tx, journal.id, JournalHead(0, b""))
         return JournalState.current
-    if present.journal != journal.id:
-        return JournalState.foreign
     return JournalState.older if any(missing(tx, newest, present.life)) else JournalState.current
 
 
