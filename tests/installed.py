@@ -132,8 +132,14 @@ class House:
             return tx.execute(statement, params or None).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table, as text, in order; but for `lives`, which says that somebody opened the database."""
-        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'lives' ORDER BY 1"
+        """Every row of every table, as text, in order; but for what says that somebody opened the database.
+
+        That is `lives`, and `journal_heads`, where whoever opens it notes how far the restriction journal has come.
+        """
+        tables = (
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            " AND tablename NOT IN ('lives', 'journal_heads') ORDER BY 1"
+        )
         names = [row[0] for row in self.query(tables)]
         return {name: sorted(str(row[0]) for row in self.query(f"SELECT t::text FROM {name} t")) for name in names}
 

@@ -95,7 +95,9 @@ def counsel(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Counsel]:
     house.say("ana", "ana-1", "what the tool says", TurnRole.tool, origin="connector")
     house.now = NOW
     house.talk("ana", "ana-2")
-    yield Counsel(house, tmp_path, dsn)
+    counsel = Counsel(house, tmp_path, dsn)
+    counsel.run("proposals")  # the first opening makes the secret of the log
+    yield counsel
 
 
 def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_plan_it_keeps(counsel: Counsel) -> None:

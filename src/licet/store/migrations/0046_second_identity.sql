@@ -1,3 +1,4 @@
+-- contract: the identity with which staff signed in is kept beside what needs two of them; existing rows are checked
 -- The identity of the identity provider with which staff signed in: SHA-256 over issuer and subject. NULL where a link began
 -- the session, and on the command line: one person can be any number of those.
 ALTER TABLE sessions ADD COLUMN identity bytea CONSTRAINT session_identity_is_sha256 CHECK (length(identity) = 32);

@@ -1,3 +1,4 @@
+-- contract: an answer to a recall may be signed with the recipient's own key; existing recalls are checked
 -- What a recipient answers to a recall may be signed with their own key, which is registered under their name.
 ALTER TABLE recalls ADD COLUMN signed text;
 ALTER TABLE recalls ADD CONSTRAINT signed_where_it_is_acknowledged CHECK (signed IS NULL OR acknowledged_at IS NOT NULL);
