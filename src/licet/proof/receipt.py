@@ -151,7 +151,10 @@ class Issuer:
         return issued
 
     def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
-        payload = document(choice, self._terms(choice, leaf), self._controller, before, self._at)
+        is_committed = leaf is None or "policy" in leaf.row.facts
+        payload = document(
+            choice, self._terms(choice, leaf), self._controller, before, self._at, with_text=is_committed
+        )
         entry = proof = None
         if leaf is not None:
             log = self._log(leaf.year)
@@ -221,9 +224,18 @@ def _choice(
 
 
 def document(
-    choice: ReceiptChoice, policy: Policy, controller: Controller, before: str | None, at: datetime
+    choice: ReceiptChoice,
+    policy: Policy,
+    controller: Controller,
+    before: str | None,
+    at: datetime,
+    *,
+    with_text: bool = True,
 ) -> dict[str, Canonical]:
-    """The content of a receipt, without its place in the log."""
+    """The content of a receipt, without its place in the log.
+
+    An entry of before commits to no policy: its receipt brings no text of one.
+    """
     principal = f"urn:licet:account:{choice.account.hex}"
     return {
         "@context": ["https://w3id.org/dpv/dpv.jsonld"],
@@ -247,7 +259,7 @@ def document(
             "events": [_event(choice, principal)],
             "policy": {
                 "policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex(),
-                "document": msgspec.json.decode(policy.text()),
+                **({"document": msgspec.json.decode(policy.text())} if with_text else {}),
             },
         },
     }  # fmt: skip
