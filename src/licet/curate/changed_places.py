@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from licet.curate.code_strings import is_code_at
+from licet.curate.code_strings import CodePlaces
 from licet.curate.deidentify import Substitution
 from licet.curate.labels import code_line
 from licet.release.changed_words import NAMES, SAMPLE_CHARS, SAMPLES_MAX, ChangedPlace, ChangedWords, ChangePlace
@@ -24,15 +24,17 @@ def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]])
         code = _code_words(text)
         words[ChangePlace.code] += code
         words[ChangePlace.prose] += max(_words(text) - code, 0)
+        places = CodePlaces(text) if own else None
         for each in own:
-            kind, place = each.span.kind.value, place_of(text, each)
+            kind, place = each.span.kind.value, place_of(text, each, places)
             changed[kind, place] += _words(text[each.span.start : each.span.end])
             if len(samples) < SAMPLES_MAX and kind in NAMES:
                 samples.append(ChangedPlace(kind, place, *_around(text, each)))
     return ChangedWords(dict(words), dict(changed), tuple(samples))
 
 
-def place_of(text: str, each: Substitution) -> ChangePlace:
+def place_of(text: str, each: Substitution, places: CodePlaces | None = None) -> ChangePlace:
+    """Where something was replaced; ``places`` are those of ``text``, where many are asked for."""
     start, end = each.span.start, each.span.end
     value = text[start:end]
     if _joins(text[start - 1 : start], value[:1]) or _joins(value[-1:], text[end : end + 1]):
@@ -41,7 +43,7 @@ def place_of(text: str, each: Substitution) -> ChangePlace:
         return ChangePlace.digits
     if _WITH_ADDRESS.match(text, end):
         return ChangePlace.prose
-    return ChangePlace.code if is_code_at(text, start) else ChangePlace.prose
+    return ChangePlace.code if (places or CodePlaces(text)).holds(start) else ChangePlace.prose
 
 
 def _joins(before: str, after: str) -> bool:

@@ -14,7 +14,7 @@ the regular expressions of JavaScript; where no language is named, by those of i
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -109,13 +109,26 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     return [span for span in spans if not _is_code(text, span.start, span.end) and _stays(text, span, areas)]
 
 
-def is_code_at(text: str, place: int) -> bool:
-    """Whether a place lies in code: in a fence or a text of code, in a line that looks like code, or between backticks."""
-    if any(area.start <= place < area.end for area in _areas(text)):
-        return True
-    start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
-    line = text[start : len(text) if end < 0 else end]
-    return code_line(line) or (text.count("`", start, place) % 2 == 1 and "`" in line[place - start :])
+class CodePlaces:
+    """Where code lies in one text, asked of many places: its areas and backticks are found once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._areas = [(area.start, area.end) for area in _areas(text)]
+        self._ticks = [found.start() for found in re.finditer("`", text)]
+        self._lines: dict[int, bool] = {}  # whether a line is code, by where it begins
+
+    def holds(self, place: int) -> bool:
+        """Whether a place lies in a fence or a text of code, a line that looks like code, or between backticks."""
+        if any(start <= place < end for start, end in self._areas):
+            return True
+        text = self._text
+        start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+        end = len(text) if end < 0 else end
+        if start not in self._lines:
+            self._lines[start] = code_line(text[start:end])
+        first, here, last = (bisect_left(self._ticks, at) for at in (start, place, end))
+        return self._lines[start] or ((here - first) % 2 == 1 and here < last)
 
 
 def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
