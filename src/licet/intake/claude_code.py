@@ -237,8 +237,8 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
     """The records that are on no branch of what was said in the end: a prompt that was taken back, and what followed it."""
     parents: dict[str, str | None] = {}
     prompts, tips = set[str](), dict[str, str]()
-    forks = False
-    children = set[str]()
+    first_prompts = list[str]()
+    says_parents = True
     for _, _, raw in _records(path, Pass()):
         if isinstance(raw, BrokenRecord):
             continue
@@ -255,14 +255,18 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
         if parent is None and prompted and record.parentUuid is None:
             parent = f"{_BEGINNING}{record.sessionId or ''}"  # a session begins once: the next such prompt rewound it
             parents.setdefault(parent, None)
+            first_prompts.append(record.uuid)
+        says_parents &= parent is not None or record.type != "assistant" or not spoken
         parents[record.uuid] = parent
-        forks |= parent in children
-        children |= {parent} if parent else set()
         if spoken:
             tips[record.uuid] = ""
         if prompted:
             prompts.add(record.uuid)
-    return frozenset(_off(parents, prompts, tips)) if forks else frozenset()
+    if not says_parents:  # an answer follows something: a file in which one follows nothing tells no branches by null
+        parents |= dict.fromkeys(first_prompts)
+    named = [parent for parent in parents.values() if parent]
+    has_forks = len(set(named)) < len(named)
+    return frozenset(_off(parents, prompts, tips)) if has_forks else frozenset()
 
 
 def _off(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
