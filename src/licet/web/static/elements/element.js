@@ -30,7 +30,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 class UnansweredError extends Error {
   /** @param {number} status */
   constructor(status) {
-    super(`answered with status ${status}`);
+    super(`status ${status}`);
     this.status = status;
   }
 }
