@@ -22,7 +22,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
-TORN_MAX = 256  # beginnings of what was appended that a crash may leave
+TORN_MAX = 320  # beginnings of what was appended that a crash may leave
 TORN_OTHERS_MAX = 8  # of a write that replaces
 DRAWS = 6  # for each state that is wanted: many draws leave the same
 _LITTER = bytes(range(7, 231, 7))

@@ -296,7 +296,7 @@ VERBS = (
         "bool_and(overturned_at IS NOT NULL) FROM flags WHERE conversation_id = %s", "ben-two"), may_end=("ben-two",)),
     Verb(name="hold", states=650, act=took_back(do.Hold, "ben", "ben-one", matter="a case"), told=is_true(
         "count(*) = 1 FROM holds WHERE conversation_id = %s", "ben-one")),
-    Verb(name="three at once", states=890, act=three_at_once, told=is_true(
+    Verb(name="three at once", states=1300, act=three_at_once, told=is_true(
         "closed_at IS NOT NULL FROM accounts WHERE account_id = %s", "ana")),
     Verb(name="sweep", day=400, act=lambda home, _: void(sweeper.sweep(home.here)), told=is_true(
         "NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
