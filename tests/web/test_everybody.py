@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -162,16 +163,24 @@ def test_after_the_last_day_the_notice_says_so_above_the_question_and_offers_no_
 # Focus, what is announced, and titles
 
 
+def assert_focus(page: Any, name: str, role: str, *, after: str = "") -> None:
+    """Asserts what has the focus; a browser gives it to what says `autofocus` after the page has loaded, not before."""
+    give_up = time.monotonic() + 5
+    while (focus := page.evaluate(FOCUS)) != [name, role] and time.monotonic() < give_up:
+        page.wait_for_timeout(20)
+    assert focus == [name, role], after
+
+
 @SCRIPT
 def test_after_every_act_the_focus_is_on_what_it_did_which_is_announced(site: Site, script: bool) -> None:
     existing(site)
     page = site.visit("ana", "/notice", java_script_enabled=script)
     page.get_by_role("button", name="Decide later").click()
-    assert page.evaluate(FOCUS) == ["said", "status"]
+    assert_focus(page, "said", "status")
     page.goto(site.url + "/settings")
     for name in ("Use my chats", "Don’t use my chats", "Undo"):
         page.get_by_role("button", name=name, exact=True).click()
-        assert page.evaluate(FOCUS) == ["said", "status"], name
+        assert_focus(page, "said", "status", after=name)
     assert "your chats may be used" in page.locator("#said").inner_text()
 
 
@@ -184,7 +193,7 @@ def test_after_a_form_that_lacks_something_the_focus_is_on_its_faults_and_the_ti
     assert not page.title().startswith("Error")
     page.get_by_role("button", name="Save my answer").click()
     assert page.title() == "Error: New terms, and a choice that is yours · Your privacy"
-    assert page.evaluate(FOCUS) == ["faults", "alert"]
+    assert_focus(page, "faults", "alert")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.evaluate(FOCUS)[0] == "allow-yes", "each fault leads to its field, in the order of the page"
@@ -192,7 +201,7 @@ def test_after_a_form_that_lacks_something_the_focus_is_on_its_faults_and_the_ti
     page.locator("#terms").check()
     page.locator("#allow-no").check()
     page.get_by_role("button", name="Save my answer").click()
-    assert page.evaluate(FOCUS) == ["said", "status"]
+    assert_focus(page, "said", "status")
     assert not page.title().startswith("Error")
     page.goto(site.url + "/chats/conv_0")
     assert page.title() == "Error: That did not work · Your privacy"
@@ -203,7 +212,7 @@ def test_an_answer_from_an_old_page_comes_back_with_its_reason_under_the_focus(s
     old = site.visit("ana", "/settings")
     site.town.choose("ana", False)
     old.get_by_role("button", name="Use my chats", exact=True).click()
-    assert old.evaluate(FOCUS) == ["said", "status"]
+    assert_focus(old, "said", "status")
     assert "is older than your answer of" in old.locator("#said").inner_text()
 
 
