@@ -22,14 +22,17 @@ _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as a release would have it, how many of each kind were replaced, and whether it would be left out."""
+    """A text as a release would have it, how many of each kind were replaced, and whether it would be left out: as
+    ``doubtful``, or for an ``unread_language``.
+    """
 
     text: str
     replaced: Mapping[str, int]
     doubtful: bool
+    unread_language: str = ""
 
     def __repr__(self) -> str:
-        return f"Tried(sealed, {len(self.text)} characters)"
+        return f"NameTrial(sealed, {len(self.text)} characters)"
 
 
 def tried(config: Configuration, text: str) -> NameTrial:
@@ -37,8 +40,10 @@ def tried(config: Configuration, text: str) -> NameTrial:
     names = engine_settings.named(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
-    doubtful = made.doubtful or (names is not None and names.unread(text))
-    return NameTrial(text=made.texts[0], replaced={k.value: n for k, n in made.counts.items()}, doubtful=doubtful)
+    return NameTrial(
+        text=made.texts[0], replaced={kind.value: count for kind, count in made.counts.items()},
+        doubtful=made.doubtful, unread_language=names.unread(text) if names is not None else "",
+    )  # fmt: skip
 
 
 def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = False) -> tuple[MeasuredFigures, ...]:

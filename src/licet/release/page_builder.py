@@ -169,6 +169,7 @@ class PageBuilder:
             figures=tuple(map(_figures, written.values())),
             judged=page.judged,
             changes=by_language((one.labels.language if one.labels else "und", one.changes) for one in made),
+            unread=Counter(one.unread_language for one in curated if one.dropped is LeftOut.unread_language),
         )  # fmt: skip
         return BuiltPage(
             end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
