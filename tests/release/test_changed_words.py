@@ -70,7 +70,8 @@ def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content
     counts = by_language([("en", own), ("de", ChangedWords())])
     assert counts["en prose"] == len(PROSE.split()) + 1 and counts["en prose person"] == 1
     assert "Maria" not in str(counts)
-    (sample,) = sampled([own])
+    (sample,) = sampled([("en", own)])
+    assert (sample.kind, sample.language, sample.place) == ("person", "en", ChangePlace.prose)
     assert sample.before.endswith("Maria") and "Maria" not in sample.after and "Maria" not in repr(sample)
 
 

@@ -53,7 +53,7 @@ from licet.release import (
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
 from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
-from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, UnusualShare, lines, unusual
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, ChangedShare, lines, unusual
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
@@ -126,12 +126,13 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
 class DamageError(RefusedError):
     """A build that would seal more replaced words than is usual: the shares, and some of the places."""
 
-    def __init__(self, shares: Sequence[UnusualShare], samples: Sequence[ChangedPlace]) -> None:
+    def __init__(self, shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> None:
         super().__init__(
             "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
             "look at the places; if they are right, run the same command with `--accept-changes`, which the manifest"
             " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy allows it",
             because="damage",
+            details={"shares": msgspec.to_builtins(shares), "places": msgspec.to_builtins(samples)},
         )
         self.shares, self.samples = tuple(shares), tuple(samples)
 
@@ -144,9 +145,8 @@ class UnreadLanguagesError(RefusedError):
         super().__init__(
             f"nothing looks for names in the language of some conversations: {each}; nothing is sealed",
             "the policy says `unread_languages: build stopped`; under a version that does not, they are left out",
-            because="unread_language",
-        )
-        self.conversations = dict(sorted(conversations.items()))
+            because="unread_language", details={"conversations": dict(sorted(conversations.items()))},
+        )  # fmt: skip
 
 
 class Builder:

@@ -58,12 +58,12 @@ START = UUID(int=0)  # before every conversation
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
     """What one call shows at most: turns, bytes of content, and the weight of what it reads for names
-    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names 30.
+    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names one.
     """
 
     turns_max: int = 2_000
     bytes_max: int = 192 * 1024
-    names_max: int = 24_000
+    names_max: int = 192 * 1024
 
 
 A_REQUEST = PreviewBounds()
