@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -111,6 +112,12 @@ def mark(
                 "read it first", because="not_read",
             )  # fmt: skip
         return shown_replacements.counts(tx, of.known.release_id)
+
+
+def counts(here: Installation, release: UUID) -> Mapping[str, MarkCounts]:
+    """How many replaced names of a release were shown and marked, by kind."""
+    with transaction(here.pool) as tx:
+        return shown_replacements.counts(tx, release)
 
 
 def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
