@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import click
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from licet.cli.root import RootCommand
+from licet.cli.shell import json_option
 from licet.curate import release_build
 from licet.curate.changed_places import changed_words, place_of
 from licet.curate.deidentify import Substitution, substitutions
@@ -134,6 +139,28 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     accepted = built.manifest.deidentification.accepted
     assert accepted and accepted[-1].startswith("person in prose of `")
     assert "More words were replaced than is usual" in card.text(built.manifest)
+
+
+def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House) -> None:
+    @click.group(cls=RootCommand, table={}, groups={})
+    def program() -> None:
+        """A program of one command."""
+
+    @program.command("build")
+    @json_option
+    def command(as_json: bool) -> None:
+        build(house, "r", "the ")
+
+    shown = CliRunner().invoke(program, ["build", "--json"])
+    told = json.loads(shown.stderr)
+    assert (shown.exit_code, told["exit"], told["because"]) == (1, 1, "damage")
+    assert told["error"] == "more words were replaced than is usual: nothing is sealed"
+    assert {(one["kind"], one["place"]) for one in told["shares"]} == {("person", "prose")}
+    assert all(one["changed"] > 0.03 * one["words"] for one in told["shares"])
+    assert 1 <= len(told["places"]) <= SAMPLES_MAX
+    assert all(set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"])
+    plain = CliRunner().invoke(program, ["build"])
+    assert "person, prose of `" in plain.stderr and plain.exit_code == 1
 
 
 def test_a_name_within_a_word_stops_a_build(house: House) -> None:
