@@ -131,6 +131,7 @@ def build(house: House, name: str, word: str, *, accepts: bool = False) -> Build
 def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(house: House) -> None:
     with pytest.raises(DamageError, match="more words were replaced than is usual") as stopped:
         build(house, "r", "the ")
+    assert "  person, prose of `" in stopped.value.message
     assert stopped.value.because == "damage" and stopped.value.exit_code == 1
     assert {one.place for one in stopped.value.shares} == {ChangePlace.prose}
     assert 1 <= len(stopped.value.samples) <= SAMPLES_MAX
@@ -159,8 +160,9 @@ def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House
     assert all(one["changed"] > 0.03 * one["words"] for one in told["shares"])
     assert 1 <= len(told["places"]) <= SAMPLES_MAX
     assert all(set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"])
-    plain = CliRunner().invoke(program, ["build"])
-    assert "person, prose of `" in plain.stderr and plain.exit_code == 1
+    again = CliRunner().invoke(program, ["build"])
+    assert again.exit_code == 1 and "`--afresh` finds them again" in again.stderr
+    assert "  person in prose of `all`: " in again.stderr
 
 
 def test_a_name_within_a_word_stops_a_build(house: House) -> None:
