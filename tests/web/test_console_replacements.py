@@ -97,8 +97,8 @@ def test_the_api_opens_marks_and_takes_a_mark_back_and_each_only_for_who_was_sho
     opened = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 1}).json()
     assert (opened["rows"], opened["differ"], len(opened["places"])) == (1, 0, 2)
     person = next(one for one in opened["places"] if one["kind"] == "person")
-    assert person["said"][1] == "Xqar Vundle" and person["said"][0].endswith("My name is ")
-    assert person["leaves"][0].endswith("My name is ") and "Xqar" not in " ".join(person["leaves"])
+    assert person["said"]["name"] == "Xqar Vundle" and person["said"]["before"].endswith("My name is ")
+    assert person["leaves"]["before"].endswith("My name is ") and "Xqar" not in str(person["leaves"])
     ref = {"row": person["row"], "place": person["place"]}
     marked = api.post(f"{replaced.route}/replacements/mark", headers=reader, json=ref)
     assert (marked.status_code, marked.json()["no_name"]) == (200, 1)

@@ -33,7 +33,8 @@ async def read_replacements(
             rows=found.rows, differ=found.differ,
             places=tuple(
                 schema.ReplacementOpened(
-                    row=one.row, place=one.place, kind=one.kind, said=one.said, leaves=one.leaves, no_name=one.no_name
+                    row=one.row, place=one.place, kind=one.kind, said=_text(one.said), leaves=_text(one.leaves),
+                    no_name=one.no_name,
                 )
                 for one in found.places
             ),
@@ -61,6 +62,11 @@ async def mark_replacement(
         return schema.ReplacementCounts.of(replacements.counts(site.here, named))
 
     return await shell.acted(request, idempotency_key, mark, counted)
+
+
+def _text(around: tuple[str, str, str]) -> schema.PlaceText:
+    before, name, behind = around
+    return schema.PlaceText(before=before, name=name, behind=behind)
 
 
 ROUTES = [read_replacements, mark_replacement]

@@ -337,14 +337,22 @@ class ReadReplacements(_Sent, frozen=True, kw_only=True):
     rows: Annotated[int, Meta(ge=1, le=20)] = 5
 
 
+class PlaceText(_Answer, frozen=True, kw_only=True):
+    """A name, with a few words of what stands before it and behind it."""
+
+    before: str
+    name: str
+    behind: str
+
+
 class ReplacementOpened(_Answer, frozen=True, kw_only=True):
-    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the name and a text behind."""
+    """One place: ``said`` as it was and ``leaves`` as the release has it."""
 
     row: int
     place: int
     kind: str
-    said: tuple[str, str, str]
-    leaves: tuple[str, str, str]
+    said: PlaceText
+    leaves: PlaceText
     no_name: bool
 
 
