@@ -321,7 +321,7 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         return
     engine_settings.hold_to_notices(here, known)
     replacing = known.replacing_names(known.number(here.clock()))
-    kinds = engine_settings.looks_for(here.config, left_in=replacing is None)
+    kinds = engine_settings.name_search(here.config, left_in=replacing is None).kinds
     looked_for = ", ".join(sorted(kinds)) or "no names"
     if notice.PERSON not in kinds:
         so = (

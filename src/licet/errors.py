@@ -16,6 +16,8 @@ The edge (cli, web) maps an error to an exit code or a status once, from the att
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class LicetError(Exception):
     """Any error of Licet's. ``hint`` is the fix, in one sentence, or empty."""
@@ -73,14 +75,19 @@ class NotFoundError(LicetError):
 
 
 class RefusedError(LicetError):
-    """Understood and refused. ``because`` is a stable word for programs."""
+    """Understood and refused. ``because`` is a stable word for programs; ``details`` are what the message says in lines of
+    its own, for programs: values that JSON has.
+    """
 
     exit_code = 1
     status = 409
 
-    def __init__(self, message: str, hint: str = "", *, because: str = "refused") -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, because: str = "refused", details: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.because = because
+        self.details = details or {}
 
 
 class GateError(RefusedError):

@@ -26,7 +26,11 @@ from ..terms import preset
 
 STRICT = preset("strict")
 OLD_WORDS = "We remove personal details such as addresses and numbers before anything is used."
-ALL = frozenset({"person", "address"})
+ALL = notice.NameSearch(frozenset({"person", "address"}), ("en", "sv"))
+
+
+def search(*kinds: str, others_stay: bool = False) -> notice.NameSearch:
+    return notice.NameSearch(frozenset(kinds), ("en", "sv") if kinds else (), others_stay)
 
 
 def place(pool: Pool, folder: Path, names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
@@ -40,25 +44,35 @@ def place(pool: Pool, folder: Path, names: str, kinds: tuple[str, ...] = ("perso
 # What a notice says
 
 
+FOUND = "Lists of names and the words beside a name are used to find {}, and what is found is replaced too."
+LANGUAGES = " Languages in which this is done: English and Swedish."
+UNUSED = " Nothing looks for {} in other languages: a conversation in which another language is recognised is not used."
+
+
 @pytest.mark.parametrize(
-    ("looks_for", "says", "does_not_say"),
+    ("kinds", "says", "does_not_say"),
     [
-        ((), "Nothing looks for names and street addresses: they are left in.", "A model"),
+        ((), "Nothing looks for names and street addresses: they are left in.", "other languages"),
         (
             ("person",),
-            "A model looks for names, and what it recognises is replaced too. Nothing looks for street",
+            f"{FOUND.format('names')}{LANGUAGES}{UNUSED.format('names')} Nothing looks for street addresses: they",
             "names and street",
         ),
-        (("person", "address"), "A model looks for names and street addresses, and what", "Nothing looks"),
-        (("address", "person", "place"), "A model looks for places, names and street addresses", "Nothing looks"),
+        (
+            ("person", "address"),
+            f"{FOUND.format('names and street addresses')}{LANGUAGES}{UNUSED.format('names and street addresses')}",
+            "left in",
+        ),
+        (("address", "person", "place"), FOUND.format("places, names and street addresses"), "left in"),
     ],
 )
-def test_a_shipped_notice_says_what_is_looked_for_and_what_is_not(
-    looks_for: tuple[str, ...], says: str, does_not_say: str
+def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is_not(
+    kinds: tuple[str, ...], says: str, does_not_say: str
 ) -> None:
+    looking = search(*kinds)
     for source in notice.shipped(STRICT, ["en"]):
-        text = notice.read(notice.fill(source, STRICT, looks_for))
-        sentence = notice.removes(catalogue.catalogue("en"), looks_for)
+        text = notice.read(notice.fill(source, STRICT, looking))
+        sentence = notice.removes(catalogue.catalogue("en"), looking)
         assert sentence in text.body
         assert says in text.body
         assert does_not_say not in sentence
@@ -66,7 +80,29 @@ def test_a_shipped_notice_says_what_is_looked_for_and_what_is_not(
             "Before anything is used, rules replace the identifiers and secrets that they recognise"
         )
         assert sentence.endswith("Not everything is found, and what a text tells can still show who wrote it.")
-        assert (text.removes.split(), notice.overpromised(text, looks_for)) == (sorted(looks_for), "")
+        assert (text.removes.split(), notice.overpromised(text, looking)) == (
+            [*sorted(kinds), *looking.languages],
+            "",
+        )
+
+
+@pytest.mark.parametrize("language", sorted(catalogue.known().names))
+def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(language: str) -> None:
+    words = catalogue.catalogue(language)
+    looking = engine_settings.name_search(Configuration(data=Path()))
+    assert len(looking.languages) == len(set(map(words.language_name, looking.languages))) == 12
+    said = notice.removes(words, looking)
+    assert all(words.language_name(one) in said for one in looking.languages)
+    for other in (looking, notice.NameSearch(looking.kinds, looking.languages, others_stay=True)):
+        sentence = notice.other_languages(words, other)
+        assert sentence in notice.removes(words, other)
+        assert language == "en" or sentence != notice.other_languages(catalogue.catalogue("en"), other)
+
+
+def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises_too_much() -> None:
+    source = notice.shipped(STRICT, ["en"])[0]
+    text = notice.read(notice.fill(source, STRICT, ALL))
+    assert notice.overpromised(text, notice.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +129,14 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
         before = notice.in_force(tx, 0)
         with pytest.raises(RefusedError, match="promises more than is done") as caught:
             notice.publish(
-                tx, known, [source], version=None, at=BEGIN, by="test", random=here.keyring.random, looks_for=looks_for
+                tx,
+                known,
+                [source],
+                version=None,
+                at=BEGIN,
+                by="test",
+                random=here.keyring.random,
+                search=search(*looks_for),
             )
         assert notice.in_force(tx, 0) == before
     assert "{removes}" in caught.value.hint
@@ -114,9 +157,9 @@ def test_words_that_promise_no_removal_pass(words: str) -> None:
 
 def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
     source = notice.shipped(STRICT, ["en"])[0].replace('"{removes_kinds}"', "person organisation")
-    text = notice.read(notice.fill(source, STRICT, ("person",)))
-    assert notice.overpromised(text, ("person",)) == "removes: organisation"
-    assert notice.overpromised(text, ("person", "organisation")) == ""
+    text = notice.read(notice.fill(source, STRICT, search("person")))
+    assert notice.overpromised(text, search("person")) == "removes: organisation"
+    assert notice.overpromised(text, search("person", "organisation")) == ""
 
 
 # What is looked for
@@ -134,9 +177,9 @@ def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
 def test_only_what_a_detector_is_made_for_counts_as_looked_for(
     tmp_path: Path, names: str, kinds: tuple[str, ...], found: set[str]
 ) -> None:
-    assert (
-        engine_settings.looks_for(Configuration(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))) == found
-    )
+    config = Configuration(data=tmp_path, curate=Curate(names=names, names_kinds=kinds))
+    looking = engine_settings.name_search(config)
+    assert (looking.kinds, bool(looking.languages)) == (found, bool(found))
 
 
 @pytest.mark.parametrize("names", ["off", "built-in", "policy"])
@@ -144,8 +187,8 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
     config = Configuration(data=tmp_path, curate=Curate(names=names))
     built_with = engine_settings.named(config.curate)
     kinds = {kind.value for kind in built_with.kinds} if built_with is not None else set()
-    assert engine_settings.looks_for(config) <= kinds
-    assert bool(engine_settings.looks_for(config)) == (built_with is not None)
+    assert engine_settings.name_search(config).kinds <= kinds
+    assert bool(engine_settings.name_search(config).kinds) == (built_with is not None)
     if built_with is not None:
         (found,) = built_with.found(["My name is Maria Rossi and I work with Peter Miller."])
         assert {span.kind.value for span in found} >= {"person"}
@@ -157,7 +200,9 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
 def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(pool: Pool, tmp_path: Path) -> None:
     promising, without = place(pool, tmp_path, "built-in"), place(pool, tmp_path, "off")
     policy_changes.apply_policy(promising, STRICT, by="test")
-    with pytest.raises(RefusedError, match="removes: address, person") as caught:
+    with pytest.raises(
+        RefusedError, match="removes: address, da, de, en, es, fr, it, nl, person, pl, pt, ru, sv, uk"
+    ) as caught:
         release_build.build_release(without, name="r", purpose="improve_models")
     assert caught.value.because == "notice_promises"
     assert "licet notice publish" in caught.value.hint
@@ -184,7 +229,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
             at=BEGIN,
             by="test",
             random=here.keyring.random,
-            looks_for=ALL,
+            search=ALL,
         )
     with pytest.raises(RefusedError, match="We remove personal details"):
         release_build.build_release(here, name="r", purpose="improve_models")

@@ -14,6 +14,7 @@ from licet.config import Configuration, Curate
 from licet.curate import engine_settings, name_models, names_measure
 from licet.curate.kernels import NAMES_KINDS, NameKernel
 from licet.curate.name_forms import LANGUAGES, forms
+from licet.curate.name_lists import words_around
 from licet.curate.names import LOOKED_AT, NameFinder
 from licet.curate.names_labelled import LabelledText, conll, marked
 from licet.curate.rules import IdentifierKind
@@ -85,6 +86,11 @@ def test_the_figures_that_ship_are_of_what_ships() -> None:
         ("The file is late.\nBest regards,\nXqar Vundle", ["Xqar Vundle"]),
         ("Xqara wrote to xqara.vundle@acme.io", ["Xqara"]),
         ("Ask Maria Rossi. She knows.", ["Maria Rossi"]),
+        ("Name: Xqar Vundle\nPhone: 0490 75 40 81", ["Xqar Vundle"]),
+        ("Name: Xqar Vundle\nE-mail: xv@acme.io", ["Xqar Vundle"]),
+        ("my name is malgorzata and i need help", ["malgorzata"]),
+        ("Je m’appelle Xqar Vundle, bonjour.", ["Xqar Vundle"]),
+        ("Everyone calls me Xqar.", ["Xqar"]),
         ("we live at 12 Mill Lane, Derby", ["12 Mill Lane, Derby"]),
         ("Wir wohnen in der Lindenstraße 14, 50674 Köln.", ["Lindenstraße 14, 50674 Köln"]),
     ],
@@ -93,9 +99,22 @@ def test_a_name_is_found_for_a_reason(text: str, names: list[str]) -> None:
     assert found(text) == names
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_my_name_is_and_a_signature_tell_a_name_in_each_language(language: str) -> None:
+    name, words = "Ксар Вундель" if language in ("ru", "uk") else "Xqar Vundle", words_around(language)
+    assert len(words.intro) >= 3 and len(words.close) >= 5
+    for phrase in words.intro:
+        for said in {phrase, phrase.replace("'", "’")}:
+            assert found(f"{said.capitalize()} {name}.") == [name], said
+    for phrase in words.close:
+        for gap in ("\n", "\n\n"):
+            assert found(f"12345.{gap}{phrase.capitalize()},{gap}{name}") == [name], phrase
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "Name: Production Server\nVersion: 2.31.0", "my name is not important, and my name is on the list",
         "Albert Einstein and Marie Curie were physicists.", "Harry Potter met Hermione Granger.", "The Jordan river is in Asia.",
         "Is Paris bigger than Florence?", "Johns Hopkins University and the Anne Frank Museum", "San José is in Costa Rica.",
         "I like Ruby and Julia more than Python.", "See chapter Xqar Vundle.", "Xqar Vundle", "Mark my words. Will it rain?",

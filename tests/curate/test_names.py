@@ -240,7 +240,8 @@ def curated(*documents: Document, names: NameKernel) -> Sequence[Curated]:
 def test_what_is_in_a_language_that_is_not_looked_at_is_left_out_unless_names_may_stay() -> None:
     unread, looked_at = chat("a", "I am Hope", "hello"), chat("b", "I am Maria", "hello")
     dropped, kept = curated(unread, looked_at, names=NameKernel(detector=PEOPLE))
-    assert (dropped.dropped, kept.dropped) == (LeftOut.doubtful, None)
+    assert (dropped.dropped, kept.dropped) == (LeftOut.unread_language, None)
+    assert (dropped.unread_language, kept.unread_language) == ("xx", "")
     stays, _ = curated(unread, looked_at, names=NameKernel(detector=PEOPLE, may_stay=True))
     assert stays.dropped is None and stays.texts[0] == "I am Hope"
 

@@ -106,6 +106,11 @@ def test_a_number_of_any_country_is_found_behind_the_words_that_name_one_anywher
     assert len(missed) <= len(checked) / 10, missed
 
 
+def test_an_israeli_number_is_found_with_its_last_digit_behind_a_dash() -> None:
+    for text in ("my teudat zehut is 12345678-2", "תעודת זהות 12345678-2", "my ID number is 12345678-2"):
+        assert [text[s.start : s.end] for s in detect([text])[0]] == ["12345678-2"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -104,6 +104,11 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (changed(), changed(min_age=18), (PolicyChange("min_age", None, 18, N),)),
     (changed(), changed(names="left in"), (PolicyChange("names", "replaced", "left in", W),)),
     (
+        changed(unread_languages="build stopped"),
+        changed(),
+        (PolicyChange("unread_languages", "build stopped", "conversations left out", O),),
+    ),
+    (
         changed(tool_results="row left out"),
         changed(),
         (PolicyChange("tool_results", "row left out", "masked", W),),

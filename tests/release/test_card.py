@@ -21,6 +21,7 @@ PART = PartPromise(file="part-00000.parquet", sha256="e" * 64, rows=3, bytes=9, 
 NAMES = NamesPin(
     detectors=(DetectorPin(name="licet-tagger", sha256="a" * 64), DetectorPin(name="spacy", sha256="b" * 64)),
     kinds=("address", "person"), languages=("de", "en"),
+    other_languages="Nothing looks for names and street addresses in other languages: they are left in.",
 )  # fmt: skip
 MEASURED = (
     MeasuredFigures(slice="noisy", kind="person", found=2, labelled=3),
@@ -66,7 +67,7 @@ def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
         )
     )
     assert text.count("messages to an assistant, by language") == 1 and "| messages-pl | `person` | 0.500 |" in text
-    assert "in texts in de, en. Other languages are not looked at: what was said in them was left out." in text
+    assert f"in texts in de, en. {NAMES.other_languages}" in text
 
 
 def test_a_card_without_figures_says_that_nobody_measured() -> None:
@@ -92,6 +93,9 @@ def test_a_manifest_with_detectors_comes_back_from_its_bytes_and_one_without_has
         {"names": msgspec.structs.replace(NAMES, detectors=(DetectorPin(name="spacy", sha256="b"),))},
         {"names": msgspec.structs.replace(NAMES, kinds=("a person",))},
         {"names": msgspec.structs.replace(NAMES, languages=("a language",))},
+        {"names": msgspec.structs.replace(NAMES, other_languages="A [link](https://x.example).")},
+        {"names": NAMES, "unread": {"a language": 1}},
+        {"names": NAMES, "unread": {"el": -1}},
         {"measured": (MeasuredFigures(slice="noisy", kind="person", found=4, labelled=3),)},
         {"measured": (MeasuredFigures(slice="Maria Rossi", kind="person", found=1, labelled=3),)},
     ],

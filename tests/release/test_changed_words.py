@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import click
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from licet.cli.root import RootCommand
+from licet.cli.shell import json_option
 from licet.curate import release_build
 from licet.curate.changed_places import changed_words, place_of
 from licet.curate.deidentify import Substitution, substitutions
@@ -70,7 +75,8 @@ def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content
     counts = by_language([("en", own), ("de", ChangedWords())])
     assert counts["en prose"] == len(PROSE.split()) + 1 and counts["en prose person"] == 1
     assert "Maria" not in str(counts)
-    (sample,) = sampled([own])
+    (sample,) = sampled([("en", own)])
+    assert (sample.kind, sample.language, sample.place) == ("person", "en", ChangePlace.prose)
     assert sample.before.endswith("Maria") and "Maria" not in sample.after and "Maria" not in repr(sample)
 
 
@@ -125,6 +131,7 @@ def build(house: House, name: str, word: str, *, accepts: bool = False) -> Build
 def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(house: House) -> None:
     with pytest.raises(DamageError, match="more words were replaced than is usual") as stopped:
         build(house, "r", "the ")
+    assert "  person, prose of `" in stopped.value.message
     assert stopped.value.because == "damage" and stopped.value.exit_code == 1
     assert {one.place for one in stopped.value.shares} == {ChangePlace.prose}
     assert 1 <= len(stopped.value.samples) <= SAMPLES_MAX
@@ -133,6 +140,29 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     accepted = built.manifest.deidentification.accepted
     assert accepted and accepted[-1].startswith("person in prose of `")
     assert "More words were replaced than is usual" in card.text(built.manifest)
+
+
+def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House) -> None:
+    @click.group(cls=RootCommand, table={}, groups={})
+    def program() -> None:
+        """A program of one command."""
+
+    @program.command("build")
+    @json_option
+    def command(as_json: bool) -> None:
+        build(house, "r", "the ")
+
+    shown = CliRunner().invoke(program, ["build", "--json"])
+    told = json.loads(shown.stderr)
+    assert (shown.exit_code, told["exit"], told["because"]) == (1, 1, "damage")
+    assert told["error"] == "more words were replaced than is usual: nothing is sealed"
+    assert {(one["kind"], one["place"]) for one in told["shares"]} == {("person", "prose")}
+    assert all(one["changed"] > 0.03 * one["words"] for one in told["shares"])
+    assert 1 <= len(told["places"]) <= SAMPLES_MAX
+    assert all(set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"])
+    again = CliRunner().invoke(program, ["build"])
+    assert again.exit_code == 1 and "`--afresh` finds them again" in again.stderr
+    assert "  person in prose of `all`: " in again.stderr
 
 
 def test_a_name_within_a_word_stops_a_build(house: House) -> None:

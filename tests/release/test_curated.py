@@ -195,7 +195,7 @@ def test_names_are_replaced_another_language_is_left_out_and_the_manifest_and_th
     house.talk("ana", "a2", "my sister is Hope", "I see")
     built = build(house, pipeline=named(house))
     check_whole(house, built)
-    assert built.manifest.counts.dropped == {"doubtful": 2}
+    assert built.manifest.counts.dropped == {"unread_language": 2}
     asked, answered = house.words("r")
     first, family = answered.removeprefix("hello ").split()
     assert asked.startswith(f"I am {first} {family}, write to ") and "aria" not in asked and "ossi" not in asked
@@ -203,10 +203,10 @@ def test_names_are_replaced_another_language_is_left_out_and_the_manifest_and_th
     assert made.counts == {"email": 1, "person": 2}
     assert [(pin.name, len(pin.sha256)) for pin in made.names.detectors] == [("words", 64)]
     assert made.names.kinds == ("person", "address")
-    assert made.names.languages == tuple(sorted(LOOKED_AT))
+    assert made.names.languages == tuple(sorted(LOOKED_AT)) and made.unread == {"xx": 1}
     card = (built.folder / "README.md").read_text("utf-8")
-    assert "looked for by `words`" in card and "what was said in them was left out" in card
-    assert "has not been measured" in card and "| left out: `doubtful` | 2 |" in card
+    assert "looked for by `words`" in card and "Conversations left out for that: 1 in `xx`." in card
+    assert "has not been measured" in card and "| left out: `unread_language` | 2 |" in card
     again = build(house, "again", pipeline=named(house, may_stay=True))
     assert again.manifest.rows == 2 and "Hope" in " ".join(house.words("again"))
 
@@ -378,7 +378,7 @@ def test_where_the_one_that_would_stay_is_doubtful_the_next_in_order_is_read(hou
     check_whole(house, with_survey)
     assert house.words("without") == house.words("with") != house.words("first")
     assert without.manifest.counts == with_survey.manifest.counts
-    assert with_survey.manifest.counts.dropped == {"doubtful": 2, "duplicate": 2}
+    assert with_survey.manifest.counts.dropped == {"unread_language": 2, "duplicate": 2}
     assert first.manifest.rows == with_survey.manifest.rows
     assert len([text for text in once.read if text.startswith("the ferry")]) == 2, "the doubtful one and the next"
 

@@ -161,7 +161,7 @@ def test_another_finder_finds_anew_and_takes_its_place(house: House, other: Word
 def test_how_sure_a_build_must_be_is_no_part_of_what_was_found(house: House) -> None:
     house.talk("cy", "c1", "hello Hope", "hello")
     first, second = Words(*KNOWN), Words(*KNOWN)
-    assert build(house, "first", first).manifest.counts.dropped == {"doubtful": 2}
+    assert build(house, "first", first).manifest.counts.dropped == {"unread_language": 2}
     assert build(house, "second", second, may_stay=True).manifest.counts.dropped == {}
     assert second.asked == []
 

@@ -129,8 +129,8 @@ def test_the_notice_says_it_in_every_language(language: str) -> None:
     assert sentence != SAID or language == "en"
     for source in notice.shipped(policy, [language]):
         text = notice.read(notice.fill(source, policy))
-        assert notice.untold(text, policy, ()) == ""
-        assert notice.untold(msgspec.structs.replace(text, body=text.title), policy, ()) == sentence
+        assert notice.untold(text, policy, notice.NO_SEARCH) == ""
+        assert notice.untold(msgspec.structs.replace(text, body=text.title), policy, notice.NO_SEARCH) == sentence
 
 
 @pytest.mark.parametrize("name", file.PRESETS)

@@ -34,6 +34,8 @@ ELSEWHERE = {
     "draw_sample": "tests/web/test_staff_api.py",
     "open_row": "tests/web/test_staff_api.py",
     "read_slice": "tests/web/test_console_review.py",
+    "read_replacements": "tests/web/test_console_replacements.py",
+    "mark_replacement": "tests/web/test_console_replacements.py",
     "give_finding": "tests/web/test_staff_api.py",
     "undo_finding": "tests/web/test_staff_api.py",
     "sign_release": "tests/web/test_staff_api.py",

@@ -143,7 +143,7 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
         lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
     from licet.curate import engine_settings  # here: it knows of everything that curates
 
-    if begun.names is NamesTerm.replaced and notice.PERSON not in engine_settings.looks_for(config):
+    if begun.names is NamesTerm.replaced and notice.PERSON not in engine_settings.name_search(config).kinds:
         lines.append(
             "names      to be replaced, and nothing here looks for them: unset LICET_CURATE__NAMES before the first release"
         )

@@ -23,7 +23,7 @@ NAMES_IN = (
 @click.argument("name")
 @click.option("--by", required=True, help="The e-mail address of the member of staff who signs.")
 @click.option(
-    "--names-in", is_flag=True, help="Sign although no model looked for names, so that names are still in the text."
+    "--names-in", is_flag=True, help="Sign although nothing looked for names, so that names are still in the text."
 )
 @answer_options
 def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:

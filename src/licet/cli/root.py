@@ -106,8 +106,8 @@ class RootCommand(CommandGroup):
             error = NotInstalledError(missing.name or "a package", "server")
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except LicetError as error:
-            because = error.because if isinstance(error, RefusedError) else ""
-            fail(error.message, error.hint, error.exit_code, because=because, as_json=as_json)
+            because, details = (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
+            fail(error.message, error.hint, error.exit_code, because=because, details=details, as_json=as_json)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(0)
@@ -147,12 +147,20 @@ def asks_for_json(words: Sequence[str]) -> bool:
     return "--json" in takewhile(lambda word: word != "--", words)
 
 
-def fail(message: str, hint: str, code: int, *, because: str = "", as_json: bool = False) -> NoReturn:
-    """Prints what is wrong and how to fix it, as text or as one line of JSON, and exits."""
+def fail(
+    message: str, hint: str, code: int, *, because: str = "", details: Mapping[str, object] | None = None,
+    as_json: bool = False,
+) -> NoReturn:  # fmt: skip
+    """Prints what is wrong and how to fix it, as text or as one line of JSON, and exits.
+
+    JSON has ``details`` by their names, in place of the lines of the message behind its first.
+    """
     reason = {"because": because} if because else {}
     lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
     if as_json:
-        lines = [json.dumps({"error": message, "hint": hint, **reason, "exit": code}, ensure_ascii=False)]
+        error = message.partition("\n")[0] if details else message
+        answer = {"error": error, "hint": hint, **reason, **(details or {}), "exit": code}
+        lines = [json.dumps(answer, ensure_ascii=False)]
     with suppress(OSError):  # where nobody can be told, the exit code still tells
         for line in lines:
             click.echo(line, err=True)

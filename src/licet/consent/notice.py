@@ -6,9 +6,9 @@ stored, hashed and shown is one and the same text, and no notice can promise ano
 A paragraph that names a value which the policy does not have (no last day, say) is left out.
 
 What is taken out of a text before it is used is written by what is installed that looks for it: ``{removes}`` is that
-sentence, ``removes`` in the front matter the kinds of names that a notice promises to look for. A notice that promises
-more, there or in words of its own, is not published, and no release is built under it. Nor is one that is silent on names
-where its policy says `names: left in` and nothing looks for them.
+sentence, ``removes`` in the front matter the kinds of names that a notice promises to look for, and the languages in which
+it does. A notice that promises more, there or in words of its own, is not published, and no release is built under it. Nor
+is one that is silent on names where its policy says `names: left in` and nothing looks for them.
 
 The words of the buttons belong to the notice: they are part of what a person was asked, so they are hashed with it.
 Where the policy asks several questions, each has words of its own (``question.NAME``, ``yes.NAME``, ``no.NAME``); where
@@ -52,6 +52,20 @@ _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 _OF = re.compile(r'(?m)^of: "([0-9a-f]+)"\n')
+
+
+class NameSearch(msgspec.Struct, frozen=True):
+    """What is installed that looks for names: the ``kinds`` it looks for and the ``languages`` it looks in, as ISO 639-1.
+
+    ``others_stay``: names in other languages stay in; otherwise a conversation in another language is not used.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    languages: tuple[str, ...] = ()
+    others_stay: bool = False
+
+
+NO_SEARCH = NameSearch()
 
 
 class Variant(StrEnum):
@@ -208,16 +222,16 @@ def _asked(questions: Sequence[str]) -> str:
     return f"{', '.join(f'`{name}`' for name in questions)}{', each by itself' if len(questions) > 1 else ''}"
 
 
-def fill(source: str, policy: Policy, looks_for: Collection[str] = (), *, languages: Languages | None = None) -> str:
+def fill(source: str, policy: Policy, search: NameSearch = NO_SEARCH, *, languages: Languages | None = None) -> str:
     """The source with the policy's values in their places; InputError for a place that no value fits.
 
-    ``looks_for`` are the kinds of names that what is installed looks for.
+    ``search`` is what is installed that looks for names.
     """
     words = (languages or catalogues.known()).catalogue(_front(source).get("language", ENGLISH))
     source = _with_gist(_with_questions(source, policy, words), policy, words)
     known = _values(policy, words) | {
-        "removes": removes(words, looks_for),
-        "removes_kinds": " ".join(sorted(looks_for)),
+        "removes": removes(words, search),
+        "removes_kinds": " ".join([*sorted(search.kinds), *sorted(search.languages)]),
     }
     kept = []
     for block in markdown.blocks(source):
@@ -279,18 +293,30 @@ def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
     }
 
 
-def removes(words: Catalogue, looks_for: Collection[str]) -> str:
-    """What is taken out before anything is used: what rules find, and of names the kinds that something looks for."""
+def removes(words: Catalogue, search: NameSearch) -> str:
+    """What is taken out before anything is used: what rules find, and the names that something looks for."""
     parts = [words.say("removes.rules")]
-    if looks_for:
-        parts.append(words.say("removes.model", kinds=_kinds(words, looks_for)))
-    parts += filter(None, [left_in(words, looks_for)])
+    if search.kinds:
+        languages = words.listed(sorted(map(words.language_name, search.languages)))
+        parts.append(words.say("removes.names", kinds=_kinds(words, search.kinds), languages=languages))
+    parts += filter(None, [other_languages(words, search), left_in(words, search.kinds)])
     return " ".join([*parts, words.say("removes.rest")])
 
 
-def left_in(words: Catalogue, looks_for: Collection[str]) -> str:
-    """What stays in because nothing looks for it: the words of a notice, of a manifest and of a card. Empty for nothing."""
-    unsought = pressing_words.REMOVED - set(looks_for)
+def other_languages(words: Catalogue, search: NameSearch) -> str:
+    """What happens in languages in which nothing looks for names: the words of a notice, of a manifest and of a card.
+
+    Empty where nothing looks in any language.
+    """
+    key = "removes.others_stay" if search.others_stay else "removes.others_unused"
+    return words.say(key, kinds=_kinds(words, search.kinds)) if search.kinds else ""
+
+
+def left_in(words: Catalogue, kinds: Collection[str]) -> str:
+    """What stays in because only ``kinds`` are looked for: the words of a notice, of a manifest and of a card. Empty for
+    nothing.
+    """
+    unsought = pressing_words.REMOVED - set(kinds)
     return words.say("removes.unsought", kinds=_kinds(words, unsought)) if unsought else ""
 
 
@@ -298,23 +324,25 @@ def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
     return words.listed([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])  # persons before places
 
 
-def overpromised(text: Text, looks_for: Collection[str], *, languages: Languages | None = None) -> str:
+def overpromised(text: Text, search: NameSearch, *, languages: Languages | None = None) -> str:
     """What a notice promises to take out though nothing looks for it; empty where it promises no more than is done."""
-    kinds = frozenset(text.removes.split())
-    if beyond := kinds - set(looks_for):
+    promised = frozenset(text.removes.split())
+    if beyond := promised - search.kinds - set(search.languages):
         return f"removes: {', '.join(sorted(beyond))}"
     told, words = _told(text), (languages or catalogues.known()).catalogue(text.language)
+    kinds = promised & KINDS
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
-            told = told.replace(_one_line(removes(words, some)), " ")
-    return next((said for said, needed in pressing_words.removals(told).items() if not needed <= set(looks_for)), "")
+            narrower = msgspec.structs.replace(search, kinds=frozenset(some))
+            told = told.replace(_one_line(removes(words, narrower)), " ")
+    return next((said for said, needed in pressing_words.removals(told).items() if not needed <= search.kinds), "")
 
 
-def untold(text: Text, policy: Policy, looks_for: Collection[str], *, languages: Languages | None = None) -> str:
-    """The sentence on what stays in that a notice lacks, where its policy lets names in and nothing looks for them."""
-    if policy.names is NamesTerm.replaced or PERSON in looks_for:
+def untold(text: Text, policy: Policy, search: NameSearch, *, languages: Languages | None = None) -> str:
+    """The sentence that a notice lacks on what stays in, where its policy lets names in and nothing looks for them."""
+    if policy.names is NamesTerm.replaced or PERSON in search.kinds:
         return ""
-    sentence = left_in((languages or catalogues.known()).catalogue(text.language), looks_for)
+    sentence = left_in((languages or catalogues.known()).catalogue(text.language), search.kinds)
     return "" if _one_line(sentence) in _told(text) else sentence
 
 
@@ -402,7 +430,7 @@ class NoticePublication(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(
     tx: Transaction, policies: Policies, sources: Sequence[str], *, version: str | None, at: datetime, by: str,
-    random: Callable[[int], bytes], looks_for: Collection[str] = (), languages: Languages | None = None,
+    random: Callable[[int], bytes], search: NameSearch = NO_SEARCH, languages: Languages | None = None,
 ) -> list[NoticePublication]:  # fmt: skip
     """Publishes filled sources for ``version``, by default the newest one.
 
@@ -413,9 +441,7 @@ def publish(
     policy = numbered(policies, version)
     number = policies.versions.index(policy)
     found = languages or catalogues.known()
-    checked = [
-        _checked(fill(source, policy, looks_for, languages=found), policy, looks_for, found) for source in sources
-    ]
+    checked = [_checked(fill(source, policy, search, languages=found), policy, search, found) for source in sources]
     return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
 
 
@@ -427,7 +453,7 @@ def numbered(policies: Policies, version: str | None) -> Policy:
     return found[-1]
 
 
-def _checked(document: str, policy: Policy, looks_for: Collection[str], languages: Languages) -> tuple[str, Text]:
+def _checked(document: str, policy: Policy, search: NameSearch, languages: Languages) -> tuple[str, Text]:
     text = read(document)
     if (text.policy, text.version) != (policy.policy, policy.version):
         raise InputError(
@@ -448,13 +474,13 @@ def _checked(document: str, policy: Policy, looks_for: Collection[str], language
             f"the notice presses: {found[0]}", "say it plainly; `licet notice lint` lists every place",
             because="notice_presses",
         )  # fmt: skip
-    if beyond := overpromised(text, looks_for, languages=languages):
+    if beyond := overpromised(text, search, languages=languages):
         raise RefusedError(
             f"the notice promises more than is done: `{beyond}`",
             "write `{removes}`, which says what is done; or install what looks for names: docs/curate.md",
             because="notice_promises",
         )  # fmt: skip
-    if sentence := untold(text, policy, looks_for, languages=languages):
+    if sentence := untold(text, policy, search, languages=languages):
         raise RefusedError(
             f"the policy says `names: left in`, and the notice in `{text.language}` does not say so",
             f"write `{{removes}}`, or: {sentence}", because="notice_silent",

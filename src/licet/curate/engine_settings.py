@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from licet.config import Configuration, Curate
 from licet.consent import notice
+from licet.consent.catalogue import catalogue
+from licet.consent.language_tags import ENGLISH
+from licet.consent.notice import NameSearch
+from licet.curate.name_forms import LANGUAGES
 from licet.errors import RefusedError, UsageError
 from licet.policy.file import Policies
 from licet.release.curation import Curation, FoundBy
@@ -101,12 +105,14 @@ def lets_names_in(here: Installation) -> bool:
     return known is not None and known.replacing_names(known.number(here.clock())) is None
 
 
-def looks_for(config: Configuration, *, left_in: bool = False) -> frozenset[str]:
-    """The kinds of names that a build, as configured, looks for.
+def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
+    """What a build, as configured, looks for and in which languages.
 
     ``left_in``: each version of the policy so far lets names in.
     """
-    return FOUND_KINDS & set(config.curate.names_kinds) if _looks(config.curate, left_in) else frozenset()
+    if not _looks(config.curate, left_in):
+        return NameSearch()
+    return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
 
 def hold_to_notices(here: Installation, known: Policies) -> None:
@@ -116,16 +122,16 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
     number = known.number(here.clock())
     with transaction(here.pool) as tx:
         found = notice.in_force(tx, number)
-    looked_for = looks_for(here.config, left_in=known.replacing_names(number) is None)
+    search = name_search(here.config, left_in=known.replacing_names(number) is None)
     for one in found:
-        if beyond := notice.overpromised(one.text, looked_for):
+        if beyond := notice.overpromised(one.text, search):
             raise RefusedError(
                 f"the notice `{one.text.variant.value}` in `{one.language}` of version `{one.text.version}` promises"
                 f" more than a build does: `{beyond}`",
                 "install what looks for names and turn it on (docs/curate.md), or publish words that promise less:"
                 f" `licet notice publish --version {one.text.version}`", because="notice_promises",
             )  # fmt: skip
-        if sentence := notice.untold(one.text, known[one.number], looked_for):
+        if sentence := notice.untold(one.text, known[one.number], search):
             raise RefusedError(
                 f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` of version"
                 f" `{one.text.version}` does not say so: {sentence}",
@@ -136,16 +142,18 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
 def pinned(names: NameKernel | None, data: Path) -> FoundBy:
     """What a manifest says of what looks for names; ``data`` holds the operator's own figures, where there are any."""
     from licet.curate import names_measure
-    from licet.curate.names import LOOKED_AT
 
     measured = names_measure.known(names, data)
     if names is None:
         return FoundBy(measured=measured)
+    kinds = tuple(kind.value for kind in names.kinds)
+    search = NameSearch(frozenset(kinds), LANGUAGES, others_stay=names.may_stay)
     return FoundBy(
         names=NamesPin(
             detectors=(DetectorPin(name=names.detector.name, sha256=names.detector.sha256),),
-            kinds=tuple(kind.value for kind in names.kinds),
-            languages=tuple(sorted(LOOKED_AT)),
+            kinds=kinds,
+            languages=tuple(sorted(LANGUAGES)),
+            other_languages=notice.other_languages(catalogue(ENGLISH), search),
         ),
         measured=measured,
     )

@@ -37,6 +37,7 @@ from licet.release.rows import Quality
 NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
 NAMES_CHARACTERS_MAX = 1_000_000  # a minute's reading or two
 SIGNALS: tuple[str, ...] = Quality.__struct_fields__
+UNREAD_LANGUAGE = "unread_language"  # a column, and why a row is left out
 
 
 class Kernel(Protocol):
@@ -99,9 +100,10 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``names``, where names stand in each text, and ``doubtful``: whether a text is in a language that is not looked at,
-    though names may not stay, or longer than is read. Equal texts of a batch are read once, and ``detector`` may remember those
-    of others. What is ``known`` of a text, because the same finder read it for another build, is not read again.
+    """Adds ``names``, where names stand in each text; ``unread_language``, the first language of a text that is not looked at,
+    though names may not stay, or nothing; and ``doubtful``: whether a text is longer than is read. Equal texts of a batch are
+    read once, and ``detector`` may remember those of others. What is ``known`` of a text, because the same finder read it for
+    another build, is not read again.
 
     The names of tools are not looked at.
     """
@@ -127,9 +129,9 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         found = self.detector.detect(texts, self.kinds)
         return [readable(text, own) for text, own in zip(texts, found, strict=True)]
 
-    def unread(self, text: str) -> bool:
-        """Whether a row with this text is left out, because nothing looks for names in its language."""
-        return not self.may_stay and bool(self.detector.unread(text))
+    def unread(self, text: str) -> str:
+        """The language for which a row with this text is left out, because nothing looks for names in it; or nothing."""
+        return "" if self.may_stay else self.detector.unread(text)
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         spoken = list(zip(column(batch, "texts"), column(batch, "voices"), column(batch, "known"), strict=True))
@@ -142,15 +144,18 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         every = {text: spans for text, spans in found.items() if spans is not None}
         every |= zip(anew, self.found(anew), strict=True)
         packed = {text: name_spans.pack(spans) for text, spans in every.items()}
-        names, doubtful = [], []
+        names, doubtful, languages = [], [], []
         for texts, voices, _ in spoken:
             # A tool's name may be a word that somebody else says.
             read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
-            unsure = any(not _names_somebody(every[t]) and self.unread(t) for t in read if t is not None)
+            unread = (self.unread(t) for t in read if t is not None and not _names_somebody(every[t]))
+            languages.append(next(filter(None, unread), ""))
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
-            doubtful.append(long or unsure)
-        return adding(batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful))
+            doubtful.append(long)
+        return adding(
+            batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful), **{UNREAD_LANGUAGE: (STRING, languages)}
+        )
 
 
 def _names_somebody(spans: Sequence[DetectedSpan]) -> bool:
@@ -290,14 +295,17 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         refused = self.select.refused({name: batch.column(name).to_numpy() for name in SIGNALS})
         judged = (column(batch, name) for name in ("benchmark", "doubtful", "topic"))
-        return adding(batch, dropped=(STRING, list(map(_reason, *judged, refused.tolist()))))
+        unread = column(batch, UNREAD_LANGUAGE) if UNREAD_LANGUAGE in batch.schema.names else [""] * batch.num_rows
+        return adding(batch, dropped=(STRING, list(map(_reason, *judged, unread, refused.tolist()))))
 
 
-def _reason(benchmark: bool, doubtful: bool, topic: str, is_refused: bool) -> str:
+def _reason(benchmark: bool, doubtful: bool, topic: str, unread_language: str, is_refused: bool) -> str:
     if benchmark:
         return LeftOut.benchmark
     if doubtful:
         return LeftOut.doubtful
+    if unread_language:
+        return LeftOut.unread_language
     return LeftOut.low_quality if is_refused and topic != labels.Topic.coding else ""
 
 

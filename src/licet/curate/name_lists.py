@@ -131,6 +131,12 @@ def words_around(language: str) -> LanguageWords:
 
 
 @cache
+def field_words() -> frozenset[str]:
+    """The labels of a form behind which a name stands, of every language."""
+    return frozenset(word for language in LANGUAGES for word in words_around(language).field)
+
+
+@cache
 def telling_words() -> dict[str, list[tuple[str, float]]]:
     """Words that tell a language, common ones and those around names; each counts in parts for those that share it."""
     by_word: dict[str, set[str]] = {}

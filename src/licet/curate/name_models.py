@@ -14,7 +14,7 @@ from licet.config import Configuration
 from licet.curate import deidentify, engine_settings
 from licet.errors import UsageError
 from licet.release import changed_words
-from licet.release.changed_words import ChangedPlace, ChangedWords
+from licet.release.changed_words import ChangedPlace, ChangedShare, ChangedWords
 from licet.release.manifest import MeasuredFigures
 
 FILES_MAX, FILE_BYTES_MAX = 100_000, 4 << 20
@@ -22,14 +22,17 @@ _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as a release would have it, how many of each kind were replaced, and whether it would be left out."""
+    """A text as a release would have it, how many of each kind were replaced, and whether it would be left out: as
+    ``doubtful``, or for an ``unread_language``.
+    """
 
     text: str
     replaced: Mapping[str, int]
     doubtful: bool
+    unread_language: str = ""
 
     def __repr__(self) -> str:
-        return f"Tried(sealed, {len(self.text)} characters)"
+        return f"NameTrial(sealed, {len(self.text)} characters)"
 
 
 def tried(config: Configuration, text: str) -> NameTrial:
@@ -37,8 +40,10 @@ def tried(config: Configuration, text: str) -> NameTrial:
     names = engine_settings.named(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
-    doubtful = made.doubtful or (names is not None and names.unread(text))
-    return NameTrial(text=made.texts[0], replaced={k.value: n for k, n in made.counts.items()}, doubtful=doubtful)
+    return NameTrial(
+        text=made.texts[0], replaced={kind.value: count for kind, count in made.counts.items()},
+        doubtful=made.doubtful, unread_language=names.unread(text) if names is not None else "",
+    )  # fmt: skip
 
 
 def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = False) -> tuple[MeasuredFigures, ...]:
@@ -61,16 +66,18 @@ def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = F
 class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """What de-identification changes in texts of one's own: words by language, place and kind, and some of the places.
 
-    ``labelled``: the figures of texts with marks, by language; none without marks.
+    ``labelled``: the figures of texts with marks, by language; none without marks. ``skipped``: the files that are no text, each
+    with the reason.
     """
 
     texts: int
     words: int
-    changed: Mapping[str, int]
+    changed: tuple[ChangedShare, ...]
     unread: Mapping[str, int]
     labelled: tuple[MeasuredFigures, ...] = ()
     samples: tuple[ChangedPlace, ...] = ()
-    unusual: tuple[str, ...] = ()
+    unusual: tuple[ChangedShare, ...] = ()
+    skipped: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"FolderMeasure(sealed, {self.texts} texts)"
@@ -85,13 +92,18 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
     files = [one for one in sorted(folder.rglob("*")) if one.suffix in (".txt", ".md") and one.is_file()]
     if not files:
         raise UsageError(f"`{folder}` holds no text", "put files that end in `.txt` or `.md` there")
-    for file in files[:FILES_MAX]:
-        text = file.read_bytes()[:FILE_BYTES_MAX].decode("utf-8", "replace")
-        if not text.startswith("== "):
+    if len(files) > FILES_MAX:
+        raise UsageError(f"`{folder}` holds `{len(files)}` texts", f"give a part of it, `{FILES_MAX}` at most")
+    skipped = dict[str, str]()
+    for file in files:
+        text, why = _text_of(file)
+        if why:
+            skipped[str(file.relative_to(folder))] = why
+        elif text.startswith("== "):
+            for language, own in names_labelled.marked(file).items():
+                marked.setdefault(language, []).extend(own)
+        else:
             plain.append(text)
-            continue
-        for language, own in names_labelled.marked(file).items():
-            marked.setdefault(language, []).extend(own)
     texts = [*plain, *(one.text for own in marked.values() for one in own)]
     told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
@@ -99,25 +111,37 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
         told.append((labels.language([text]), changed_places.changed_words([text], found)))
     counts = changed_words.by_language(told)
     unread = Counter(filter(None, (names.detector.unread(text) for text in texts) if names is not None else ()))
-    slices = {f"messages-{language}" if language.isalpha() else "messages": own for language, own in marked.items()}
+    slices = {f"messages-{language}": own for language, own in marked.items()}
     return FolderMeasure(
         texts=len(texts), words=sum(count for key, count in counts.items() if key.count(" ") == 1),
-        changed={key: count for key, count in counts.items() if key.count(" ") > 1}, unread=dict(unread),
-        labelled=names_measure.measured(names, slices), samples=changed_words.sampled(one for _, one in told),
-        unusual=tuple(map(str, changed_words.unusual(counts))),
+        changed=tuple(changed_words.shares(counts)), unread=dict(unread),
+        labelled=names_measure.measured(names, slices), samples=changed_words.sampled(told),
+        unusual=tuple(changed_words.unusual(counts)), skipped=skipped,
     )  # fmt: skip
+
+
+def _text_of(file: Path) -> tuple[str, str]:
+    """The text of a file, or why it is none."""
+    with file.open("rb") as opened:
+        raw = opened.read(FILE_BYTES_MAX + 1)
+    if len(raw) > FILE_BYTES_MAX:
+        return "", f"longer than {FILE_BYTES_MAX:,} bytes"
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return "", f"not UTF-8 at byte {error.start:,}"
+    return ("", "holds a NUL character") if "\0" in text else (text, "")
 
 
 def folder_in_words(made: FolderMeasure) -> str:
     """What was measured in a folder, for a person to read."""
     lines = [f"{made.texts:,} texts of {made.words:,} words"]
-    for key, count in sorted(made.changed.items()):
-        language, place, kind = key.split(" ")
-        lines.append(f"{kind} in {place} of `{language}`: {count:,} words, {100 * count / max(made.words, 1):.3f} %")
+    lines += [f"{one} ({one.changed:,})" for one in made.changed]
     lines += [f"not looked at: {count:,} texts in `{language}`" for language, count in sorted(made.unread.items())]
+    lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
     lines += [in_words(one) for one in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]
-    lines += [f"{one.kind}, {one.place.value}:  {one.before!r}  ->  {one.after!r}" for one in made.samples]
+    lines += map(changed_words.sample_line, made.samples)
     return "\n".join(lines)
 
 

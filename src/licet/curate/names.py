@@ -27,6 +27,7 @@ from licet.curate.name_forms import INFLECTED, LANGUAGES
 from licet.curate.name_lists import (
     PLACE,
     common_words,
+    field_words,
     finder_sha256,
     name_lists,
     public_names,
@@ -57,6 +58,8 @@ _GAP = re.compile(
 _WORD_BEFORE = re.compile(r"([^\W\d_][\w'’.\-]*)\.?[ ,]+$")
 _APOSTROPHE = re.compile("['’]")
 _EMAIL = re.compile(r"([A-Za-z][A-Za-z._\-]{2,40})\d*@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
+_ADDRESS = re.compile(r"\S*(?:@|://)\S*")  # whose words are of no language
+_CONTACT = re.compile(r"\S@\S|\+?\d(?:[ ().\-/]?\d){6,}")
 _STARTS = '.!?…:;•*>#|"“”„«»([{-–—‘'
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _CYRILLIC, _UKRAINIAN = re.compile("[А-яЁёІіЇїЄєҐґ]"), re.compile("[іїєґІЇЄҐ]")
@@ -121,7 +124,7 @@ class NameFinder(msgspec.Struct, frozen=True):
 def _scores(text: str) -> dict[str, float]:
     """How many words of each language stand at the beginning of ``text``, those of several in parts."""
     telling, scores = telling_words(), dict.fromkeys((*LANGUAGES, *labels.SPOKEN), 0.0)
-    for word in _LETTERS.findall(text[:GUESSED_CHARS].lower()):
+    for word in _LETTERS.findall(_straight(_ADDRESS.sub(" ", text[:GUESSED_CHARS]))):
         for language, part in telling.get(word, ()):
             scores[language] += part
     return scores
@@ -133,6 +136,11 @@ def likely_language(text: str) -> str:
     if not text.isascii() and _CYRILLIC.search(text[:GUESSED_CHARS]):
         return "uk" if _UKRAINIAN.search(text) or scores["uk"] > scores["ru"] else "ru"
     return max((one for one in LANGUAGES if one not in ("ru", "uk")), key=scores.__getitem__)
+
+
+def _straight(text: str) -> str:
+    """A text in small letters, with the apostrophe of typewriters in place of that of printers: as the lists have words."""
+    return text.lower().replace("’", "'")
 
 
 def _other_script(text: str) -> str:
@@ -322,18 +330,25 @@ class _TextNames:
                 return not before.endswith(", ") or found[1][-1:] == "."
             if found[1] in words.kin and self._is_own(before[: found.start()]):
                 return self._language != "de" or self._any_given(word.bare) or self._is_family(word.bare)
-        plain = before.rstrip(" :,").lower()
+        plain = _straight(before.rstrip(" :,"))
         if plain.endswith(words.intro) and _phrase_stands(plain, words.intro):
             return True
         if plain.endswith(words.weak) and _phrase_stands(plain, words.weak):
             return self._any_given(word.bare) and word.bare not in self._single
         if line + len(before) == word.start:
-            opened = before.lstrip(' >*"“„«').rstrip(" :,").lower()
+            opened = _straight(before.lstrip(' >*"“„«').rstrip(" :,"))
             if self._any_given(word.bare) and (opened in words.greet or (":" in before and opened in words.field)):
                 return True
             if opened in words.greet and self._is_addressed(run, at):
                 return True
+            if ":" in before and len(run) > 1 and opened in field_words() and self._is_above_contact(run[-1].end):
+                return True
         return self._signs(run, at, line)
+
+    def _is_above_contact(self, end: int) -> bool:
+        """Whether a field ends at ``end`` and the next line has an address of mail or the number of a telephone."""
+        line, _, rest = self._text[end : end + 200].partition("\n")
+        return not line.strip() and _CONTACT.search(rest.partition("\n")[0]) is not None
 
     def _is_addressed(self, run: Sequence[CapitalWord], at: int) -> bool:
         """Whether an unknown word behind a greeting is a name: alone before a comma, and no form of address."""
@@ -378,13 +393,21 @@ class _TextNames:
         return frozenset(part for part in parts if len(part) > 2) - self._common.role
 
     def _small(self) -> Iterator[tuple[int, int, float]]:
-        """Given names in small letters behind a relation, in texts of people who write no capitals."""
+        """Given names in small letters behind a relation or "my name is", in texts of people who write no capitals."""
+        phrases = "|".join(map(re.escape, self._words.intro))
+        straight = self._text.replace("’", "'")
+        for found in re.finditer(rf"(?<!\w)(?:(?i:{phrases})) ([^\W\d_]{{3,}})(?!\w)", straight):
+            if found[1].islower() and self._is_small_name(found[1]):
+                yield found.start(1), found.end(1), LIKELY
         for found in re.finditer(r"([^\W\d_]+) ([^\W\d_]+) ([^\W\d_]{3,})(?!\w)", self._text):
             own, kin, name = found.groups()
-            if kin in self._words.kin and own.lower() in self._words.own and name.islower():
-                known = self._given.get(name.capitalize())
-                if known is not None and self._language not in known.words and "en" not in known.words:
-                    yield found.start(3), found.end(3), LIKELY
+            is_own = kin in self._words.kin and own.lower() in self._words.own
+            if is_own and name.islower() and self._is_small_name(name):
+                yield found.start(3), found.end(3), LIKELY
+
+    def _is_small_name(self, name: str) -> bool:
+        known = self._given.get(name.capitalize())
+        return known is not None and self._language not in known.words and "en" not in known.words
 
 
 def _same(word: str, name: str) -> bool:

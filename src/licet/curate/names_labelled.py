@@ -64,12 +64,14 @@ _MARKED = re.compile(r"\[\[(.+?)\]\]|\{\{(.+?)\}\}", re.DOTALL)
 
 
 def marked(path: Path) -> dict[str, list[LabelledText]]:
-    """The marked texts of a file by language; `und` before the first language."""
+    """The marked texts of a file by language; `und` before the first language. InputError for a head without one."""
     out: dict[str, list[LabelledText]] = {}
     language = "und"
-    for line in path.read_text("utf-8").splitlines():
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if line.startswith("== "):
             language = line[3:].strip()
+            if not language.isascii() or not language.isalpha():
+                raise InputError("names no language", "as in `== en`", file=str(path), line=number)
         elif line and line[0] != "#":
             out.setdefault(language, []).append(unmarked(line.replace("\\n", "\n")))
     return out

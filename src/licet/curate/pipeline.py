@@ -16,7 +16,7 @@ import pyarrow as pa
 from licet.curate import compiled
 from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
-from licet.curate.kernels import SIGNALS
+from licet.curate.kernels import SIGNALS, UNREAD_LANGUAGE
 from licet.curate.plan import CurationPlan
 from licet.curate.runners import Local, Ray, Runner
 from licet.curate.spilled import SpilledArray
@@ -132,7 +132,7 @@ def curated(batch: pa.RecordBatch) -> list[Curated]:
     """What the plan made of the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
     names = ["texts", "replaced_kinds", "replaced_counts", "changes", "dropped", "split", "language", "topic"]
-    found = ["names"] if "names" in batch.schema.names else []
+    found = [name for name in ("names", UNREAD_LANGUAGE) if name in batch.schema.names]
     columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores, *found)}
     rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
     return [_one(row, scores, sketch) for row, sketch in zip(rows, _sketches(batch), strict=True)]
@@ -153,5 +153,6 @@ def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curat
         labels=labels,
         sketch=sketch,
         found=row.get("names", ()),
+        unread_language=row.get(UNREAD_LANGUAGE, ""),
         changes=_changes.decode(row["changes"]),
     )

@@ -7,7 +7,6 @@ keyed hash of it (`detect.CachedDetector`), so that a long conversation can be r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -26,10 +25,7 @@ from licet.release.curation import CleanedTexts, Curated, Document, Voice
 
 REMEMBERED_TEXTS_MAX = 20_000
 TEXT_WEIGHT = 100  # what asking a detector costs beside the characters, in characters of prose
-# spaCy takes what is no letter or digit from both ends of a run without a space one by one, and looks at the rest each time.
-_RUN, _EDGE, _LAST_EDGE = re.compile(r"\S{64,}"), re.compile(r"[\W_]*"), re.compile(r"(?:[sS]['’]|[\W_])*")
-_RUN_SHARE = 140
-# It is read once at the start: what loads late (models, compiled patterns, tables) loads with it.
+# It is read once at the start: what loads late (lists, compiled patterns, tables) loads with it.
 _SAMPLE = (
     "Ms Jane Poole of 12 High Street, Leeds (jane.poole@example.com, +44 113 496 0000, 4111 1111 1111 1111) asks: "
 )
@@ -83,17 +79,7 @@ class PreviewEngine:
 
 def weight(text: str) -> int:
     """What reading a text for names costs, in characters of prose."""
-    edges = 0
-    for found in _RUN.finditer(text):
-        run = found[0]
-        edge = min(_end(_EDGE, run) + _end(_LAST_EDGE, run[::-1]), len(run))
-        edges += edge * len(run)
-    return len(text) + TEXT_WEIGHT + edges // _RUN_SHARE
-
-
-def _end(pattern: re.Pattern[str], text: str) -> int:
-    found = pattern.match(text)
-    return 0 if found is None else found.end()
+    return len(text) + TEXT_WEIGHT
 
 
 @cache

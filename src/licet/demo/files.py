@@ -51,7 +51,7 @@ def play_files(
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
         say(f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, before the first turn")
-        kinds = engine_settings.looks_for(here.config, left_in=engine_settings.lets_names_in(here))
+        kinds = engine_settings.name_search(here.config, left_in=engine_settings.lets_names_in(here)).kinds
         names = "replaced where they are found" if "person" in kinds else "left in: nothing looks for them"
         say(f"  people's names are {names}")
         said = (

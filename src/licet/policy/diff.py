@@ -62,6 +62,7 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_lists("recipients", old.recipients, new.recipients),
         *_regions(old, new),
         *_one("names", old.names.value, new.names.value, _longer(new.names is NamesTerm.left_in)),
+        *_one("unread_languages", old.unread_languages.value, new.unread_languages.value, Direction.neither),
         *_one(
             "tool_results",
             old.tool_results.value,

@@ -46,7 +46,8 @@ TRAINING = "training"  # the question of a policy that asks only one and does no
 QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
-    "min_age", "recipients", "regions", "names", "tool_results",
+    "min_age", "recipients", "regions", "names", "unread_languages",
+    "tool_results",
 )  # fmt: skip
 
 
@@ -60,6 +61,13 @@ class NamesTerm(StrEnum):
 
     replaced = "replaced"
     left_in = "left in"
+
+
+class UnreadLanguagesTerm(StrEnum):
+    """What a build does with a conversation in a language in which nothing looks for names, where names are replaced."""
+
+    left_out = "conversations left out"
+    build_stopped = "build stopped"
 
 
 class ToolResultsTerm(StrEnum):
@@ -122,6 +130,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     recipients: frozenset[str]
     regions: tuple[RegionTerms, ...] = ()
     names: NamesTerm = NamesTerm.replaced
+    unread_languages: UnreadLanguagesTerm = UnreadLanguagesTerm.left_out
     tool_results: ToolResultsTerm = ToolResultsTerm.masked
 
     @cached_property
@@ -202,8 +211,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             **({"regions": {one.region: one.document() for one in self.regions}} if self.regions else {}),
             # A default is not written: so a version without the key keeps its hash.
             **({"names": self.names.value} if self.names is NamesTerm.left_in else {}),
+            **self._unread_languages(),
             **self._tool_results(),
         }
+
+    def _unread_languages(self) -> dict[str, str]:
+        is_default = self.unread_languages is UnreadLanguagesTerm.left_out
+        return {} if is_default else {"unread_languages": self.unread_languages.value}
 
     def _tool_results(self) -> dict[str, str]:
         is_default = self.tool_results is ToolResultsTerm.masked
@@ -453,6 +467,9 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         recipients=fields.names("recipients", empty=True),
         regions=fields.regions("regions"),
         names=NamesTerm(fields.one_of("names", tuple(NamesTerm), default=NamesTerm.replaced)),
+        unread_languages=UnreadLanguagesTerm(
+            fields.one_of("unread_languages", tuple(UnreadLanguagesTerm), default=UnreadLanguagesTerm.left_out)
+        ),
         tool_results=ToolResultsTerm(
             fields.one_of("tool_results", tuple(ToolResultsTerm), default=ToolResultsTerm.masked)
         ),

@@ -39,7 +39,7 @@ from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.decide import DecisionReason
-from licet.policy.file import Policies, Policy
+from licet.policy.file import Policies, Policy, UnreadLanguagesTerm
 from licet.release import (
     card,
     croissant,
@@ -53,7 +53,7 @@ from licet.release import (
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
 from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
-from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, UnusualShare, lines, unusual
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, ChangedShare, lines, unusual
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
@@ -126,14 +126,27 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
 class DamageError(RefusedError):
     """A build that would seal more replaced words than is usual: the shares, and some of the places."""
 
-    def __init__(self, shares: Sequence[UnusualShare], samples: Sequence[ChangedPlace]) -> None:
+    def __init__(self, shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> None:
         super().__init__(
             "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
             "look at the places; if they are right, run the same command with `--accept-changes`, which the manifest"
             " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy allows it",
             because="damage",
+            details={"shares": msgspec.to_builtins(shares), "places": msgspec.to_builtins(samples)},
         )
         self.shares, self.samples = tuple(shares), tuple(samples)
+
+
+class UnreadLanguagesError(RefusedError):
+    """A build that would leave out conversations for their language, where the policy has it stop: how many, by language."""
+
+    def __init__(self, conversations: Mapping[str, int]) -> None:
+        each = ", ".join(f"{count:,} in `{language}`" for language, count in sorted(conversations.items()))
+        super().__init__(
+            f"nothing looks for names in the language of some conversations: {each}; nothing is sealed",
+            "the policy says `unread_languages: build stopped`; under a version that does not, they are left out",
+            because="unread_language", details={"conversations": dict(sorted(conversations.items()))},
+        )  # fmt: skip
 
 
 class Builder:
@@ -262,6 +275,7 @@ class Builder:
         if stage is not Stage.elected:
             self._elect(release, kept, order.folder, proofs)
             self._enter(kept, Stage.elected)
+        self._hold_to_languages()
         self._hold_to_usual(order)
         for round_number in range(1, ROUNDS_MAX + 1):
             now = self._catch_up(release, kept, order.folder, proofs)
@@ -283,6 +297,12 @@ class Builder:
         found = unusual(self._tally.changes)
         if found and not order.accepts_changes:
             raise DamageError(found, self._samples[:SAMPLES_MAX])
+
+    def _hold_to_languages(self) -> None:
+        """UnreadLanguagesError where conversations are left out for their language, and the policy has the build stop."""
+        policy = self._policies.in_force(self._clock())
+        if self._tally.unread and policy.unread_languages is UnreadLanguagesTerm.build_stopped:
+            raise UnreadLanguagesError(self._tally.unread)
 
     def _enter(self, kept: Draft, stage: Stage) -> None:
         with transaction(self._pool) as tx:
@@ -584,6 +604,7 @@ class Builder:
                 measured=self._curation.found_by.measured,
                 left_in=self._left_in(),
                 accepted=tuple(map(str, unusual(self._tally.changes))) or msgspec.UNSET,
+                unread=dict(sorted(self._tally.unread.items())) or msgspec.UNSET,
             ),
             licet=order.software,
             curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,

@@ -226,9 +226,6 @@ def _refused(manifest: ReleaseManifest) -> str:
     return _REFUSED.format(lines="\n".join(lines))
 
 
-_UNREAD = {False: "what was said in them was left out", True: "names in them are all in"}
-
-
 _ACCEPTED = "More words were replaced than is usual, which who built it accepted:"
 
 
@@ -244,9 +241,18 @@ def _names(manifest: ReleaseManifest) -> str:
         found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
         looked_for = (
             f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
-            f" {', '.join(made.names.languages)}. Other languages are not looked at: {_UNREAD[left_in != '']}."
+            f" {', '.join(made.names.languages)}. {made.names.other_languages}"
         )
-    return " ".join(filter(None, [looked_for, left_in, accepted]))
+    return " ".join(filter(None, [looked_for, _unread(manifest), left_in, accepted]))
+
+
+def _unread(manifest: ReleaseManifest) -> str:
+    """The conversations that were left out for their language, by that language; empty for none."""
+    unread = manifest.deidentification.unread
+    if unread is msgspec.UNSET:
+        return ""
+    each = (f"{count:,} in `{_escaped(language)}`" for language, count in unread.items())
+    return f"Conversations left out for that: {', '.join(each)}."
 
 
 # What the samples are on which the package's figures were measured, and what they do not cover.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +42,7 @@ class ChangedPlace(msgspec.Struct, frozen=True):
     place: ChangePlace
     before: str
     after: str
+    language: str = "und"  # of its conversation
 
     def __repr__(self) -> str:
         return f"ChangedPlace(sealed, {self.kind}, {self.place.value})"
@@ -56,8 +56,8 @@ class ChangedWords(msgspec.Struct, frozen=True):
     samples: tuple[ChangedPlace, ...] = ()
 
 
-class UnusualShare(NamedTuple):
-    """A share of words beyond its bound: ``changed`` of ``words`` of a language and a place."""
+class ChangedShare(msgspec.Struct, frozen=True):
+    """A share of words: ``changed`` of ``words`` of a language and a place."""
 
     kind: str
     language: str
@@ -66,7 +66,7 @@ class UnusualShare(NamedTuple):
     words: int
 
     def __str__(self) -> str:
-        share = 100 * self.changed / self.words
+        share = 100 * self.changed / max(self.words, 1)
         return f"{self.kind} in {self.place.value} of `{self.language}`: {share:.2f} % of {self.words:,} words"
 
 
@@ -81,45 +81,49 @@ def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[st
     return counts
 
 
-def sampled(conversations: Iterable[ChangedWords]) -> tuple[ChangedPlace, ...]:
-    """At most ``SAMPLES_MAX`` places, those that are never usual first."""
-    every = [sample for own in conversations for sample in own.samples]
+def sampled(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedPlace, ...]:
+    """At most ``SAMPLES_MAX`` places of conversations, each with its language, those that are never usual first."""
+    every = [
+        msgspec.structs.replace(sample, language=language) for language, own in conversations for sample in own.samples
+    ]
     rank = [ChangePlace.within, ChangePlace.digits, ChangePlace.code, ChangePlace.prose]
     return tuple(sorted(every, key=lambda one: rank.index(one.place))[:SAMPLES_MAX])
 
 
-def unusual(counts: Mapping[str, int]) -> list[UnusualShare]:
-    """The shares beyond their bounds; each language by itself, and all together."""
-    every = Counter(counts)
-    for key, count in counts.items():
-        every["all " + key.partition(" ")[2]] += count
+def shares(counts: Mapping[str, int]) -> list[ChangedShare]:
+    """Each share that was counted, usual or not, by language, place and kind."""
     out = []
-    for key, changed in sorted(every.items()):
+    for key, changed in sorted(counts.items()):
         if key.count(" ") != 2:
             continue
         language, told, kind = key.split(" ")
         place = ChangePlace(told)
         beside = [place] if place in (ChangePlace.prose, ChangePlace.code) else [ChangePlace.prose, ChangePlace.code]
-        words = sum(every[f"{language} {one.value}"] for one in beside)
-        bound = SHARES_MAX[kind in NAMES][place]
-        if words >= WORDS_MIN and changed > bound * words:
-            out.append(UnusualShare(kind, language, place, changed, words))
+        words = sum(counts.get(f"{language} {one.value}", 0) for one in beside)
+        out.append(ChangedShare(kind, language, place, changed, words))
     return out
 
 
-def shares(counts: Mapping[str, int]) -> list[UnusualShare]:
-    """Each share that was counted, usual or not, by language."""
-    out = []
-    for key, changed in sorted(counts.items()):
-        if key.count(" ") == 2:
-            language, told, kind = key.split(" ")
-            words = counts.get(f"{language} prose", 0) + counts.get(f"{language} code", 0)
-            out.append(UnusualShare(kind, language, ChangePlace(told), changed, max(words, 1)))
-    return out
+def unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
+    """The shares beyond their bounds; each language by itself, and all together."""
+    every = Counter(counts)
+    for key, count in counts.items():
+        every["all " + key.partition(" ")[2]] += count
+    return [
+        one for one in shares(every)
+        if one.words >= WORDS_MIN and one.changed > SHARES_MAX[one.kind in NAMES][one.place] * one.words
+    ]  # fmt: skip
 
 
-def lines(found: Sequence[UnusualShare], samples: Sequence[ChangedPlace]) -> str:
+def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
     """The unusual shares and the places, for a person to read."""
     told = [f"  {one}" for one in found]
-    told += [f"  {one.kind}, {one.place.value}:  {one.before!r}  ->  {one.after!r}" for one in samples]
+    told += [f"  {sample_line(one)}" for one in samples]
+    if not samples:
+        told.append("  the places were shown when it first stopped, and are kept nowhere: `--afresh` finds them again")
     return "\n".join(told)
+
+
+def sample_line(one: ChangedPlace) -> str:
+    """A place, for a person to read."""
+    return f"{one.kind}, {one.place.value} of `{one.language}`:  {one.before!r}  ->  {one.after!r}"

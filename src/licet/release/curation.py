@@ -39,6 +39,7 @@ class LeftOut(StrEnum):
     duplicate = "duplicate"
     low_quality = "low_quality"
     doubtful = "doubtful"
+    unread_language = "unread_language"  # nothing looks for names in it
     benchmark = "benchmark"
 
 
@@ -63,6 +64,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
     """A curated document: its texts, one each; how many of each kind were replaced in them; why it is rejected, or
     None; its sketch for duplicates, and what was found in each text by who looks for names, which only curation reads.
+    ``unread_language``: the first language of its texts in which nothing looks for names, where it is left out for that.
     """
 
     texts: Sequence[str]
@@ -72,6 +74,7 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
     sketch: object = None
     found: Sequence[bytes] = ()
     changes: ChangedWords = ChangedWords()
+    unread_language: str = ""
 
     def __repr__(self) -> str:
         return f"Curated(sealed, {len(self.texts)} texts, {self.dropped or 'kept'})"

@@ -67,6 +67,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
     judged: Sequence[JudgedRows] = ()
     changes: Mapping[str, int] = {}  # words, and those that were changed (changed_words.by_language)
+    unread: Mapping[str, int] = {}  # conversations left out because nothing looks for names in their language
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):

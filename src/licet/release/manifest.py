@@ -81,11 +81,14 @@ class DetectorPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What looked for names, the kinds that were replaced, and the languages that were looked at, as codes of ISO 639-1."""
+    """What looked for names, the kinds that were replaced, and the languages that were looked at, as codes of ISO 639-1.
+    ``other_languages``: the notice's sentence on what happens in the languages that were not.
+    """
 
     detectors: tuple[DetectorPin, ...]
     kinds: tuple[str, ...]
     languages: tuple[str, ...]
+    other_languages: str
 
 
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +96,8 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds in labelled texts,
     absent if nobody measured exactly this. ``left_in``: the notice's sentence on what nothing looked for, where people's
     names are among it; each version of the policy up to the pinned one says `names: left in` then. ``accepted``: the shares of
-    replaced words that are beyond what is usual, and were accepted by who built it.
+    replaced words that are beyond what is usual, and were accepted by who built it. ``unread``: the conversations that were
+    left out because nothing looks for names in their language, by that language; absent for none.
     """
 
     rules: str
@@ -103,6 +107,7 @@ class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     measured: tuple[MeasuredFigures, ...] | msgspec.UnsetType = msgspec.UNSET
     left_in: str | msgspec.UnsetType = msgspec.UNSET
     accepted: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    unread: Mapping[str, Count] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -297,8 +302,10 @@ def _check_forms(manifest: ReleaseManifest) -> None:
 
 def _check_counts(manifest: ReleaseManifest) -> None:
     counts, dropped = manifest.counts, sum(manifest.counts.dropped.values())
+    made = manifest.deidentification
+    unread = made.unread.values() if made.unread is not msgspec.UNSET else ()
     numbers = (counts.candidates, counts.included, *counts.dropped.values(), manifest.journal)
-    if min((*numbers, *manifest.deidentification.counts.values())) < 0:
+    if min((*numbers, *made.counts.values(), *unread)) < 0:
         raise BrokenError("a count in the manifest is negative")
     if counts.candidates != counts.included + dropped:
         found = f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
@@ -323,22 +330,22 @@ def _check_parts(parts: tuple[PartPromise, ...]) -> None:
 
 
 def _check_deidentification(made: Deidentification) -> None:
-    names = made.names if made.names is not msgspec.UNSET else NamesPin(detectors=(), kinds=(), languages=())
-    for pin in names.detectors:
+    names = made.names if made.names is not msgspec.UNSET else None
+    for pin in names.detectors if names is not None else ():
         if not _HASH.fullmatch(pin.sha256):
             raise BrokenError(f"the manifest's hash of `{pin.name}` is not 64 hexadecimal digits")
     measured = made.measured if made.measured is not msgspec.UNSET else ()
-    closed = [
-        *names.kinds,
-        *names.languages,
-        *(p.name for p in names.detectors),
-        *(w for m in measured for w in (m.slice, m.kind)),
-    ]
+    unread = made.unread if made.unread is not msgspec.UNSET else {}
+    closed = [*unread, *(word for m in measured for word in (m.slice, m.kind))]
+    if names is not None:
+        closed += [*names.kinds, *names.languages, *(pin.name for pin in names.detectors)]
     for word in closed:
         if not _WORD.fullmatch(word):
             raise BrokenError(f"the manifest's `{word}` is not one of the permitted words")
-    if made.left_in is not msgspec.UNSET and not _SENTENCE.fullmatch(made.left_in):
-        raise BrokenError("the manifest's sentence on what was left in is not one of a notice")
+    sentences = [made.left_in, names.other_languages if names is not None else msgspec.UNSET]
+    for sentence in sentences:
+        if sentence is not msgspec.UNSET and not _SENTENCE.fullmatch(sentence):
+            raise BrokenError("the manifest's sentence on names is not one of a notice")
     if any(one.found > one.labelled for one in measured):
         raise BrokenError("the manifest's figures find more values than were labelled")
 

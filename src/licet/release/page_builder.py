@@ -28,7 +28,7 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
 from licet.release.base import BaseRelease
-from licet.release.changed_words import ChangedPlace, by_language, sampled
+from licet.release.changed_words import ChangedPlace, ChangedWords, by_language, sampled
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
@@ -168,7 +168,8 @@ class PageBuilder:
             carried=[n in carried for n in written],
             figures=tuple(map(_figures, written.values())),
             judged=page.judged,
-            changes=by_language((one.labels.language if one.labels else "und", one.changes) for one in made),
+            changes=by_language(map(_changes, made)),
+            unread=Counter(one.unread_language for one in curated if one.dropped is LeftOut.unread_language),
         )  # fmt: skip
         return BuiltPage(
             end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
@@ -177,7 +178,7 @@ class PageBuilder:
                 merkle.leaf_of(sealed.ordinal, sealed.row_id, until_us, digest)
                 for (sealed, _), until_us, digest in zip(rows, untils, digests, strict=True)
             ],
-            candidates=proofs.candidates, rows=proofs.rows, samples=sampled(one.changes for one in made),
+            candidates=proofs.candidates, rows=proofs.rows, samples=sampled(map(_changes, made)),
         )  # fmt: skip
 
     def _curated(
@@ -307,6 +308,11 @@ def _summed(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
     for value, count in counts:
         summed[value] += count
     return summed
+
+
+def _changes(made: Curated) -> tuple[str, ChangedWords]:
+    """What was changed in a conversation, with its language."""
+    return made.labels.language if made.labels else "und", made.changes
 
 
 def _replaced(curated: Iterable[Curated]) -> Mapping[str, int]:

@@ -27,6 +27,7 @@ class Tally:
         self.dropped: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
         self.changes: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()  # conversations left out for their language
         self.splits = array("H")  # of each row, by its number
         self._splits: dict[str, int] = {}  # their numbers
         self.carried = bytearray()  # of each row, 1 if it was curated in the base
@@ -69,6 +70,7 @@ class Tally:
         """All that is kept of a page; its rows are added one by one."""
         self.count(kept.candidates, kept.dropped, kept.replaced)
         self.changes.update(kept.changes)
+        self.unread.update(kept.unread)
         self.splits.extend([self._splits.setdefault(split, len(self._splits)) for split in kept.splits])
         self.carried += bytes(kept.carried)
         for figures in kept.figures:

@@ -147,7 +147,7 @@ def publish_notices(
 def _publish(
     here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
 ) -> list[notice.NoticePublication]:
-    from licet.curate.engine_settings import looks_for  # here, not above: it knows of everything that curates
+    from licet.curate.engine_settings import name_search  # here, not above: it knows of everything that curates
 
     known = versions.load(tx)
     assert known is not None
@@ -155,7 +155,7 @@ def _publish(
     left_in = known.replacing_names(number) is None
     return notice.publish(
         tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
-        looks_for=looks_for(here.config, left_in=left_in), languages=catalogue.known(here.config.languages),
+        search=name_search(here.config, left_in=left_in), languages=catalogue.known(here.config.languages),
     )  # fmt: skip
 
 

@@ -58,12 +58,12 @@ START = UUID(int=0)  # before every conversation
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
     """What one call shows at most: turns, bytes of content, and the weight of what it reads for names
-    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names 30.
+    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names one.
     """
 
     turns_max: int = 2_000
     bytes_max: int = 192 * 1024
-    names_max: int = 24_000
+    names_max: int = 192 * 1024
 
 
 A_REQUEST = PreviewBounds()
@@ -87,7 +87,7 @@ def preview(
             f"covered are {', '.join(sorted(known.in_force(at).covers))}", because="purpose",
         )  # fmt: skip
     scope = _scope(conversation, project)
-    with _alone():
+    with alone():
         with transaction(here.pool) as tx:
             tx.execute(READ_AT_ONE_MOMENT)
             if conversation is not None:
@@ -105,7 +105,7 @@ def preview(
                 seen, refused = _assumed(seen, known, question, scope, at)
             loading = _Loading(tx, here, seen, known, purpose, at, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
-        engine = _engine(here)
+        engine = engine_of(here)
         made = list(_curated(engine, loaded, here.keyring.random(32), known, purpose, bounds))
     following = ids[-1] if more else None
     if made and made[-1].unread:
@@ -121,10 +121,11 @@ def preview(
 def load(here: Installation) -> None:
     """Loads what previews need, for a process that is to answer requests: none of them pays for it then."""
     with _one_at_a_time:
-        _engine(here)
+        engine_of(here)
 
 
-def _engine(here: Installation) -> PreviewEngine:
+def engine_of(here: Installation) -> PreviewEngine:
+    """What curates previews in this process; its caller holds `alone`."""
     left_in = engine_settings.lets_names_in(here)
     return preview_engine.engine(here.config.curate, left_in)
 
@@ -133,7 +134,7 @@ _one_at_a_time = threading.Lock()
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """One preview at a time: what curates serves one thread, and the memory is that of one."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
         raise BusyError("other previews are being made, or what makes them is being loaded", "ask again")

@@ -58,6 +58,7 @@ FIELDS: dict[str, dict[Verdict, str]] = {
         Verdict.stated: """
             name journal licet deidentification.rules deidentification.sha256 deidentification.counts.*
             deidentification.names.detectors[].* deidentification.names.kinds[] deidentification.names.languages[]
+            deidentification.names.other_languages deidentification.unread.*
             deidentification.accepted[]
             deidentification.measured[].* deidentification.left_in contents.first_month contents.last_month contents.bytes
             contents.gapped contents.kinds.* contents.languages.* contents.models.* curation.plan curation.splits.*[][]

@@ -30,7 +30,8 @@ TERMS = {
     "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": QUESTIONS,
     "reach": frozenset({"conversation", "turn"}), "origins": ["text"],
     "keep": {"opted_in": "period", "opted_out": "period", "flagged": "period", "...": None},
-    "names?": frozenset({NAMES_LEFT_IN}), "tool_results?": frozenset({"row left out"}), "...": None,
+    "names?": frozenset({NAMES_LEFT_IN}), "unread_languages?": frozenset({"build stopped"}),
+    "tool_results?": frozenset({"row left out"}), "...": None,
 }  # fmt: skip
 
 

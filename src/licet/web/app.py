@@ -52,6 +52,7 @@ from licet.web.api import (
     staff_access,
     staff_models,
     staff_orders,
+    staff_replacements,
     staff_review,
     turns,
 )
@@ -77,6 +78,7 @@ API = [
     *otlp.ROUTES,
     *staff.ROUTES,
     *staff_access.ROUTES,
+    *staff_replacements.ROUTES,
     *staff_review.ROUTES,
     *staff_models.ROUTES,
     *staff_orders.ROUTES,

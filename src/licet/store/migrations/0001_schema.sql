@@ -884,6 +884,20 @@ CREATE TABLE second_findings (
     FOREIGN KEY (review_id, ordinal) REFERENCES review_rows
 );
 
+-- A name or an address that a release has another one for, as the reader `staff_id` last saw it beside the text before: the
+-- `place`th of its row, counted from 0. `no_name_at`: when they marked that it was none. No text is kept.
+CREATE TABLE shown_replacements (
+    release_id uuid NOT NULL REFERENCES releases,
+    ordinal    integer NOT NULL,
+    place      integer NOT NULL CONSTRAINT place_in_a_row_counts_from_0 CHECK (place >= 0),
+    kind       text NOT NULL CONSTRAINT replaced_kind_is_known CHECK (
+                   kind IN ('person', 'address', 'place', 'organisation')),
+    staff_id   uuid NOT NULL REFERENCES staff,
+    shown_at   timestamptz NOT NULL,
+    no_name_at timestamptz,
+    PRIMARY KEY (release_id, ordinal, place)
+);
+
 -- Signatures under one release: of two people, each under the manifest and the review that they had before them.
 -- `via` is where they said so: the console knows who is signed in, the command line believes whoever runs it.
 CREATE TABLE sign_offs (

@@ -15,7 +15,7 @@ from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
 from licet.errors import NotFoundError
-from licet.release import catalog, homes, measurement, registry, signatures
+from licet.release import catalog, homes, measurement, registry, shown_replacements, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
@@ -56,16 +56,18 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
     site, named = site_of(request), shell.uuid_of(release)
 
     def read() -> schema.ReleaseWhole:
-        known = _known(site, named)
-        _folder(site, known)
+        known = known_release(site, named)
+        release_folder(site, known)
         seen = release_view.view(site.here, known)
         with transaction(site.here.pool) as tx:
             measured = measurement.newest(tx, known.release_id)
+            marked = shown_replacements.counts(tx, known.release_id)
         return schema.ReleaseWhole(
             release=_release(known), candidates=seen.candidates, included=seen.included, usable=seen.usable,
             funnel=tuple(schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left) for one in seen.funnel),
             looked_for_names=seen.looked_for_names, models=seen.models,
             measurement=measured.statement if measured else None,
+            replacements=schema.ReplacementCounts.of(marked),
             recipients=(
                 *(schema.ReleaseHolder(recipient=one.recipient, how="handout", since=one.handed_at) for one in seen.handouts),
                 *(schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at) for one in seen.exports),
@@ -82,7 +84,7 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
     site, named, than = site_of(request), shell.uuid_of(release), shell.uuid_of(other)
 
     def read() -> ReleaseDiff:
-        new, old = (_folder(site, _known(site, one)) for one in (named, than))
+        new, old = (release_folder(site, known_release(site, one)) for one in (named, than))
         return catalog.diff_releases(site.here, old, new)
 
     return await site.calling(read)
@@ -106,7 +108,7 @@ async def draw_sample(
     site, named = site_of(request), shell.uuid_of(release)
 
     def draw() -> Acted[schema.ReviewAnswer]:
-        folder = _folder(site, _known(site, named))
+        folder = release_folder(site, known_release(site, named))
         return Acted(_standing(signatures.draw(site.here, folder, chance=data.chance, by_risk=data.risk)))
 
     return await shell.acted(request, idempotency_key, draw, lambda _: _review(site, named))
@@ -117,10 +119,10 @@ async def open_row(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.OpenRow]
 ) -> schema.RowOpened:  # fmt: skip
     """Opens the next row of the open sample. The reading is on record, and its person sees it."""
-    site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.RowOpened:
-        folder = _folder(site, _known(site, named))
+        folder = release_folder(site, known_release(site, named))
         found = signatures.read_next(site.here, folder, reader, second=data.second)
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
@@ -138,10 +140,10 @@ async def read_slice(
     """Opens rows drawn at random from those whose labels match, or the one of a number. Each reading is on record, and its
     person sees it.
     """
-    site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.SliceOpened:
-        folder = _folder(site, _known(site, named))
+        folder = release_folder(site, known_release(site, named))
         if data.row is not None:
             found = slice_sample.read_numbered(site.here, folder, reader, [data.row])
         else:
@@ -164,10 +166,10 @@ async def give_finding(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewFinding], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ReviewAnswer]:
     """Stores what the caller found in the row that they opened last; 409 for another row."""
-    site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def found() -> Acted[schema.ReviewAnswer]:
-        folder = _folder(site, _known(site, named))
+        folder = release_folder(site, known_release(site, named))
         signatures.found(site.here, folder, reader, data.row, data.finding, second=data.second)
         return Acted(_review(site, named))
 
@@ -179,10 +181,10 @@ async def undo_finding(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.OpenRow], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.FindingUndone]:
     """Takes the caller's newest finding back; its row is the next that they are given."""
-    site, reader, named = site_of(request), _member(request), shell.uuid_of(release)
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def undo() -> Acted[schema.FindingUndone]:
-        row = signatures.undo(site.here, _folder(site, _known(site, named)), reader, second=data.second)
+        row = signatures.undo(site.here, release_folder(site, known_release(site, named)), reader, second=data.second)
         return Acted(schema.FindingUndone(row=row), str(row))
 
     return await shell.acted(request, idempotency_key, undo, lambda made: schema.FindingUndone(row=int(made)))
@@ -196,7 +198,7 @@ async def close_review(
     site, named = site_of(request), shell.uuid_of(release)
 
     def close() -> Acted[schema.ReviewAnswer]:
-        return Acted(_standing(signatures.close(site.here, _folder(site, _known(site, named)))))
+        return Acted(_standing(signatures.close(site.here, release_folder(site, known_release(site, named)))))
 
     return await shell.acted(request, idempotency_key, close, lambda _: _review(site, named))
 
@@ -206,10 +208,10 @@ async def sign_release(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.SignRelease], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ReviewAnswer]:
     """Signs a release as it was reviewed, after every check; 409 where one fails or the caller has signed already."""
-    site, signer, named = site_of(request), _member(request), shell.uuid_of(release)
+    site, signer, named = site_of(request), member(request), shell.uuid_of(release)
 
     def sign() -> Acted[schema.ReviewAnswer]:
-        folder = _folder(site, _known(site, named))
+        folder = release_folder(site, known_release(site, named))
         return Acted(_standing(signatures.sign(site.here, folder, signer, names_in=data.names_in)))
 
     return await shell.acted(request, idempotency_key, sign, lambda _: _review(site, named))
@@ -219,18 +221,20 @@ def _messages(said: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...
     return tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in said)
 
 
-def _member(request: AnyRequest) -> StaffMember:
+def member(request: AnyRequest) -> StaffMember:
+    """The acting member of staff."""
     caller = request.auth
     assert isinstance(caller, Staff)
     return member_of(caller)
 
 
-def _known(site: Site, named: UUID) -> Release:
+def known_release(site: Site, named: UUID) -> Release:
+    """The release with our id; NotFoundError for none."""
     with transaction(site.here.pool) as tx:
         return registry.get(tx, named)
 
 
-def _folder(site: Site, known: Release) -> str:
+def release_folder(site: Site, known: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path."""
     folder = homes.folder(site.here, known) if known.state == "sealed" else None
     if folder is None:
@@ -247,7 +251,7 @@ def _release(known: Release) -> schema.ReleaseAnswer:
 
 
 def _review(site: Site, named: UUID) -> schema.ReviewAnswer:
-    return _standing(signatures.standing(site.here, _folder(site, _known(site, named))))
+    return _standing(signatures.standing(site.here, release_folder(site, known_release(site, named))))
 
 
 def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from licet.masked import Masked
 from licet.release.measurement import MeasurementStatement
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
+from licet.release.shown_replacements import MarkCounts
 from licet.release.signatures import Agreement
 from licet.service.model_view import ConsumedShare
 from licet.train.canary_register import AuditResult, RecordedAudit
@@ -200,6 +202,28 @@ class ReleaseHolder(_Answer, frozen=True, kw_only=True):
     since: datetime
 
 
+class ReplacementKindCounts(_Answer, frozen=True, kw_only=True):
+    shown: int
+    no_name: int
+
+
+class ReplacementCounts(_Answer, frozen=True, kw_only=True):
+    """Replaced names of a release that readers were shown beside the text before, and those they marked as no name."""
+
+    shown: int
+    no_name: int
+    kinds: Mapping[str, ReplacementKindCounts]
+
+    @classmethod
+    def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
+        """The counts by kind, and together."""
+        kinds = {
+            kind: ReplacementKindCounts(shown=one.shown, no_name=one.no_name) for kind, one in found.items()
+        }  # fmt: skip
+        every = kinds.values()
+        return cls(shown=sum(one.shown for one in every), no_name=sum(one.no_name for one in every), kinds=kinds)
+
+
 class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the newest of what curation
     costs a model.
@@ -214,6 +238,7 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     recipients: tuple[ReleaseHolder, ...]
     models: tuple[RecordedModel, ...]
     measurement: MeasurementStatement | None
+    replacements: ReplacementCounts
 
 
 class SampleAnswer(_Answer, frozen=True, kw_only=True):
@@ -306,6 +331,45 @@ class SliceOpened(_Answer, frozen=True, kw_only=True):
     scanned: int
     matching: int
     rows: tuple[SliceRowOpened, ...]
+
+
+class ReadReplacements(_Sent, frozen=True, kw_only=True):
+    rows: Annotated[int, Meta(ge=1, le=20)] = 5
+
+
+class PlaceText(_Answer, frozen=True, kw_only=True):
+    """A name, with a few words of what stands before it and behind it."""
+
+    before: str
+    name: str
+    behind: str
+
+
+class ReplacementOpened(_Answer, frozen=True, kw_only=True):
+    """One place: ``said`` as it was and ``leaves`` as the release has it."""
+
+    row: int
+    place: int
+    kind: str
+    said: PlaceText
+    leaves: PlaceText
+    no_name: bool
+
+
+class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
+    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release holds if made now."""
+
+    rows: int
+    differ: int
+    places: tuple[ReplacementOpened, ...]
+
+
+class MarkReplacement(_Sent, frozen=True, kw_only=True):
+    """A place that the caller was shown, and whether it was no name."""
+
+    row: Annotated[int, Meta(ge=0)]
+    place: Annotated[int, Meta(ge=0)]
+    no_name: bool = True
 
 
 class FindingUndone(_Answer, frozen=True, kw_only=True):

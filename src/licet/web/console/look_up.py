@@ -67,6 +67,7 @@ from licet.web.console import (
     policy,
     recipients,
     records,
+    replacements,
     review,
     rights,
     webhooks,
@@ -286,7 +287,7 @@ ROUTES = (
         path="/",
         route_handlers=[
             overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
-            *records.ROUTES, *review.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
+            *records.ROUTES, *review.ROUTES, *replacements.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
             *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES, *policy.ROUTES,
             *keys.ROUTES, *backups.ROUTES, *recipients.ROUTES,
             *notices.ROUTES, *log.ROUTES, *webhooks.ROUTES, *orders_table.ROUTES,

@@ -5,6 +5,7 @@
     /console/releases/ID/sample  ../close    draws a sample; states what was found
     /console/releases/ID/row                 opens the next row, recorded
     /console/releases/ID/finding             stores its finding, and opens the next; or takes the last one back
+    /console/releases/ID/replacements        replaced names, before beside after (`console.replacements`)
     /console/releases/ID/sign                a signature of the signed-in member of staff
 
 Content is shown only in the responses to two forms, as everywhere in the console, and cannot be loaded again.
@@ -22,7 +23,7 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import card, catalog, homes, measurement, registry, signatures
+from licet.release import card, catalog, homes, measurement, registry, shown_replacements, signatures
 from licet.release.diff import GONE, NEW
 from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
@@ -89,7 +90,7 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
 def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
-    known = _known(visit, release)
+    known = release_shown(visit, release)
     folder = homes.folder(visit.here, known) if known.state == "sealed" else None
     seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
     values = {
@@ -116,12 +117,15 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
 def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if seen is None:
-        return {"held": [], "view": None, "bars": None, "others": [], "measured": None}
+        return {"held": [], "view": None, "bars": None, "others": [], "measured": None, "marked": {}}
     view = release_view.view(visit.here, known)
     others = [
         one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
     ]
+    with transaction(visit.here.pool) as tx:
+        marked = shown_replacements.counts(tx, known.release_id)
     return {
+        "marked": marked,
         "held": list(card.breakdowns(view.contents)) if view.contents else [],
         "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
@@ -145,8 +149,8 @@ def _measured(said: MeasurementStatement) -> tuple[Sequence[str], list[tuple[str
 def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
     """What a release has that another has not, and the reverse: settings, counts, and rows by reason."""
     visit = shell.opened(request)
-    new, old = _known(visit, release), _known(visit, other)
-    found = catalog.diff_releases(visit.here, _folder(visit, old), _folder(visit, new))
+    new, old = release_shown(visit, release), release_shown(visit, other)
+    found = catalog.diff_releases(visit.here, release_folder(visit, old), release_folder(visit, new))
     values = {"new": new, "old": old, "found": found, "why": {NEW: "not there yet", GONE: "not there any more"}}
     return shell.page(
         "console_against.html", visit, title=f"{new.name} against {old.name}", section=SECTION, values=values
@@ -157,26 +161,26 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
 def draw(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]) -> Response[Any]:
     """Draws a sample."""
     visit = shell.opened(request)
-    known = _known(visit, release)
-    chance, risk = _count(data.chance), _count(data.risk)
-    signatures.draw(visit.here, _folder(visit, known), chance=chance, by_risk=risk)
-    return seen_other(_path(known))
+    known = release_shown(visit, release)
+    chance, risk = release_count(data.chance), release_count(data.risk)
+    signatures.draw(visit.here, release_folder(visit, known), chance=chance, by_risk=risk)
+    return seen_other(release_path(known))
 
 
 @post("/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False)
 def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """States what the sample found, beside the manifest."""
     visit = shell.opened(request)
-    known = _known(visit, release)
-    signatures.close(visit.here, _folder(visit, known))
-    return seen_other(_path(known))
+    known = release_shown(visit, release)
+    signatures.close(visit.here, release_folder(visit, known))
+    return seen_other(release_path(known))
 
 
 @post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
 def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
-    return _next(visit, _known(visit, release), data.second == "yes")
+    return _next(visit, release_shown(visit, release), data.second == "yes")
 
 
 @post("/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False)
@@ -185,12 +189,12 @@ def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody
     sees it.
     """
     visit = shell.opened(request)
-    known = _known(visit, release)
-    folder, reader = _folder(visit, known), member_of(visit.staff)
+    known = release_shown(visit, release)
+    folder, reader = release_folder(visit, known), member_of(visit.staff)
     if data.row:
-        read = slice_sample.read_numbered(visit.here, folder, reader, [_count(data.row)])
+        read = slice_sample.read_numbered(visit.here, folder, reader, [release_count(data.row)])
     else:
-        read = slice_sample.read(visit.here, folder, reader, data.where, _count(data.rows))
+        read = slice_sample.read(visit.here, folder, reader, data.where, release_count(data.rows))
     values = {"release": known, "read": read, "wanted": data}
     return shell.page("console_slice.html", visit, title=f"A slice of {known.name}", section=SECTION, values=values)
 
@@ -199,31 +203,30 @@ def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody
 def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
     """Stores the finding of a row, and opens the next one unless the reader stops; or takes the last finding back."""
     visit = shell.opened(request)
-    known, second = _known(visit, release), data.second == "yes"
+    known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
-        signatures.undo(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
+        signatures.undo(visit.here, release_folder(visit, known), member_of(visit.staff), second=second)
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
-    signatures.found(
-        visit.here, _folder(visit, known), member_of(visit.staff), _count(data.row), ReviewFinding(data.finding), second=second
-    )  # fmt: skip
-    return seen_other(_path(known)) if data.then == "stop" else _next(visit, known, second)
+    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    signatures.found(visit.here, folder, reader, release_count(data.row), ReviewFinding(data.finding), second=second)
+    return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
 @post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
 def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]) -> Response[Any]:
     """Signs a release as the signed-in member of staff, after every check."""
     visit = shell.opened(request)
-    known = _known(visit, release)
-    signatures.sign(visit.here, _folder(visit, known), member_of(visit.staff), names_in=data.names_in == "yes")
-    return seen_other(_path(known))
+    known = release_shown(visit, release)
+    signatures.sign(visit.here, release_folder(visit, known), member_of(visit.staff), names_in=data.names_in == "yes")
+    return seen_other(release_path(known))
 
 
 def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
-    read = signatures.read_next(visit.here, _folder(visit, known), member_of(visit.staff), second=second)
+    read = signatures.read_next(visit.here, release_folder(visit, known), member_of(visit.staff), second=second)
     if read is None:
-        return seen_other(_path(known))
+        return seen_other(release_path(known))
     values = {
         "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": read.drawn,
         "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
@@ -254,13 +257,13 @@ def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 
 
-def _known(visit: Visit, release: str) -> Release:
+def release_shown(visit: Visit, release: str) -> Release:
     """The release with our id; NotFoundError if there is none."""
     with transaction(visit.here.pool) as tx:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def _folder(visit: Visit, known: Release) -> str:
+def release_folder(visit: Visit, known: Release) -> str:
     """Our own copy of a release."""
     folder = homes.folder(visit.here, known)
     if folder is None:
@@ -268,11 +271,13 @@ def _folder(visit: Visit, known: Release) -> str:
     return str(folder)
 
 
-def _path(known: Release) -> str:
+def release_path(known: Release) -> str:
+    """The page of a release."""
     return f"/console/releases/{known.release_id.hex}"
 
 
-def _count(text: str) -> int:
+def release_count(text: str) -> int:
+    """A number that was typed; UsageError for something else."""
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise UsageError(f"`{text[:20]}` is not a number")
     return int(text)

@@ -1,0 +1,180 @@
+"""Replaced names of a release, each as it was said beside what stands in its place, for a member of staff.
+
+The rules are those of a review (`release.sample`): a reviewer or the privacy officer reads; rows are drawn from those that the
+present decision still allows; each reading is recorded in the transaction that opens the row, and its person sees it. What
+was said is opened by the same decision as for a build, and curated as a build would; a row whose curated text is not, letter for
+letter, what the release holds is not shown: its conversation, or what looks for names, is another now.
+
+A mark that something was no name changes no release and teaches nothing: it is counted (`release.shown_replacements`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from random import Random
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from licet.curate.deidentify import Substitution
+from licet.curate.preview_engine import PreviewEngine
+from licet.errors import DeniedError, RefusedError, UsageError
+from licet.masked import Masked
+from licet.policy.file import Policies
+from licet.release import registry, sample, shown_replacements, signatures
+from licet.release.decision_pages import DecisionPage, Thread, document, row_messages
+from licet.release.rows import Payload
+from licet.release.sample import ReleaseCopy
+from licet.release.shown_replacements import MarkCounts, PlaceRef
+from licet.release.signatures import StaffMember
+from licet.service import preview
+from licet.store.connect import Transaction, transaction
+from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, policies
+
+ROWS, ROWS_MAX = 5, 20
+PLACES_MAX = 20  # of a row
+AROUND_CHARS = 60  # on each side of a place
+
+
+class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the name and a text behind."""
+
+    row: int
+    place: int
+    kind: str
+    said: tuple[str, str, str]
+    leaves: tuple[str, str, str]
+    no_name: bool = False
+
+
+class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release holds if made now."""
+
+    rows: int
+    differ: int
+    places: tuple[ReplacedPlace, ...]
+
+
+class _Reading(NamedTuple):
+    tx: Transaction
+    of: ReleaseCopy
+    known: Policies
+    at: datetime
+
+
+def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -> ReplacementsRead:
+    """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and records that.
+
+    DeniedError for somebody who may not read rows; BusyError while previews are made.
+    """
+    if not 1 <= rows <= ROWS_MAX:
+        raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
+    role = signatures.reader_role(reader)
+    of, at = signatures.place(here, name), here.clock()
+    ticket = f"replacements-{uuid7(at, here.keyring.random(10)).hex}"
+    with preview.alone(), transaction(here.pool) as tx:
+        reading = _Reading(tx, of, policies(here), at)
+        engine = preview.engine_of(here)
+        drawn = _drawn(here, reading, rows)
+        found = {ordinal: _places(here, engine, reading, ordinal, payload) for ordinal, payload in drawn}
+        marked = shown_replacements.marked(tx, of.known.release_id)
+        places = list[ReplacedPlace]()
+        for ordinal, own in found.items():
+            if own is None:
+                continue
+            sample.note_reading(
+                tx, of, ordinal, ticket, at, staff=reader.staff_id, role=role, random=here.keyring.random
+            )
+            places += [msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked) for one in own]
+        shown = [(PlaceRef(one.row, one.place), one.kind) for one in places]
+        shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=at)
+    differ = sum(own is None for own in found.values())
+    return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
+
+
+def mark(
+    here: Installation, name: str, reader: StaffMember, ref: PlaceRef, *, no_name: bool = True
+) -> Mapping[str, MarkCounts]:
+    """Marks a place that the reader was shown as no name, or takes that back; returns the counts of the release.
+
+    RefusedError for a place that they were not shown.
+    """
+    signatures.reader_role(reader)
+    of = signatures.place(here, name)
+    with transaction(here.pool) as tx:
+        at = here.clock() if no_name else None
+        if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
+            raise RefusedError(
+                f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was shown last",
+                "read it first", because="not_read",
+            )  # fmt: skip
+        return shown_replacements.counts(tx, of.known.release_id)
+
+
+def counts(here: Installation, release: UUID) -> Mapping[str, MarkCounts]:
+    """How many replaced names of a release were shown and marked, by kind."""
+    with transaction(here.pool) as tx:
+        return shown_replacements.counts(tx, release)
+
+
+def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
+    """``rows`` rows in which a name was replaced, each with the same chance; no other text is kept."""
+    random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
+    found = list[tuple[int, Payload]]()
+    matching = 0
+    for one in sample.scanned(reading.tx, here.keyring, reading.of, reading.known, reading.at, random):
+        if not shown_replacements.KINDS & set(one[1].replaced):
+            continue
+        matching += 1
+        if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
+            found[place : place + 1] = [one]
+    return sorted(found, key=lambda one: one[0])
+
+
+def _places(
+    here: Installation, engine: PreviewEngine, reading: _Reading, ordinal: int, payload: Payload
+) -> list[ReplacedPlace] | None:
+    """The places of a row; None where what was said would not become this very row."""
+    tx, of, known, at = reading
+    (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
+    page = DecisionPage(tx, [(source.account, source.conversation)], known, of.known.purpose, at)
+    try:
+        size = page.content_bytes(tx, here.keyring, preview.A_REQUEST.bytes_max)
+        threads = page.threads(tx, here.keyring) if size <= preview.A_REQUEST.bytes_max else []
+    except DeniedError:  # erased since the decision
+        return None
+    held = [message["content"] for message in payload.messages]
+    for thread in threads:
+        said = thread.said[: len(held)]
+        made = document(thread.row, said[0][0].content.thread, said, thread.document.key)
+        ((curated, replaced),) = engine.curate([made], here.keyring.random(32))
+        cut = thread._replace(said=said, document=made)
+        if [message.content for message in row_messages(cut.said, curated.texts)] == held:
+            return list(_of_row(ordinal, cut, curated.texts, replaced))
+    return None
+
+
+def _of_row(
+    ordinal: int, thread: Thread, leaves: Sequence[str], replaced: Sequence[Sequence[Substitution]]
+) -> Iterator[ReplacedPlace]:
+    number = 0
+    for text, made, own in zip(thread.document.texts, leaves, replaced, strict=True):
+        moved = 0
+        for span, instead in own:
+            start, end = span.start + moved, span.start + moved + len(instead)
+            moved += len(instead) - (span.end - span.start)
+            if span.kind.value not in shown_replacements.KINDS or text[span.start : span.end] == instead:
+                continue
+            if number < PLACES_MAX:
+                yield ReplacedPlace(
+                    row=ordinal, place=number, kind=span.kind.value,
+                    said=_around(text, span.start, span.end), leaves=_around(made, start, end),
+                )  # fmt: skip
+            number += 1
+
+
+def _around(text: str, start: int, end: int) -> tuple[str, str, str]:
+    return text[max(0, start - AROUND_CHARS) : start], text[start:end], text[end : end + AROUND_CHARS]
