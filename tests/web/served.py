@@ -153,10 +153,16 @@ def world(pool: Pool, tmp_path: Path) -> World:
     return World(pool, tmp_path / "data")
 
 
-class RefusalClient(TestClient[Litestar]):
-    """A client that fails where a refusal comes from a page to which the request was redirected: what was asked for was
-    then not refused, and a test that expects the refusal would hold whatever the application does.
+class ApplicationClient(TestClient[Litestar]):
+    """A client of the application in this process, which follows a redirect only where a request asks for it.
+
+    It fails where a refusal comes from a page to which such a request was redirected: what was asked for was then not
+    refused, and a test that expects the refusal would hold whatever the application does.
     """
+
+    def __init__(self, app: Litestar, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.follow_redirects = False
 
     def send(self, *args: Any, **settings: Any) -> Any:
         response = super().send(*args, **settings)
@@ -164,7 +170,7 @@ class RefusalClient(TestClient[Litestar]):
             first = response.history[0]
             raise AssertionError(
                 f"{first.request.method} {first.request.url.path} answered {first.status_code}, and the page that it "
-                f"leads to {response.status_code}: ask with `follow_redirects=False`"
+                f"leads to {response.status_code}: ask without `follow_redirects`"
             )
         return response
 
@@ -175,7 +181,7 @@ REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 410, 422, 429})
 @pytest.fixture
 def api(world: World) -> Iterator[TestClient[Litestar]]:
     """A client of the application in this process."""
-    with RefusalClient(world.app) as client:
+    with ApplicationClient(world.app) as client:
         yield client
 
 

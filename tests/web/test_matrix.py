@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from litestar.routes import HTTPRoute
-from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import NOBODY, May, Scope, StaffRole
@@ -27,7 +26,7 @@ from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
 from licet.webhooks import endpoints
 
-from .served import NOTICE, World
+from .served import NOTICE, ApplicationClient, World
 
 GOLDEN = Path(__file__).parent / "matrix.csv"
 UNKNOWN = "0" * 31 + "1"
@@ -371,7 +370,7 @@ def api(tmp_path, pool) -> Iterator[Any]:
     world = World(pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6)
     world.clock.set(NOTICE)
     endpoints.add(world.here, "reader", None)
-    with TestClient(world.app) as client:
+    with ApplicationClient(world.app) as client:
         client.world = world
         yield client
 
