@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,27 +69,50 @@ class World:
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> str:
         """Opens an account, and answers for it; returns its id."""
-        account = uuid7(self.clock.now, os.urandom(10))
-        host = host_hmac(self.site.host_key, "account", name)
-        self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
-        self.accounts[name] = account
+        return self.open_each([name], plan=plan, age=age, allow=allow)[0]
+
+    def open_each(
+        self, names: Sequence[str], *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
+    ) -> list[str]:
+        """`open` for many names, in two transactions."""
+        now = self.clock.now
+        accounts = [uuid7(now, os.urandom(10)) for _ in names]
+        hosts = [host_hmac(self.site.host_key, "account", name) for name in names]
+        self.tell(*(
+            OpenAccount(account=account, at=now, host=host, plan=plan, age=age)
+            for account, host in zip(accounts, hosts, strict=True)
+        ))  # fmt: skip
+        self.accounts.update(zip(names, accounts, strict=True))
         if allow is not None:
-            now = self.clock.now
             asks = installation.policies(self.here).in_force(now).asks
-            self.tell(*(Choose(account=account, at=now, allow=allow, question=one, via="notice") for one in asks))
-        return shown(Prefix.account, account)
+            self.tell(*(
+                Choose(account=account, at=now, allow=allow, question=question, via="notice")
+                for account in accounts for question in asks
+            ))  # fmt: skip
+        return [shown(Prefix.account, account) for account in accounts]
 
     def say(
         self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: TurnRole = TurnRole.user
     ) -> str:
         """A turn; returns the conversation's id."""
-        said = Say(
-            account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
-            host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
-        )  # fmt: skip
-        (answer,) = self.tell(said)
-        assert answer.conversation is not None, answer.because
-        return shown(Prefix.conversation, answer.conversation)
+        return self.say_each([(name, chat)], text, role)[0]
+
+    def say_each(
+        self,
+        chats: Sequence[tuple[str, str]],
+        text: str = "How do I plant a pear tree?",
+        role: TurnRole = TurnRole.user,
+    ) -> list[str]:
+        """`say` in many conversations, each of a name, in one transaction."""
+        answers = self.tell(*(
+            Say(
+                account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
+                host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
+            )
+            for name, chat in chats
+        ))  # fmt: skip
+        assert all(answer.conversation is not None for answer in answers), answers[0].because
+        return [shown(Prefix.conversation, answer.conversation) for answer in answers if answer.conversation]
 
     def flag(self, name: str, conversation: str) -> None:
         named = UUID(hex=conversation.removeprefix("conv_"))
