@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -30,11 +31,17 @@ from .served import ApplicationClient, World, browser
 CLIENT, SECRET = "licet-client", "the client's secret"
 
 
+@cache
+def key_of_provider() -> RSAKey:
+    """A key of RSA, which takes 0.1 s to make."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
+
+
 class Provider:
     """A provider that signs everybody in as ``claims`` say. ``lie`` changes the ID token that it gives."""
 
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.key = key_of_provider()
         self.claims: dict[str, Any] = {"email": "Ana@example.org", "email_verified": True, "licet_roles": ["reviewer"]}
         self.lie: dict[str, Any] = {}
         self.signs_with: Any = self.key

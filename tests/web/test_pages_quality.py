@@ -58,15 +58,22 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     }  # fmt: skip
 
 
+def visited(site: Site, pages: dict[str, Any], who: str, path: str, **more: Any) -> Any:
+    """A page in the browser of ``who``, which each of them begins once."""
+    if who in pages:
+        pages[who].goto(site.url + path)
+    else:
+        pages[who] = site.visit(who, path, **more)
+    return pages[who]
+
+
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
 def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(site: Site) -> None:
     site.town.open("eve", age=None)
     found = []
     pages: dict[str, Any] = {}
     for name, (who, path) in lived_in(site).items():
-        if who in pages:
-            pages[who].goto(site.url + path)
-        page = pages.setdefault(who, pages.get(who) or site.visit(who, path))
+        page = visited(site, pages, who, path)
         if name in ("notice", "signup", "right", "request"):
             page.locator("main").get_by_role("button").first.click()
             assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
@@ -354,8 +361,9 @@ def test_a_component_leaves_the_first_heading_to_its_host_and_keeps_their_order(
 
 def test_the_headings_of_every_page_skip_no_level(site: Site) -> None:
     site.town.open("eve")
+    pages: dict[str, Any] = {}
     for who, path in lived_in(site).values():
-        page = site.visit(who, path)
+        page = visited(site, pages, who, path)
         levels = [
             int(name[1])
             for name in page.locator(":is(h1, h2, h3, h4)").evaluate_all("(all) => all.map((e) => e.localName)")
