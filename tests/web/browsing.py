@@ -75,12 +75,16 @@ class Site:
         self.town, self.url, self._browser = town, url, browser
         self._contexts: list[Any] = []
 
-    def visit(self, name: str | None, path: str, **more: Any) -> Any:
-        """A page that ``name`` has opened, in a browser of its own."""
+    def blank(self, **more: Any) -> Any:
+        """An empty page, in a browser of its own."""
         context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
         context.set_default_timeout(MILLISECONDS_MAX)
         self._contexts.append(context)
-        page = context.new_page()
+        return context.new_page()
+
+    def visit(self, name: str | None, path: str, **more: Any) -> Any:
+        """A page that ``name`` has opened, in a browser of its own."""
+        page = self.blank(**more)
         page.goto(self.url + path if name is None else self.entrance(name, path))
         if name is not None:
             page.wait_for_url(self.url + path)
@@ -88,10 +92,7 @@ class Site:
 
     def visit_as(self, roles: tuple[StaffRole, ...], path: str, **more: Any) -> Any:
         """A page that staff with these roles have opened, in a browser that has just signed in by a link."""
-        context = self._browser.new_context(viewport=more.pop("viewport", DESKTOP), **more)
-        context.set_default_timeout(MILLISECONDS_MAX)
-        self._contexts.append(context)
-        page = context.new_page()
+        page = self.blank(**more)
         page.goto(f"{self.url}/sign-in/link/{self.town.staff_link(roles)}")
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{self.url}/console")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,27 +30,44 @@ for (const one of document.querySelectorAll({tags})) one.token = async () => "{t
 TAGS = "licet-notice, licet-settings, licet-data, licet-badge, licet-receipt"
 
 
+class HostServer(ThreadingHTTPServer):
+    """Serves the files of ``folder``, which each test sets: its origin is part of an application's routes."""
+
+    folder = Path()
+    daemon_threads = True
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
 class Quiet(SimpleHTTPRequestHandler):
+    server: HostServer
+
+    def translate_path(self, path: str) -> str:
+        self.directory = str(self.server.folder)
+        return super().translate_path(path)
+
     def log_message(self, *_: Any) -> None:
         """Says nothing."""
 
 
 @contextmanager
-def hosted(folder: Path) -> Iterator[str]:
-    """The address of a server of the files in ``folder``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+def hosting() -> Iterator[HostServer]:
+    """A server of a host's pages that runs meanwhile."""
+    with HostServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture
-def embedded(site: Site, tmp_path: Path) -> Iterator[Any]:
+def embedded(site: Site, tmp_path: Path, host_server: HostServer) -> Iterator[Any]:
     """Opens a host's page for a person, with a component, given by its tag or its markup."""
-    folder = tmp_path / "host"
+    host, host_server.folder = host_server.origin, tmp_path / "host"
+    folder = host_server.folder
     folder.mkdir()
-    with hosted(folder) as host, serving(application(site.town, host)) as licet:
+    with serving(application(site.town, host)) as licet:
 
         def visit(name: str, tag: str, **look: Any) -> Any:
             body = tag if tag.startswith("<") else f'<{tag} base="{licet}" surface="app"></{tag}>'
@@ -59,7 +75,7 @@ def embedded(site: Site, tmp_path: Path) -> Iterator[Any]:
             (folder / "index.html").write_text(html, encoding="utf-8")
             script = SCRIPT.format(events=list(EVENTS), tags=repr(TAGS), token=site.town.token(name))
             (folder / "host.js").write_text(script, encoding="utf-8")
-            page = site.visit(None, "/settings", **look)
+            page = site.blank(**look)
             page.goto(f"{host}/index.html")
             return page
 

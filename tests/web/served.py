@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,27 +69,50 @@ class World:
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> str:
         """Opens an account, and answers for it; returns its id."""
-        account = uuid7(self.clock.now, os.urandom(10))
-        host = host_hmac(self.site.host_key, "account", name)
-        self.tell(OpenAccount(account=account, at=self.clock.now, host=host, plan=plan, age=age))
-        self.accounts[name] = account
+        return self.open_each([name], plan=plan, age=age, allow=allow)[0]
+
+    def open_each(
+        self, names: Sequence[str], *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
+    ) -> list[str]:
+        """`open` for many names, in two transactions."""
+        now = self.clock.now
+        accounts = [uuid7(now, os.urandom(10)) for _ in names]
+        hosts = [host_hmac(self.site.host_key, "account", name) for name in names]
+        self.tell(*(
+            OpenAccount(account=account, at=now, host=host, plan=plan, age=age)
+            for account, host in zip(accounts, hosts, strict=True)
+        ))  # fmt: skip
+        self.accounts.update(zip(names, accounts, strict=True))
         if allow is not None:
-            now = self.clock.now
             asks = installation.policies(self.here).in_force(now).asks
-            self.tell(*(Choose(account=account, at=now, allow=allow, question=one, via="notice") for one in asks))
-        return shown(Prefix.account, account)
+            self.tell(*(
+                Choose(account=account, at=now, allow=allow, question=question, via="notice")
+                for account in accounts for question in asks
+            ))  # fmt: skip
+        return [shown(Prefix.account, account) for account in accounts]
 
     def say(
         self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: TurnRole = TurnRole.user
     ) -> str:
         """A turn; returns the conversation's id."""
-        said = Say(
-            account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
-            host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
-        )  # fmt: skip
-        (answer,) = self.tell(said)
-        assert answer.conversation is not None, answer.because
-        return shown(Prefix.conversation, answer.conversation)
+        return self.say_each([(name, chat)], text, role)[0]
+
+    def say_each(
+        self,
+        chats: Sequence[tuple[str, str]],
+        text: str = "How do I plant a pear tree?",
+        role: TurnRole = TurnRole.user,
+    ) -> list[str]:
+        """`say` in many conversations, each of a name, in one transaction."""
+        answers = self.tell(*(
+            Say(
+                account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
+                host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
+            )
+            for name, chat in chats
+        ))  # fmt: skip
+        assert all(answer.conversation is not None for answer in answers), answers[0].because
+        return [shown(Prefix.conversation, answer.conversation) for answer in answers if answer.conversation]
 
     def flag(self, name: str, conversation: str) -> None:
         named = UUID(hex=conversation.removeprefix("conv_"))
@@ -153,10 +176,16 @@ def world(pool: Pool, tmp_path: Path) -> World:
     return World(pool, tmp_path / "data")
 
 
-class RefusalClient(TestClient[Litestar]):
-    """A client that fails where a refusal comes from a page to which the request was redirected: what was asked for was
-    then not refused, and a test that expects the refusal would hold whatever the application does.
+class ApplicationClient(TestClient[Litestar]):
+    """A client of the application in this process, which follows a redirect only where a request asks for it.
+
+    It fails where a refusal comes from a page to which such a request was redirected: what was asked for was then not
+    refused, and a test that expects the refusal would hold whatever the application does.
     """
+
+    def __init__(self, app: Litestar, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.follow_redirects = False
 
     def send(self, *args: Any, **settings: Any) -> Any:
         response = super().send(*args, **settings)
@@ -164,7 +193,7 @@ class RefusalClient(TestClient[Litestar]):
             first = response.history[0]
             raise AssertionError(
                 f"{first.request.method} {first.request.url.path} answered {first.status_code}, and the page that it "
-                f"leads to {response.status_code}: ask with `follow_redirects=False`"
+                f"leads to {response.status_code}: ask without `follow_redirects`"
             )
         return response
 
@@ -175,7 +204,7 @@ REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 410, 422, 429})
 @pytest.fixture
 def api(world: World) -> Iterator[TestClient[Litestar]]:
     """A client of the application in this process."""
-    with RefusalClient(world.app) as client:
+    with ApplicationClient(world.app) as client:
         yield client
 
 

@@ -15,17 +15,18 @@ from litestar.events import SimpleEventEmitter
 from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.vault.installation import Installation
-from licet.web.app import create_app, installed, routed
+from licet.web.app import cors, installed, routed
 from licet.web.site import Site
 
-_routed = cache(routed)
+
+@cache
+def _routed(origins: tuple[str, ...]) -> Litestar:
+    return routed(cors(Web(embed_origins=origins)))
 
 
 def application(here: Installation, web: Web, *, wall: Clock = utc_now) -> Litestar:
-    """As `create_app`, which is called itself where other sites may call the API: their names are part of the routes."""
-    if web.embed_origins:
-        return create_app(here, web, wall=wall)
-    app = copy(_routed())
+    """As `create_app`. The names of other sites that may call the API are part of the routes."""
+    app = copy(_routed(tuple(web.embed_origins)))
     app.asgi_router = copy(app.asgi_router)
     app.asgi_router.app = app  # which it starts and stops
     app.event_emitter = SimpleEventEmitter([])

@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
-from litestar.testing import TestClient
 from structlog.testing import capture_logs
 
 from licet.access.roles import Scope, StaffRole
@@ -30,7 +29,7 @@ from licet.web.serve import Lines
 
 from ..journals import KEY
 from ..terms import preset
-from .served import AFTER, NOTICE, World, api, world
+from .served import AFTER, NOTICE, ApplicationClient, World, api, world
 
 __all__ = ["api", "world"]  # fixtures
 
@@ -371,13 +370,12 @@ def test_the_hosts_ids_are_kept_as_hmacs_alone(world, api, dsn) -> None:
 
 
 def test_where_the_database_is_away_everything_is_refused_and_nothing_is_allowed(dsn, tmp_path: Path) -> None:
-    from litestar.testing import TestClient
 
     with opened(dsn) as pool:
         world = World(pool, tmp_path / "data")
         world.open("ana")
         headers, me = world.service(), world.person("ana")
-        with TestClient(world.app) as api:
+        with ApplicationClient(world.app) as api:
             assert api.get("/v1/accounts/host:ana/gate", headers=headers).json()["may_write"] is True
             account = f"acc_{world.accounts['ana'].hex}"
             assert api.get("/v1/accounts/me/gate", headers=me).status_code == 200
@@ -492,7 +490,7 @@ def test_the_age_that_comes_with_a_choice_fills_or_lowers_the_known_one_and_neve
     journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     world.open("ana", age=known)
     world.clock.set(NOTICE)
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         for headers in (world.person("ana"), world.browser("ana"), world.service()):
             asked = {"allow": True, "question": "models", "age": given}
             made = api.post("/v1/accounts/host:ana/choices", json=asked, headers=headers)

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from litestar.testing import TestClient
 
 from licet.consent.catalogue import catalogue
 from licet.policy.file import preset
@@ -20,7 +19,7 @@ from licet.vault.ids import Prefix, shown
 from licet.vault.installation import policies
 from licet.web.pages.shared import refused
 
-from .served import ORIGIN, World
+from .served import ORIGIN, ApplicationClient, World
 
 WORDS = catalogue()
 BEGUN = instant("2025-09-01T10:00:00Z")
@@ -38,7 +37,7 @@ def world(pool: Pool, tmp_path: Path) -> World:
 
 @pytest.fixture
 def api(world: World) -> Iterator[Any]:
-    with TestClient(world.app, base_url=ORIGIN) as client:
+    with ApplicationClient(world.app, base_url=ORIGIN) as client:
         yield client
 
 

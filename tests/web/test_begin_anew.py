@@ -19,7 +19,7 @@ from licet.vault.commands import CloseAccount, OpenAccount, Outcome
 from licet.vault.ids import host_hmac, uuid7
 from licet.web import site as site_module
 
-from .served import NOTICE, World, api, listening, url, world
+from .served import NOTICE, ApplicationClient, World, api, listening, url, world
 from .shared_app import application
 
 __all__ = ["api", "url", "world"]  # fixtures
@@ -154,7 +154,7 @@ def test_another_process_finds_the_new_account_within_a_second(
 ) -> None:
     passed = [100.0]
     monkeypatch.setattr(site_module, "monotonic", lambda: passed[0])
-    with TestClient(application(world.here, world.web, wall=lambda: world.wall)) as other:
+    with ApplicationClient(application(world.here, world.web, wall=lambda: world.wall)) as other:
         other.headers.update(world.service())
         assert other.get("/v1/accounts/host:ana").json()["id"] == closed["account"]
         anew = begin_anew(api)

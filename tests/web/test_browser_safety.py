@@ -36,7 +36,7 @@ from licet.vault import policy_versions
 from licet.web.access import oidc
 from licet.web.access.tokens import TokenVerifier
 
-from .served import NOTICE, TOKEN_KEY, World, api, url, world
+from .served import NOTICE, TOKEN_KEY, ApplicationClient, World, api, url, world
 
 __all__ = ["api", "url", "world"]  # fixtures
 
@@ -123,10 +123,9 @@ def test_the_cookie_of_a_session_is_bound_to_this_host_hidden_from_scripts_and_s
 
 
 def test_another_site_is_answered_only_if_it_is_named_and_never_with_cookies(pool: Any, tmp_path: Path) -> None:
-    from litestar.testing import TestClient
 
     world = World(pool, tmp_path / "data", embed_origins=("https://chat.example",))
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
         good = api.options("/v1/accounts/me/choices", headers={"origin": "https://chat.example", **ask})
         assert good.headers["access-control-allow-origin"] == "https://chat.example"
@@ -187,11 +186,10 @@ def test_a_parameter_given_twice_never_widens_what_is_answered(world: World, api
 
 
 def test_headers_that_a_proxy_might_set_are_not_believed_from_a_caller(pool: Any, tmp_path: Path) -> None:
-    from litestar.testing import TestClient
 
     world = World(pool, tmp_path / "data", unknown_requests_per_minute=6)
     world.open("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         forged = {"x-forwarded-user": "ana", "x-user-id": "ana", "x-remote-user": "ana", "x-forwarded-proto": "https"}
         assert api.get("/v1/me", headers=forged).status_code == 401
         codes = [
@@ -383,7 +381,6 @@ def test_a_token_and_a_key_are_in_no_line_and_no_refusal(world: World, api: Any)
 def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from litestar.testing import TestClient
 
     world.open("ana")
     headers = world.service()
@@ -392,7 +389,7 @@ def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(
         raise ZeroDivisionError("the planted words of a traceback")
 
     monkeypatch.setattr(policy_versions, "current", broken)
-    with TestClient(world.app, raise_server_exceptions=False) as api, capture_logs() as logged:
+    with ApplicationClient(world.app, raise_server_exceptions=False) as api, capture_logs() as logged:
         answer = api.get("/readyz", headers=headers)
     assert answer.status_code == 500
     assert answer.json() == {"type": "urn:licet:problem:broken", "title": "Something is broken", "status": 500}

@@ -18,7 +18,7 @@ from licet.store.connect import Pool
 from licet.web.api.choices import WHAT_TO_DO
 
 from ..journals import KEY
-from .served import BEFORE, NOTICE, World
+from .served import BEFORE, NOTICE, ApplicationClient, World
 
 CHOICES, STANDING = "/v1/accounts/host:ana/choices", "/v1/accounts/host:ana/standing"
 GARDEN = {"project": "garden"}
@@ -35,7 +35,7 @@ def world(pool: Pool, tmp_path: Path) -> World:
 
 @pytest.fixture
 def api(world: World) -> Iterator[TestClient[Any]]:
-    with TestClient(world.app) as client:
+    with ApplicationClient(world.app) as client:
         client.headers = world.service()
         yield client
 
@@ -174,7 +174,7 @@ def test_before_the_first_version_nothing_can_be_chosen(pool: Pool, tmp_path: Pa
     world = World(pool, tmp_path / "data", preset("strict"))
     world.clock.now = BEFORE
     world.open("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         api.headers = world.service()
         made = choose(api, False)
     assert (made["effect"], made["because"]) == ("none", "not_begun")

@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import StaffRole
@@ -26,7 +25,7 @@ from licet.vault.commands import Delete, Hold
 from licet.web.console import chart
 from licet.web.console.shared import SECTIONS
 
-from .served import NOTICE, World, api, browser, world
+from .served import NOTICE, ApplicationClient, World, api, browser, world
 
 __all__ = ["api", "world"]
 
@@ -91,7 +90,7 @@ def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(api: An
 
 def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(pool: Pool, tmp_path: Path) -> None:
     lived = Lived(World(pool, tmp_path / "data", unknown_requests_per_minute=1_000))
-    with TestClient(lived.world.app) as api:
+    with ApplicationClient(lived.world.app) as api:
         for path in (*LISTS, *lived.found):
             nobody, person = api.get(path), api.get(path, headers=lived.world.browser("ana"))
             assert (nobody.status_code, person.status_code) == (401, 403)

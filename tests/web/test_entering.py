@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import StaffRole
@@ -21,7 +20,7 @@ from licet.store.connect import Pool, transaction
 
 from .browsing import Site, browser, site
 from .people import TOKEN_KEY
-from .served import World, api, world
+from .served import ApplicationClient, World, api, world
 
 __all__ = ["api", "browser", "site", "world"]
 
@@ -188,7 +187,7 @@ def test_where_no_token_key_is_set_the_page_says_so_and_what_the_operator_must_d
 ) -> None:
     world = World(pool, tmp_path / "data", token_key_file=None)
     world.open("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         said = api.get(path, headers=HTML)
         assert said.status_code == (200 if path == "/" else 401)
         assert "Nobody can sign in here yet, so nobody can answer here either." in said.text

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar.testing import TestClient
 from msgspec.structs import replace
 
 from licet import client, verifier
@@ -29,7 +28,7 @@ from licet.webhooks import endpoints
 
 from ..waiting import wait_until
 from ..webhooks.test_webhooks import Receiver, receiver
-from .served import NOTICE, World, api, url, world
+from .served import NOTICE, ApplicationClient, World, api, url, world
 
 __all__ = ["api", "receiver", "url", "world"]
 
@@ -214,7 +213,7 @@ def test_a_server_sends_what_happens_without_another_command(world: World, recei
     world.clock.set(NOTICE)
     here = replace(world.here, config=replace(world.here.config, webhooks=Webhooks(inside=("127.0.0.1",))))
     receiver.secret = endpoints.add(here, "chat", receiver.url).secret or ""
-    with TestClient(create_app(here, world.web, sequencer=True)):
+    with ApplicationClient(create_app(here, world.web, sequencer=True)):
         world.open("ana", allow=True)
         wait_until(lambda: receiver.taken, "the message is sent")
     assert receiver.types() == ["choice.changed"]

@@ -15,7 +15,7 @@ from licet.vault.commands import CloseAccount, SetAge, SetPlan
 from .browsing import DESKTOP, Site, browser, existing, site
 from .people import AFTER
 from .test_pages_choices import answered
-from .test_pages_quality import lived_in
+from .test_pages_quality import lived_in, visited
 
 __all__ = ["browser", "site"]
 
@@ -223,9 +223,9 @@ def test_an_answer_from_an_old_page_comes_back_with_its_reason_under_the_focus(s
 @pytest.mark.parametrize("width", [640, 320], ids=["200 %", "400 %"])
 def test_at_two_and_four_times_the_size_nothing_scrolls_sideways_and_nothing_is_cut(site: Site, width: int) -> None:
     site.town.open("eve", age=None)
-    pages = lived_in(site)
+    places, pages = lived_in(site), dict[str, Any]()
     for name in OURS:
-        page = site.visit(*pages[name], viewport={"width": width, "height": 256})
+        page = visited(site, pages, *places[name], viewport={"width": width, "height": 256})
         for fold in page.locator("details").all():
             fold.evaluate("(e) => { e.open = true; }")
         assert page.evaluate(WIDE) <= 0, name
@@ -235,10 +235,10 @@ def test_at_two_and_four_times_the_size_nothing_scrolls_sideways_and_nothing_is_
 @strict
 def test_with_wider_spacing_and_with_text_twice_as_large_nothing_is_cut(site: Site) -> None:
     site.town.open("eve", age=None)
-    pages = lived_in(site)
+    places, pages = lived_in(site), dict[str, Any]()
     for style in (SPACING, "html { font-size: 200% }"):
         for name in OURS:
-            page = site.visit(*pages[name], viewport={"width": 640, "height": 900}, bypass_csp=True)
+            page = visited(site, pages, *places[name], viewport={"width": 640, "height": 900}, bypass_csp=True)
             page.add_style_tag(content=style)
             assert page.evaluate(WIDE) <= 0, name
             assert page.evaluate(CUT) == [], name

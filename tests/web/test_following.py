@@ -15,7 +15,6 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from litestar.testing import TestClient
 
 from licet import verifier
 from licet.ledger import sequence
@@ -25,7 +24,7 @@ from licet.web.access import tokens
 from licet.web.app import create_app
 
 from ..waiting import HANG_SECONDS, wait_until
-from .served import TOKEN_KEY, World, world
+from .served import TOKEN_KEY, ApplicationClient, World, world
 from .test_serve import LICET, answers, free_port, licet
 
 __all__ = ["world"]
@@ -117,7 +116,7 @@ def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_kill
 
 def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(world: World) -> None:
     (world.here.config.data / "log" / "2019").mkdir(parents=True)  # of which the database knows nothing
-    with TestClient(create_app(world.here, world.web, sequencer=True)) as api:
+    with ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api:
         wait_until(lambda: api.get("/readyz").status_code != 200, "the server is not ready")
         answer = api.get("/readyz")
         assert answer.status_code == 503
@@ -127,7 +126,7 @@ def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(wo
 
 def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
     world.open("ana", allow=True)
-    with documents.sequencing(world.here), TestClient(create_app(world.here, world.web, sequencer=True)) as api:
+    with documents.sequencing(world.here), ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api:
         time.sleep(0.3)
         assert api.get("/readyz").status_code == 200
         with transaction(world.here.pool) as tx:

@@ -20,7 +20,6 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from litestar.testing import TestClient
 
 from licet.policy import events as ev
 from licet.policy.period import instant
@@ -32,7 +31,7 @@ from licet.vault.ids import Prefix, host_hmac, shown
 from ..policy.reference import Reference
 from ..terms import preset
 from ..tiers import SIXTEENTH, WHOLE
-from .served import World
+from .served import ApplicationClient, World
 
 A_HISTORY = 50  # requests to one installation
 REQUESTS = int(os.environ.get("TESTS_REQUESTS", "5000" if WHOLE else "300"))
@@ -474,7 +473,7 @@ class Drawn:
 def told(pool: Pool, folder: Path, seed: int) -> Iterator[Drawn]:
     world = World(pool, folder / "data", preset("article-2025" if seed % 3 == 0 else "strict"), **PLENTY)
     world.clock.set(max(instant("2025-09-02"), world.clock.now))
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         drawn = Drawn(world, api, seed)
         for name in NAMES:
             world.open(name, age=30)

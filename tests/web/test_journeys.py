@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from licet.access import service_keys
 from licet.erasure import certificates
@@ -23,7 +22,7 @@ from licet.vault import installation, primary
 from licet.web import site
 
 from .journeys import Counting, JourneyCost
-from .served import NOTICE, World
+from .served import NOTICE, ApplicationClient, World
 
 PAGE_TO_API_MAX = 1.25  # calls of a verb on a page, to those of the same verb by the API
 MINE = "/v1/accounts/me"
@@ -136,7 +135,7 @@ def walk(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     counting = Counting()
     with counting.watching():
         world = World(pool, tmp_path / "data")
-        with TestClient(world.app) as api:
+        with ApplicationClient(world.app) as api:
             yield Walk(world, counting, api)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from litestar.testing import TestClient
 
 from licet.consent.catalogue import catalogue
 from licet.policy.file import preset
@@ -19,7 +18,7 @@ from licet.policy.period import instant
 from licet.store.connect import Pool
 from licet.vault.commands import SetAge
 
-from .served import ORIGIN, World
+from .served import ORIGIN, ApplicationClient, World
 
 WORDS = catalogue()
 BEGUN = instant("2025-09-01T10:00:00Z")
@@ -35,7 +34,7 @@ def test_a_lower_age_is_asked_once_more(pool: Pool, tmp_path: Path, path: str, g
         world.clock.set(BEGUN)
     world.open("ana", age=None)
     world.clock.set(BEGUN)
-    with TestClient(world.app, base_url=ORIGIN) as api:
+    with ApplicationClient(world.app, base_url=ORIGIN) as api:
         headers = {**world.browser("ana"), "content-type": "application/x-www-form-urlencoded"}
         page = api.get(path, headers=headers).text
         assert 'name="age"' in page

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
+import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.routes import HTTPRoute
-from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.access.roles import NOBODY, May, Scope, StaffRole
@@ -27,11 +29,13 @@ from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback
 from licet.webhooks import endpoints
 
-from .served import NOTICE, World
+from .served import NOTICE, ApplicationClient, World
 
 GOLDEN = Path(__file__).parent / "matrix.csv"
 UNKNOWN = "0" * 31 + "1"
 ENTERS = "POST /console/rights/enter"
+CELLS_AT_ONCE = 64
+OF_A_CELL = re.compile(r"\{(name|staff|event|feedback_id):")
 OBJECTS = ("own", "other", "unknown", "deleted")
 CALLERS = ("nobody", "person", "browser", *(s.value for s in Scope), *(r.value for r in StaffRole))
 
@@ -240,72 +244,117 @@ def test_a_route_that_says_nothing_answers_nobody(api) -> None:
 
 
 class Cell:
-    """Objects of its own for one cell, so that what one caller does to them no other caller sees."""
+    """Objects of its own for one cell, so that what one caller does to them no other caller sees.
+
+    What few routes name is made when a path first asks for it.
+    """
 
     def __init__(self, world: World, number: int) -> None:
-        self.me, other = f"me{number}", f"other{number}"
-        accounts = {"own": world.open(self.me, allow=True), "other": world.open(other, allow=True)}
-        mine, theirs = world.say(self.me, "a"), world.say(other, "b")
-        answers = world.tell(
-            *(
-                GiveFeedback(
-                    account=world.accounts[who],
-                    at=world.clock.now,
-                    conversation=uuid_of(chat),
-                    rating="up",
-                    share=Share.rating,
-                )
-                for who, chat in ((self.me, mine), (other, theirs))
-            )
-        )
-        given = [f"fb_{answer.feedback.hex}" for answer in answers if answer.feedback is not None]
-        self.feedback = {"own": given[0], "other": given[1], "unknown": f"fb_{UNKNOWN}"}
-        sent = [asked_and_paused(world, who) for who in (self.me, other)]
-        self.requests = {"own": sent[0], "other": sent[1], "unknown": f"req_{UNKNOWN}"}
-        deleted = world.say(self.me, "c")
-        gone = [(self.me, deleted), (other, world.say(other, "d"))]
-        told = world.tell(
-            *(Delete(account=world.accounts[who], at=world.clock.now, conversation=uuid_of(c)) for who, c in gone)
-        )
-        named = [f"era_{answer.erasure.hex}" for answer in told if answer.erasure is not None]
-        self.erasures = {"own": named[0], "other": named[1], "unknown": f"era_{UNKNOWN}"}
-        ((event,),) = world.rows("SELECT event_id FROM events ORDER BY row_no DESC LIMIT 1")
-        self.event = f"evt_{event.hex}"  # of the deletion of the other's conversation
-        self.conversations = {"own": mine, "other": theirs, "unknown": f"conv_{UNKNOWN}", "deleted": deleted}
-        self.accounts = {**accounts, "unknown": f"acc_{UNKNOWN}", "deleted": accounts["own"]}
-        self.key = f"key{number}"
-        world.key(name=self.key)
-        with transaction(world.here.pool) as tx:
-            self.staff = sessions.known_staff(tx, f"staff{number}@example.org", world.wall, os.urandom).hex
+        self._world, self._number = world, number
+        self.me, self._other = f"me{number}", f"other{number}"
+        self.accounts: dict[str, str] = {"unknown": f"acc_{UNKNOWN}"}
+        self.conversations: dict[str, str] = {"unknown": f"conv_{UNKNOWN}"}
+        self.feedback: dict[str, str] = {"unknown": f"fb_{UNKNOWN}"}
+        self.erasures: dict[str, str] = {"unknown": f"era_{UNKNOWN}"}
+        self.event = ""  # of the deletion of the other's conversation
+
+    @property
+    def people(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Whose objects there are, and by what name of theirs here."""
+        return ("own", self.me), ("other", self._other)
+
+    @cached_property
+    def requests(self) -> dict[str, str]:
+        sent = {what: asked_and_paused(self._world, who) for what, who in self.people}
+        return {**sent, "unknown": f"req_{UNKNOWN}"}
+
+    @cached_property
+    def key(self) -> str:
+        name = f"key{self._number}"
+        self._world.key(name=name)
+        return name
+
+    @cached_property
+    def staff(self) -> str:
+        with transaction(self._world.here.pool) as tx:
+            address = f"staff{self._number}@example.org"
+            return sessions.known_staff(tx, address, self._world.wall, os.urandom).hex
 
     def path(self, path: str, what: str) -> str:
-        conversation = self.conversations[what]
-        return (
-            path.replace("{account:str}", self.accounts[what])
-            .replace("{conversation:str}", conversation)
-            .replace("{turn:str}", conversation.replace("conv_", "turn_") + "-1")
-            .replace("{project:str}", "host:work")
-            .replace("{showing:str}", UNKNOWN)
-            .replace("{erasure:str}", self.erasures.get(what, ""))
-            .replace("{feedback_id:str}", self.feedback.get(what, ""))
-            .replace("{request_id:str}", self.requests.get(what, ""))
-            .replace("{item:str}", f"request:{self.requests.get(what, '')}")
-            .replace("{event:str}", self.event)
-            .replace("{release:str}", UNKNOWN)
-            .replace("{sha256:str}", "0" * 64)
-            .replace("{form:str}", "md")
-            .replace("{other:str}", UNKNOWN)
-            .replace("{endpoint:str}", "reader")
-            .replace("{order:str}", f"ord_{UNKNOWN}")
-            .replace("{recipient:str}", "nobody")
-            .replace("{notice_id:str}", UNKNOWN)
-            .replace("{handout:str}", f"hand_{UNKNOWN}")
-            .replace("{model:str}", f"model_{UNKNOWN}")
-            .replace("{name:str}", self.key)
-            .replace("{staff:str}", f"staff_{self.staff}" if path.startswith("/v1") else self.staff)
-            .replace("{proposal:str}", f"prop_{UNKNOWN}")
-            .replace("{number:int}", "0")
+        api = path.startswith("/v1")
+        return re.sub(r"\{(\w+):\w+\}", lambda found: self._named(found[1], what, api=api), path)
+
+    def _named(self, name: str, what: str, *, api: bool) -> str:
+        match name:
+            case "account":
+                return self.accounts[what]
+            case "conversation":
+                return self.conversations[what]
+            case "turn":
+                return self.conversations[what].replace("conv_", "turn_") + "-1"
+            case "erasure":
+                return self.erasures.get(what, "")
+            case "feedback_id":
+                return self.feedback.get(what, "")
+            case "request_id":
+                return self.requests.get(what, "")
+            case "item":
+                return f"request:{self.requests.get(what, '')}"
+            case "event":
+                return self.event
+            case "name":
+                return self.key
+            case "staff":
+                return f"staff_{self.staff}" if api else self.staff
+            case _:
+                return NAMED[name]
+
+
+# What no cell has one of.
+NAMED = {
+    "project": "host:work", "showing": UNKNOWN, "release": UNKNOWN, "sha256": "0" * 64, "form": "md", "other": UNKNOWN,
+    "endpoint": "reader", "order": f"ord_{UNKNOWN}", "recipient": "nobody", "notice_id": UNKNOWN,
+    "handout": f"hand_{UNKNOWN}", "model": f"model_{UNKNOWN}", "proposal": f"prop_{UNKNOWN}", "number": "0",
+}  # fmt: skip
+
+
+def cells(world: World, at_once: int = CELLS_AT_ONCE) -> Iterator[Cell]:
+    """One cell after the other; so many are made in the same few transactions."""
+    numbers = itertools.count(1)
+    while True:
+        yield from made(world, [Cell(world, next(numbers)) for _ in range(at_once)])
+
+
+def made(world: World, empty: list[Cell]) -> list[Cell]:
+    """The cells with an account of mine and another's, and of each a conversation, feedback on it, and a deleted one."""
+    whose = [(cell, what, who) for cell in empty for what, who in cell.people]
+    accounts = world.open_each([who for _, _, who in whose], allow=True)
+    chats = world.say_each([(who, "a" if what == "own" else "b") for _, what, who in whose])
+    given = world.tell(*(
+        GiveFeedback(
+            account=world.accounts[who], at=world.clock.now, conversation=uuid_of(chat), rating="up", share=Share.rating,
         )
+        for (_, _, who), chat in zip(whose, chats, strict=True)
+    ))  # fmt: skip
+    gone = world.say_each([(who, "c" if what == "own" else "d") for _, what, who in whose])
+    deleted = world.tell(*(
+        Delete(account=world.accounts[who], at=world.clock.now, conversation=uuid_of(chat))
+        for (_, _, who), chat in zip(whose, gone, strict=True)
+    ))  # fmt: skip
+    events = dict(
+        world.rows("SELECT DISTINCT ON (account_id) account_id, event_id FROM events ORDER BY 1, row_no DESC")
+    )
+    for place, (cell, what, who) in enumerate(whose):
+        feedback, erasure = given[place].feedback, deleted[place].erasure
+        assert feedback is not None
+        assert erasure is not None
+        cell.accounts[what], cell.conversations[what] = accounts[place], chats[place]
+        cell.feedback[what], cell.erasures[what] = f"fb_{feedback.hex}", f"era_{erasure.hex}"
+        if what == "own":
+            cell.accounts["deleted"], cell.conversations["deleted"] = accounts[place], gone[place]
+        else:
+            cell.event = f"evt_{events[world.accounts[who]].hex}"
+    return empty
 
 
 def asked_and_paused(world: World, who: str) -> str:
@@ -375,48 +424,45 @@ def api(tmp_path, pool) -> Iterator[Any]:
     world = World(pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6)
     world.clock.set(NOTICE)
     endpoints.add(world.here, "reader", None)
-    with TestClient(world.app) as client:
+    with ApplicationClient(world.app) as client:
         client.world = world
         yield client
 
 
 def test_the_matrix_is_the_golden_one(api) -> None:
-    callers, out, number = Callers(api.world), io.StringIO(), 0
+    callers, out, fresh = Callers(api.world), io.StringIO(), cells(api.world)
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["route", "object", *CALLERS])
-    mine = Cell(api.world, number)
+    lets_in = {f"{method} {path}": may for method, path, may in routes(api.world)}
+    mine = next(fresh)
     for key in sorted(API_ROUTES, key=lambda k: (k.partition(" ")[2], k)):
+        changes = not key.startswith("GET ") and (objects_of(key) != ("-",) or OF_A_CELL.search(key) is not None)
         for what in objects_of(key):
             row = []
             for caller in CALLERS:
-                if key.partition(" ")[0] != "GET":
-                    number += 1
-                    mine = Cell(api.world, number) if changes(api.world, key, caller) else mine
+                mine = next(fresh) if changes and is_let_in(lets_in[key], caller) else mine
                 row.append(call(api, key, mine, what, callers.headers(caller, mine)).status_code)
             table.writerow([key, what, *row])
-            if key.partition(" ")[0] != "GET":
-                mine = Cell(api.world, number := number + 1)
+            mine = next(fresh) if changes else mine
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         GOLDEN.write_text(out.getvalue())
     assert out.getvalue() == GOLDEN.read_text()
 
 
-def changes(world: World, key: str, caller: str) -> bool:
-    """Whether the route lets this caller in, so that the objects are not the same after it."""
-    method, _, path = key.partition(" ")
-    (may,) = {m for k, p, m in routes(world) if (k, p) == (method, path)}
+def is_let_in(may: May, caller: str) -> bool:
+    """Whether a route lets this caller in, so that the objects may not be the same after it."""
     if caller in ("person", "browser"):
         return may.person
     return caller == may.scope or caller in may.staff
 
 
 def test_other_peoples_ids_answer_exactly_as_unknown_ones(api) -> None:
-    callers, number = Callers(api.world), 0
+    callers, fresh = Callers(api.world), cells(api.world)
     asked = [key for key in sorted(API_ROUTES) if "{" in key]
     assert len(asked) > 20
     for key in asked:
         for caller in ("person", "browser"):
-            cell = Cell(api.world, number := number + 1)
+            cell = next(fresh)
             headers = callers.headers(caller, cell)
             others, unknown = (seen(call(api, key, cell, what, headers)) for what in ("other", "unknown"))
             assert others == unknown, f"{key} as {caller}"
@@ -433,7 +479,7 @@ def seen(answer: Any) -> tuple[int, bytes, dict[str, str]]:
 
 
 def test_ids_of_the_host_that_are_somebody_elses_answer_as_unknown_ones(api) -> None:
-    cell = Cell(api.world, 1)
+    cell = next(cells(api.world, 1))
     headers = api.world.person(cell.me)
     for path in ("/v1/accounts/{}", "/v1/accounts/{}/gate", "/v1/conversations/host:b?account={}"):
         others, unknown = (seen(api.get(path.format(name), headers=headers)) for name in ("host:other1", "host:nobody"))
@@ -445,7 +491,7 @@ def test_ids_of_the_host_that_are_somebody_elses_answer_as_unknown_ones(api) -> 
 
 
 def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
-    cell = Cell(api.world, 1)
+    cell = next(cells(api.world, 1))
     headers = api.world.person("a stranger")
     for key in sorted(API_ROUTES):
         for what in objects_of(key):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -18,7 +19,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
-from litestar.testing import TestClient
 
 from licet.access import sessions
 from licet.config import Web
@@ -26,16 +26,22 @@ from licet.errors import BusyError, UsageError
 from licet.store.connect import transaction
 from licet.web.access import oidc
 
-from .served import World, browser
+from .served import ApplicationClient, World, browser
 
 CLIENT, SECRET = "licet-client", "the client's secret"
+
+
+@cache
+def key_of_provider() -> RSAKey:
+    """A key of RSA, which takes 0.1 s to make."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
 
 
 class Provider:
     """A provider that signs everybody in as ``claims`` say. ``lie`` changes the ID token that it gives."""
 
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.key = key_of_provider()
         self.claims: dict[str, Any] = {"email": "Ana@example.org", "email_verified": True, "licet_roles": ["reviewer"]}
         self.lie: dict[str, Any] = {}
         self.signs_with: Any = self.key
@@ -124,8 +130,7 @@ def api(pool, tmp_path, provider) -> Iterator[Any]:
         pool, tmp_path / "data", oidc_issuer=provider.issuer, oidc_client_id=CLIENT,
         oidc_client_secret_file=tmp_path / "secret", unknown_requests_per_minute=10_000,
     )  # fmt: skip
-    with TestClient(world.app) as client:
-        client.follow_redirects = False
+    with ApplicationClient(world.app) as client:
         client.world = world
         yield client
 
@@ -216,8 +221,7 @@ def test_nobody_uses_up_the_sign_ins_of_others_who_share_their_address(pool, tmp
         oidc_client_secret_file=tmp_path / "secret",
     )  # fmt: skip
     world.open("ana")
-    with TestClient(world.app) as api:
-        api.follow_redirects = False
+    with ApplicationClient(world.app) as api:
         failed = [api.get(path).status_code for path in ("/enter?token=x", "/sign-in/callback?state=x") * 10]
         assert set(failed) == {401, 429}
         assert api.post("/sign-in/link", data={"secret": "x"}, headers={"origin": str(api.base_url)}).status_code == 429
@@ -284,5 +288,5 @@ def test_a_provider_that_is_away_is_a_busy_answer(api, provider) -> None:
 
 
 def test_without_a_provider_staff_cannot_sign_in_with_one(pool, tmp_path) -> None:
-    with TestClient(World(pool, tmp_path / "data").app) as api:
+    with ApplicationClient(World(pool, tmp_path / "data").app) as api:
         assert api.get("/sign-in").json()["because"] == "no_oidc"

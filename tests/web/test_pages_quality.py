@@ -18,7 +18,7 @@ from licet.policy.state import Share
 from licet.vault.commands import Delete, GiveFeedback, Narrow, SetAge
 from licet.vault.content import Content, encode
 
-from .axe import violations
+from .axe import faults, violations
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .embedding import embedded, heard
 from .people import AFTER, NOTICE
@@ -58,19 +58,26 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     }  # fmt: skip
 
 
+def visited(site: Site, pages: dict[str, Any], who: str, path: str, **more: Any) -> Any:
+    """A page in the browser of ``who``, which each of them begins once."""
+    if who in pages:
+        pages[who].goto(site.url + path)
+    else:
+        pages[who] = site.visit(who, path, **more)
+    return pages[who]
+
+
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
 def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(site: Site) -> None:
     site.town.open("eve", age=None)
     found = []
+    pages: dict[str, Any] = {}
     for name, (who, path) in lived_in(site).items():
-        for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
-            page = site.visit(who, path, viewport=size, color_scheme=scheme)
-            if name in ("notice", "signup", "right", "request"):
-                page.locator("main").get_by_role("button").first.click()
-                assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
-            found += [(name, scheme, *one) for one in violations(page)]
-            wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{name} is {wide} px too wide"
+        page = visited(site, pages, who, path)
+        if name in ("notice", "signup", "right", "request"):
+            page.locator("main").get_by_role("button").first.click()
+            assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
+        found += [(name, *fault) for fault in faults(page)]
     assert found == []
 
 
@@ -354,8 +361,9 @@ def test_a_component_leaves_the_first_heading_to_its_host_and_keeps_their_order(
 
 def test_the_headings_of_every_page_skip_no_level(site: Site) -> None:
     site.town.open("eve")
+    pages: dict[str, Any] = {}
     for who, path in lived_in(site).values():
-        page = site.visit(who, path)
+        page = visited(site, pages, who, path)
         levels = [
             int(name[1])
             for name in page.locator(":is(h1, h2, h3, h4)").evaluate_all("(all) => all.map((e) => e.localName)")

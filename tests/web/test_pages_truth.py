@@ -23,7 +23,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
 from ..terms import preset
-from .served import BEFORE, NOTICE, World, api, world
+from .served import BEFORE, NOTICE, ApplicationClient, World, api, world
 
 __all__ = ["api", "world"]
 
@@ -98,11 +98,10 @@ UNCOVERED = {
 
 @pytest.mark.parametrize("why", UNCOVERED)
 def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool: Pool, tmp_path: Any, why: str) -> None:
-    from litestar.testing import TestClient
 
     world = World(pool, tmp_path / "data", preset("strict"))
     world.open("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         world.clock.set(BEFORE if why == "terms" else NOTICE)
         if why != "terms":
             world.open("ben", allow=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from litestar.testing import TestClient
-
 from licet.consent.catalogue import catalogue
 from licet.curate import preview_engine
 from licet.curate.rules import IdentifierKind
@@ -18,7 +16,7 @@ from licet.web.app import create_app
 from licet.web.pages.preview import _about
 
 from ..waiting import wait_until
-from .served import NOTICE, World, api, world
+from .served import NOTICE, ApplicationClient, World, api, world
 
 __all__ = ["api", "world"]  # fixtures
 MAIL = "mail me at ana.ilves@firma.ee"
@@ -102,7 +100,7 @@ def previewed(**values: Any) -> PreviewedConversation:
 
 def test_a_server_loads_what_previews_need_when_it_starts(world: World) -> None:
     preview_engine.engine.cache_clear()  # another test of this process may have loaded the same
-    with TestClient(create_app(world.here, world.web, sequencer=True)):
+    with ApplicationClient(create_app(world.here, world.web, sequencer=True)):
         wait_until(lambda: preview_engine.engine.cache_info().currsize)
         assert preview_engine.engine.cache_info().currsize == 1
 

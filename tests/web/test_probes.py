@@ -8,14 +8,13 @@ from time import monotonic
 import httpx
 import psycopg
 import pytest
-from litestar.testing import TestClient
 
 from licet.errors import BusyError
 from licet.store.connect import opened
 from licet.web.probes import REMEMBERED_SECONDS, WAITED_SECONDS_MAX, Probe
 from licet.web.site import FIGURES_SECONDS
 
-from .served import World, listening
+from .served import ApplicationClient, World, listening
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ from .served import World, listening
 )
 def test_a_hundred_probes_at_once_ask_the_database_a_few_times(pool, tmp_path, path, transactions, remembered) -> None:
     world = World(pool, tmp_path / "data")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         begun, before = monotonic(), pool.get_stats().get("requests_num", 0)
         for _ in range(100):
             assert api.get(path).status_code == 200
@@ -34,7 +33,7 @@ def test_a_hundred_probes_at_once_ask_the_database_a_few_times(pool, tmp_path, p
 def test_what_was_answered_is_counted_by_route_and_by_gate(pool, tmp_path) -> None:
     world = World(pool, tmp_path / "data")
     world.open("ana", allow=True)
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         gates = [api.get("/v1/accounts/me/gate", headers=world.person("ana")).json()["gate"] for _ in range(3)]
         counted = api.get("/metrics").text.splitlines()
     place = 'route="/v1/accounts/{account}/gate",status="200"'

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from licet.access.roles import StaffRole
 from licet.cli.policy import plan_text
@@ -21,7 +20,7 @@ from licet.service import policy_changes
 from licet.store.connect import Pool
 
 from ..terms import preset
-from .served import NOTICE, World
+from .served import NOTICE, ApplicationClient, World
 from .test_pages_truth import asked_on, page, send, words
 
 RESEARCH = "serve the purpose “public research”"
@@ -48,7 +47,7 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(p
     world.open("ana")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         said = page(api, ana, "/notice")
         assert f"May be used to improve models, {RESEARCH} and recognise misuse." in said
         assert f"Never used to improve models or {RESEARCH}." in said
@@ -83,7 +82,7 @@ def test_a_choice_for_safety_alone_promises_no_more_than_holds(pool: Pool, tmp_p
     world = World(pool, tmp_path / "data", covering(SAFETY))
     world.open("ana")
     world.clock.set(NOTICE)
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         said = page(api, world.browser("ana"), "/settings")
         assert "may be used to recognise misuse." in said
         assert "never used to recognise misuse, unless our safety team flags it." in said

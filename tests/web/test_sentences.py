@@ -18,7 +18,7 @@ from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.commands import Choose, CloseAccount, Delete, Hold, Narrow, SetPlan, Widen
 
-from .served import AFTER, NOTICE, World, api, url, world
+from .served import AFTER, NOTICE, ApplicationClient, World, api, url, world
 
 __all__ = ["api", "url", "world"]  # fixtures
 
@@ -226,13 +226,12 @@ def test_after_the_last_day_writing_waits_and_reading_taking_out_and_deleting_st
 
 
 def test_a_notice_without_a_last_day_can_be_put_off_as_long_as_one_likes(pool: Any, tmp_path: Any) -> None:
-    from litestar.testing import TestClient
 
     policy = read({**preset("article-2025").document(), "decide_by": None})
     world = World(pool, tmp_path / "data", policy)
     world.open("ana")
     world.clock.set(instant("2029-01-01"))
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         assert WORDS.say("notice.no_end") in page(world, api, "/notice")
         assert world.say("ana", "Bees")
 

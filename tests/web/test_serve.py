@@ -75,7 +75,7 @@ def test_a_folder_that_nobody_made_an_installation_in_is_left_as_it_is(tmp_path,
     for there in (False, True):
         if there:
             data.mkdir()
-        refused = subprocess.run([*LICET, *words, "--data", str(data)], capture_output=True, text=True, timeout=600)
+        refused = subprocess.run([FORKED, *words, "--data", str(data)], capture_output=True, text=True, timeout=600)
         assert refused.returncode == 64, refused.stderr
         assert "there is no installation in" in refused.stderr
         assert "licet init" in refused.stderr

@@ -19,7 +19,7 @@ from licet.errors import RefusedError
 from licet.service import policy_proposals
 from licet.vault.installation import policies
 
-from .served import NOTICE, World, browser
+from .served import NOTICE, ApplicationClient, World, browser
 from .test_oidc import CLIENT, SECRET, Provider, begin, finish, provider
 from .test_policy_proposals import text_of
 
@@ -41,10 +41,9 @@ def opened(pool: Any, tmp_path: Any, provider: Provider) -> Iterator[Callable[..
             oidc_client_secret_file=tmp_path / "secret", **settings,
         )  # fmt: skip
         world.clock.set(NOTICE)
-        client = TestClient(world.app)
+        client = ApplicationClient(world.app)
         clients.append(client)
         client.__enter__()
-        client.follow_redirects = False
         client.world = world  # type: ignore[attr-defined]
         return client
 

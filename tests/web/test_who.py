@@ -24,7 +24,7 @@ from licet.web.access.rates import BURST_SECONDS, Rates
 from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TOKEN_CHARACTERS_MAX, TokenVerifier
 from licet.web.api.problems import RateLimitedError
 
-from .served import NOTICE, ORIGIN, TOKEN_KEY, World, api, browser, world
+from .served import NOTICE, ORIGIN, TOKEN_KEY, ApplicationClient, World, api, browser, world
 
 __all__ = ["api", "world"]  # fixtures
 
@@ -408,11 +408,10 @@ def test_over_an_hour_a_caller_gets_the_rate_and_no_more() -> None:
 
 
 def test_the_api_answers_429_with_retry_after(pool, tmp_path) -> None:
-    from litestar.testing import TestClient
 
     world = World(pool, tmp_path / "data", person_requests_per_minute=6, unknown_requests_per_minute=6)
     world.open("ana")
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         for headers in (world.person("ana"), {}, {"authorization": "Bearer nonsense"}):
             statuses = [api.get("/v1/me", headers=headers).status_code for _ in range(4)]
             assert statuses[-1] == 429

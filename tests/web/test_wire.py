@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from licet import web
 from licet.policy.file import preset
@@ -16,7 +15,7 @@ from licet.store.connect import Pool
 from licet.web import static_files
 from licet.web.static_files import accepts_gzip, compact, compact_css
 
-from .served import NOTICE, World, api, world
+from .served import NOTICE, ApplicationClient, World, api, world
 
 __all__ = ["api", "world"]
 
@@ -53,7 +52,7 @@ def test_the_notice_costs_less_than_twelve_kilobytes_and_all_components_less_tha
     world.open("eve", allow=True)
     chat = world.say("eve", "Pear trees")
     world.clock.set(NOTICE)
-    with TestClient(world.app) as api:
+    with ApplicationClient(world.app) as api:
         ana, eve = ({**world.person(name), "licet-fragment": "1"} for name in ("ana", "eve"))
         assert "radio" in api.get("/notice", headers=ana).text
         css, html = wire(api, "/static/licet.css", {}), wire(api, "/notice", ana)

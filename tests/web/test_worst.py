@@ -38,12 +38,15 @@ from licet.web.api import turns as api_turns
 from licet.webhooks import endpoints
 
 from ..machine import slowness
+from ..tiers import SIXTEENTH, WHOLE
 from .served import ORIGIN, World
 from .test_matrix import routes
 from .test_otlp import field
 
 PAGE = Path(__file__).parents[2] / "docs" / "worst-requests.md"
 CPU_SECONDS_MAX, MEMORY_BYTES_MAX, SILENT_SECONDS_MAX = 2.0, 200 * 2**20, 1.0
+# Of the bodies that every route for JSON gets, a run sends each of them one, others each day.
+ALL = WHOLE or "TESTS_WRITE_GOLDEN" in os.environ
 TRIES = 3  # what the process does by itself may fall into one of them
 PROBE_SECONDS = 0.02
 MESSAGE = 23_000  # characters: as many as are read for names at once
@@ -406,12 +409,15 @@ PLACES = {
 
 def test_no_route_is_without_its_worst_request_and_each_is_bounded(measured: Measured) -> None:
     rows: list[Row] = []
-    for key, several in cases(measured.world).items():
-        rows += [Row(key, worst.said, worst.caller, len(worst.body), measured.cost(key, worst)) for worst in several]
+    for place, (key, several) in enumerate(cases(measured.world).items()):
+        sent = several if ALL or several is not JSON_BODY else (several[(place + SIXTEENTH) % len(several)],)
+        rows += [Row(key, worst.said, worst.caller, len(worst.body), measured.cost(key, worst)) for worst in sent]
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         PAGE.write_text(page_of(rows), encoding="utf-8")
     assert [row for row in rows if is_beyond(row.cost)] == []
-    assert [shown(row)[:4] for row in rows] == rows_of(PAGE.read_text(encoding="utf-8"))
+    measured_rows, page = [shown(row)[:4] for row in rows], rows_of(PAGE.read_text(encoding="utf-8"))
+    assert measured_rows == [row for row in page if ALL or row in measured_rows]
+    assert {row[0] for row in page} == {row[0] for row in measured_rows}
 
 
 class Row(NamedTuple):

@@ -161,8 +161,8 @@ def shipped(policy: Policy, languages: Collection[str] | None = None) -> list[st
     """
     return [
         source for name, source in sources().items()
-        if name.startswith(f"{policy.policy}.") and fits(source, policy)
-        and (languages is None or _front(source)["language"] in languages)
+        if name.startswith(f"{policy.policy}.") and (languages is None or language_of(name) in languages)
+        and fits(source, policy)
     ]  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def create_app(
     ``workers`` is how many processes share its limits, ``rates`` the table of `rates.shared_table` that they share.
     """
     site = Site(here, settings, wall, workers=workers, rates=rates)
-    return installed(routed(_cors(settings)), site, settings, workers=workers, sequencer=sequencer)
+    return installed(routed(cors(settings)), site, settings, workers=workers, sequencer=sequencer)
 
 
 def routed(cors: CORSConfig | None = None) -> Litestar:
@@ -203,7 +203,7 @@ OPENAPI = OpenAPIConfig(
 )
 
 
-def _cors(settings: Web) -> CORSConfig | None:
+def cors(settings: Web) -> CORSConfig | None:
     """The sites that may call the API from a browser, never with cookies: they send a token."""
     if not settings.embed_origins:
         return None
