@@ -134,3 +134,14 @@ def test_a_log_keeps_its_name_for_its_year(office: Office) -> None:
     renamed = Renamed(office.pool, office.keyring, office.base, office.now)
     with pytest.raises(BrokenError, match="is named"):
         renamed.sequence()
+
+
+@pytest.mark.state_is_broken
+def test_a_database_that_is_put_back_while_the_sequencer_runs_gives_no_place_beside_the_log_s(office: Office) -> None:
+    office.account("ana")
+    with office.sequencing() as sequencer:
+        sequencer.run_once()
+        change(office, "UPDATE logs SET size = size + 1")
+        office.account("ben")
+        with pytest.raises(BrokenError, match="the database gave out place"):
+            sequencer.run_once()

@@ -261,7 +261,7 @@ class Sequencer:
         size = log.checkpoint.size
         if size > standing.size:
             raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
-        if False:
+        if size not in (standing.decided, standing.size):
             raise BrokenError(
                 f"the log `{standing.origin}` was rolled back to `{size}`: the database knows `{standing.size}` entries",
                 "restore the log's folder and its state folder together",
