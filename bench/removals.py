@@ -7,6 +7,8 @@ those in `FIRST`. `bench/mutants_equivalent.csv` has the safeguards without whic
 
     python -m bench removals [WHAT ...]     kinds (`fsync`, `row-lock`), or what the source's path begins with (`keys/`)
     python -m bench removals --json         the table as JSON; progress goes to standard error
+    python -m bench removals --counted      asks only tests whose lines were counted before; what no such test reaches is
+                                            told as `not executed`
     MUTANTS_COUNT_SECONDS=15                count the lines of each test file for as long, and no longer
     MUTANTS_SECONDS=30                      more time of tests for each safeguard (15)
 """
@@ -38,6 +40,9 @@ LASTING = {
 }  # fmt: skip
 
 
+UNREACHED = "not executed"
+
+
 class Reaching(Covered):
     """The tests that reach a safeguard; for who may call a route those first that are about nothing else."""
 
@@ -57,7 +62,7 @@ def main(arguments: list[str]) -> list[Row]:
     with Copy.made() as copy:
         chosen = asked(arguments)
         copy.passed_over = (PASSED_OVER | LASTING) - RACES
-        for path in TESTS:
+        for path in TESTS if "--counted" not in arguments else ():
             copy.lines([path])
         covered = Reaching(copy.lines(list(TESTS), known_only=True))
         copy.counted = {test.split("::")[0] for test in covered.seconds}
@@ -67,8 +72,9 @@ def main(arguments: list[str]) -> list[Row]:
 
 def asked(arguments: list[str]) -> list[Mutant]:
     """The safeguards of the source that are meant, by kind and place; all of them without."""
-    kinds = {Kind(one.replace("-", " ")) for one in arguments if one.replace("-", " ") in set(Kind)}
-    places = tuple(one for one in arguments if one.replace("-", " ") not in set(Kind))
+    words = [one for one in arguments if not one.startswith("--")]
+    kinds = {Kind(one.replace("-", " ")) for one in words if one.replace("-", " ") in set(Kind)}
+    places = tuple(one for one in words if one.replace("-", " ") not in set(Kind))
     found = []
     for path in sorted(licet().rglob("*.py")):
         file, source = path.relative_to(licet()).as_posix(), path.read_bytes()
@@ -84,10 +90,10 @@ def row_of(kind: Kind, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     mine = {one: verdict for one, verdict in verdicts.items() if kind_of(one) is kind}
     killed = [one for one, verdict in mine.items() if verdict["outcome"] in {"killed", "hung"}]
     same = [one for one in mine if one not in killed and is_explained(one)]
-    survived = len(mine) - len(killed) - len(same)
-    return Row(
-        f"{kind}: {len(mine)} judged, {len(killed)} killed, {len(same)} explained", f"{survived} survive", "none", ""
-    )
+    unreached = [one for one in mine if mine[one]["outcome"] == UNREACHED and one not in same]
+    judged, survived = len(mine) - len(unreached), len(mine) - len(killed) - len(same) - len(unreached)
+    what = f"{kind}: {len(mine)} found, {judged} judged, {len(killed)} killed, {len(same)} explained"
+    return Row(what, f"{survived} survive, {len(unreached)} reached by no test that was asked", "none", "")
 
 
 def left(verdicts: dict[Mutant, dict[str, Any]]) -> list[Row]:
