@@ -28,6 +28,7 @@ NOT_AHEAD = re.compile(r"^(ray|daft|bench|playwright|__main__|sitecustomize|xdis
 
 
 def main(folder: Path, modules: Path) -> None:
+    sys.path[0] = str(Path.cwd())  # the repository, as pytest has it, in place of this file's folder
     for name in json.loads(modules.read_text("utf-8")):
         if not NOT_AHEAD.match(name):
             with contextlib.suppress(Exception):

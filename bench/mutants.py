@@ -542,12 +542,13 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
 
 
 def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
-    """The verdict of ``tests``. Where no test failed but the run did not end well, the same tests are run on the source
-    as it is: only if they pass there is it the mutant that stopped them. What fails on the source too is no witness.
+    """The verdict of ``tests``. Where no test failed but the run did not end well (a file could not be imported, say), the
+    same tests are run on the source as it is: only if they pass there is it the mutant that stopped them. What fails on
+    the source too is no witness.
     """
     for _ in range(TRIES_MAX):
         verdict = copy.tried(mutant, tests, seconds)
-        if verdict["outcome"] == "survived" or verdict["test"]:
+        if verdict["outcome"] == "survived" or "::" in verdict["test"]:
             return verdict
         if copy.tried(None, tests, seconds)["outcome"] == "survived":
             return verdict
