@@ -11,12 +11,15 @@ from msgspec.structs import replace
 
 from licet.access import inbox_register, sessions
 from licet.access.inbox_register import ItemAbout
+from licet.backup import archives
+from licet.backup.log_union import RestoreFinish
 from licet.curate import release_build
 from licet.erasure.epochs import destroy_due, rotate
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys import fence
 from licet.keys.keyring import EPOCHS_LOCK
+from licet.keys.restriction_journal import Journal
 from licet.policy.period import instant
 from licet.release import build as release_builder
 from licet.release import page_builder, registry, sample
@@ -26,6 +29,7 @@ from licet.train import withdrawn_rows
 from licet.vault import installation, policy_versions
 
 from ..installed import DAY, House
+from ..journals import KEY
 from ..meanwhile import Meanwhile, in_transaction, meanwhile
 from ..terms import preset
 
@@ -124,6 +128,25 @@ def test_a_build_waits_for_the_pages_that_another_one_left_under_way(house: Hous
     assert done.waited
     other = meanwhile(pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "other")))
     assert not other.waited
+
+
+def test_a_rotation_begins_when_nobody_wraps_under_the_epoch_before(house: House) -> None:
+    pool = house.here.pool
+    before = house.query("SELECT max(number) FROM epochs")
+    done = meanwhile(pool, house.here.keyring.newest, lambda: rotate(house.here, Rotation.daily))
+    assert (done.waited, done.error) == (True, None)
+    assert house.query("SELECT max(number) FROM epochs") > before
+
+
+def test_a_restore_looks_for_its_keys_when_nobody_wraps_any(house: House, tmp_path: Path) -> None:
+    house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    done = meanwhile(
+        house.here.pool,
+        house.here.keyring.newest,
+        lambda: archives._raise_fence(house.here, None, RestoreFinish.narrow),
+    )
+    assert done.waited
+    assert done.error is None or isinstance(done.error, LicetError)
 
 
 def test_no_epoch_is_opened_or_destroyed_while_a_restore_looks_for_its_keys(house: House) -> None:
