@@ -12,7 +12,7 @@ from licet.keys.restriction_journal import Journal
 
 from ..erasure.disk import Disk, Watch
 from ..journals import KEY
-from ..store.test_durable_writes import left_open
+from ..store.test_durable_writes import found, left_open, lying
 from .test_restriction_journal import lived, told
 
 
@@ -54,7 +54,10 @@ def open_after(tmp_path: Path, end: bytes, then: Callable[[Path, Callable[[], No
         watch.mood = "quiet"
         for step in watch.steps:
             disk.apply(step)
-    return list(left_open(disk.root, "", ("lock",)))
+    known, there = (
+        {path: data for path, data in of.items() if path != "/journal/lock"} for of in (found(disk.root), lying(root))
+    )
+    return [*left_open(disk.root, "", ("lock",)), *(path for path in there if known.get(path) != there[path])]
 
 
 def open_it(journal: Path, writes: Callable[[], None]) -> None:
@@ -71,9 +74,28 @@ def ask_for_its_life(journal: Path, writes: Callable[[], None]) -> None:
     made.close()
 
 
-@pytest.mark.parametrize("then", [open_it, ask_for_its_life])
+def begin_a_segment(journal: Path, writes: Callable[[], None]) -> None:
+    made = Journal(journal, segment_bytes_max=1, key=KEY)
+    writes()
+    made.append([lived(1, 3)])
+    assert len(list(journal.glob("*.log"))) == 2
+    made.close()
+
+
+@pytest.mark.parametrize("then", [open_it, ask_for_its_life, begin_a_segment])
 @pytest.mark.parametrize("end", [b"", b"torn"], ids=["whole", "torn"])
 def test_what_a_killed_writer_left_is_on_the_disk_before_it_is_gone_by(
     tmp_path: Path, then: Callable[[Path, Callable[[], None]], None], end: bytes
 ) -> None:
     assert open_after(tmp_path, end, then) == []
+
+
+def test_a_torn_end_that_is_cut_off_is_so_on_the_disk(tmp_path: Path) -> None:
+    def hold(journal: Path, writes: Callable[[], None]) -> None:
+        made = opened(journal)
+        writes()
+        with made.storage.held():
+            pass
+        made.close()
+
+    assert open_after(tmp_path, b"torn", hold) == []
