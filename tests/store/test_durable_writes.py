@@ -28,6 +28,7 @@ from licet.proof.log_retention import _rename as rename_year
 from licet.release import part
 from licet.service.store_move import _keep as keep_log
 from licet.store import files
+from licet.store.embedded import REPLACED, Cluster, Options
 from licet.train.consumption import ConsumedLog
 from licet.train.export_files import _whole as whole_export
 
@@ -96,6 +97,26 @@ def make(name: str, content: bytes = b"before") -> Callable[[Path], object]:
     return made
 
 
+def swap(root: Path) -> None:
+    """The data of a cluster is replaced by what was restored beside it."""
+    cluster = Cluster(root, Options(durable=False))
+    cluster.replace_by(root / "restored")
+
+
+def go_on_with_a_swap(root: Path) -> None:
+    """A start that finds only the replaced data puts them back."""
+    Cluster(root, Options(durable=False))._end_swap()
+
+
+def clusters(*names: str) -> Callable[[Path], object]:
+    def made(root: Path) -> None:
+        for name in names:
+            (root / name).mkdir(parents=True)
+            (root / name / "PG_VERSION").write_text("18")
+
+    return made
+
+
 def office_beside(root: Path) -> None:
     (root.parent / "office").mkdir()
 
@@ -129,6 +150,10 @@ WRITERS: dict[str, Writer] = {
     "a spool": Writer(spool, free=("lock",)),
     "a spool's key": Writer(lambda root: spool_key(root / "key")),
     "a journal": Writer(journal, free=("lock",)),
+    "a cluster that is replaced": Writer(swap, clusters("data", "restored"), free=("replaced",)),
+    "a cluster where there was none": Writer(swap, clusters("restored")),
+    "a cluster whose swap was killed": Writer(go_on_with_a_swap, clusters(REPLACED)),
+    "a cluster whose swap was killed at its end": Writer(go_on_with_a_swap, clusters(REPLACED, "data")),
     "files of a log": Writer(
         lambda root: Durable(Folder(root)).write({"2025/tile/0": b"hashes", "2025/checkpoint": b"signed"})
     ),
