@@ -31,6 +31,10 @@ TESTS = (  # every room whose tests need no browser, no trainer and no other pro
     "tests/agent", "tests/consent", "tests/service", "tests/cli", "tests/client",
 )  # fmt: skip
 FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_matrix.py")
+GUARDS = {  # tests that are about safeguards alone go first among those that reach one
+    "tests/store/test_durable_writes.py", "tests/release/test_release_on_disk.py", "tests/keys/test_journal_after_kill.py",
+    "tests/store/test_file_locks.py", "tests/store/test_held_locks.py", "tests/store/test_decided_meanwhile.py",
+}  # fmt: skip
 LASTING = {
     "test_crash_anywhere.py", "test_faults.py", "test_races.py", "test_killed.py", "test_planted_sentence.py",
     "test_notebook.py", "test_real_tools.py", "test_trainers.py", "test_usefulness.py", "test_sequence_parallel.py",
@@ -44,10 +48,10 @@ UNREACHED = "not executed"
 
 
 class Reaching(Covered):
-    """The tests that reach a safeguard; for who may call a route those first that are about nothing else."""
+    """The tests that reach a safeguard, first those that are about nothing else."""
 
     def tests(self, mutant: Mutant) -> list[str]:
-        found = super().tests(mutant)
+        found = sorted(super().tests(mutant), key=lambda test: test.split("::")[0] not in GUARDS)
         if kind_of(mutant) is not Kind.authorization or not mutant.file.startswith(("web/", "access/")):
             return found
         first = [test for file in FIRST for test in self.seconds if test.startswith(f"{file}::")]
