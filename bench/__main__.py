@@ -1,13 +1,15 @@
 """Runs the benches and writes bench/RESULTS.md: each figure beside its floor of the same run.
 
-    python -m bench [NAME [ARGUMENT ...]]
+    python -m bench [NAME [ARGUMENT ...]] [--json]
 
-Without a name every bench runs but the mutants, which take an hour or more; each in a process of its own, so that none
-finds the memory of another. With one, its part of the results is written anew and the others stay.
+Without a name every bench runs but the mutants and the removals, which take an hour or more; each in a process of its
+own, so that none finds the memory of another. With one, its part of the results is written anew and the others stay.
+``--json`` prints the rows as an array of objects.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -20,7 +22,7 @@ from pathlib import Path
 from bench import Row, measured
 
 FOLDER = Path(__file__).parent
-BY_NAME_ALONE = {"mutants"}
+BY_NAME_ALONE = {"mutants", "removals"}
 RESULTS = FOLDER / "RESULTS.md"
 HEAD = """# Results
 
@@ -65,16 +67,22 @@ def written() -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     known = names()
+    as_json = "--json" in arguments
+    arguments = [argument for argument in arguments if argument != "--json"]
+    told = list[Row]()
     if arguments and arguments[0] not in known:
         print(f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}", file=sys.stderr)
         return 64
     for name in arguments[:1] or [name for name in known if name not in BY_NAME_ALONE]:
         rows = run(name, arguments[1:])
-        for row in rows:
+        told += rows
+        for row in [] if as_json else rows:
             print(" | ".join(row), flush=True)
         sections = {**written(), name: section(name, arguments[1:], rows)}
         parts = [HEAD, *(f"## {one}\n\n{sections[one]}\n" for one in sorted(sections))]
         RESULTS.write_text("\n".join(parts), encoding="utf-8")
+    if as_json:
+        print(json.dumps([row._asdict() for row in told], indent=2))
     return 0
 
 

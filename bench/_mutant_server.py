@@ -28,6 +28,7 @@ NOT_AHEAD = re.compile(r"^(ray|daft|bench|playwright|__main__|sitecustomize|xdis
 
 
 def main(folder: Path, modules: Path) -> None:
+    sys.path[0] = str(Path.cwd())  # the repository, as pytest has it, in place of this file's folder
     for name in json.loads(modules.read_text("utf-8")):
         if not NOT_AHEAD.match(name):
             with contextlib.suppress(Exception):
@@ -62,6 +63,13 @@ def answer(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Worker:
+    """What a worker of xdist has, whose name the run bears so that its database is its own."""
+
+    def pytest_configure(self, config: Any) -> None:
+        config.workeroutput = {}
+
+
 def in_child(folder: Path, order: dict[str, Any], output: Path) -> None:
     code = 70
     try:
@@ -81,7 +89,8 @@ def in_child(folder: Path, order: dict[str, Any], output: Path) -> None:
 
         quiet = ["-x", "-q", "--no-header", "--tb=short", "-rfE", "-p", "no:cacheprovider", "-p", "no:xdist"]
         quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "-W", "ignore::DeprecationWarning"]
-        code = int(pytest.main([*quiet, f"--basetemp={folder / order['name']}", *order["tests"]]))
+        arguments = [*quiet, f"--basetemp={folder / order['name']}", *order["tests"]]
+        code = int(pytest.main(arguments, plugins=[Worker()]))
         sys.stdout.flush()
     finally:
         os._exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,8 @@ from licet.access.service_keys import KeyAct, KeyLimits
 from licet.errors import RefusedError, UsageError
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction, transaction
+
+from ..meanwhile import in_transaction, meanwhile
 
 NOW = instant("2026-03-01")
 ACT = KeyAct(by="staff:ana", reason="fewer requests", at=NOW)
@@ -34,26 +35,12 @@ def limited(tx: Transaction, rate: int, version: int, *, scopes: tuple[Scope, ..
 
 def test_of_two_changes_at_once_the_second_sees_the_first_and_is_refused(pool: Pool) -> None:
     made(pool)
-    outcome = dict[str, str]()
-    holds, done = threading.Event(), threading.Event()
-
-    def later() -> None:
-        holds.wait()
-        try:
-            with transaction(pool) as tx:
-                limited(tx, 2, version=1)
-            outcome["second"] = "done"
-        except RefusedError as refused:
-            outcome["second"] = refused.because or ""
-        done.set()
-
-    threading.Thread(target=later).start()
-    with transaction(pool) as tx:
-        limited(tx, 1, version=1)
-        holds.set()
-        assert not done.wait(0.3), "it waits for the key's row"
-    assert done.wait(60)
-    assert outcome == {"second": "changed"}
+    done = meanwhile(
+        pool, lambda tx: limited(tx, 1, version=1), in_transaction(pool, lambda tx: limited(tx, 2, version=1))
+    )
+    assert done.waited, "for the key's row"
+    assert isinstance(done.error, RefusedError)
+    assert done.error.because == "changed"
     with transaction(pool) as tx:
         key = service_keys.named(tx, "training")
         assert (key.requests_per_minute, key.version) == (1, 2)

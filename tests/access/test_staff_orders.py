@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,6 +13,8 @@ from licet.errors import RefusedError, UsageError
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction, transaction
 
+from ..meanwhile import in_transaction, meanwhile
+
 NOW = instant("2026-03-01")
 
 
@@ -24,26 +25,10 @@ def ordered(tx: Transaction, number: int, reason: str = "weekly", done: str | No
 
 
 def test_of_two_processes_that_order_the_same_at_once_one_is_refused(pool: Pool) -> None:
-    outcome, started, finished = list[str](), threading.Event(), threading.Event()
-
-    def second() -> None:
-        started.set()
-        try:
-            with transaction(pool) as tx:
-                ordered(tx, 2)
-            outcome.append("ordered twice")
-        except RefusedError as refused:
-            outcome.append(refused.because or "")
-        finished.set()
-
-    with transaction(pool) as tx:
-        ordered(tx, 1)
-        thread = threading.Thread(target=second)
-        thread.start()
-        started.wait()
-        assert not finished.wait(0.3), "it waits for the first one's transaction"
-    thread.join(60)
-    assert outcome == ["ordered"]
+    done = meanwhile(pool, lambda tx: ordered(tx, 1), in_transaction(pool, lambda tx: ordered(tx, 2)))
+    assert done.waited, "for the first one's transaction"
+    assert isinstance(done.error, RefusedError)
+    assert done.error.because == "ordered"
     with transaction(pool) as tx:
         assert [one.order_id for one in staff_orders.open_orders(tx)] == [UUID(int=1)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer
+from licet.store.files import sync
 
 KEY_FILE_BYTES_MAX = 4_096
 SEED_BYTES = 32
@@ -28,6 +29,7 @@ def key_file(file: Path, name: str | None, kind: SignatureType, command: str) ->
             written.write(f"{signer.skey}\n")
             written.flush()
             os.fsync(written.fileno())
+        sync(file.parent)
     try:
         text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
         signer = Signer.parse(text)

@@ -587,6 +587,7 @@ class FolderSegments:
     def _write(self, batch: Sequence[bytes]) -> None:
         for frames in _gathered(batch):
             if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
+                os.fsync(self._file)  # its last writer may have been killed: what follows is chained to its record
                 self._begin(self._number + 1, self.tail.journal.bytes)
                 self._settle()
             rest = memoryview(frames)

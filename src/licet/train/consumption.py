@@ -31,6 +31,7 @@ from pyroaring import BitMap
 from licet.errors import BrokenError, LicetError, UsageError
 from licet.ledger.note import Verifier
 from licet.release.part import replacing
+from licet.store.files import sync
 from licet.train import bitmap
 from licet.train.bitmap import BitmapHead, packed
 
@@ -95,6 +96,7 @@ class ConsumedLog:
             self._write(FORMAT + msgspec.json.encode(of, order="sorted") + b"\n")
         else:
             self._go_on(path, of)
+        sync(path.parent)  # the file's name: whoever created it may have been killed before that
 
     def _go_on(self, path: Path, of: RunIdentity) -> None:
         found, whole = parse(path.read_bytes())

@@ -1,0 +1,69 @@
+"""A suggestion is decided once: who decides while another decision commits goes by that."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from licet.access import sessions
+from licet.errors import DeniedError, RefusedError
+from licet.misuse import suggestions
+from licet.release.signatures import StaffMember
+from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.ids import Prefix, shown
+
+from ..installed import House
+from ..meanwhile import meanwhile
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    house = House(pool, tmp_path)
+    house.open("ana", allow=False)
+    house.talk("ana", "chat")
+    return house
+
+
+def member(house: House, name: str, *roles: str) -> StaffMember:
+    with transaction(house.here.pool) as tx:
+        staff = sessions.known_staff(tx, f"{name}@example.org", house.now, os.urandom)
+    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via="cli")
+
+
+def suggest(house: House, by: StaffMember) -> str:
+    with transaction(house.here.pool) as tx:
+        tx.execute(
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
+               VALUES (%s, %s, sha256(''), 0.9, 1, %s, %s)""",
+            [house.accounts["ana"], house.chats["chat"], house.now, by.staff_id],
+        )
+    return shown(Prefix.conversation, house.chats["chat"])
+
+
+@pytest.mark.parametrize("dismiss", [True, False])
+def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(house: House, dismiss: bool) -> None:
+    rae, dana = member(house, "rae", "reviewer"), member(house, "dana", "privacy_officer")
+    chat = suggest(house, dana)
+
+    def dismissing(tx: Transaction) -> None:
+        tx.execute(
+            "UPDATE suggestions SET (decision, decided_at, decided_by) = ('dismissed', %s, %s)",
+            [house.now, rae.staff_id],
+        )
+
+    done = meanwhile(
+        house.here.pool, dismissing,
+        lambda: suggestions.decide(house.here, chat, dana, dismiss=dismiss, only_open=True),
+    )  # fmt: skip
+    assert isinstance(done.error, RefusedError)
+    assert house.query("SELECT decision, decided_by FROM suggestions") == [("dismissed", rae.staff_id)]
+    assert house.query("SELECT count(*) FROM flags") == [(0,)]
+
+
+def test_who_neither_reviews_nor_protects_privacy_decides_nothing(house: House) -> None:
+    chat = suggest(house, member(house, "dana", "privacy_officer"))
+    with pytest.raises(DeniedError, match="may not decide"):
+        suggestions.decide(house.here, chat, member(house, "cora", "curator", "auditor", "owner"))
+    assert house.query("SELECT decision FROM suggestions") == [(None,)]
