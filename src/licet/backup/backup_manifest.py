@@ -28,7 +28,7 @@ from uuid import UUID
 import msgspec
 
 from licet.backup import base_backup, dump, wal_archive, wal_seals
-from licet.errors import BrokenError, ContradictedError, NotFoundError, RefusedError
+from licet.errors import UNDECODABLE, BrokenError, ContradictedError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.ledger.sequence import LogStanding
 
@@ -112,7 +112,7 @@ def read(folder: Path) -> BackupManifest:
             manifest = msgspec.json.decode(file.read(MANIFEST_BYTES_MAX), type=BackupManifest)
     except FileNotFoundError:
         raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise ContradictedError(
             f"the manifest in `{folder}` is not the one that was written: {error}", "use another backup"
         ) from None

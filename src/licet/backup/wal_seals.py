@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import ContradictedError
+from licet.errors import UNDECODABLE, ContradictedError
 from licet.store.files import sync
 
 SUFFIX = ".seal"
@@ -128,7 +128,7 @@ def _read(path: Path) -> Seal | None:
             return msgspec.json.decode(file.read(SEAL_BYTES_MAX), type=Seal)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise ContradictedError(f"the seal of `{path.name}` cannot be read", "restore it from a copy") from None
 
 

@@ -22,7 +22,7 @@ from licet.agent.transport import Allowed, Usable
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
 from licet.config import Configuration
-from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
+from licet.errors import UNDECODABLE, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.fold import NoEffect
 from licet.policy.state import ScopeKind
 
@@ -183,7 +183,7 @@ def status_line() -> None:
         config = Configuration.of(os.environ)
         with remembered(config) as state:
             click.echo(line(_told(config, state, name, folder, start=False), choice_url(config)))
-    except (LicetError, msgspec.DecodeError, OSError, sqlite3.Error, AttributeError):
+    except (LicetError, *UNDECODABLE, OSError, sqlite3.Error, AttributeError):
         click.echo("Licet: not recorded (not set up)")
 
 

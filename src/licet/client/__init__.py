@@ -551,7 +551,7 @@ def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
         if isinstance(came, _Reply) and came.status < 300:
             try:
                 return call.read(came.body)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 raise BrokenError("the answer is not one of this version of the API", "update the client") from None
         error = _error(came)
         if attempt == attempts_max or not call.again or not _may_pass(came):
@@ -590,7 +590,7 @@ def _pause(came: _Reply | _Lost, attempt: int) -> float:
 def _problem(came: _Reply) -> _Problem:
     try:
         return msgspec.json.decode(came.body, type=_Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _Problem(title=f"status `{came.status}`")
 
 

@@ -27,7 +27,7 @@ import msgspec
 from licet.consent import cldr, language_tags
 from licet.consent.cldr import Joined
 from licet.consent.language_tags import ENGLISH
-from licet.errors import BrokenError, InputError
+from licet.errors import UNDECODABLE, BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Policy, Question
 from licet.policy.period import Period, Unit
@@ -233,7 +233,7 @@ _SHIPPED = files("licet.consent") / "languages"
 def _decoded(file: Traversable, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise InputError(f"`{file.name}` is no catalogue: {error}", "docs/languages.md shows one") from None
 
 

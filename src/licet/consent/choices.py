@@ -14,7 +14,7 @@ import msgspec
 
 from licet.consent import showings
 from licet.consent.showings import DEFAULT_STATE, ShowingRecord
-from licet.errors import RefusedError
+from licet.errors import UNDECODABLE, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.policy.state import Grant, ScopeKind
@@ -57,7 +57,7 @@ def read_evidence(text: str) -> Evidence | None:
     """The evidence that a choice was stored with; None for what another edge wrote in words of its own."""
     try:
         return msgspec.json.decode(text, type=Evidence)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

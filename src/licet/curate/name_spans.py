@@ -12,6 +12,7 @@ import msgspec
 
 from licet.curate.detect import DetectedSpan
 from licet.curate.rules import IdentifierKind
+from licet.errors import UNDECODABLE
 
 FORMAT = 1
 UNREAD = b""
@@ -46,7 +47,7 @@ def known(packed: bytes, text: str) -> list[DetectedSpan] | None:
         return None
     try:
         spans = unpack(packed)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
     ends = [0, *(span.end for span in spans)]
     inside = all(end <= span.start < span.end for end, span in zip(ends, spans, strict=False))

@@ -28,7 +28,7 @@ from licet.curate.name_forms import LANGUAGES
 from licet.curate.name_lists import words_around
 from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
-from licet.errors import InputError
+from licet.errors import UNDECODABLE, InputError
 from licet.release.manifest import MeasuredFigures
 
 FILE = "measured.json"
@@ -114,7 +114,7 @@ def read(path: Path) -> Figures:
         if path.stat().st_size > MEASURED_BYTES_MAX:
             raise InputError(f"more than `{MEASURED_BYTES_MAX}` bytes", file=str(path))
         return _decode(path.read_bytes())
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise InputError(f"not figures of a measurement: {error!s}", file=str(path)) from None
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 
 import msgspec
 
-from licet.errors import BrokenError, RefusedError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
@@ -74,7 +74,7 @@ def check(tx: Transaction, signed: str, erasure: str, handout: str, recipient: s
     try:
         payload = jws.opened(signed, Verifier.parse(row[0]).public, JWS_TYPE)
         answer = msgspec.json.decode(payload, type=RecallAnswer)
-    except (BrokenError, msgspec.MsgspecError):
+    except (BrokenError, *UNDECODABLE):
         raise RefusedError(
             f"`{recipient}` did not sign this answer with the registered key", because="unsigned"
         ) from None

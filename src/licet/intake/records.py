@@ -17,6 +17,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from licet.errors import UNDECODABLE
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import TURN_BYTES_MAX, Content
@@ -94,13 +95,13 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = Fal
         return UnreadableRecord("not valid UTF-8")
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         mended = mend(raw) if 0 < raw.count(b"\\u") <= MENDED_ESCAPES_MAX else raw
         if mended == raw:
             return _unreadable(error)
     try:
         return decoder.decode(mended)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return _unreadable(error)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from licet.consent.takeout import ABOUT, ACCOUNTS, CHOICES, FEEDBACK, FORMAT, MESSAGES
-from licet.errors import InputError, NotFoundError
+from licet.errors import UNDECODABLE, InputError, NotFoundError
 from licet.intake import archives
 from licet.intake.archives import ArchiveMember
 from licet.intake.lines import Source, lines
@@ -100,7 +100,7 @@ def _archive(path: Path) -> TakenOut | None:
 def _is_ours(text: bytes) -> bool:
     try:
         return _about.decode(text).format == FORMAT
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return False
 
 

@@ -41,7 +41,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, RefusedError
+from licet.errors import UNDECODABLE, BrokenError, BusyError, RefusedError
 from licet.keys.journal_frames import (
     MAGIC,
     START,
@@ -618,7 +618,7 @@ def decoded(payload: bytes, name: str) -> Restriction:
     """A record; BrokenError, which names the file, if it has an unknown kind."""
     try:
         return _decode(payload)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise damaged(name, "a record has an unknown kind") from None
 
 

@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.errors import BrokenError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, UsageError
 from licet.misuse import abstention, ngrams
 from licet.misuse.ngrams import BUCKETS, Array, Rows
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
@@ -168,7 +168,7 @@ def card_in(folder: Path) -> Card:
     """The card of the model in ``folder``; UsageError if there is no model."""
     try:
         return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise UsageError(
             f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote"
         ) from error

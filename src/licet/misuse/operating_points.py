@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from licet.errors import BrokenError
+from licet.errors import UNDECODABLE, BrokenError
 from licet.misuse.ngrams import Array
 
 FORMAT = "licet-misuse-points-1"
@@ -109,6 +109,6 @@ def _all(path: Path, weights: str) -> tuple[OperatingPoint, ...]:
         return ()
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_File)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise BrokenError(f"`{path}` contains no operating points: delete it, and they are set anew") from error
     return found.points if found.format == FORMAT and found.weights == weights else ()

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from licet.errors import InputError
+from licet.errors import UNDECODABLE, InputError
 from licet.policy.diff import check
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset
@@ -91,7 +91,7 @@ def _value(text: bytes) -> object:
     if text.startswith(b"["):
         try:
             return msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             pass
     return plain(text)
 

@@ -34,7 +34,7 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError
+from licet.errors import UNDECODABLE, BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest, registry
 from licet.release.part import replacing
@@ -199,7 +199,7 @@ class _Home:
         """What is known of the folder; None for one that nobody published or brought."""
         try:
             found = msgspec.json.decode(self._file.read_bytes(), type=_Standing)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *UNDECODABLE):
             return None
         return found if found.release == self._known.release_id.hex else None
 
@@ -368,7 +368,7 @@ def _removed(file: Path, place: Path) -> bool:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             standing = msgspec.json.decode(file.read_bytes(), type=_Standing)
-        except (BlockingIOError, FileNotFoundError, msgspec.DecodeError):
+        except (BlockingIOError, FileNotFoundError, *UNDECODABLE):
             return False
         if standing.is_changing:
             return False

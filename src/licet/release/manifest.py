@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.errors import BrokenError, InputError
+from licet.errors import UNDECODABLE, BrokenError, InputError
 from licet.release.part import PART_FILE, PARTS_MAX, PartPromise, replacing
 from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
@@ -250,7 +250,7 @@ def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
         manifest = _decode(data)
     except msgspec.ValidationError as error:
         raise _input_error(str(error), file) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         raise InputError("is not valid JSON", "copy the file from the release again", file=file) from None
     if encode(manifest) != data:
         raise InputError("is not in canonical form", "copy the file from the release again", file=file)

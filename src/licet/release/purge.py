@@ -41,7 +41,7 @@ from typing import Annotated, BinaryIO, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.errors import BrokenError, InputError
+from licet.errors import UNDECODABLE, BrokenError, InputError
 from licet.ledger import jws as signing
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.policy.period import instant, written
@@ -165,7 +165,7 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
         purge = msgspec.json.decode(payload, type=Purge)
         made = Addendum(purge=purge, jws=signed)
         whole = made.data == data and canonical(purge.payload()) == payload and written(purge.at) == purge.purged_at
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, BrokenError):
+    except (*UNDECODABLE, ValueError, BrokenError):
         hint = "copy the file from the release again; an unsigned one is not accepted"
         raise InputError("is not a signed addendum of a purge", hint, file=file) from None
     if not whole:

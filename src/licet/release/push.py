@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, BusyError, NotInstalledError, UsageError
 from licet.release import manifest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def decoded_index(data: bytes) -> Mapping[str, str]:
     """The files that a `files.json` names; BrokenError if it is none."""
     try:
         return msgspec.json.decode(data, type=FileIndex).files
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         raise BrokenError(f"`{INDEX_FILE}` is not that of a release") from None
 
 

@@ -32,7 +32,7 @@ from typing import Literal, NotRequired, TypedDict, cast
 import msgspec
 import zstandard
 
-from licet.errors import BrokenError
+from licet.errors import UNDECODABLE, BrokenError
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
 
@@ -269,7 +269,7 @@ def decode(plaintext: bytes) -> Payload:
         if _frame_content_size(frame) > ROW_BYTES_MAX:
             raise BrokenError(f"row plaintext claims more than `{ROW_BYTES_MAX}` bytes")
         payload = _decode(_contexts.decompress(frame))
-    except (zstandard.ZstdError, msgspec.DecodeError):
+    except (zstandard.ZstdError, *UNDECODABLE):
         # a decoder's error quotes what it could not read, which is content
         raise BrokenError("row plaintext cannot be decoded") from None
     if payload.gaps and not _are_places(payload.gaps, len(payload.messages)):

@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from licet.errors import InputError
+from licet.errors import UNDECODABLE, InputError
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.release import manifest
 from licet.release.part import replacing
@@ -75,7 +75,7 @@ class SignedFile(Generic[Said]):
             payload = self._payload(jws)
             statement = msgspec.json.decode(payload, type=self._said)
             whole = self.encode(jws) == data and canonical(statement.payload()) == payload and self._follows(statement)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
+        except (*UNDECODABLE, ValueError, IndexError):
             raise InputError(f"is not a {self._name}", _AGAIN, file=where) from None
         if not whole:
             raise InputError("does not reconcile", _AGAIN, file=where)

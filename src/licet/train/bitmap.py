@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta
 from pyroaring import BitMap, FrozenBitMap
 
-from licet.errors import BrokenError, RefusedError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, RefusedError, UsageError
 from licet.ledger import note
 from licet.ledger.note import Signer, Verifier
 from licet.release.part import replacing
@@ -104,7 +104,7 @@ def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
     text = note.verify(signed, [verifier]).text
     try:
         head = msgspec.json.decode(text, type=BitmapHead)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise BrokenError("the head of the withdrawn rows cannot be read in this format") from None
     if head.until <= head.issued:
         raise BrokenError("the head of the withdrawn rows ends before it begins")

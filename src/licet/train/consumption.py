@@ -28,7 +28,7 @@ from typing import Protocol
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import BrokenError, LicetError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, LicetError, UsageError
 from licet.ledger.note import Verifier
 from licet.release.part import replacing
 from licet.store.files import sync
@@ -185,7 +185,7 @@ def parse(data: bytes) -> tuple[Record, int]:
         raise BrokenError("the file is not the consumption record of a run")
     try:
         of = msgspec.json.decode(data[len(FORMAT) : end], type=RunIdentity)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise BrokenError("the file does not state which release was consumed") from None
     frames, at = [], end + 1
     for body, after in _bodies(data, at):
@@ -280,7 +280,7 @@ def claimed(signed: bytes) -> BitmapHead:
     """The head in a signed note, whoever signed it."""
     try:
         return msgspec.json.decode(signed.partition(b"\n")[0], type=BitmapHead)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise BrokenError("a head in the consumption record cannot be read") from None
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import InputError, UsageError
+from licet.errors import UNDECODABLE, InputError, UsageError
 from licet.train.dataset import shuffled
 
 SOURCES_MAX = 256
@@ -68,7 +68,7 @@ class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def decode(cls, data: bytes) -> MixState:
         try:
             return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             raise InputError(
                 f"the state of a mix does not read: {error}", "give what `state` of a mix returned"
             ) from None

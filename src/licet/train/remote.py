@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
 from licet.release.reader import Lease, RatedMessage
 from licet.release.row_keys import KEY_BYTES
@@ -121,7 +121,7 @@ class Remote:
         try:
             given = msgspec.json.decode(answer.content, type=_Leased)
             keys = base64.b64decode(given.keys, validate=True)
-        except (msgspec.MsgspecError, binascii.Error):
+        except (*UNDECODABLE, binascii.Error):
             raise BrokenError("the response to a lease request cannot be read") from None
         if self._manifests.get(release, given.manifest_sha256) != given.manifest_sha256:
             raise BrokenError(f"the installation sealed another manifest of release `{release}`")
@@ -188,7 +188,7 @@ def _because(answer: httpx2.Response) -> str:
     """The reason that the installation gives, as far as it can be read."""
     try:
         said = msgspec.json.decode(answer.content, type=_Refusal).detail
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return ""
     return f": {said[:REFUSAL_CHARACTERS_MAX]}" if said.isprintable() and said else ""
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from licet.errors import BrokenError, RefusedError
+from licet.errors import UNDECODABLE, BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
 from licet.release.part import replacing
@@ -166,7 +166,7 @@ def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
         found = msgspec.json.decode(signed, type=_Envelope)
         payload = base64.b64decode(found.payload, validate=True)
         signatures = [base64.b64decode(one.sig, validate=True) for one in found.signatures]
-    except (msgspec.MsgspecError, binascii.Error):
+    except (*UNDECODABLE, binascii.Error):
         raise BrokenError("the statement about the model cannot be read") from None
     if found.payload_type != PAYLOAD_TYPE:
         raise BrokenError("the statement about the model has another type")
@@ -174,7 +174,7 @@ def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
         raise RefusedError(f"the statement about the model is not signed by `{key.name}`", because="unsigned")
     try:
         content = msgspec.json.decode(payload, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise BrokenError("the statement about the model cannot be read") from None
     if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PROVENANCE_TYPE:
         raise BrokenError("the statement about the model has another statement or predicate type")

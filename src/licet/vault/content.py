@@ -19,7 +19,7 @@ from importlib.resources import files
 import msgspec
 import zstandard
 
-from licet.errors import BrokenError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, UsageError
 from licet.masked import Masked
 
 ENVELOPE_V1, ENVELOPE_V2 = b"\x01", b"\x02"
@@ -104,5 +104,5 @@ def decode(envelope: bytes) -> Content:
     try:
         packed = decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
         return _decoder.decode(packed)
-    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+    except (zstandard.ZstdError, *UNDECODABLE) as error:
         raise BrokenError("content envelope cannot be decoded") from error

@@ -24,7 +24,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError
+from licet.errors import UNDECODABLE, BrokenError
 from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
@@ -76,7 +76,7 @@ def open_record(of: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, byt
     """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or is none."""
     try:
         record = _records.decode(unseal(_seal_key(of), sealed, _place(of)))
-    except (BrokenError, msgspec.MsgspecError):
+    except (BrokenError, *UNDECODABLE):
         return {}
     return record.found if record.finder == finder else {}
 

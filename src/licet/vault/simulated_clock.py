@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import UsageError
+from licet.errors import UNDECODABLE, UsageError
 
 CLOCK_FILE = "simulated-clock.json"
 
@@ -41,7 +41,7 @@ def clock_of(folder: Path) -> datetime | None:
         return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNDECODABLE as error:
         raise UsageError(f"`{folder / CLOCK_FILE}` is not a clock: {error}") from None
 
 

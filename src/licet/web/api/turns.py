@@ -20,7 +20,7 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import JSONBody
 
 from licet.access.roles import Scope, may
-from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
+from licet.errors import UNDECODABLE, BrokenError, BusyError, LicetError, NotFoundError, UsageError
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, verbs
 from licet.vault.commands import CommandResult, Say, check
@@ -137,7 +137,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
     for place, line in enumerate(lines):
         try:
             turns[place] = _turn.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             items[place] = _refused(first + place, UsageError(_unread(error)))
     now = site.now()
     with transaction(site.here.pool) as tx:
