@@ -20,7 +20,7 @@ from ..policy.histories import History, history
 from ..tiers import seeds_until
 from .test_histories import played
 
-KINDS = set(["choice", "grant_begun", "grant_ended", "narrowed", "deleted", "flagged", "key_destroyed", "feedback"])
+KINDS = {"choice", "grant_begun", "grant_ended", "narrowed", "deleted", "flagged", "key_destroyed", "feedback"}
 YEAR = 2099  # one log for all the years that are drawn
 LOGGED = datetime(YEAR, 1, 1, tzinfo=UTC)
 
