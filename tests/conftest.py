@@ -50,11 +50,28 @@ RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that th
 COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
-    "test_walkthrough.py", "test_backup.py", "test_altered.py", "test_crash_anywhere.py", "test_killed.py",
-    "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py", "test_trainers.py", "test_kernels.py", "test_build_races.py", "test_schema.py", "test_base_backup.py", "test_bad_days.py",
-    "test_order.py", "test_browser_safety.py", "test_crash.py", "test_failover.py", "test_lost_commits.py",
+    "test_walkthrough.py",
+    "test_backup.py",
+    "test_altered.py",
+    "test_crash_anywhere.py",
+    "test_killed.py",
+    "test_faults.py",
+    "test_races.py",
+    "test_mutants.py",
+    "test_quickstart.py",
+    "test_trainers.py",
+    "test_kernels.py",
+    "test_build_races.py",
+    "test_schema.py",
+    "test_base_backup.py",
+    "test_bad_days.py",
+    "test_order.py",
+    "test_browser_safety.py",
+    "test_crash.py",
+    "test_failover.py",
+    "test_lost_commits.py",
     "test_three_hosts.py",
-)  # fmt: skip
+)
 Databases = Callable[..., str]
 FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
 
