@@ -30,6 +30,7 @@ from licet.store.connect import Pool, Transaction, opened
 from licet.store.migrate import migrate
 
 from . import recorded, tiers, touched
+from .kept_connections import close_kept_connection, kept_connection
 from .state_hook import MADE, check, forget
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
@@ -41,6 +42,7 @@ hypothesis.settings.register_profile("licet", deadline=None)
 hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
+TRUST = "local all all trust\nlocal replication all trust\n"
 METER = recorded.Meter()
 IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
@@ -48,11 +50,28 @@ RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that th
 COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
-    "test_crash_anywhere.py", "test_killed.py", "test_faults.py", "test_races.py", "test_mutants.py", "test_quickstart.py",
-    "test_trainers.py", "test_kernels.py", "test_build_races.py", "test_schema.py", "test_base_backup.py", "test_bad_days.py",
-    "test_order.py", "test_browser_safety.py", "test_crash.py", "test_failover.py", "test_lost_commits.py",
+    "test_walkthrough.py",
+    "test_backup.py",
+    "test_altered.py",
+    "test_crash_anywhere.py",
+    "test_killed.py",
+    "test_faults.py",
+    "test_races.py",
+    "test_mutants.py",
+    "test_quickstart.py",
+    "test_trainers.py",
+    "test_kernels.py",
+    "test_build_races.py",
+    "test_schema.py",
+    "test_base_backup.py",
+    "test_bad_days.py",
+    "test_order.py",
+    "test_browser_safety.py",
+    "test_crash.py",
+    "test_failover.py",
+    "test_lost_commits.py",
     "test_three_hosts.py",
-)  # fmt: skip
+)
 Databases = Callable[..., str]
 FILE_BYTES_MAX = 256 * 1024  # of a table that is emptied row by row
 
@@ -181,6 +200,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, fast: embedded.Options) -
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with embedded.running(shared / "postgres", fast) as dsn:
         with file_lock(shared / "template.lock"):
+            ask_no_password(dsn, shared / "postgres")
             make_template(dsn)
         server = int(next((shared / "postgres").rglob("postmaster.pid")).read_text("utf-8").split()[0])
         METER.apart = server if "PYTEST_XDIST_WORKER" in os.environ else None
@@ -193,6 +213,15 @@ def file_lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def ask_no_password(dsn: str, folder: Path) -> None:
+    """To prove the password takes a client ten times what the rest of a connection takes; the socket is in our folder."""
+    hba = next(folder.rglob("pg_hba.conf"))
+    if hba.read_text("utf-8") != TRUST:
+        hba.write_text(TRUST, encoding="utf-8")
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("SELECT pg_reload_conf()")
 
 
 def make_template(dsn: str) -> None:
@@ -229,8 +258,10 @@ def databases(postgres: str) -> Iterator[Databases]:
 
 
 @pytest.fixture(scope="session")
-def worker_dsn(databases: Databases) -> str:
-    return databases()
+def worker_dsn(databases: Databases) -> Iterator[str]:
+    dsn = databases()
+    yield dsn
+    close_kept_connection(dsn)
 
 
 @pytest.fixture(scope="session")
@@ -278,8 +309,7 @@ def empty_tables(dsn: str) -> None:
     Rows are deleted, which takes a twentieth of the time of TRUNCATE: that makes a file anew for each table and each of
     its indexes. A table whose file has grown is truncated, so that dead rows never gather.
     """
-    with psycopg.connect(dsn) as conn:
-        conn.execute(EMPTY_TABLES)
+    kept_connection(dsn).execute(EMPTY_TABLES)
 
 
 # Triggers that forbid deletion are part of what is tested, not of the tests' own cleaning.

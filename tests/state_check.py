@@ -246,7 +246,7 @@ def in_tables(tx: Transaction) -> list[str]:
     """What the tables break of their invariants; nothing where nobody has an account."""
     if tx.execute("SELECT FROM accounts LIMIT 1").fetchone() is None:
         return []
-    rows = tx.execute(STATEMENT, list(INVARIANTS)).fetchall()
+    rows = tx.execute(STATEMENT, list(INVARIANTS), prepare=True).fetchall()
     return sorted(f"{name}: {what}" for name, what in rows)
 
 

@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 
 from licet.vault.installation import Installation
 
+from .kept_connections import kept_connection
 from .state_check import faults, in_tables
 
 LIVED: list[Installation] = []  # those that this test opened, or that a fixture of its file keeps open
@@ -64,10 +65,9 @@ def _broken(given: dict[str, object]) -> Iterator[str]:
     pool, dsn = given.get("pool"), given.get("dsn")
     if isinstance(pool, ConnectionPool):
         if not any(here.pool is pool for here in LIVED):
-            with pool.connection() as conn:
-                yield from in_tables(conn)
+            yield from in_tables(kept_connection(str(pool.conninfo)))
     elif isinstance(dsn, str):
-        MADE.append(dsn)
+        yield from in_tables(kept_connection(dsn))
     for made in MADE:
         with psycopg.connect(made) as conn:
             yield from in_tables(conn)

@@ -234,7 +234,7 @@ def test_every_bound_of_the_threat_model_names_a_test_that_is_there() -> None:
             )
 
 
-SWITCH = re.compile(r"environ(?:\.get\(|\.setdefault\(|\[)\"(TESTS_[A-Z_]+)\"")
+SWITCH = re.compile(r"(?:environ(?:\.get\(|\.setdefault\(|\[)|seeds_(?:of|until)\([^\n]*)\"(TESTS_[A-Z_]+)\"")
 
 
 def test_every_switch_of_the_tests_is_on_their_page_and_no_other() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -44,6 +44,21 @@ def seeds(count: int, begin: int = 0, *, least: int = 1) -> range:
     """The seeds of this run's part of ``count`` draws: sixteen runs side by side are the whole."""
     first = begin + SIXTEENTH * max(1, count // SIXTEENTHS)
     return range(first, first + share(count, least=least))
+
+
+def seeds_of(variable: str, count: int, *, least: int = 1) -> range:
+    """The seeds from 0 on that the environment's ``variable`` counts, or this run's part of ``count``."""
+    return range(int(os.environ[variable])) if os.environ.get(variable) else seeds(count, least=least)
+
+
+def seeds_until(enough: Callable[[], bool], variable: str, count: int, *, least: int) -> Iterator[int]:
+    """The seeds of `seeds_of`, and those after them until what they drew is ``enough`` for what is asserted of all."""
+    mine = seeds_of(variable, count, least=least)
+    yield from mine
+    for seed in range(mine.stop, mine.start + count):
+        if enough():
+            return
+        yield seed % count
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,19 +40,14 @@ from ..buckets import HeldBucket
 from ..installed import BEGIN
 from ..terms import preset
 from ..tiers import WHOLE
-from .test_backup import DAY, Home, Place, talk
+from .test_backup import DAY, Home, Place, place, talk
+
+__all__ = ["place"]
 
 RUNS = int(os.environ.get("TESTS_ALTERATIONS", "10000" if WHOLE else "120"))
 SEED = int(os.environ.get("TESTS_SEED", "1"))
 # Of a hundred runs: what is altered, and where it lies.
 SHARES = {"journal in a folder": 50, "journal in a bucket": 24, "log": 16, "log state": 8, "journal in S3": 2}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    embedded.stop(place.config.data / "postgres")
 
 
 @pytest.fixture(scope="module")

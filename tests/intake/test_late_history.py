@@ -1,11 +1,10 @@
 """Recorded history that comes in behind what happened since: account by account, and never as a permission.
 
-TESTS_HISTORIES sets how many histories are drawn (40).
+TESTS_HISTORIES sets how many histories are drawn (40, of which a run tries eight).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -31,9 +30,10 @@ from licet.webhooks import endpoints
 
 from ..installed import DAY, House
 from ..terms import preset
+from ..tiers import seeds_of
 from .test_replay import ANA, BEGIN, IMPROVE, NOW, SAFETY, TWO_QUESTIONS, allow, bring, fresh, talk, write
 
-HISTORIES = int(os.environ.get("TESTS_HISTORIES", "40"))
+SEEDS = seeds_of("TESTS_HISTORIES", 40, least=8)
 HOUR = timedelta(hours=1)
 
 
@@ -388,7 +388,7 @@ def named(grant: Grant, names: Mapping[str, str]) -> Grant:
     return grant if scope.kind is ScopeKind.account else grant._replace(scope=scope._replace(name=names[scope.name]))
 
 
-@pytest.mark.parametrize("seed", range(HISTORIES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_any_order_of_imports_and_choices_is_answered_for_as_by_the_rule(pool: Pool, tmp_path: Path, seed: int) -> None:
     draw = Random(seed)
     house = House(pool, tmp_path / "data", at=BEGIN)

@@ -1,13 +1,12 @@
 """Recorded history comes in once, in its order, with its times, as it would stand today; and an import never consents.
 
-TESTS_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40).
+TESTS_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40, of which a run tries eight).
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import signal
 import subprocess
@@ -42,11 +41,12 @@ from licet.vault import commands as do
 from ..conftest import Databases
 from ..installed import DAY, House
 from ..terms import preset
+from ..tiers import seeds_of
 
 BEGIN, NOW = instant("2025-08-01"), instant("2025-12-15")
 PLANTED = "the ferry to Saaremaa carries a green piano"
 ANA = RecordedAccount(host="ana", plan="pro", age=30)
-HISTORIES = int(os.environ.get("TESTS_HISTORIES", "40"))
+SEEDS = seeds_of("TESTS_HISTORIES", 40, least=8)
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 
 
@@ -772,7 +772,7 @@ SECOND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(HISTORIES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tmp_path: Path, seed: int) -> None:
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 3:

@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from licet.ledger.note import Signer, Verifier
 from licet.ledger.witness import Request, Witness
 from licet.ledger.witness_http import _post, gather
 
+from ..forking import FORKED
 from .world import ORIGIN, SIGNER, WITNESS, entry_of
 
 NAME = "witness.example/w1"
@@ -39,7 +39,7 @@ def running(folder: Path, file: Path, *more: str) -> Iterator[tuple[str, subproc
     call = ["witness", "serve", "--state", str(folder / "state"), "--key", str(file), "--port", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from licet.cli import main; main()", *call, "--log", SIGNER.verifier.vkey, *more],
+        [FORKED, *call, "--log", SIGNER.verifier.vkey, *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     try:

@@ -27,7 +27,7 @@ from ..state_hook import unlived
 from .model import insert_versions
 from .test_plan_growth import FIRST, NOW, peopled
 
-FEW, MANY = 500, 5_000  # accounts
+FEW, MANY = 200, 2_000  # accounts
 SINCE = instant("2025-09-01")
 
 

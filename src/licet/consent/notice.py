@@ -48,6 +48,7 @@ from licet.vault.ids import uuid7
 PERSON = "person"
 KINDS = frozenset({PERSON, "address", "place", "organisation"})
 NOTICE_BYTES_MAX = 64 * 2**10
+FRONTS_KEPT = 512
 _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
@@ -407,9 +408,15 @@ def _parts(document: str) -> tuple[str, str]:
 
 
 def _front(document: str) -> dict[str, str]:
+    return dict(_parse_front(_parts(document)[0]))
+
+
+@lru_cache(maxsize=FRONTS_KEPT)
+def _parse_front(front: str) -> dict[str, str]:
+    """Kept: whoever publishes asks it of every language of what is shipped, twice."""
     try:
         # Every value is text to this loader: `no` is a key here. It makes nothing but text, lists and mappings.
-        value = yaml.load(_parts(document)[0], Loader=yaml.CBaseLoader)  # noqa: S506 so it is safe
+        value = yaml.load(front, Loader=yaml.CBaseLoader)  # noqa: S506 so it is safe
     except yaml.YAMLError as error:
         raise InputError(f"its front matter is not YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):

@@ -1,0 +1,34 @@
+"""Connections of the tests' own to the database of a worker, kept while it lives: what is planned on one is planned once.
+
+To connect for each test took the server more than to empty its tables, and the plan of the invariants ten times that.
+"""
+
+from __future__ import annotations
+
+import select
+
+import psycopg
+
+_kept: dict[str, psycopg.Connection] = {}
+
+
+def kept_connection(dsn: str) -> psycopg.Connection:
+    """The connection to ``dsn``, each statement of it its own transaction; a new one where the server ended the last."""
+    conn = _kept.get(dsn)
+    if conn is None or conn.closed or _has_ended(conn):
+        conn = _kept[dsn] = psycopg.connect(dsn, autocommit=True)
+    return conn
+
+
+def close_kept_connection(dsn: str) -> None:
+    """Closes the connection to ``dsn``, if one is kept."""
+    if conn := _kept.pop(dsn, None):
+        conn.close()
+
+
+def _has_ended(conn: psycopg.Connection) -> bool:
+    """Whether the server said something that nobody asked for: its last words."""
+    if not select.select([conn.fileno()], [], [], 0)[0]:
+        return False
+    conn.close()
+    return True
