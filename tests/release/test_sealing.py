@@ -103,7 +103,7 @@ GAPPED: dict[str, object] = msgspec.msgpack.decode(PACKED) | {"gaps": [0, 3]}
 
 def test_the_plaintext_of_a_row_is_these_bytes() -> None:
     frame = rows.encode(ROW)
-    assert frame[:1] == rows.PLAINTEXT_V4 == b"\x04"
+    assert frame[:1] == rows.PLAINTEXT_V5 == b"\x05"
     assert zstandard.ZstdDecompressor().decompress(frame[1:]) == PACKED
 
 

@@ -214,6 +214,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once, however often it is
     sent.
 
+    ``tools`` are, of the role ``system``, the tools that the host offered the model, as the JSON text of a list.
     ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's
     answer when it was said: under another one it is refused. ``project`` is the host's own id of the conversation's
     project, which its first turn determines.
@@ -227,6 +228,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     tool_calls: tuple[ToolCallResult, ...] = ()
     tool_call_id: str = ""
     tool_name: str = ""
+    tools: str = ""
     attachments: tuple[str, ...] = ()
     title: str = ""
     origin: str | None = None

@@ -314,6 +314,8 @@ def _message(conversation: UUID, turn: TurnState, said: datetime | None, content
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for c in content.tool_calls
         ]
+    if content.tools:
+        message["tools"] = content.tools
     if turn.role is TurnRole.tool:
         message |= {"tool_call_id": content.tool_call_id, "name": content.tool_name}
     return message

@@ -266,7 +266,7 @@ CREATE TABLE turns (
     turn            integer NOT NULL,
     segment         smallint NOT NULL,
     seq             bigint NOT NULL,
-    role            text NOT NULL CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool')),
+    role            text NOT NULL CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool', 'system')),
     origin          text NOT NULL CONSTRAINT origin_is_a_name CHECK (origin ~ '^[a-z][a-z0-9_.-]{0,31}$'),
     occurred_at     timestamptz NOT NULL,
     host_hmac       bytea,

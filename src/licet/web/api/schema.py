@@ -136,7 +136,8 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 class NewTurn(_In, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the host's own id of the
-    turn: a second turn with it is not added.
+    turn: a second turn with it is not added. A turn of the role ``system`` has the instructions that the host gave its
+    model, and as ``tools`` the JSON text of the list of tools that it offered; send it behind the person's first words.
 
     ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused. ``project`` is the
     host's own id of the project that the conversation is in, which its first turn fixes.
@@ -150,6 +151,7 @@ class NewTurn(_In, frozen=True, kw_only=True):
     tool_calls: Annotated[tuple[NewToolCall, ...], Meta(max_length=TOOL_CALLS_MAX)] = ()
     tool_call_id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
     tool_name: Short = ""
+    tools: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] = ""
     attachments: Annotated[tuple[Short, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
     model: Short = ""
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
@@ -689,6 +691,7 @@ class TurnAnswer(_Out, frozen=True, kw_only=True):
     readable: bool
     text: str
     tool_calls: tuple[ToolCallAnswer, ...]
+    tools: str
     attachments: tuple[str, ...]
 
 
