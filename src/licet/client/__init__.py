@@ -404,9 +404,20 @@ def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeRe
 
 def give_feedback(
     conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
-    account: str | None = None,
+    account: str | None = None, check: str | None = None, score: float | None = None,
 ) -> ApiRequest[FeedbackResult]:  # fmt: skip
-    body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
+    """Gives feedback of a person; with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`, `reward`) the service's own: the
+    rating then says whether the answer passed.
+    """
+    body = {
+        "rating": rating,
+        "share": share,
+        "turn": turn,
+        "comment": comment,
+        "id": id,
+        "check": check,
+        "score": score,
+    }
     return _changing("POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account))
 
 

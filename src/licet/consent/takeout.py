@@ -381,6 +381,8 @@ def feedback_lines(
                 "conversation": shown(Prefix.conversation, row.conversation),
                 "turn": row.turn,
                 "rating": row.rating,
+                "check": row.check,
+                "score": row.score,
                 "share": row.state.share.value,
                 "given": written(row.given_at),
                 "taken_back": written(row.taken_back_at) if row.taken_back_at else None,

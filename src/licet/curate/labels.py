@@ -25,7 +25,7 @@ from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
 if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
+    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 
 READ_CHARS_MAX = 20_000
 UNDETERMINED, SEVERAL = "und", "mul"

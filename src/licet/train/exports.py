@@ -2,7 +2,7 @@
 
     sft    a conversation: `messages`
     dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
-    kto    an answer that its own person rated: prompt, completion, thumb
+    kto    an answer that its own person rated, or the host checked: prompt, completion, thumb
 
 Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer that a pair or a thumb
 is about and is one up to there; a pair is of one row, hence of one person, nothing was left out between its prompt and
@@ -31,6 +31,7 @@ from licet.train.conversations import alternatives, answers, conversation, instr
 
 Line = dict[str, Any]
 LABELS = "row_labels"  # not `labels`, which trainers take for token ids
+CHECKS, TOOLS = "row_checks", "tools"
 _TURNED = "<|im_"  # the end of a message in Axolotl's prompts: text with it would end one
 
 
@@ -80,7 +81,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
+    """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of the answer in the row."""
     has_markers = bool(row.get("results_left_out"))
     tools = to not in WITHOUT_TOOLS and not (has_markers and to in WITHOUT_MARKERS)
     left_out: list[str] = []
@@ -88,6 +89,8 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
     about: Line = {"ordinal": row["ordinal"]}
     if "labels" in row:
         about[LABELS] = row["labels"]
+    if "checks" in row:
+        about[CHECKS] = row["checks"]
     made = conversation(row, ratings, tools=tools)
     if made.messages:
         offers = {"tools": list(made.tools)} if made.tools else {}

@@ -27,7 +27,7 @@ from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, Outcome
+from licet.vault.commands import AGE_MAX, HostCheck, Outcome
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
 
@@ -167,13 +167,17 @@ class NewTurn(_In, frozen=True, kw_only=True):
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer that it is about, 0 for the conversation."""
+    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check`` it is not the person's but
+    the service's: ``rating`` says whether the answer passed, and ``score`` how well, if there is a number.
+    """
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
     share: Share = Share.rating
     turn: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     comment: Annotated[str, Meta(max_length=20_000)] = ""
     id: HostId | None = None
+    check: HostCheck | None = None
+    score: float | None = None
 
 
 class Acknowledged(_In, frozen=True, kw_only=True):
@@ -559,6 +563,8 @@ class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
     until: datetime | None
     comment: str
     shared: tuple[SharedTurnAnswer, ...]
+    check: str
+    score: float | None
 
 
 class FeedbackPageAnswer(_Out, frozen=True, kw_only=True):
@@ -717,10 +723,14 @@ class ReadPage(_Out, frozen=True, kw_only=True):
 
 
 class RatedAnswer(_Out, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation."""
+    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation. With ``check`` it is the
+    host's: whether it passed, with its ``score``.
+    """
 
     message: int | None
     rating: str
+    check: str
+    score: float | None
 
 
 class LeaseAnswer(_Out, frozen=True, kw_only=True):
