@@ -214,7 +214,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once, however often it is
     sent.
 
-    ``tools`` are, of the role ``system``, the tools that the host offered the model, as the JSON text of a list.
+    ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered the model.
     ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's
     answer when it was said: under another one it is refused. ``project`` is the host's own id of the conversation's
     project, which its first turn determines.
@@ -406,18 +406,9 @@ def give_feedback(
     conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
     account: str | None = None, check: str | None = None, score: float | None = None,
 ) -> ApiRequest[FeedbackResult]:  # fmt: skip
-    """Gives feedback of a person; with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`, `reward`) the service's own: the
-    rating then says whether the answer passed.
-    """
-    body = {
-        "rating": rating,
-        "share": share,
-        "turn": turn,
-        "comment": comment,
-        "id": id,
-        "check": check,
-        "score": score,
-    }
+    """Gives feedback of a person, or with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`, `reward`) the service's."""
+    body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
+    body |= {"check": check, "score": score}
     return _changing("POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account))
 
 

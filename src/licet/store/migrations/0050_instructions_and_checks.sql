@@ -1,8 +1,10 @@
--- What a host instructs its model with is a turn, of the role `system`, which a policy permits by its origin.
+-- contract: what a host instructs its model with is a turn, and feedback may be a host's own check of an answer
+--
+-- Instructions have the role `system`, which an older server cannot read; a policy permits them by their origin.
 ALTER TABLE turns DROP CONSTRAINT role_is_known;
 ALTER TABLE turns ADD CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool', 'system'));
 
--- Feedback may be the host's own check of an answer: what was checked, from a closed list, and a score where there is one.
+-- A check: of what, from a closed list, and a score where there is one.
 ALTER TABLE feedback
     ADD COLUMN check_name text NOT NULL DEFAULT '' CONSTRAINT check_is_known
         CHECK (check_name IN ('', 'tests', 'build', 'lint', 'task', 'accepted', 'reward')),
