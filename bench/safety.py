@@ -1,14 +1,13 @@
 """How well the misuse classifier tells misuse apart, how fast, and how long exact forgetting takes.
 
 Each data set is split by clusters of near-duplicates, so that no message is scored whose twin was trained on. Figures
-are areas under the precision-recall curve on the part not trained on, by slice. Rates are messages per CPU second on
-one thread.
+are on the part not trained on: areas under the precision-recall curve, and what is found and what is accused wrongly at
+the card's point of 1 %. Rates are messages per CPU second on one thread. The floor is scikit-learn's TF-IDF with logistic
+regression on the same texts.
 
-Six domains are then learnt at once, and each is left out in turn: the area of a model that never saw it stands beside
-that of TF-IDF with logistic regression on the same texts. How much words and embeddings count was chosen on one sample
-of the texts; the second sample had no part in it. Alarms on ordinary prompts that look dangerous are counted at
-operating points that are set from unlabelled texts: other ordinary requests, and one half of these prompts for the other
-half. The data are read from TESTS_DATA, and never leave it.
+Six domains are then learnt at once, and each is left out in turn: on it the classifier abstains, which is why; the row says
+what TF-IDF with logistic regression would find there at its own point of 1 %. Alarms on ordinary prompts that look dangerous
+are counted at the card's point. The data are read from TESTS_DATA, and never leave it.
 
     python -m bench safety [MESSAGES]        at most so many messages of each set, a quarter of them misuse
 """
@@ -20,7 +19,6 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
@@ -31,85 +29,79 @@ import numpy as np
 from bench import Row
 from licet.curate.similarity import clusters
 from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
-from licet.misuse import operating_points
-from licet.misuse.classifier import LabelledExample, Model, figures, train
-from licet.misuse.domains import DomainLeftOut
-from licet.misuse.encoder import Encoder
-from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
+from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Figures, LabelledExample, Model, figures, train
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 RED = DATA / "red-instruct"
 MESSAGES = 6_000
 EACH_MISUSE, EACH_HARMLESS = 150, 450  # of each domain
-TRAFFIC, ALARMS = 500, 0.05
 FORGOTTEN = 30
 RETRAINED = 3_000
 GOALS = {"sms-spam": 0.985, "jailbreak-prompts": 0.84}
+POINT = FALSE_ALARMS[TOLD_AT]
 
 
 def main(arguments: list[str]) -> list[Row]:
-    """Areas by data set and stage, rates, out-of-domain areas, and the seconds of forgetting."""
+    """Areas by data set, rates, domains that are left out, and the seconds of forgetting."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     limit = int(arguments[0]) if arguments else MESSAGES
-    encoder = Encoder.found()
     rows: list[Row] = []
-    models: dict[str, Model] = {}
-    tests: dict[str, list[LabelledExample]] = {}
     for name, read in SETS.items():
-        learnt, tests[name] = split(name, read(), limit)
-        models[name] = train(learnt, encoder)
-        rows += told(name, models[name], learnt, tests[name])
+        learnt, test = split(name, read(), limit)
+        rows += measured(name, train(learnt), learnt, test)
         if name == "sms-spam":
-            rows.append(forgetting(learnt[:RETRAINED], encoder))
-    return rows + across_domains(encoder)
+            rows.append(forgetting(learnt[:RETRAINED]))
+    return rows + across_domains()
 
 
-def across_domains(encoder: Encoder) -> list[Row]:
-    """Areas on domains that are left out, alarms on ordinary prompts that look dangerous, and abstention."""
+def across_domains() -> list[Row]:
+    """What is found on domains that are left out, and alarms on ordinary prompts that look dangerous."""
+    examples = [example for domain, read in DOMAINS.items() for example in of_domain(domain, read())]
     rows = list[Row]()
-    for sample, from_end in (("second sample, ", True), ("", False)):
-        learnt = [one for domain, read in DOMAINS.items() for one in of_domain(domain, read(), from_end=from_end)]
-        model = train(learnt, encoder)
-        rows = [row for one in model.card.left_out for row in of_left_out(one, sample)] + rows
-    known = {one.text for one in learnt}
-    traffic = [text for text in distinct(harmless_texts(), 2 * EACH_HARMLESS) if text not in known][:TRAFFIC]
-    hard, half = ORDINARY_PROMPTS, len(ORDINARY_PROMPTS) // 2
-    scores = {name: model.judge(texts, "unseen") for name, texts in (("ordinary", traffic), ("hard", hard))}
-    for name, set_from, asked in (
-        (f"{len(traffic)} ordinary requests", scores["ordinary"], scores["hard"]),
-        (f"{half} others of them", scores["hard"][::2], scores["hard"][1::2]),
-        (f"{half} others of them, swapped", scores["hard"][1::2], scores["hard"][::2]),
-    ):
-        point = operating_points.choose("unseen", set_from, ALARMS, datetime(2026, 1, 1, tzinfo=UTC))
-        assert point is not None
-        at = max(point.threshold, model.floor("unseen", ALARMS))
+    for domain in DOMAINS:
+        learnt = [example for example in examples if example.domain != domain]
+        left_out = [example for example in examples if example.domain == domain]
+        abstained = np.isnan(train(learnt).judge([example.text for example in left_out], domain)).mean()
+        plain = tf_idf(learnt, left_out)
         rows.append(
-            Row(f"alarms on {len(asked)} ordinary prompts that look dangerous, point set from {name} (goal 0.05)",
-                f"{float((asked > at).mean()):.3f}", f"{float((asked > model.floor('unseen', ALARMS)).mean()):.3f}"),
+            Row(f"domain left out, {domain}: abstains (goal 1); found, accused wrongly by TF-IDF at its point of 1 %",
+                f"{abstained:.3f}", f"{plain.found:.3f}, {plain.false_alarms:.3f}")
         )  # fmt: skip
-    others = {"ordinary requests": scores["ordinary"], "ordinary prompts that look dangerous": scores["hard"]}
+    model = train(examples)
+    for figure in model.card.domains:
+        rows.append(Row(f"six domains learnt, {figure.slice}: found, accused wrongly at the card's point of 1 % (goal 3 %)",
+                        f"{figure.found:.3f}, {figure.false_alarms:.3f}"))  # fmt: skip
+    ordinary = model.card.ordinary
+    rows.append(Row(f"alarms on {ordinary.prompts} ordinary prompts that look dangerous, at the card's point of 1 %",
+                    f"{ordinary.alarms:.3f}"))  # fmt: skip
     for language in ("chinese", "vietnamese"):
         texts = distinct(strings(json.loads((RED / f"harmful_questions__catqa_{language}.json").read_text())), 200)
-        others[f"questions in another script or language ({language})"] = model.judge(texts, "unseen")
-    return rows + [
-        Row(f"abstains on {len(one)} {name}", f"{float(np.isnan(one).mean()):.3f}") for name, one in others.items()
-    ]
+        abstained = np.isnan(model.judge(texts, "questions")).mean()
+        rows.append(Row(f"abstains on {len(texts)} questions in a language that it has not learnt ({language})",
+                        f"{abstained:.3f}"))  # fmt: skip
+    return rows
 
 
-def of_left_out(one: DomainLeftOut, sample: str) -> list[Row]:
-    what = f"{sample}domain left out, {one.domain} ({one.misuse} of {one.examples} misuse)"
-    abstained = f"{one.abstained_harmless:.3f}; {one.abstained_misuse:.3f}"
-    return [
-        Row(f"{what}: AUPRC, TF-IDF with logistic regression as the floor", str(one.auprc), str(one.tfidf)),
-        Row("  the difference (goal 0.05)", str(one.gain)),
-        Row("  abstains on harmless; on misuse", abstained),
-    ]
+def tf_idf(learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> Figures:
+    """TF-IDF with logistic regression at a point of 1 %, set on one fifth of ``learnt`` that it did not learn from."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    kept = [example for example in learnt if example.id[0] % 5]
+    aside = [example.text for example in learnt if example.id[0] % 5 == 0 and not example.misuse]
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(solver="liblinear", max_iter=2_000)
+    )
+    model.fit([example.text for example in kept], [example.misuse for example in kept])
+    threshold = float(np.quantile(model.decision_function(aside), 1 - POINT, method="higher"))
+    return figures(model.decision_function([example.text for example in test]), test, threshold)[0]
 
 
-def of_domain(domain: str, labelled: Iterator[tuple[str, bool]], *, from_end: bool) -> list[LabelledExample]:
-    """The first texts of each kind in the order of their hashes, or the last."""
+def of_domain(domain: str, labelled: Iterator[tuple[str, bool]]) -> list[LabelledExample]:
+    """The first texts of each kind in the order of their hashes."""
     seen = {sha256(text.encode()).digest(): (text, misuse) for text, misuse in labelled if text.strip()}
-    ordered = [(key, *seen[key]) for key in sorted(seen, reverse=from_end)]
+    ordered = [(key, *seen[key]) for key in sorted(seen)]
     kinds = [
         [one for one in ordered if one[2] is misuse][:most]
         for misuse, most in ((True, EACH_MISUSE), (False, EACH_HARMLESS))
@@ -127,46 +119,34 @@ def distinct(texts: Iterator[str], most: int) -> list[str]:
     return [seen[key] for key in sorted(seen, reverse=True)][:most]
 
 
-def told(name: str, model: Model, learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> list[Row]:
-    texts = [one.text for one in test]
-    measured = {stage.__name__: timed(stage, texts) for stage in (model.fast, model.score, model.cascade)}
-    areas = {stage: figures(scores, test, 0.5)[0].auprc or 0.0 for stage, (scores, _) in measured.items()}
+def measured(name: str, model: Model, learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> list[Row]:
+    begun = process_time()
+    scores = model.score([example.text for example in test])
+    rate = len(test) / (process_time() - begun)
+    whole, *slices = figures(scores, test, model.card.points[TOLD_AT].threshold)
+    plain = tf_idf(learnt, test)
     goal = f" (goal {GOALS[name]})" if name in GOALS else ""
-    share = sum(one.misuse for one in test) / len(test)
-    chance = f"{share:.3f}"
     rows = [
-        Row(f"{name}: AUPRC of both stages, {len(learnt):,} learnt, {len(test):,} tested{goal}", f"{areas['score']:.3f}",
-            chance, ""),
-        Row(f"{name}: AUPRC of the fast stage; of the cascade", f"{areas['fast']:.3f}; {areas['cascade']:.3f}", chance),
-        Row(f"{name}: fast stage, messages per CPU second (goal 4,000); cascade as a ratio to both stages (goal 10)",
-            f"{measured['fast'][1]:,.0f}; {measured['cascade'][1]:,.0f}", f"{measured['score'][1]:,.0f}",
-            f"{measured['cascade'][1] / measured['score'][1]:.1f}"),
+        Row(f"{name}: AUPRC, {len(learnt):,} learnt, {len(test):,} tested, TF-IDF as the floor{goal}",
+            f"{whole.auprc:.3f}", f"{plain.auprc:.3f}"),
+        Row(f"{name}: found, accused wrongly at 1 %, TF-IDF as the floor (goal 3 %)",
+            f"{whole.found:.3f}, {whole.false_alarms:.3f}", f"{plain.found:.3f}, {plain.false_alarms:.3f}"),
+        Row(f"{name}: messages per CPU second", f"{rate:,.0f}"),
     ]  # fmt: skip
-    by_slice = [
-        one for one in figures(measured["score"][0], test, model.card.points[2].threshold) if one.slice != "all"
-    ]
-    for one in by_slice:
-        what = "found" if one.misuse else "accused wrongly"
-        value = one.found if one.misuse else one.false_alarms
-        rows.append(Row(f"{name}, slice {one.slice} ({one.examples:,}): {what} at 1 % false alarms", f"{value:.3f}"))
+    for figure in slices:
+        what, value = ("found", figure.found) if figure.misuse else ("accused wrongly", figure.false_alarms)
+        rows.append(Row(f"{name}, slice {figure.slice} ({figure.examples:,}): {what} at 1 %", f"{value:.3f}"))
     return rows
 
 
-def forgetting(examples: Sequence[LabelledExample], encoder: Encoder) -> Row:
-    """Seconds to retrain without some rows, their embeddings at hand, checked against never having had them."""
+def forgetting(examples: Sequence[LabelledExample]) -> Row:
+    """Seconds to retrain without some rows, checked against never having had them."""
     kept = list(examples)[FORGOTTEN:]
-    embeddings = encoder.encode([one.text for one in kept])
     begun = process_time()
-    retrained = train(kept, encoder, embeddings=embeddings)
+    retrained = train(kept)
     spent = process_time() - begun
-    assert retrained.card == train(kept[::-1], encoder).card
+    assert retrained.card == train(kept[::-1]).card
     return Row(f"forgetting exactly: {FORGOTTEN} of {len(examples):,} rows, CPU seconds (goal 10)", f"{spent:.1f}")
-
-
-def timed(stage: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> tuple[np.ndarray, float]:
-    begun = process_time()
-    scores = stage(texts)
-    return scores, len(texts) / (process_time() - begun)
 
 
 def split(
@@ -176,7 +156,7 @@ def split(
     seen: dict[bytes, LabelledExample] = {}
     for text, misuse, kind in labelled:
         key = sha256(normalised(text)).digest()
-        seen.setdefault(key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind))
+        seen.setdefault(key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind, domain=name))
     ordered = sorted(seen.values(), key=lambda one: one.id[1:])
     kinds = [[one for one in ordered if one.misuse is misuse] for misuse in (True, False)]
     examples = kinds[0][: limit // 4] + kinds[1][: limit - limit // 4]

@@ -173,15 +173,15 @@ def _of_lance(stored: Any) -> Iterator[Any]:
 def on_tokenised(count: int, gate: TrainingGate) -> Row:
     """Batches of 32 through a fast tokenizer into tensors, as a trainer's collator makes them."""
     import torch
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    from licet.misuse.encoder import TOKENIZER_PACKAGE, _in_package
-
-    tokenizer = Tokenizer.from_file(str(_in_package(*TOKENIZER_PACKAGE)))
-    tokenizer.enable_truncation(256)
-    tokenizer.enable_padding()
     rows = data_set(min(count, 2_000))
     texts = [" ".join(message["content"] for message in row["messages"]) for row in rows]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=30_000, show_progress=False))
+    tokenizer.enable_truncation(256)
+    tokenizer.enable_padding()
 
     def batches() -> Iterable[Any]:
         for start in range(0, len(texts), BATCH):

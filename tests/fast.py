@@ -20,7 +20,7 @@ ROOMS = {
     "train": ("gate", "lineage"),
     "vault": ("content", "ids"),
 }
-TOP = ("configuration", "fast", "promises", "tidy")
+TOP = ("configuration", "fast", "promises", "tidy", "weight")
 HERE = Path(__file__).parent
 FAST = (
     *(HERE / room / f"test_{name}.py" for room, names in ROOMS.items() for name in names),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
-SCHEMA = SRC / "store" / "schema.sql"
+SCHEMA = SRC / "store" / "migrations" / "0001_schema.sql"
 
 APPENDING = {"insert", "appending", "copy_in"}  # of `store.rows`: their second argument is the table's name
 

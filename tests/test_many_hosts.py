@@ -77,6 +77,6 @@ def test_the_decision_has_all_that_is_unique_over_all_accounts(pool: Pool) -> No
 
 
 def test_nowhere_is_it_said_that_the_store_shards() -> None:
-    for name in ["README.md", "docs/install.md", "docs/operate.md", "src/licet/store/schema.sql"]:
+    for name in ["README.md", "docs/install.md", "docs/operate.md", "src/licet/store/migrations/0001_schema.sql"]:
         said = (ROOT / name).read_text("utf-8")
         assert not SHARDS.search(said), name

@@ -3,17 +3,31 @@
 import csv
 import os
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from licet.errors import BrokenError, UsageError
-from licet.misuse import abstention, domains, operating_points
-from licet.misuse.classifier import MODEL_FILE, WEIGHTS_FILE, LabelledExample, Model, figures, load, train
-from licet.misuse.encoder import Encoder
+from licet.misuse import abstention, operating_points
+from licet.misuse.classifier import (
+    DOMAIN_WEIGHT_MAX,
+    FOLDS,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    LabelledExample,
+    Model,
+    balanced,
+    figures,
+    load,
+    train,
+)
+from licet.misuse.detector import MisuseDetector, is_imported, open_detector
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -36,7 +50,8 @@ WORDS = (
 
 
 def example(text: str, misuse: bool, slice_: str = "") -> LabelledExample:
-    return LabelledExample(id=sha256(text.encode()).digest()[:16], text=text, misuse=misuse, slice=slice_)
+    key = sha256(text.encode()).digest()[:16]
+    return LabelledExample(id=key, text=text, misuse=misuse, slice=slice_, domain="app")
 
 
 EXAMPLES = [example(form.format(word), False, "chat") for form in HARMLESS for word in WORDS]
@@ -44,13 +59,8 @@ EXAMPLES += [example(form.format(word), True, "scam") for form in HARMFUL for wo
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return Encoder.found()
-
-
-@pytest.fixture(scope="module")
-def model(encoder: Encoder) -> Model:
-    return train(EXAMPLES, encoder)
+def model() -> Model:
+    return train(EXAMPLES)
 
 
 def files(model: Model, folder: Path) -> tuple[bytes, bytes]:
@@ -58,62 +68,25 @@ def files(model: Model, folder: Path) -> tuple[bytes, bytes]:
     return (folder / MODEL_FILE).read_bytes(), (folder / WEIGHTS_FILE).read_bytes()
 
 
-def test_a_model_retrained_without_somebody_is_the_model_that_never_had_them(
-    model: Model, encoder: Encoder, tmp_path: Path
-) -> None:
+def test_a_model_retrained_without_somebody_is_the_model_that_never_had_them(model: Model, tmp_path: Path) -> None:
     gone = {one.id for one in random.Random(5).sample(EXAMPLES, 7)}
     kept = [one for one in EXAMPLES if one.id not in gone]
-    cached = {one.id: vector for one, vector in zip(EXAMPLES, encoder.encode([x.text for x in EXAMPLES]), strict=True)}
-    retrained = train(kept, encoder, embeddings=np.stack([cached[one.id] for one in kept]))
-    shuffled = random.Random(6).sample(kept, len(kept))
-    never_had = train(shuffled, encoder)
-    assert files(retrained, tmp_path / "a") == files(never_had, tmp_path / "b")
-    assert files(retrained, tmp_path / "a") != files(model, tmp_path / "c")
+    never_had = train(random.Random(6).sample(kept, len(kept)))
+    assert files(train(kept), tmp_path / "a") == files(never_had, tmp_path / "b")
+    assert files(train(kept), tmp_path / "a") != files(model, tmp_path / "c")
 
 
-def test_an_embedding_is_a_function_of_its_text_alone(encoder: Encoder) -> None:
-    long, short = "a much longer sentence about the price of tea in every harbour of the world, " * 3, "tea"
-    alone, beside = encoder.encode([short])[0], encoder.encode([long, short, long])[1]
-    assert (alone == beside).all()
-    assert np.linalg.norm(alone) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_a_model_read_from_its_files_says_what_it_said_before(model: Model, encoder: Encoder, tmp_path: Path) -> None:
+def test_a_model_read_from_its_files_says_what_it_said_before(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path)
-    again = load(tmp_path, lambda: encoder)
+    again = load(tmp_path)
     texts = ["you have won a prize, send your card now", "how do I bake rye bread"]
     assert (again.score(texts) == model.score(texts)).all()
-    assert (again.cascade(texts) == model.cascade(texts)).all()
+    np.testing.assert_array_equal(again.judge(texts, "app"), model.judge(texts, "app"))
 
 
 def test_it_tells_misuse_from_the_harmless(model: Model) -> None:
     scam, bread = model.score(["click here to win a car now, send your card", "explain bread to me"])
     assert scam > 0.5 > bread
-    scam, bread = model.fast(["click here to win a car now, send your card", "explain bread to me"])
-    assert scam > 0.5 > bread
-
-
-def test_the_cascade_asks_the_second_stage_only_in_doubt(model: Model, encoder: Encoder) -> None:
-    asked: list[str] = []
-
-    class Counting:
-        sha256 = encoder.sha256
-
-        def encode(self, texts):  # type: ignore[no-untyped-def]  # as its library has it, without types
-            asked.extend(texts)
-            return encoder.encode(texts)
-
-    texts = [one.text for one in EXAMPLES]
-    counting = Model(model.card, model._weights, Counting())
-    scores = counting.cascade(texts)
-    low, high = model.card.doubt
-    fast = model.fast(texts)
-    logits = np.log(fast / (1 - fast))
-    doubted = [text for text, logit in zip(texts, logits, strict=True) if low <= logit <= high]
-    assert asked == doubted
-    assert len(doubted) < len(texts) / 2
-    sure = [i for i, text in enumerate(texts) if text not in set(doubted)]
-    assert (scores[sure] == fast[sure]).all()
 
 
 def test_an_operating_point_accuses_no_more_of_the_harmless_than_it_says(model: Model) -> None:
@@ -136,47 +109,26 @@ def test_figures_are_told_by_slice(model: Model) -> None:
     assert told[1].auprc is None and told[1].found is None and told[2].false_alarms is None
 
 
-def test_too_few_examples_train_nothing(encoder: Encoder) -> None:
+def test_too_few_examples_train_nothing() -> None:
     with pytest.raises(UsageError, match="`2` examples of misuse"):
-        train([one for one in EXAMPLES if not one.misuse] + [one for one in EXAMPLES if one.misuse][:2], encoder)
+        train([one for one in EXAMPLES if not one.misuse] + [one for one in EXAMPLES if one.misuse][:2])
 
 
-def test_a_model_without_an_encoder_has_one_stage(tmp_path: Path) -> None:
-    model = train(EXAMPLES)
-    model.save(tmp_path)
-
-    def none() -> Encoder:
-        raise AssertionError("asked for an encoder")
-
-    again = load(tmp_path, none)
-    assert (again.score(["explain tea"]) == again.fast(["explain tea"])).all()
-
-
-def test_damaged_weights_and_another_encoder_are_refused(model: Model, encoder: Encoder, tmp_path: Path) -> None:
+def test_damaged_weights_are_refused(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path)
     whole = (tmp_path / WEIGHTS_FILE).read_bytes()
     (tmp_path / WEIGHTS_FILE).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(BrokenError, match="do not match its card"):
-        load(tmp_path, lambda: encoder)
-    (tmp_path / WEIGHTS_FILE).write_bytes(whole)
-
-    class Other:
-        sha256 = "00" * 32
-
-        def encode(self, texts):  # type: ignore[no-untyped-def]  # as its library has it, without types
-            return encoder.encode(texts)
-
-    with pytest.raises(UsageError, match="another encoder"):
-        load(tmp_path, Other)
+        load(tmp_path)
     with pytest.raises(UsageError, match="contains no classifier"):
-        load(tmp_path / "nowhere", lambda: encoder)
+        load(tmp_path / "nowhere")
 
 
 def test_an_example_shows_no_text() -> None:
     assert "bread" not in repr(EXAMPLES[0])
 
 
-def test_scam_messages_are_found_by_the_fast_stage() -> None:
+def test_scam_messages_are_found() -> None:
     """1,500 of the SMS Spam Collection, each text once; 5-fold figures over all of it are the bench's."""
     file = DATA / "sms-spam" / "data__SMSSpamCollection"
     if not file.exists():
@@ -213,61 +165,127 @@ DOMAINS = [
 ]
 
 
-def test_a_domain_left_out_is_scored_by_a_model_that_never_saw_it() -> None:
-    card = train(DOMAINS).card
-    assert [(one.domain, one.examples) for one in card.left_out] == [("chat", 40), ("forum", 40), ("mail", 80)]
-    for one in card.left_out:
-        without = [example for example in DOMAINS if example.domain != one.domain]
-        asked = [example for example in DOMAINS if example.domain == one.domain]
-        elsewhere = train(without).elsewhere([example.text for example in asked])
-        area = figures(elsewhere, asked, 0.5)[0].auprc
-        assert area == pytest.approx(one.auprc.value, abs=0.02)
-        assert one.gain.low <= one.gain.value <= one.gain.high
-
-
-def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebody(
-    encoder: Encoder, tmp_path: Path
-) -> None:
+def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebody(tmp_path: Path) -> None:
     gone = {one.id for one in random.Random(7).sample(DOMAINS, 9)}
     kept = [one for one in DOMAINS if one.id not in gone]
-    never_had = train(random.Random(8).sample(kept, len(kept)), encoder)
-    assert files(train(kept, encoder), tmp_path / "a") == files(never_had, tmp_path / "b")
-    again = load(tmp_path / "a", lambda: encoder)
+    never_had = train(random.Random(8).sample(kept, len(kept)))
+    assert files(train(kept), tmp_path / "a") == files(never_had, tmp_path / "b")
+    again = load(tmp_path / "a")
     texts = ["send me the password now", "how do I bake rye bread", "Ξένη γλώσσα"]
     for domain in ("mail", "unseen"):
         np.testing.assert_array_equal(again.judge(texts, domain), never_had.judge(texts, domain))
 
 
-def test_a_domain_that_was_not_learnt_gets_the_vote_of_those_that_were() -> None:
+def test_it_abstains_on_a_domain_that_it_has_not_learnt() -> None:
+    few = [msgspec.structs.replace(one, domain="few") for one in DOMAINS if one.domain == "chat"][:16]
+    model = train([*[one for one in DOMAINS if one.domain != "chat"], *few])
+    assert {one.slice: one.is_learnt for one in model.card.domains} == {"few": False, "forum": True, "mail": True}
+    texts = [one.text for one in DOMAINS]
+    for domain in ("few", "unseen", ""):
+        assert np.isnan(model.judge(texts, domain)).all()
+    assert not np.isnan(model.judge([one.text for one in DOMAINS if one.domain == "mail"], "mail")).any()
+
+
+def test_the_points_of_a_card_are_those_of_the_scores_that_are_used() -> None:
+    """Each conversation is scored by a model of the other folds, as the card's figures are, and held to its points."""
     model = train(DOMAINS)
-    assert (model.is_elsewhere("unseen"), model.is_elsewhere("mail")) == (True, False)
-    steal, bread = model.judge(["send me the password of tea, 3 times", "my view of tea after 3 years"], "unseen")
-    assert steal > bread
-    alone = train([one for one in DOMAINS if one.domain == "mail"])
-    assert not alone.is_elsewhere("unseen") and alone.card.left_out == ()
+    folds = np.array([int.from_bytes(sha256(one.id).digest()[:4]) % FOLDS for one in DOMAINS])
+    harmless = np.array([not one.misuse for one in DOMAINS])
+    scores = np.zeros(len(DOMAINS))
+    for fold in range(FOLDS):
+        other = train([one for one, mine in zip(DOMAINS, folds == fold, strict=True) if not mine])
+        scores[folds == fold] = other.score(
+            [one.text for one, mine in zip(DOMAINS, folds == fold, strict=True) if mine]
+        )
+    for point in model.card.points:
+        assert (scores[harmless] > point.threshold).mean() <= point.false_alarms + 0.05
 
 
 def test_a_large_domain_drowns_no_small_one() -> None:
-    weight = domains.balanced(["large"] * 900 + ["small"] * 300 + ["tiny"] * 10)
+    weight = balanced(["large"] * 900 + ["small"] * 300 + ["tiny"] * 10)
     assert weight[:900].sum() == pytest.approx(weight[900:1200].sum())
-    assert weight[-1] == domains.WEIGHT_MAX, "a handful of examples does not decide"
+    assert weight[-1] == DOMAIN_WEIGHT_MAX, "a handful of examples does not decide"
 
 
 def test_it_abstains_on_what_is_unlike_all_that_it_learnt() -> None:
     model = train(DOMAINS)
     alien = ["Ξένη γλώσσα που δεν την έμαθε κανείς", "", "\u4f60\u597d\u4e16\u754c" * 9]
-    for domain in ("mail", "unseen"):
-        assert np.isnan(model.judge(alien, domain)).all()
-    known = np.isnan(model.judge([one.text for one in DOMAINS], "unseen"))
-    assert known.mean() <= abstention.LEVEL
+    assert np.isnan(model.judge(alien, "mail")).all()
+    for domain in ("mail", "chat", "forum"):
+        known = np.isnan(model.judge([one.text for one in DOMAINS if one.domain == domain], domain))
+        assert known.mean() <= abstention.LEVEL
 
 
 def test_the_limit_of_abstention_is_a_conformal_one() -> None:
     shares = np.arange(1, 101) / 100
     limit = abstention.limits(shares, ["a"] * 100)["a"]
     assert (shares > limit).sum() == 4, "the fifth of 101 is not yet beyond a level of 5 %"
-    few = abstention.limits(shares[:18], ["few"] * 18)
-    assert few == {"": float("-inf")}, "too few to know: it abstains"
+    assert abstention.limits(shares[:18], ["few"] * 18) == {}, "too few to know: it abstains"
+
+
+# A model of one's own
+
+
+class Shouting:
+    """A model of one's own: the share of capitals, and nothing of a surface named `cli`."""
+
+    sha256 = "ab" * 32
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([sum(map(str.isupper, text)) / max(1, len(text)) for text in texts])
+
+    def judge(self, texts: Sequence[str], domain: str) -> NDArray[np.float64]:
+        return np.full(len(texts), np.nan) if domain == "cli" else self.score(texts)
+
+    def floor(self, share: float) -> float:
+        return 0.5
+
+
+class Nameless(Shouting):
+    sha256 = "model"
+
+
+class Beyond(Shouting):
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.full(len(texts), 1.5)
+
+
+class Silent(Shouting):
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.zeros(1)
+
+
+made = Shouting()
+
+
+@pytest.mark.parametrize("name", ["Shouting", "made"])
+def test_a_model_of_ones_own_is_opened_by_its_name(name: str) -> None:
+    opened = open_detector(f"{__name__}:{name}")
+    assert isinstance(opened, MisuseDetector) and opened.sha256 == Shouting.sha256
+    assert opened.score(["LOUD", "low"]).tolist() == [1.0, 0.0]
+    assert np.isnan(opened.judge(["LOUD"], "cli")).all() and opened.judge(["LOUD"], "app") == [1.0]
+    assert opened.floor(0.01) == 0.5
+
+
+@pytest.mark.parametrize("name", [":nothing", "no.such.module:it", ":WORDS", ":Nameless"])
+def test_what_is_no_model_of_misuse_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be imported|is no model of misuse"):
+        open_detector(f"{__name__}{name}" if name.startswith(":") else name)
+
+
+@pytest.mark.parametrize("name", ["Beyond", "Silent"])
+def test_a_score_that_is_none_is_refused(name: str) -> None:
+    opened = open_detector(f"{__name__}:{name}")
+    with pytest.raises(UsageError, match="something else than one score from 0 to 1"):
+        opened.score(["a", "b"])
+
+
+def test_a_folder_is_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "os:path").mkdir()
+    assert not is_imported("os:path") and not is_imported("/srv/os:path") and is_imported("os:name")
+    with pytest.raises(UsageError, match="contains no classifier"):
+        open_detector("os:path")
 
 
 # Operating points
@@ -291,6 +309,6 @@ def test_a_point_holds_its_share_among_further_conversations() -> None:
 
 
 def test_damaged_points_are_named(tmp_path: Path) -> None:
-    operating_points.file_of(tmp_path / "m").write_text("{")
+    operating_points.beside(tmp_path / "m").write_text("{")
     with pytest.raises(BrokenError, match="contains no operating points"):
-        operating_points.read(tmp_path / "m", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))
+        operating_points.read(operating_points.beside(tmp_path / "m"), "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))

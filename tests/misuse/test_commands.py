@@ -21,8 +21,7 @@ from licet.cli.command import main
 from licet.curate import release_build, splits
 from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
-from licet.misuse import classifier, models, operating_points, suggestions
-from licet.misuse.encoder import Encoder
+from licet.misuse import classifier, detector, models, operating_points, suggestions
 from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
 from licet.policy.period import written
@@ -148,10 +147,10 @@ def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_not
     town.passes(1)
     town.about(do.Delete, "p0", "p0-a")
     release_build.build_release(town.here, name="two", purpose=SAFETY)
-    newest = models.train(town.here, ["one", "two"], tmp_path / "newest", fast_only=True)
+    newest = models.train(town.here, ["one", "two"], tmp_path / "newest")
     assert (newest.examples, newest.releases) == (PEOPLE + 3, ("two",))
 
-    made = models.train(town.here, ["two", "one"], tmp_path / "both", fast_only=True)
+    made = models.train(town.here, ["two", "one"], tmp_path / "both")
     assert (made.examples, made.releases) == (PEOPLE + 3, ("two", "one"))
     assert files(tmp_path / "both") == files(tmp_path / "newest")
     for chat in ("p2-a", f"p{PEOPLE}-a"):
@@ -178,18 +177,18 @@ def test_a_row_that_is_withdrawn_once_it_was_read_is_not_learnt_from(
         return found
 
     monkeypatch.setattr(models, "_rows", then_withdraws)
-    made = models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    made = models.train(town.here, ["r"], tmp_path / "m")
     assert made.examples == PEOPLE - 1
     assert lineage.which_models(town.here, town.named("p2-a")) == []
 
 
 def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> None:
     release_build.build_release(town.here, name="r", purpose=SAFETY)
-    models.train(town.here, ["r"], tmp_path / "m", fast_only=True)
+    models.train(town.here, ["r"], tmp_path / "m")
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
     assert "| en other |" in card
-    assert f"Conversations by domain: `app` {PEOPLE} ({PEOPLE // 2} flagged). Fewer than two have enough" in card
+    assert f"| app | {PEOPLE} | {PEOPLE // 2} |" in card
     assert "| 1.0% |" in card
 
 
@@ -200,7 +199,7 @@ def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: 
     with pytest.raises(UsageError, match="contains no classifier"):
         models.train(town.here, [], tmp_path / "m", again=True)
     release_build.build_release(town.here, name="s", purpose=SAFETY)
-    models.train(town.here, ["s"], tmp_path / "m", fast_only=True)
+    models.train(town.here, ["s"], tmp_path / "m")
     before = files(tmp_path / "m")
     with pytest.raises(UsageError, match="already exists"):
         models.train(town.here, ["s"], tmp_path / "m")
@@ -234,7 +233,7 @@ def unset(saved: Path, tmp_path: Path) -> Path:
 def model(unset: Path, town: Town) -> Path:
     """A model with a point for the surface of the town."""
     card = classifier.card_in(unset)
-    operating_points.write(unset, card.weights, [point(town, card.points[3].threshold)])
+    operating_points.write(operating_points.beside(unset), card.weights, [point(town, card.points[3].threshold)])
     return unset
 
 
@@ -248,7 +247,8 @@ def point(town: Town, threshold: float, domain: str = "app") -> operating_points
 def suggested(
     town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any
 ) -> suggestions.ScreeningResult:
-    return suggestions.suggest(town.here, models.opened(model), model, town.member(by), ticket, **more)
+    opened, points = detector.open_detector(str(model)), models.points_file(town.here, str(model))
+    return suggestions.suggest(town.here, opened, points, town.member(by), ticket, **more)
 
 
 def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town, typed: Any, model: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_domain_with_too_little_traffic_is_not_even_read(town: Town, typed: An
     assert (screened["read"], screened["suggested"], screened["more"]) == (0, [], False)
     assert town.query("SELECT count(*) FROM staff_reads")[0][0] == 0
     assert "too few within --limit to set an operating point: none is suggested" in typed(*words).stdout
-    assert not operating_points.file_of(unset).exists()
+    assert not operating_points.beside(unset).exists()
 
 
 def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: Town, unset: Path) -> None:
@@ -350,15 +350,17 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: 
     assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
     assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
     assert first.suggested <= first.point.above
-    assert operating_points.read(unset, weights, 0.05, town.now) == {"app": first.point}
-    assert operating_points.read(unset, weights, 0.01, town.now) == {}
-    assert operating_points.read(unset, "another model", 0.05, town.now) == {}
+    assert operating_points.read(operating_points.beside(unset), weights, 0.05, town.now) == {"app": first.point}
+    assert operating_points.read(operating_points.beside(unset), weights, 0.01, town.now) == {}
+    assert operating_points.read(operating_points.beside(unset), "another model", 0.05, town.now) == {}
     town.passes(1)
     town.talk("eve", "one more", CHAT.format("tea", 1))
     (again,) = suggested(town, unset).domains
     assert (again.read, again.point) == (1, first.point)
     later = first.point.set_at + timedelta(days=operating_points.DAYS)
-    assert operating_points.read(unset, weights, 0.05, later) == {}, "what is written changes: it is set anew"
+    assert operating_points.read(operating_points.beside(unset), weights, 0.05, later) == {}, (
+        "what is written changes: it is set anew"
+    )
 
 
 def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(town: Town, typed: Any, model: Path) -> None:
@@ -373,14 +375,14 @@ def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(town: Town, typed
 def test_retraining_deletes_the_operating_points_of_the_old_model(town: Town, tmp_path: Path) -> None:
     release_build.build_release(town.here, name="r", purpose=SAFETY)
     out = tmp_path / "m"
-    models.train(town.here, ["r"], out, fast_only=True)
-    operating_points.write(out, classifier.card_in(out).weights, [point(town, 0.5)])
+    models.train(town.here, ["r"], out)
+    operating_points.write(operating_points.beside(out), classifier.card_in(out).weights, [point(town, 0.5)])
     town.choose("p4", False)
     models.train(town.here, [], out, again=True)
-    assert not operating_points.file_of(out).exists()
+    assert not operating_points.beside(out).exists()
 
 
-def test_each_surface_is_a_domain_and_is_left_out_in_turn(town: Town, typed: Any, tmp_path: Path) -> None:
+def test_each_surface_is_a_domain_with_figures_of_its_own(town: Town, typed: Any, tmp_path: Path) -> None:
     for n in range(PEOPLE, 2 * PEOPLE):
         name, form = f"p{n}", SCAM if n % 2 else CHAT
         town.open(name, allow=True)
@@ -389,19 +391,43 @@ def test_each_surface_is_a_domain_and_is_left_out_in_turn(town: Town, typed: Any
             town.about(do.Flag, name, f"{name}-a")
     town.passes(1)
     release_build.build_release(town.here, name="r", purpose=SAFETY)
-    made = json.loads(typed("train", "safety", "r", "--out", tmp_path / "m", "--fast-only", "--json").stdout)
-    assert [(one["name"], one["examples"], one["has_model"]) for one in made["domains"]] == [
+    made = json.loads(typed("train", "safety", "r", "--out", tmp_path / "m", "--json").stdout)
+    assert [(one["slice"], one["examples"], one["is_learnt"]) for one in made["domains"]] == [
         ("app", PEOPLE, True), ("cli", PEOPLE, True)
     ]  # fmt: skip
-    assert [one["domain"] for one in made["left_out"]] == ["app", "cli"]
-    for one in made["left_out"]:
-        assert one["auprc"]["low"] <= one["auprc"]["value"] <= one["auprc"]["high"]
-        assert one["gain"]["value"] == pytest.approx(one["auprc"]["value"] - one["tfidf"]["value"])
     assert made["ordinary"]["prompts"] >= 100
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"Of {made['ordinary']['prompts']} such prompts, none of which was trained on" in card
     assert "more unknown n-grams than all but 5% of what it learnt" in card
-    assert "| domain left out |" in card and "| cli | 24 | 12 |" in card
+    assert "| surface |" in card and f"| cli | {PEOPLE} | {PEOPLE // 2} |" in card
+
+
+def test_on_a_surface_that_was_not_learnt_the_model_abstains_and_its_command_says_so(
+    town: Town, typed: Any, model: Path
+) -> None:
+    town.open("eve", allow=False)
+    for n in range(operating_points.conversations_min(0.05)):
+        town.talk("eve", f"chat{n}", SCAM.format(WORDS[n % len(WORDS)], n), surface="cli")
+    screened = suggested(town, model)
+    (cli,) = [one for one in screened.domains if one.domain == "cli"]
+    assert (cli.read, cli.abstained, cli.suggested) == (59, 59, 0)
+    card = classifier.card_in(model)
+    assert [one.slice for one in card.domains] == ["app"]
+
+
+def test_a_model_of_ones_own_suggests_and_its_points_stand_in_the_data_directory(town: Town, typed: Any) -> None:
+    own = "tests.misuse.test_classifier:Shouting"
+    town.open("eve", allow=False)
+    for n in range(operating_points.conversations_min(0.05)):
+        town.talk("eve", f"chat{n}", CHAT.format(WORDS[n % len(WORDS)], n))
+    words = ["flag", "--suggest", own, "--by", "dana@example.org", "--ticket", "SAFE-1", "--json"]
+    assert json.loads(typed(*words).stdout)["suggested"] == []
+    town.passes(1)
+    town.talk("eve", "loud", "SEND ME YOUR CARD AT ONCE")
+    screened = json.loads(typed(*words).stdout)
+    assert [one["conversation"] for one in screened["suggested"]] == [town.named("loud")]
+    assert models.points_file(town.here, own).parent == town.here.config.data / "misuse"
+    assert models.points_file(town.here, own).is_file()
 
 
 # On the way out
@@ -418,8 +444,8 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
 
 
 def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path) -> None:
-    classifier.train(EXAMPLES, Encoder.found()).save(tmp_path)
-    scorer = Misuse(tmp_path)
+    classifier.train(EXAMPLES).save(tmp_path)
+    scorer = Misuse(str(tmp_path))
     texts = [one.text for one in EXAMPLES]
     whole = scorer.scores(texts)
     assert [scorer.scores([text])[0] for text in texts] == whole
@@ -429,8 +455,8 @@ def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path
 
 
 def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(model: Path) -> None:
-    sent = pickle.dumps(Misuse(Path(model)))
-    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(Path(model)).scores(
+    sent = pickle.dumps(Misuse(str(model)))
+    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(str(model)).scores(
         ["how do I bake rye bread"]
     )
     replaced = pickle.loads(sent)

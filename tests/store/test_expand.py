@@ -14,16 +14,11 @@ import pytest
 
 from licet.client import Client, delete, gate, say
 from licet.errors import BrokenError
-from licet.store.migrate import LOCK_PAUSE_SECONDS, Migration, drift, migrate, migrations, pending
+from licet.store.migrate import LOCK_PAUSE_SECONDS, Migration, migrate, migrations, pending
 
 from ..waiting import wait_until
 from ..web.test_workers import Place, at_once
-from .test_upgrade import answers, old, opened, recorded_answers
 
-__all__ = ["old"]  # a fixture
-
-ROOT = Path(__file__).parent.parent.parent
-FIRST_MARKED = 40  # the steps before it say nothing of themselves
 BIRDS = Migration(1, "birds", b"CREATE TABLE birds (id int PRIMARY KEY);")
 COLOURS = Migration(2, "colours", b"-- expand: a colour\nALTER TABLE birds ADD colour text NOT NULL DEFAULT 'grey';")
 FEWER = Migration(3, "fewer", b"-- contract: no colour\nALTER TABLE birds DROP colour;")
@@ -76,20 +71,11 @@ def test_a_newer_schema_that_only_expands_is_used_and_one_that_contracts_is_refu
 def test_each_new_step_says_what_it_does_and_does_no_more() -> None:
     for step in migrations():
         first = step.sql.decode().splitlines()[0]
-        if step.number >= FIRST_MARKED:
+        if step.number > 1:
             assert re.match(r"-- (expand|contract): \w", first), (
                 f"`{step.number}`: say `-- expand: ..` or `-- contract: ..`"
             )
         assert not (step.expands and contracts(step)), f"`{step.number}` contracts, or takes long"
-
-
-def test_the_page_names_the_steps_before_the_rule_that_contract() -> None:
-    page = (ROOT / "docs" / "operate.md").read_text("utf-8")
-    named = re.search(r"Of the steps before 0038 these contract: ([\d, ]+)\.", page)
-    assert named is not None
-    assert [int(one) for one in named[1].split(", ")] == [
-        step.number for step in migrations() if step.number < 38 and contracts(step)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -108,26 +94,6 @@ def test_what_expands_is_known() -> None:
     for sql in ("CREATE TABLE a (id int NOT NULL)", "ALTER TABLE a ADD b int", "ALTER TABLE a ADD b int NOT NULL DEFAULT 1",
                 "ALTER TABLE a ADD CONSTRAINT c CHECK (id > 0) NOT VALID", "CREATE INDEX i ON a (id)"):  # fmt: skip
         assert not contracts(Migration(1, "x", sql.encode())), sql
-
-
-def test_from_the_first_version_on_each_step_is_taken_beside_a_reader_of_every_table(
-    old: tuple[str, Path], databases: Callable[..., str]
-) -> None:
-    """As while a dump runs: whoever reads all tables in one transaction holds up each step, and loses nothing."""
-    dsn, steps = old[0], migrations()
-    with psycopg.connect(dsn) as conn, psycopg.connect(dsn) as reader:
-        for place in range(5, len(steps)):
-            tables = reader.execute("SELECT format('%I', relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'migrations'")  # fmt: skip  # noqa: E501
-            reader.execute(f"LOCK TABLE {', '.join(name for (name,) in tables.fetchall())} IN ACCESS SHARE MODE")
-            assert migrate(conn, steps[: place + 1], lambda _: reader.commit()) == (steps[place],)
-            conn.commit()
-            reader.commit()
-            assert pending(conn, steps) == steps[place + 1 :]
-            conn.commit()
-    with psycopg.connect(dsn) as theirs, psycopg.connect(databases()) as ours:
-        assert drift(ours, theirs) == ""
-    with opened(old) as here:
-        assert answers(here) == recorded_answers()
 
 
 def test_servers_that_do_not_know_a_step_serve_while_it_is_taken_and_after_it(

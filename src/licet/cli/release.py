@@ -37,7 +37,7 @@ def release() -> None:
 @click.option("--purpose", required=True, help="A purpose that the policy covers, such as improve_models.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default in the data folder.")
 @click.option(
-    "--misuse", "model", type=click.Path(path_type=Path), help="A misuse classifier whose score is added to each row."
+    "--misuse", "model", help="A model of misuse (a folder, or `package.module:attribute`) whose score each row gets."
 )
 @click.option("--from", "base", help="An earlier release: rows that nothing changed are carried from it.")
 @click.option(
@@ -56,7 +56,7 @@ def release() -> None:
 )
 @answer_options
 def release_build(
-    name: str, purpose: str, folder: Path | None, model: Path | None, base: str | None, workers: int, afresh: bool,
+    name: str, purpose: str, folder: Path | None, model: str | None, base: str | None, workers: int, afresh: bool,
     accept_changes: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Seals every turn that may be used into a release.

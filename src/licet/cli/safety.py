@@ -18,10 +18,6 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.misuse.suggestions import ScreeningResult, Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
-encoder_option = click.option(
-    "--encoder", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with `model.onnx` and `tokenizer.json`, instead of the encoder of the extra `train`.",
-)  # fmt: skip
 
 
 @click.command("safety")
@@ -30,13 +26,17 @@ encoder_option = click.option(
 @click.option("--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows.")
 @dry_option("With --again: show which model would be retired and deleted; train nothing.")
 @model_name_option
-@click.option("--fast-only", is_flag=True, help="Use words and characters only, without the encoder.")
-@encoder_option
 @answer_options
 def train_safety(
-    releases: tuple[str, ...], out: Path, again: bool, dry_run: bool, name: str, fast_only: bool, encoder: Path | None,
-    data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
+    releases: tuple[str, ...],
+    out: Path,
+    again: bool,
+    dry_run: bool,
+    name: str,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
     """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged turns are held
     against unflagged ones.
 
@@ -57,7 +57,7 @@ def train_safety(
             would = models.forecast(here, releases, out)
             show(would, as_json, lambda: _would_replace(would))
             return
-        made = models.train(here, releases, out, again=again, called=name, encoder_folder=encoder, fast_only=fast_only)
+        made = models.train(here, releases, out, again=again, called=name)
         show(made, as_json, lambda: _learnt(made))
 
 
@@ -81,15 +81,11 @@ def _learnt(made: TrainedClassifier) -> str:
     for one in made.slices:
         area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
         lines.append(f"slice      {one.slice}: {counted(one.examples, 'conversation')}, {one.misuse:,} flagged, {area}")
-    for left in made.left_out:
-        lines.append(
-            f"left out   {left.domain}: AUPRC {left.auprc}, TF-IDF {left.tfidf}, difference {left.gain}; abstains on "
-            f"{left.abstained_harmless:.1%} of the harmless and {left.abstained_misuse:.1%} of the flagged"
-        )
-    lines.append(
-        f"ordinary   {made.ordinary.prompts} prompts that look dangerous: {made.ordinary.alarms:.1%} accused, "
-        f"abstains on {made.ordinary.abstained:.1%}"
-    )
+    for domain in made.domains:
+        what = f"{counted(domain.examples, 'conversation')}, {domain.misuse:,} flagged"
+        known = f"{domain.found:.1%} found" if domain.is_learnt else "too few of one kind: it abstains there"
+        lines.append(f"surface    {domain.slice}: {what}, {known}")
+    lines.append(f"ordinary   {made.ordinary.prompts} prompts that look dangerous: {made.ordinary.alarms:.1%} accused")
     lines += [f"retired    {model}, and its files deleted" for model in made.retired]
     return "\n".join(lines)
 
@@ -97,7 +93,9 @@ def _learnt(made: TrainedClassifier) -> str:
 @click.command()
 @click.argument("conversation", required=False)
 @click.option(
-    "--suggest", "model", type=click.Path(path_type=Path), help="Read conversations, and suggest flags with this model."
+    "--suggest",
+    "model",
+    help="Read conversations, and suggest flags with this model: its folder, or `package.module:attribute`.",
 )
 @click.option("--by", help="Who reads or decides: the e-mail address of a member of staff.")
 @click.option("--ticket", help="With --suggest: the ticket in your own system that covers the reading.")
@@ -110,17 +108,17 @@ def _learnt(made: TrainedClassifier) -> str:
 )  # fmt: skip
 @click.option("--dismiss", is_flag=True, help="Decide that a suggestion is no misuse.")
 @click.option("--overturn", is_flag=True, help="Take a flag back.")
-@encoder_option
 @answer_options
 def flag(
-    conversation: str | None, model: Path | None, by: str | None, ticket: str | None, limit: int, alarms: str,
-    dismiss: bool, overturn: bool, encoder: Path | None, data: Path | None, at: str | None, as_json: bool,
+    conversation: str | None, model: str | None, by: str | None, ticket: str | None, limit: int, alarms: str,
+    dismiss: bool, overturn: bool, data: Path | None, at: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Flags a conversation as misuse, or lists open suggestions.
 
     With --suggest a model reads conversations for a privacy officer. Each reading is recorded, and its person sees it.
     Conversations with a high score are listed for a person to decide; a model flags nothing itself. The threshold is set
-    for each surface from the conversations that are read; a surface with too few of them is not read.
+    for each surface from the conversations that are read; a surface with too few of them is not read, and on one that the
+    model has not learnt it abstains.
 
     \b
     Example:  licet flag --suggest models/misuse --by dana@example.org --ticket SAFE-12
@@ -140,11 +138,11 @@ def flag(
         raise UsageError("`--suggest` and `--ticket` go together")
     with opened(data, at) as here:
         if model is not None and by is not None and ticket is not None:
-            from licet.misuse import models as misuse_models
+            from licet.misuse import detector, models
 
             found = suggestions.suggest(
-                here, misuse_models.opened(model, encoder), model, signatures.member(here, by), ticket, limit=limit,
-                alarms=float(alarms),
+                here, detector.open_detector(model), models.points_file(here, model), signatures.member(here, by), ticket,
+                limit=limit, alarms=float(alarms),
             )  # fmt: skip
             show(found, as_json, lambda: _screened(found))
         elif conversation is not None and by is not None:
@@ -182,8 +180,8 @@ def _line(one: Suggestion) -> str:
     return f"{score}  {one.conversation} of {one.account}, suggested {written(one.suggested_at)}"
 
 
-def scorers(model: Path | None) -> Sequence[Scorer]:
-    """The classifier in ``model``, in the form that a build takes; empty if none is named."""
+def scorers(model: str | None) -> Sequence[Scorer]:
+    """The model of misuse ``model``, in the form that a build takes; empty if none is named."""
     if model is None:
         return ()
     from licet.misuse.models import Misuse

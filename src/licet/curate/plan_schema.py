@@ -27,7 +27,7 @@ from licet.errors import BrokenError, UsageError
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
 
-# By name, because what scores stands above curation: the module has a class `Misuse`, made from a folder.
+# By name, because what scores stands above curation: the module has a class `Misuse`, made from the name of its model.
 _MISUSE = "licet.misuse.models"
 
 
@@ -46,7 +46,6 @@ class ScorerShape(msgspec.Struct, frozen=True, kw_only=True):
     """The misuse classifier, by its folder."""
 
     folder: str
-    encoder_folder: str | None
     sha256: str
 
 
@@ -65,12 +64,11 @@ class PlanShape(msgspec.Struct, frozen=True, kw_only=True):
         return f"PlanShape({self.sha256[:12]})"
 
 
-class _FolderScorer(Protocol):
-    """A scorer that is read from a folder."""
+class _NamedScorer(Protocol):
+    """A scorer that is read by the name of its model."""
 
     sha256: str
-    folder: Path
-    encoder_folder: Path | None
+    model: str
 
 
 def shape_of(known: CurationPlan) -> PlanShape:
@@ -133,14 +131,15 @@ def _names(shape: NamesShape) -> NameKernel:
 def _scorer_shape(scorer: Scorer) -> ScorerShape:
     if type(scorer).__module__ != _MISUSE:
         raise _own("scorer")
-    known = cast(_FolderScorer, scorer)
-    encoder = str(known.encoder_folder) if known.encoder_folder is not None else None
-    return ScorerShape(folder=str(known.folder), encoder_folder=encoder, sha256=known.sha256)
+    known = cast(_NamedScorer, scorer)
+    if not Path(known.model).is_absolute():  # the name of a module
+        raise _own("scorer")
+    return ScorerShape(folder=known.model, sha256=known.sha256)
 
 
 def _scorer(shape: ScorerShape) -> Scorer:
-    encoder = Path(shape.encoder_folder) if shape.encoder_folder is not None else None
-    made: Scorer = importlib.import_module(_MISUSE).Misuse(Path(shape.folder), encoder)
+    # A path that is absolute is read, never imported: a message must not choose what code runs.
+    made: Scorer = importlib.import_module(_MISUSE).Misuse(str(Path(shape.folder).absolute()))
     return made
 
 

@@ -473,13 +473,15 @@ class FolderSegments:
         self._file = -1
         self._number = self._size = 0
         make_folder(folder, 0o700)
-        with self._locked():
+        with contextlib.ExitStack() as opened, self._locked():
+            opened.callback(self.close)  # a journal that is refused leaves no file open
             if not _segments(folder):
                 self._begin(1, random(16))
             newest = _segments(folder)[-1]
             self.tail = JournalTail(UUID(bytes=self._read_head(folder / _name(newest))), None)
             self._settle()
             os.fsync(self._file)  # the last writer may have been killed before it did so
+            opened.pop_all()
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         with self._locked():

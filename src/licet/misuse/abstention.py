@@ -1,8 +1,7 @@
-"""Where the classifier may speak: a text that is unlike what it learnt gets no suggestion.
+"""Where the classifier abstains: on a domain that it has not learnt, and on a text that is unlike what it has learnt.
 
-A text is unlike what was learnt if more of its n-grams are unknown than of nearly all held-out texts of a domain. The
-limit of a domain is a conformal one: among texts like those of the domain, at most `LEVEL` lie above it. A domain
-with too few texts for this level has no limit of its own; the limit of any other domain is the highest of all.
+A text is unlike what was learnt if more of its n-grams are unknown than of nearly all held-out texts of its domain. The
+limit of a domain is a conformal one: among texts like those of the domain, at most `LEVEL` lie above it.
 
 Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005): conformal p-values.
 """
@@ -21,31 +20,21 @@ LEVEL = 0.05
 TEXTS_MIN = 19  # the fewest for which a p-value can be as small as `LEVEL`
 
 
-def known_in(counts: Sequence[Any], rows: Rows) -> list[ngrams.Mask]:
-    """The buckets that occur in ``rows``, by kind of n-gram."""
-    return [ngrams.in_texts(kind[rows]) > 0 for kind in counts]
-
-
-def held_out(counts: Sequence[Any], folds: Rows, rows: Rows) -> Array:
-    """For each of ``rows`` the share of its n-grams that none of the rows in other folds has."""
-    shares = np.ones(len(rows))
-    for fold in np.unique(folds[rows]):
-        mine = folds[rows] == fold
-        rest = rows[~mine]
-        shares[mine] = ngrams.unknown_share([kind[rows[mine]] for kind in counts], known_in(counts, rest))
+def held_out(counts: Sequence[Any], folds: Rows) -> Array:
+    """For each text the share of its n-grams that no text of another fold has."""
+    shares = np.ones(len(folds))
+    for fold in np.unique(folds):
+        mine = folds == fold
+        known = [ngrams.in_texts(kind[~mine]) > 0 for kind in counts]
+        shares[mine] = ngrams.unknown_share([kind[mine] for kind in counts], known)
     return shares
 
 
 def limits(shares: Array, domains: Sequence[str]) -> dict[str, float]:
-    """The limit of each domain that has enough texts, and under ``""`` that of all others."""
-    found = {}
-    for name in sorted(set(domains)):
-        mine = shares[np.array([one == name for one in domains])]
-        if len(mine) >= TEXTS_MIN:
-            found[name] = _limit(mine)
-    return found | {"": max(found.values()) if found else _limit(shares)}
+    """The limit of each domain that has enough texts."""
+    by_domain = {name: shares[np.array(domains) == name] for name in sorted(set(domains))}
+    return {name: _limit(mine) for name, mine in by_domain.items() if len(mine) >= TEXTS_MIN}
 
 
 def _limit(shares: Array) -> float:
-    place = int(LEVEL * (len(shares) + 1))
-    return float(np.sort(shares)[::-1][place - 1]) if place else float("-inf")
+    return float(np.sort(shares)[::-1][int(LEVEL * (len(shares) + 1)) - 1])

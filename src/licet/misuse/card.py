@@ -12,7 +12,7 @@ from licet.misuse.classifier import Card, Figures
 from licet.policy.period import written
 from licet.train.cards import ModelDescription
 
-ARCHITECTURE = "linear models on hashed n-grams and on embeddings of a frozen encoder, stacked"
+ARCHITECTURE = "logistic regression on hashed n-grams, weighted by tf-idf"
 TASK = "text-classification"
 
 _CARD = """\
@@ -37,14 +37,13 @@ On the same examples, at a false positive rate of 1 %. A slice without a figure 
 
 {slices}
 
-## By domain
+## By surface
 
 {domains}
 
 ## Ordinary prompts that look dangerous
 
-Of {ordinary.prompts} such prompts, none of which was trained on, {alarms} raise an alarm at a false positive rate of 1 %, and the
-model abstains on {abstained}.
+Of {ordinary.prompts} such prompts, none of which was trained on, {alarms} raise an alarm at a false positive rate of 1 %.
 
 ## People whose conversations are never trained on
 
@@ -57,9 +56,8 @@ model abstains on {abstained}.
 
 ## Limits
 
-- On conversations of other domains it performs worse, as far as the table by domain shows; on what resembles none of the
-  domains, nothing here states by how much. Review what it suggests.
-- It abstains on a text with more unknown n-grams than all but {level:.0%} of what it learnt.
+- It abstains on conversations of a surface that is not in the table by surface, or has too few examples there.
+- It abstains on a text with more unknown n-grams than all but {level:.0%} of what it learnt of that surface.
 - It reads {chars:,} characters of a conversation at most.
 - It is derived from what people wrote. When that is withdrawn, `licet status` says so, and `licet train safety --again`
   gives the model that never had that.
@@ -85,15 +83,14 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
         release=described.release.name, folds=FOLDS, points="\n".join(points), slices=table(card.slices),
         held_out=table(held_out) if held_out else "The releases held out none of the people in them.", chars=TEXT_CHARS_MAX,
         level=abstention.LEVEL, domains=_domains(card), ordinary=card.ordinary, alarms=_share(card.ordinary.alarms),
-        abstained=_share(card.ordinary.abstained),
     )  # fmt: skip
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
 
 
-def table(figures: Sequence[Figures]) -> str:
+def table(figures: Sequence[Figures], name: str = "slice") -> str:
     """Figures as a table of Markdown."""
     lines = [
-        "| slice | examples | misuse | AUPRC | AUROC | found | false positive rate |",
+        f"| {name} | examples | misuse | AUPRC | AUROC | found | false positive rate |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
@@ -113,19 +110,6 @@ def _share(value: float | None) -> str:
 
 
 def _domains(card: Card) -> str:
-    counted = ", ".join(f"`{one.name}` {one.examples:,} ({one.misuse:,} flagged)" for one in card.domains)
-    if not card.left_out:
-        return f"Conversations by domain: {counted}. Fewer than two have enough of both kinds: no figure for other domains."
-    lines = [
-        f"Conversations by domain: {counted}. Below, each domain is scored by a model that never saw it, beside TF-IDF with",
-        "logistic regression on the same texts (area under the precision-recall curve, with 95 % intervals).",
-        "",
-        "| domain left out | examples | misuse | AUPRC | TF-IDF | difference | abstains: harmless | abstains: misuse |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {one.domain} | {one.examples:,} | {one.misuse:,} | {one.auprc} | {one.tfidf} | {one.gain}"
-        f" | {_share(one.abstained_harmless)} | {_share(one.abstained_misuse)} |"
-        for one in card.left_out
-    ]
-    return "\n".join(lines)
+    few = [f"`{domain.slice}`" for domain in card.domains if not domain.is_learnt]
+    abstains = [f"Too few examples of one kind are from {', '.join(few)}: the model abstains there."] if few else []
+    return "\n\n".join([table(card.domains, "surface"), *abstains])

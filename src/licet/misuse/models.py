@@ -25,11 +25,9 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import RefusedError, UsageError
-from licet.misuse import classifier, operating_points
+from licet.misuse import classifier, detector, operating_points
 from licet.misuse.card import ARCHITECTURE, TASK, card_of
 from licet.misuse.classifier import Figures, LabelledExample, Model
-from licet.misuse.domains import DomainLeftOut
-from licet.misuse.encoder import Encoder
 from licet.policy.decide import SAFETY
 from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
@@ -45,14 +43,14 @@ from licet.vault.installation import Installation
 
 RELEASES_MAX = 64
 SCORER = "misuse"
-LIBRARIES = ("scikit-learn", "scipy", "numpy", "onnxruntime", "tokenizers")
+LIBRARIES = ("scikit-learn", "scipy", "numpy")
 _FROM = "from-"  # prefix of a folder per release, if a model was trained on several
 
 
 class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on examples that were
-    not trained on, ``held_out`` those on people who are never trained on, ``left_out`` those on each domain by a model
-    that never saw it, ``ordinary`` those on ordinary prompts that look dangerous; ``retired`` is what it replaces.
+    not trained on, ``domains`` those by domain, ``held_out`` those on people who are never trained on, ``ordinary`` those on
+    ordinary prompts that look dangerous; ``retired`` is what it replaces.
     """
 
     models: tuple[str, ...]
@@ -64,8 +62,7 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[classifier.Point, ...]
     slices: tuple[Figures, ...]
     held_out: tuple[Figures, ...]
-    domains: tuple[classifier.DomainLearnt, ...]
-    left_out: tuple[DomainLeftOut, ...]
+    domains: tuple[classifier.DomainFigures, ...]
     ordinary: classifier.OrdinaryFigures
     retired: tuple[str, ...] = ()
 
@@ -93,15 +90,9 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
     held_out: list[LabelledExample]
 
 
-def opened(folder: Path, encoder_folder: Path | None = None) -> Model:
-    """The classifier in ``folder``."""
-    return classifier.load(folder, lambda: Encoder.found(encoder_folder))
-
-
 def train(
-    here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = "",
-    encoder_folder: Path | None = None, fast_only: bool = False,
-) -> TrainedClassifier:  # fmt: skip
+    here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = ""
+) -> TrainedClassifier:
     """Trains the classifier on ``releases`` into ``out``; for a conversation in several of them, the last one's rows
     count.
 
@@ -114,17 +105,15 @@ def train(
     if not again and out.exists() and any(out.iterdir()):
         raise UsageError(f"`{out}` already exists", "`--again` retrains it without what was withdrawn")
     if again:
-        fast_only = fast_only or classifier.card_in(out).stacked is None
         name = called or old[0][1]
     releases = _chosen(here, releases, old)
     made = out.with_name(out.name + ".new")
     shutil.rmtree(made, ignore_errors=True)
-    embed = None if fast_only else Encoder.found(encoder_folder)
     try:
         with TemporaryDirectory(prefix="licet-gate-") as gates:
             sources = [source for source in _sources(here, dict.fromkeys(releases), Path(gates)) if source.learnt]
             started = here.clock()
-            model = classifier.train([one for source in sources for one in source.learnt], embed)
+            model = classifier.train([one for source in sources for one in source.learnt])
             held_out = _measured(model, [one for source in sources for one in source.held_out])
             model.save(made)
             ids = [
@@ -142,7 +131,7 @@ def train(
     return TrainedClassifier(
         models=tuple(ids), name=name, folder=out, releases=tuple(source.name for source in sources),
         examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,
-        held_out=held_out, domains=model.card.domains, left_out=model.card.left_out, ordinary=model.card.ordinary,
+        held_out=held_out, domains=model.card.domains, ordinary=model.card.ordinary,
         retired=tuple(model_id for model_id, _, _ in old),
     )  # fmt: skip
 
@@ -294,7 +283,6 @@ def _put(
         parameters={"folds": classifier.FOLDS, "release": number},
         sources=(
             StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}),
-            *([StatementSource(name="encoder", sha256=model.card.encoder)] if model.card.encoder else []),
         ),
         first=heads[0], last=heads[-1], results=_results(model), software=local_runs.software(LIBRARIES),
         started=started, finished=max(here.clock(), started),
@@ -349,27 +337,32 @@ def _replace(made: Path, out: Path) -> None:
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
-    operating_points.file_of(out).unlink(missing_ok=True)
+    operating_points.beside(out).unlink(missing_ok=True)
     if out.exists():
         out.rename(gone)
     made.rename(out)
     shutil.rmtree(gone, ignore_errors=True)
 
 
-# What scores the rows of a build
+# The model by its name: what suggests, and what scores the rows of a build
+
+
+def points_file(here: Installation, model: str) -> Path:
+    """Where the operating points of ``model`` stand: beside its folder, or in the data directory."""
+    if detector.is_imported(model):
+        return here.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
+    return operating_points.beside(Path(model))
 
 
 class Misuse:
-    """The classifier as a scorer for curation: the score of a text does not depend on other texts. It pickles by its
-    folder.
-    """
+    """A model as a scorer for curation: the score of a text does not depend on other texts. It pickles by its name."""
 
     name = SCORER
 
-    def __init__(self, folder: Path, encoder_folder: Path | None = None) -> None:
-        self.folder, self.encoder_folder = folder.resolve(), encoder_folder
-        self._model: Model | None = opened(self.folder, encoder_folder)
-        self.sha256 = self._model.card.weights
+    def __init__(self, model: str) -> None:
+        self.model = model if detector.is_imported(model) else str(Path(model).resolve())
+        self._model: detector.MisuseDetector | None = detector.open_detector(self.model)
+        self.sha256 = self._model.sha256
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_model": None}
@@ -377,7 +370,7 @@ class Misuse:
     def scores(self, texts: Sequence[str]) -> Sequence[float]:
         """The probability of misuse of each text."""
         if self._model is None:
-            self._model = opened(self.folder, self.encoder_folder)
-            if self._model.card.weights != self.sha256:
-                raise RefusedError(f"the model in `{self.folder}` has changed meanwhile", because="changed")
-        return [float(score) for score in self._model.cascade(texts)]
+            self._model = detector.open_detector(self.model)
+            if self._model.sha256 != self.sha256:
+                raise RefusedError(f"the model `{self.model}` has changed meanwhile", because="changed")
+        return [float(score) for score in self._model.score(texts)]

@@ -1,8 +1,7 @@
 """Hashed n-grams: what the linear models of the classifier read of a text.
 
 Every digit becomes a zero, and a text is cut at `TEXT_CHARS_MAX` characters. N-grams are hashed to buckets, so that no
-word is stored. Three kinds are counted: words with punctuation, characters, and plain words. Plain words leave out
-punctuation, single letters and case, which say more about where a text was written than about what it is for.
+word is stored. Two kinds are counted: words with punctuation, and characters.
 
 Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (ICML 2009).
 """
@@ -20,33 +19,25 @@ TEXT_CHARS_MAX = 20_000
 BUCKETS = 2**20
 _DIGIT = re.compile(r"\d")
 _WORD = r"(?u)\b\w+\b|[^\w\s]"
-_PLAIN = r"(?u)\b\w\w+\b"
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 
-def cut(text: str) -> str:
-    return text[:TEXT_CHARS_MAX]
-
-
-def counted(texts: Sequence[str]) -> list[Any]:
+def count(texts: Sequence[str]) -> list[Any]:
     """Counts of words in lower case, with punctuation, and of characters unchanged: two sparse matrices."""
-    return [_counts(texts, token_pattern=_WORD, ngram_range=(1, 2)),
-            _counts(texts, analyzer="char_wb", ngram_range=(2, 5), lowercase=False)]  # fmt: skip
+    return [
+        _counts(texts, token_pattern=_WORD, ngram_range=(1, 2)),
+        _counts(texts, analyzer="char_wb", ngram_range=(2, 5), lowercase=False),
+    ]
 
 
-def plain_words(texts: Sequence[str]) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
-    """Counts of words of at least two letters, in lower case, and of their pairs."""
-    return _counts(texts, token_pattern=_PLAIN, ngram_range=(1, 2))
-
-
-def _counts(texts: Sequence[str], **how: Any) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    folded = [_DIGIT.sub("0", cut(text)) for text in texts]
-    return HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, **how).transform(folded)
+    folded = [_DIGIT.sub("0", text[:TEXT_CHARS_MAX]) for text in texts]
+    return HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, **options).transform(folded)
 
 
 def idf_of(counts: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here

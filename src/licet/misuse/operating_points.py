@@ -5,7 +5,8 @@ is at most the stated share, at a confidence of `CONFIDENCE` (the upper limit of
 `conversations_min` of them cannot show this: the domain then has no point, and nothing of it is suggested. A point
 holds for `DAYS`, as what is written changes.
 
-Points stand in a file beside the folder of the model, whose own files are signed. They name the model by its weights, so
+Points stand in a file beside the folder of the model, whose own files are signed; those of a model of the operator's own
+stand in the data directory. They name the model by its weights, so
 that a retrained model has none. A threshold is a score: the file holds no conversation and no text.
 
 Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (Biometrika 1934).
@@ -79,31 +80,31 @@ def choose(domain: str, scores: Array, alarms: float, at: datetime) -> Operating
     )  # fmt: skip
 
 
-def read(folder: Path, weights: str, alarms: float, at: datetime) -> dict[str, OperatingPoint]:
-    """The points of the model in ``folder`` for ``alarms`` that still hold, by domain."""
+def read(path: Path, weights: str, alarms: float, at: datetime) -> dict[str, OperatingPoint]:
+    """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by domain."""
     return {
         one.domain: one
-        for one in _all(folder, weights)
+        for one in _all(path, weights)
         if one.alarms == alarms and one.set_at <= at < one.set_at + timedelta(days=DAYS)
     }
 
 
-def write(folder: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
-    """Adds points to those of the model in ``folder``, in the place of older ones for the same domain and share."""
-    new = {(one.domain, one.alarms): one for one in (*_all(folder, weights), *points)}
+def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
+    """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its domain and share."""
+    new = {(one.domain, one.alarms): one for one in (*_all(path, weights), *points)}
     content = _File(format=FORMAT, weights=weights, points=tuple(new[key] for key in sorted(new)))
-    path = file_of(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(path.name + ".new")
     written.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2))
     written.replace(path)
 
 
-def file_of(folder: Path) -> Path:
+def beside(folder: Path) -> Path:
+    """The file for the points of the model in ``folder``."""
     return folder.with_name(folder.name + ".points.json")
 
 
-def _all(folder: Path, weights: str) -> tuple[OperatingPoint, ...]:
-    path = file_of(folder)
+def _all(path: Path, weights: str) -> tuple[OperatingPoint, ...]:
     if not path.exists():
         return ()
     try:

@@ -37,8 +37,8 @@ from licet.vault.installation import Installation, policies
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
-if TYPE_CHECKING:  # whoever only lists or decides does not wait for what scores
-    from licet.misuse.classifier import Model
+if TYPE_CHECKING:  # a process that only lists or decides does not import what scores
+    from licet.misuse.detector import MisuseDetector
 
 READERS = frozenset({"privacy_officer"})
 DECIDERS = frozenset({"privacy_officer", "reviewer"})
@@ -97,18 +97,19 @@ class _Scored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def suggest(
-    here: Installation, model: Model, folder: Path, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
+    here: Installation, model: MisuseDetector, points_file: Path, by: StaffMember, ticket: str, *, limit: int = CONVERSATIONS,
     alarms: float = ALARMS,
 ) -> ScreeningResult:  # fmt: skip
     """Reads up to ``limit`` conversations, the newest first, and suggests those that score above the operating point of
     their domain. A domain without a point gets one from what is read of it, if that is enough.
 
-    ``folder`` is the model's; at most the share ``alarms`` of a domain is suggested, one of `classifier.FALSE_ALARMS`.
+    ``points_file`` has the model's points; at most the share ``alarms`` of a domain is suggested, one of
+    `classifier.FALSE_ALARMS`.
     """
     _check(by, ticket, limit, alarms)
-    weights, at = bytes.fromhex(model.card.weights), here.clock()
+    weights, at = bytes.fromhex(model.sha256), here.clock()
     points, least = (
-        operating_points.read(folder, model.card.weights, alarms, at),
+        operating_points.read(points_file, model.sha256, alarms, at),
         operating_points.conversations_min(alarms),
     )
     with transaction(here.pool) as tx:
@@ -122,8 +123,8 @@ def suggest(
         if point is not None or len(mine) >= least:
             scored = _scored(here, model, domain, mine, by, ticket)
             if point is None and (point := operating_points.choose(domain, _scores(scored), alarms, at)) is not None:
-                operating_points.write(folder, model.card.weights, [point])
-        threshold = max(point.threshold, model.floor(domain, alarms)) if point is not None else None
+                operating_points.write(points_file, model.sha256, [point])
+        threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
         over = [one for one in scored if threshold is not None and one.score > threshold]
         for one in over:
             with transaction(here.pool) as tx:
@@ -157,7 +158,12 @@ def _check(by: StaffMember, ticket: str, limit: int, alarms: float) -> None:
 
 
 def _scored(
-    here: Installation, model: Model, domain: str, asked: Sequence[tuple[UUID, UUID]], by: StaffMember, ticket: str
+    here: Installation,
+    model: MisuseDetector,
+    domain: str,
+    asked: Sequence[tuple[UUID, UUID]],
+    by: StaffMember,
+    ticket: str,
 ) -> list[_Scored]:
     """The scores of those conversations that may be opened; each reading is recorded before."""
     scored = []

@@ -9,8 +9,8 @@ whoever knows nothing of it reads and writes as before. Any other step contracts
 A step that waits for a lock makes every later reader and writer of the table wait behind it. So it gives up after a moment
 and tries again, while servers go on: an upgrade takes longer on a busy database, and nobody notices it.
 
-`drift` compares two databases by their catalogs, so that a test can hold `schema.sql` equal to the migrations' result
-on any version of the server; the texts of dumps would differ.
+`drift` compares two databases by their catalogs, so that a test can hold a restored schema equal to that of the migrations on
+any version of the server; the texts of dumps would differ.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS migrations (
     number integer PRIMARY KEY CONSTRAINT migration_numbers_are_positive CHECK (number > 0),
     name text NOT NULL,
     sha256 bytea NOT NULL CONSTRAINT a_sha256_has_32_bytes CHECK (length(sha256) = 32),
+    expands boolean NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
@@ -119,7 +120,6 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         if count >= len(steps):
             return None
         step = steps[count]
-        conn.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS expands boolean NOT NULL DEFAULT false")
         conn.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_MILLISECONDS_MAX}ms"])
         try:
             conn.execute(step.sql)
@@ -143,9 +143,7 @@ def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
     """The number of applied steps, which may be more than ``steps`` if the newer ones only expand; raises if ``steps``
     are not the first of them.
     """
-    rows = conn.execute(
-        "SELECT number, name, sha256, coalesce((to_jsonb(m) ->> 'expands')::boolean, false) FROM migrations m ORDER BY number"
-    ).fetchall()
+    rows = conn.execute("SELECT number, name, sha256, expands FROM migrations ORDER BY number").fetchall()
     if not all(expands for *_, expands in rows[len(steps) :]):
         raise BrokenError(
             f"the database is at migration `{len(rows)}`, this version of licet knows `{len(steps)}`",

@@ -1,4 +1,4 @@
--- The schema as the migrations leave it, to be read in one place; a test holds the two equal.
+-- The schema of the first version. A later version adds a numbered file beside this one, which then stays as it is.
 --
 -- The governed copy: accounts, what they chose, what they said, the keys that open it, and where copies went.
 --
