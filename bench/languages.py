@@ -84,7 +84,7 @@ def tens(code: str, texts: Sequence[str]) -> list[str]:
         plain = _MARKS.sub("", text)
         if code in UNSPACED:
             runs = [plain[n : n + CHARS] for n in range(0, len(plain) - CHARS + 1, CHARS)]
-            found += [one for one in runs if len(_LATIN.findall(one)) < CHARS // 5]
+            found += [one for one in runs if len("".join(_WORD.findall(_LATIN.sub(" ", one)))) > 0.8 * CHARS]
             continue
         words = plain.split()
         runs = [" ".join(words[n : n + WORDS]) for n in range(0, len(words) - WORDS + 1, WORDS)]

@@ -33,10 +33,10 @@ LIKELY_MIN = 0.5  # of all languages: below, the label is `und`; figures in benc
 SURE_MIN = 0.9  # of a piece, which then counts as a second language
 SECOND_MIN = 0.25  # of the characters read, from which a second language makes several
 PIECES_MAX, PIECE_CHARS_MIN, PIECE_CHARS_MAX = 8, 60, 200
-# Norwegian is written in two forms; text that is no language (codes, numbers) has a code of its own in ISO 639-2.
-_SAME = {"nb": "no", "nn": "no", "zxx": UNDETERMINED}
+# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers) has a code of its own.
+_SAME = {"nb": "no", "nn": "no", "wuu": "zh", "yue": "zh", "arz": "ar", "ary": "ar", "zxx": UNDETERMINED}
 # Languages that few people write beside the one that they are near to: they do not make that one less likely.
-_NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij", "wuu", "yue"})
+_NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
 _LETTER = re.compile(r"[^\W\d_]")
 CODE_MIN = 0.25
 MARKS_MIN = 0.02  # of the words
@@ -148,10 +148,13 @@ def _classified(text: str) -> tuple[str, float]:
     """The likeliest language of a text and how likely it is; what is no language is undetermined."""
     if not text:
         return UNDETERMINED, 0.0
-    (name, share), *others = _identifier().rank(text)
+    shares = Counter[str]()
+    for name, share in _identifier().rank(text):
+        shares[_SAME.get(name, name)] += share
+    ((name, share),) = shares.most_common(1)
     if name not in _NEIGHBOURS:
-        share += sum(other for neighbour, other in others if neighbour in _NEIGHBOURS)
-    return _SAME.get(name, name), share
+        share += sum(shares[neighbour] for neighbour in _NEIGHBOURS)
+    return name, share
 
 
 @cache
