@@ -11,7 +11,7 @@ made of its template and of the task. What counts as said by a person:
 * The rest of the prompt is the harness's, and every other "user" is what the environment answered. Both are Role.tool
   with origin `tool`, which no policy uses for training: in doubt nobody spoke. A trajectory without a statement is
   kept, shown and deleted like any other, but no person's turn puts it under a choice, so none of it is learnt from.
-* `system` is Skipped, and so is a demonstration (``is_demo``): another run, shown as an example.
+* `system` is an instruction; a demonstration is Skipped (``is_demo``): another run, shown as an example.
 * Thought and action are parts of what the assistant wrote and are not read twice. ``trajectory`` repeats the history.
 
 A run has no id, so it is named by the hash of its history; a run that goes on is another. It has no times.

@@ -116,14 +116,14 @@ def test_a_task_is_a_persons_only_where_the_file_says_that_it_was_given_as_text(
 
 TRAJECTORIES = {
     # Old files write what a command printed as `user`; none of it, and no prompt of the harness, is a person's.
-    "trajectories__demonstrations__ctf__crypto__BabyEncryption.traj.gz": {"assistant": 15, "tool": 15, "skipped": 1},
-    "trajectories__demonstrations__function_calling_simple.traj.gz": {"assistant": 5, "tool": 6, "skipped": 1},
-    # A demonstration and the system's prompt are passed over; the issue was fetched, and nobody here wrote it.
+    "trajectories__demonstrations__ctf__crypto__BabyEncryption.traj.gz": {"assistant": 15, "tool": 15, "system": 1},
+    "trajectories__demonstrations__function_calling_simple.traj.gz": {"assistant": 5, "tool": 6, "system": 1},
+    # A demonstration is passed over; the issue was fetched, and nobody here wrote it.
     "tests__test_data__trajectories__gpt4__swe-agent__test-repo__default_from_url__t-0.00__p-0.95__c-3.00__install-1__"
-    "swe-agent__test-repo-i1.traj.gz": {"assistant": 5, "tool": 5, "skipped": 2},
+    "swe-agent__test-repo-i1.traj.gz": {"assistant": 5, "tool": 5, "system": 1, "skipped": 1},
     # The statement was given as text: it is typed, and the harness's prompt around it is a turn of the harness.
     "trajectories__demonstrations__replay__marshmallow-code__marshmallow-1867__function_calling__install-1__"
-    "marshmallow-code__marshmallow-1867.traj.gz": {"typed": 1, "assistant": 11, "tool": 12, "skipped": 1},
+    "marshmallow-code__marshmallow-1867.traj.gz": {"typed": 1, "assistant": 11, "tool": 12, "system": 1},
 }
 
 
@@ -149,7 +149,7 @@ def test_all_trajectories_give_as_many_answers_as_their_histories_hold():
 
 def test_two_hundred_real_runs_are_read_as_they_are_and_end_without_the_players_sign():
     items = list(tau_bench.read(sample("tau-bench-traj/historical_trajectories__gpt-4o-airline.json.gz")))
-    assert counts(items) == {"typed": 1461, "assistant": 2454, "tool": 1164, "skipped": 229}
+    assert counts(items) == {"typed": 1461, "assistant": 2454, "tool": 1164, "system": 200, "skipped": 29}
     assert not any("###STOP###" in item.content.text for item in items if isinstance(item, ReadTurn))
     assert len({item.host_conversation for item in items if isinstance(item, ReadTurn)}) == 200
 

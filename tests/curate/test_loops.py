@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -114,22 +113,10 @@ def test_each_voice_begins_with_another_letter() -> None:
     assert len({voice.value[0] for voice in Voice}) == len(Voice)
 
 
-def test_letters_in_lower_case_are_letters_and_one_each_but_for_one() -> None:
-    every = list(map(chr, range(characters.NAMED)))
-    assert [one for one in every if len(one.lower()) != 1] == ["\u0130"]
-    lowered = [one.lower()[0] for one in every]
-    is_letter = characters.letters()
-    assert all(is_letter[ord(one)] == is_letter[ord(low)] for one, low in zip(every, lowered, strict=True))
-    assert "\u0130".lower() == "i\u0307" and not is_letter[0x307]
-    above = "".join(map(chr, range(characters.NAMED, characters.POINTS)))
-    assert above.lower() == above
-
-
 def test_no_character_above_the_planes_that_the_tables_read_is_a_letter_or_a_blank() -> None:
     above = "".join(map(chr, range(characters.NAMED, characters.POINTS)))
     assert not any(map(str.isspace, above))
     assert not any(map(str.isalnum, above))
-    assert re.search(characters.LETTERS, above) is None
 
 
 def test_a_process_that_builds_nothing_never_loads_them() -> None:

@@ -60,6 +60,7 @@ def test_only_what_a_person_typed_or_attached_is_a_user_turn_and_tools_are_never
                 TurnRole.user: item.origin in ("typed", "upload"),
                 TurnRole.assistant: item.origin == "assistant",
                 TurnRole.tool: item.origin == "tool",
+                TurnRole.system: item.origin == "system",
             }[item.role]
             assert item.at is None or item.at.tzinfo is not None
 

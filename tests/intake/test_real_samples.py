@@ -76,8 +76,10 @@ def test_two_hundred_real_dialogues_with_tools_survive_as_messages(tmp_path):
     lines = [json.dumps({"id": n, "messages": messages}) for n, messages in enumerate(dialogues)]
     path.write_bytes(gzip.compress("\n".join(lines).encode(), 1))
     items = list(formats.read(path))
-    assert counts(items) == {"typed": 1490, "assistant": 2454, "tool": 1164, "skipped": 200}
-    said = [message["content"] or "" for messages in dialogues for message in messages if message["role"] != "system"]
-    assert [item.content.text for item in items if isinstance(item, ReadTurn)] == said
+    assert counts(items) == {"typed": 1490, "assistant": 2454, "tool": 1164, "system": 200}
+    turns = [item for item in items if isinstance(item, ReadTurn)]
+    for is_told in (True, False):  # instructions stand behind the person's first words
+        said = [one["content"] or "" for all_of in dialogues for one in all_of if (one["role"] == "system") is is_told]
+        assert [turn.content.text for turn in turns if (turn.origin == "system") is is_told] == said
     answered = [item.content for item in items if isinstance(item, ReadTurn) and item.origin == "tool"]
     assert all(content.tool_call_id and content.tool_name for content in answered)

@@ -21,6 +21,7 @@ from licet.errors import UsageError
 from licet.intake import otlp, spans
 from licet.intake.otlp import EPOCH, Encoding, OtlpSpan
 from licet.intake.spans import Dropped, ModelCall
+from licet.vault.content import offered_tools
 
 BASE = {"gen_ai.operation.name": "chat", "enduser.id": "ana"}
 
@@ -54,6 +55,39 @@ def test_reasoning_and_instructions_are_left_out_and_several_answers_are_the_fir
         ),
     }
     assert turns(attributes) == [("user", "When?"), ("assistant", "In November.")]
+
+
+TOOL = {"name": "weather", "description": "The weather of a city", "parameters": {"type": "object"}}
+RECORDS = {"licet.instructions": True}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be brief."}])}
+        | {"gen_ai.tool.definitions": json.dumps([{"type": "function", **TOOL}])},
+        {"gen_ai.system_instructions": "Be brief."}
+        | {f"llm.request.functions.0.{key}": one if isinstance(one, str) else json.dumps(one) for key, one in TOOL.items()},
+        {"gen_ai.system_instructions": "Be brief."}
+        | {"llm.tools.0.tool.json_schema": json.dumps({"type": "function", "function": TOOL})},
+    ],
+)  # fmt: skip
+def test_instructions_and_tools_are_a_turn_where_the_resource_says_so(attributes: dict[str, Any]) -> None:
+    asked = call(parts("user", "When?"), answer=parts("assistant", "In May.")) | attributes
+    assert turns(asked) == turns(asked, {"licet.instructions": "no"}) == [("user", "When?"), ("assistant", "In May.")]
+    read = spans.read(span(asked, RECORDS))
+    assert isinstance(read, ModelCall)
+    told = read.turns[1]
+    assert (told.role, told.text) == ("system", "Be brief.")
+    assert offered_tools(told.tools) == [{"type": "function", "function": TOOL}]
+
+
+def test_a_list_of_tools_is_read_in_the_shapes_that_hosts_send_and_in_no_other() -> None:
+    anthropic = {"name": "weather", "description": TOOL["description"], "input_schema": TOOL["parameters"]}
+    for one in (TOOL, {"type": "function", "function": TOOL}, anthropic):
+        assert offered_tools(json.dumps([one])) == [{"type": "function", "function": TOOL}]
+    for broken in ("", "{}", "[1]", '[{"type":"function"}]', '[{"function":{"name":""}}]', "[" * 100_000):
+        assert offered_tools(broken) is None
 
 
 def test_messages_may_be_a_structure_and_files_are_named_and_never_their_bytes() -> None:

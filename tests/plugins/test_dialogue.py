@@ -39,6 +39,52 @@ def test_a_call_adds_what_came_since_the_last_answer_and_the_answer() -> None:
     assert said([{"role": "system", "content": "x"}, user("a"), user("b")], None) == [("user", "a"), ("user", "b")]
 
 
+def test_the_hosts_instructions_are_a_turn_behind_the_persons_words_where_the_operator_wants_them() -> None:
+    """As they were sent: the tools with their own keys in their own order, of either shape."""
+    where = msgspec.structs.replace(WHERE, instructions=True)
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"z": 1, "a": 2}}}]
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "developer", "content": "Metric."}, user("a")]
+    turns = added(asked, bot("b"), where, offered=tools)
+    assert turns is not None
+    assert [(turn.role, turn.origin, turn.text, turn.tools) for turn in turns] == [
+        ("user", "typed", "a", ""),
+        ("system", "system", "Be brief.", '[{"type":"function","function":{"name":"weather","parameters":{"z":1,"a":2}}}]'),
+        ("system", "system", "Metric.", ""),
+        ("assistant", "assistant", "b", ""),
+    ]  # fmt: skip
+    later = added([*asked, bot("b"), user("c")], bot("d"), where, offered=tools)
+    assert later is not None
+    assert {turn.id for turn in turns if turn.role == "system"} == {turn.id for turn in later if turn.role == "system"}
+    alone = added([user("a")], bot("b"), where, offered=tools)
+    assert alone is not None and [(turn.role, turn.text) for turn in alone] == [
+        ("user", "a"),
+        ("system", ""),
+        ("assistant", "b"),
+    ]
+    assert added(asked, bot("b"), WHERE, offered=tools) == [turn for turn in turns if turn.role != "system"]
+    redacted = [{"role": "system", "content": "redacted-by-litellm"}, user("a")]
+    assert added(redacted, bot("b"), where) is None
+
+
+def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_does(tmp_path: Path) -> None:
+    where = msgspec.structs.replace(WHERE, instructions=True)
+    asked = [{"role": "system", "content": "Be brief."}, user("a")]
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    for messages in (asked, asked[1:]):
+        turns = added(messages, bot("b"), where, offered=tools)
+        call = {
+            "id": "1", "call_type": "acompletion", "end_user": "ana", "messages": messages,
+            "model_parameters": {"tools": tools}, "response": {"created": 1760000000, "choices": [{"message": bot("b")}]},
+        }  # fmt: skip
+        path = tmp_path / f"{len(messages)}.jsonl"
+        path.write_bytes(msgspec.json.encode(call))
+        read = [item for item in logged.read(path) if isinstance(item, ReadTurn)]
+        assert turns is not None
+        assert [(one.host_turn, one.role, one.content.tools) for one in read] == [
+            (turn.id, turn.role, turn.tools) for turn in turns
+        ]
+
+
 def test_the_same_words_said_twice_are_two_turns_and_the_same_call_sent_twice_is_one() -> None:
     first, again = added([user("yes")], bot("?"), WHERE), added([user("yes")], bot("?"), WHERE)
     later = added([user("yes"), bot("?"), user("yes")], bot("?"), WHERE)

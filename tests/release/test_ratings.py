@@ -12,13 +12,16 @@ from uuid import UUID
 import pytest
 
 from licet.erasure import sweeper
+from licet.errors import UsageError
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share, TurnRole, TurnState
 from licet.release import catalog, registry
 from licet.release import ratings as released
-from licet.release.reader import LEASE_SECONDS, RatedMessage
+from licet.release.reader import LEASE_SECONDS, LoadedRow, RatedMessage
 from licet.release.row_runs import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
+from licet.train.export_files import verdicts
+from licet.train.exports import Format, shaped
 from licet.vault import commands as do
 from licet.vault.content import Content
 from licet.vault.copies import CopyPlace
@@ -167,6 +170,72 @@ def test_of_a_row_that_lacks_turns_no_place_is_guessed(house: House) -> None:
     rate(house, UP, 0, "a3")
     build(house)
     assert ratings(house)[1] == (rated(None, UP),)
+
+
+# Checks of the host
+
+
+def check(house: House, kind: do.HostCheck, *, good: bool, turn: int, score: float | None = None) -> None:
+    house.passes(0.01)
+    rating = UP if good else DOWN
+    house.about(do.GiveFeedback, "ana", "a1", rating=rating, turn=turn, share=Share.rating, check=kind, score=score)
+
+
+def loaded(house: House, name: str = BUILT) -> list[LoadedRow]:
+    return list(catalog.open_release(house.here, name))
+
+
+def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ratings(house: House) -> None:
+    check(house, do.HostCheck.tests, good=False, turn=4)
+    check(house, do.HostCheck.tests, good=True, turn=4, score=0.75)
+    check(house, do.HostCheck.lint, good=False, turn=4)
+    check(house, do.HostCheck.reward, good=True, turn=0, score=-2.5)
+    rate(house, DOWN, 2)
+    build(house)
+    (row,) = loaded(house)
+    assert row["ratings"] == [{"message": 1, "rating": DOWN}]
+    assert row["checks"] == [
+        {"message": None, "check": "reward", "passed": True, "score": -2.5},
+        {"message": 3, "check": "lint", "passed": False, "score": None},
+        {"message": 3, "check": "tests", "passed": True, "score": 0.75},
+    ]
+    assert verdicts(row) == {1: False}, "checks that disagree are no verdict"
+
+
+def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_export(house: House) -> None:
+    check(house, do.HostCheck.tests, good=False, turn=4)
+    check(house, do.HostCheck.task, good=False, turn=2)
+    rate(house, UP, 2)
+    build(house)
+    (row,) = loaded(house)
+    assert verdicts(row) == {1: True, 3: False}
+    made = shaped(row, verdicts(row), Format.trl)
+    assert [line["label"] for line in made.lines["kto"]] == [True, False]
+    assert all(line["row_checks"] == row["checks"] for kind in ("sft", "kto") for line in made.lines[kind])
+
+
+def test_a_check_is_told_only_while_the_choice_allows_it_and_goes_with_its_conversation(house: House) -> None:
+    check(house, do.HostCheck.tests, good=True, turn=2)
+    build(house)
+    assert "checks" in loaded(house)[0]
+    (ends, content) = house.query("SELECT f.keep_until, (SELECT max(s.keep_until) FROM segments s) FROM feedback f")[0]
+    assert ends <= content, "it does not outlive what it is about"
+    house.choose("ana", False)
+    house.choose("ana", True)
+    house.talk("ana", "a1", "and who dug it", "nobody knows")
+    build(house, name="again")
+    assert all("checks" not in row for row in loaded(house, "again"))
+    house.about(do.Delete, "ana", "a1")
+    house.passes(40)
+    sweeper.sweep(house.here)
+    assert house.query("SELECT count(*) FROM feedback WHERE erased_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("wrong", [{"score": 1.0}, {"check": do.HostCheck.tests, "score": float("nan")},
+                                   {"check": do.HostCheck.tests, "share": Share.reply}])  # fmt: skip
+def test_a_score_is_a_number_of_a_check_and_a_check_shares_nothing(house: House, wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        house.about(do.GiveFeedback, "ana", "a1", **({"rating": UP, "turn": 2, "share": Share.rating} | wrong))
 
 
 # The rule, on drawn histories

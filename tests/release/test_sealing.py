@@ -47,25 +47,25 @@ PACKED = bytes.fromhex(
     "657302"
 )
 PLAINTEXT = bytes.fromhex(
-    "0428b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
+    "0528b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
     "74656e74b1576965207370c3a474206973742065733f83a9617373697374616e74a0aa746f6f6c5f63616c6c739183a2"
     "6964a26331a474797065a866756e6374696f6e82a46e616d65a5636c6f636ba9617267756d656e7473a27b7d84a4746f"
     "6f6ca531323a3030ac5fa75a77c3b66c662ea7736f7572636573020a0013f380b301446ce062dc2f8ad182b45fb8432c"
     "8534457dd1a5a0"
 )
 PLAINTEXT_LEVEL_3 = bytes.fromhex(
-    "0428b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
+    "0528b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
     "6682180183d68491db2234af205324ac6520490c05a57a478341b5af42d1810d7b925f560ab57d69d9796e6c2e8d16fe"
     "4a528ca3a647bfd77279cc2e10e0dbbc5d77c3a6432be2ed10ff2c6a441d82c0577d392da81d5f1fc397005a9dd6add0"
     "a50ce733eb9e9f020b0013f380b301446ce062dc2f8a6941c0445cbf7087580a698afaa24b4101"
 )
 KEY = bytes.fromhex("2f17e80892019d414646594ce3d6cd3335d3ad83e7f9bc080e854cce59d8c633")
 SEALED = bytes.fromhex(
-    "017557ad55c9301cb02ca6ed3fd4aca6ac6de19834fe4b9d0e815eb2f9ffbf6a9f6ca4e25c14b33d24997655ef83bb56"
-    "d32e0e9c262003950dc57e4e367932ff1747d1b75197273ee9421034bdfd92c54a82b9abd1ef3dbf553b409051c2d508"
-    "ece1de5bfd4fbd79779db6ad76dc42667ae8283dfd806cc8c67e1d81ebf8f5ef832654c263f1df9836baef209305de88"
-    "a102067149f7d0f0b262e80fcac594d2f1447b731ce4bd4f47264d3bee2fe255999d8555c2b699875fb6bc572f98fb8f"
-    "b3457b9f8f4fa9fd696d22fd0c10c7a3a61d02872c1e2e70a269b4e91c86d77472fe0968"
+    "01793f9d14f8ac7adee2a17ffd4e9da888f6ef1a96d61bc98133ef696c9fb4826deac4e7e6c4e8d038afed661d649b63"
+    "1a682f8fd92cfdfe1d68dba17867c2533e96de663184060e31bfa00c9188fa226ca7016be7c840f0ec883053eed369d2"
+    "ed558f10405682fa83948cca800deaa5a713eef99c3408b7e5e3a5dc084c075a137413f01fc44726d3a203ace358a739"
+    "91a828196ea488e7c7fd34036b7725aebd5fee0ceddec4335f0439fb612d8f83899c7dce2d49911b56233f4a3cd558de"
+    "cffca344463125523d575a72436791b320c5fd9c3671998987c0f75dd3fec05175d9cbd3"
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -103,7 +103,7 @@ GAPPED: dict[str, object] = msgspec.msgpack.decode(PACKED) | {"gaps": [0, 3]}
 
 def test_the_plaintext_of_a_row_is_these_bytes() -> None:
     frame = rows.encode(ROW)
-    assert frame[:1] == rows.PLAINTEXT_V4 == b"\x04"
+    assert frame[:1] == rows.PLAINTEXT_V5 == b"\x05"
     assert zstandard.ZstdDecompressor().decompress(frame[1:]) == PACKED
 
 
@@ -116,6 +116,17 @@ def test_gaps_stand_behind_the_rest_and_come_back_as_they_were() -> None:
     packed = zstandard.ZstdDecompressor().decompress(masked[1:])
     assert packed == msgspec.msgpack.encode(GAPPED | {"results_left_out": [3]})
     assert rows.decode(masked).results_left_out == [3]
+
+
+def test_instructions_of_the_host_stand_in_a_message_with_the_tools_behind_the_rest() -> None:
+    told = RowMessage(role=TurnRole.system, content="Kurz.", tools='[{"name":"clock"}]')
+    frame = rows.encode(msgspec.structs.replace(ROW, messages=(told,)))
+    packed = zstandard.ZstdDecompressor().decompress(frame[1:])
+    assert packed.hex() == (
+        "83a46b696e64a4636f6465a86d657373616765739183a4726f6c65a673797374656da7636f6e74656e74a54b75727a2e"
+        "a5746f6f6c73b25b7b226e616d65223a22636c6f636b227d5da7736f757263657302"
+    )
+    assert rows.decode(frame).messages == [{"role": "system", "content": "Kurz.", "tools": '[{"name":"clock"}]'}]
 
 
 @pytest.mark.parametrize("plaintext", [PLAINTEXT, PLAINTEXT_LEVEL_3])
@@ -244,18 +255,19 @@ def frame_of(packed: bytes, **how: bool) -> bytes:
         b"\x01" + PLAINTEXT[1:],
         b"\x02" + PLAINTEXT[1:],
         b"\x03" + PLAINTEXT[1:],
-        b"\x05" + PLAINTEXT[1:],
+        b"\x04" + PLAINTEXT[1:],
+        b"\x06" + PLAINTEXT[1:],
         PLAINTEXT[:-1],
-        b"\x04" + PACKED,
-        b"\x04" + frame_of(b""),
-        b"\x04" + frame_of(PACKED[:-1]),
-        b"\x04" + frame_of(PACKED + b"\x00"),
-        b"\x04" + frame_of(PACKED, write_content_size=False),
-        b"\x04" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
-        b"\x04" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
-        *(b"\x04" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps})) for gaps in ([4], [-1], [1, 1], [2, 1])),
+        b"\x05" + PACKED,
+        b"\x05" + frame_of(b""),
+        b"\x05" + frame_of(PACKED[:-1]),
+        b"\x05" + frame_of(PACKED + b"\x00"),
+        b"\x05" + frame_of(PACKED, write_content_size=False),
+        b"\x05" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
+        b"\x05" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
+        *(b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps})) for gaps in ([4], [-1], [1, 1], [2, 1])),
         *(
-            b"\x04" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
+            b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
             for places in ([1], [3, 3], [3, 0], [4])
         ),
     ],
@@ -267,7 +279,7 @@ def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
 
 def test_a_frame_that_states_more_than_the_bound_is_not_decompressed() -> None:
     with pytest.raises(BrokenError, match="claims more than"):
-        rows.decode(b"\x04" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
+        rows.decode(b"\x05" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(31), bytes(33)])
@@ -326,7 +338,7 @@ def test_half_a_surrogate_pair_is_refused_without_showing_the_text() -> None:
 def test_no_repr_and_no_error_shows_content_or_a_key() -> None:
     row = row_of(0, PLANTED)
     shown = [repr(row), repr(row.messages[0]), repr(rows.decode(rows.encode(row)))]
-    damaged = b"\x04" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
+    damaged = b"\x05" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
     for verb in (lambda: rows.decode(damaged), lambda: open_row(SEALED, keyed("other"), RELEASE_ID, ROW.row_id)):
         with pytest.raises((BrokenError, DeniedError)) as caught:
             verb()

@@ -557,7 +557,9 @@ def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(house: Hous
     assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
     export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl")
     for kind in made.lines:
-        assert READ[to](tmp_path / "out" / f"{kind}.{to}") == read(tmp_path / "trl", kind)
+        lines_read = READ[to](tmp_path / "out" / f"{kind}.{to}")
+        stated = [{name: value for name, value in line.items() if value is not None} for line in lines_read]
+        assert stated == read(tmp_path / "trl", kind)
     assert f"sft.{to}" in (tmp_path / "out" / "README.md").read_text("utf-8")
     assert {one.format for one in export_files.exports(house.here, RECIPIENT)} == {"trl", to.value}
 
@@ -575,7 +577,7 @@ def test_shards_are_of_a_bounded_size_and_the_same_lines_give_the_same_bytes(
         for start in range(0, 200, 7):
             file.write(said[start : start + 7])
         file.close()
-        assert [{k: v for k, v in line.items() if k != "row_labels"} for line in READ[to](folder)] == said
+        assert [{k: v for k, v in line.items() if v is not None} for line in READ[to](folder)] == said
         shards = [path for path in folder.iterdir() if path.name != "index.json"]
         assert len(shards) > 4
         assert max(path.stat().st_size for path in shards) < 2 * 20_000

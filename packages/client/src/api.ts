@@ -533,7 +533,7 @@ export interface paths {
         put?: never;
         /**
          * Gives feedback, and shares only what the person chose to share
-         * @description Gives feedback, and shares only what the person chose to share.
+         * @description Gives feedback, and shares only what the person chose to share. A service may give a check of its own.
          *
          *     Answers: a person, `conversations:write`.
          */
@@ -1638,6 +1638,12 @@ export interface components {
             review_at: string;
         };
         /**
+         * HostCheck
+         * @description What a host checked an answer by; `reward` is a score of any other kind, such as that of a reward model.
+         * @enum {string}
+         */
+        HostCheck: "tests" | "build" | "lint" | "task" | "accepted" | "reward";
+        /**
          * HostDelivery
          * @description What one endpoint was told, and its acknowledgement. `delivered_at` is None if it reads events by itself.
          */
@@ -1718,6 +1724,9 @@ export interface components {
             comment: string;
             /** @description The turns that were shared, as they were then. */
             shared: components["schemas"]["SharedTurnAnswer"][];
+            check: string;
+            /** @description The classifier's score; null where no classifier suggested it. */
+            score: number | null;
         };
         /**
          * LeaseAnswer
@@ -1834,7 +1843,7 @@ export interface components {
         };
         /**
          * NewFeedback
-         * @description `turn` is the number of the answer that it is about, 0 for the conversation.
+         * @description `turn` is the number of the answer that it is about, 0 for the conversation. With `check` it is not the person's but the service's: `rating` says whether the answer passed, and `score` how well, if there is a number.
          */
         NewFeedback: {
             /** @description `up` or `down`. */
@@ -1853,6 +1862,9 @@ export interface components {
             comment?: string;
             /** @description The host's own id. */
             id?: string | null;
+            check?: components["schemas"]["HostCheck"] | null;
+            /** @description The classifier's score; null where no classifier suggested it. */
+            score?: number | null;
         };
         /**
          * NewLease
@@ -1958,7 +1970,7 @@ export interface components {
         };
         /**
          * NewTurn
-         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. `grant` is what the gate named when it was said: told later, under a newer grant, it is refused. `project` is the host's own id of the project that the conversation is in, which its first turn fixes.
+         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. A turn of the role `system` has the instructions that the host gave its model, and as `tools` the JSON text of the list of tools that it offered; send it behind the person's first words. `grant` is what the gate named when it was said: told later, under a newer grant, it is refused. `project` is the host's own id of the project that the conversation is in, which its first turn fixes.
          */
         NewTurn: {
             /** @description An id of ours, or `host:` and the host's own. */
@@ -1989,6 +2001,8 @@ export interface components {
              * @default
              */
             tool_name?: string;
+            /** @default  */
+            tools?: string;
             /**
              * @description Names of the files that came with the turn. Their contents are not stored.
              * @default []
@@ -2295,13 +2309,16 @@ export interface components {
         };
         /**
          * RatedAnswer
-         * @description A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation.
+         * @description A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation. With `check` it is the host's: whether it passed, with its `score`.
          */
         RatedAnswer: {
             /** @description The index of the message in its row; null for the conversation as a whole. */
             message: number | null;
             /** @description `up` or `down`. */
             rating: string;
+            check: string;
+            /** @description The classifier's score; null where no classifier suggested it. */
+            score: number | null;
         };
         /** ReadPage */
         ReadPage: {
@@ -2707,6 +2724,7 @@ export interface components {
             text: string;
             /** @description The calls that the assistant made in the turn. */
             tool_calls: components["schemas"]["ToolCallAnswer"][];
+            tools: string;
             /** @description Names of the files that came with the turn. Their contents are not stored. */
             attachments: string[];
         };
@@ -2719,11 +2737,11 @@ export interface components {
         };
         /**
          * TurnRole
-         * @description Who said a turn, or which tool answered in it.
+         * @description Who said a turn, or which tool answered in it; ``system`` is what the host instructed the model with.
          * @default user
          * @enum {string}
          */
-        TurnRole: "user" | "assistant" | "tool";
+        TurnRole: "user" | "assistant" | "tool" | "system";
         /**
          * TurnTakenAnswer
          * @description A recorded turn. `segment` is the number of its segment. `project` is our id of the project that counts: the one that the conversation began in; null for none. `other_project`: the turn names another one, which changes nothing.

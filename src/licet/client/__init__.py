@@ -214,6 +214,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once, however often it is
     sent.
 
+    ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered the model.
     ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's
     answer when it was said: under another one it is refused. ``project`` is the host's own id of the conversation's
     project, which its first turn determines.
@@ -227,6 +228,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     tool_calls: tuple[ToolCallResult, ...] = ()
     tool_call_id: str = ""
     tool_name: str = ""
+    tools: str = ""
     attachments: tuple[str, ...] = ()
     title: str = ""
     origin: str | None = None
@@ -402,9 +404,11 @@ def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeRe
 
 def give_feedback(
     conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
-    account: str | None = None,
+    account: str | None = None, check: str | None = None, score: float | None = None,
 ) -> ApiRequest[FeedbackResult]:  # fmt: skip
+    """Gives feedback of a person, or with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`, `reward`) the service's."""
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
+    body |= {"check": check, "score": score}
     return _changing("POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account))
 
 

@@ -291,6 +291,8 @@ class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None
     comment: str
     shared: tuple[SharedTurn, ...]
+    check: str
+    score: float | None
 
 
 class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -314,6 +314,8 @@ def _message(conversation: UUID, turn: TurnState, said: datetime | None, content
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for c in content.tool_calls
         ]
+    if content.tools:
+        message["tools"] = content.tools
     if turn.role is TurnRole.tool:
         message |= {"tool_call_id": content.tool_call_id, "name": content.tool_name}
     return message
@@ -379,6 +381,8 @@ def feedback_lines(
                 "conversation": shown(Prefix.conversation, row.conversation),
                 "turn": row.turn,
                 "rating": row.rating,
+                "check": row.check,
+                "score": row.score,
                 "share": row.state.share.value,
                 "given": written(row.given_at),
                 "taken_back": written(row.taken_back_at) if row.taken_back_at else None,

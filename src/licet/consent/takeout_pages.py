@@ -93,7 +93,8 @@ def feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[bytes]:
 def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
     for raw in lines:
         one = json.loads(raw)
-        said = [words.say(f"feedback.rating.{one['rating']}"), words.say(f"feedback.share.{one['share']}")]
+        rated = "check" if one["check"] else "rating"
+        said = [words.say(f"feedback.{rated}.{one['rating']}"), words.say(f"feedback.share.{one['share']}")]
         said += (
             [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))] if one["taken_back"] else []
         )

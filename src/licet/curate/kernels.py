@@ -215,7 +215,8 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def declared(self) -> Mapping[str, object]:
-        return {"step": "label", "labels": 1, "scorers": {scorer.name: scorer.sha256 for scorer in self.scorers}}
+        scorers = {scorer.name: scorer.sha256 for scorer in self.scorers}
+        return {"step": "label", "labels": 2, "languages": labels.identifier_version(), "scorers": scorers}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         texts = texts_of(batch)

@@ -17,24 +17,20 @@ from numpy.typing import NDArray
 
 from licet.curate import labels, quality, words
 from licet.curate.batches import PROSE, STRING, column
-from licet.curate.characters import SCRIPT_SHIFT, UNSPACED_SHIFT, classes, coded, folded, scripts
+from licet.curate.characters import UNSPACED_SHIFT, classes
 from licet.curate.labels import Topic
 from licet.curate.text_column import BatchTexts, Ends, voiced
 from licet.curate.unspaced import SCRIPT, Unspaced, told
 from licet.policy.state import ConversationKind
 
-# How much is read: characters of a text, lines of it; for its language texts, characters a word and of a text; characters for a
-# topic; how often a word counts; and the languages.
-LIMITS = (
-    words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.WORDS_READ_MAX, labels.CHARS_A_WORD, labels.READ_CHARS_MAX,
-    labels.READ_CHARS_MAX, labels.WORD_COUNTS_MAX, len(labels.SPOKEN),
-)  # fmt: skip
+# How much is read: characters of a text, lines of it, and characters for a topic.
+LIMITS = (words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.READ_CHARS_MAX)
 
 
 def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the signals of quality by their names, as `adding` takes them."""
     prose = voiced(batch, PROSE)
-    signals, scores, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
+    signals, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
     scripted = _scripted(texts, found)
     _repeats(texts, scripted, signals)
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
@@ -44,7 +40,7 @@ def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) ->
     numbers = quality.quality_columns(signals[:, :8], signals[:, 8], signals[:, 9], by_document)
     types = {name: pa.uint64() if name == "words" else pa.float64() for name in numbers}
     return {
-        "language": (STRING, _languages(scores, figures, made)),
+        "language": (STRING, [labels.language(_prose(texts, prose, number)) for number in range(batch.num_rows)]),
         "topic": (STRING, _topics(batch, texts, prose, figures, made)),
         **{name: (types[name], own) for name, own in numbers.items()},
     }
@@ -68,26 +64,22 @@ def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[
         np.add.at(signals[:, place], owner, own)
 
 
-def _languages(scores: NDArray[np.int64], figures: NDArray[np.int64], made: ModuleType) -> list[str]:
-    out = labels.best(scores) if len(scores) else []
-    letters = figures[:, made.LETTERS + 1 : made.UNSPACED]
-    for number in np.flatnonzero(letters.any(axis=1)).tolist():
-        out[number] = labels.by_letters(letters[number].tolist()) or out[number]
-    return out
+def _prose(texts: BatchTexts, prose: NDArray[np.bool_], number: int) -> list[str]:
+    """What people and the assistant said in a document."""
+    first, last = texts.documents[number : number + 2].tolist()
+    return [texts.text(first + n) for n in np.flatnonzero(prose[first:last]).tolist()]
 
 
 def _topics(
     batch: pa.RecordBatch, texts: BatchTexts, prose: NDArray[np.bool_], figures: NDArray[np.int64], made: ModuleType
 ) -> list[str]:  # fmt: skip
     out = []
-    rows = figures[:, : made.LETTERS].tolist()
+    rows = figures[:, : made.UNSPACED].tolist()
     for number, (kind, (lines, code, marks, said)) in enumerate(zip(column(batch, "kind"), rows, strict=True)):
         if kind == ConversationKind.code:
             out.append(Topic.coding.value)
         elif marks < 0:
-            first, last = texts.documents[number : number + 2].tolist()
-            own = [texts.text(first + n) for n in np.flatnonzero(prose[first:last]).tolist()]
-            out.append(labels.topic(ConversationKind(kind), own).value)
+            out.append(labels.topic(ConversationKind(kind), _prose(texts, prose, number)).value)
         else:
             if marks >= labels.MARKS_LEAST and figures[number, made.UNSPACED]:
                 found = figures[number, made.UNSPACED :].tolist()
@@ -100,14 +92,13 @@ def _topics(
 @cache
 def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
     """What `loops.labelled` knows of characters and words, in its order."""
-    kinds = classes().astype(np.uint16) | scripts().astype(np.uint16) << SCRIPT_SHIFT
+    kinds = classes().astype(np.uint16)
     kinds[: len(SCRIPT)] |= SCRIPT.astype(np.uint16) << UNSPACED_SHIFT
-    known, phrases = _padded(list(map(coded, labels.WEIGHTS))), _phrases()
-    weights = [max(own) for own in labels.WEIGHTS.values()]
+    phrases = _phrases()
     openers = [int.from_bytes(opener.encode(), "big") for opener in labels.OPENERS]
     return (
-        kinds, folded(), words.LOWER_TABLE, words.values(quality.KEY), words.factors_of(words.SHINGLE_WORDS),
-        _hash_table(made), known, _spoken(), np.array(weights), np.array(openers, np.uint64),
+        kinds, words.LOWER_TABLE, words.values(quality.KEY), words.factors_of(words.SHINGLE_WORDS),
+        np.array(openers, np.uint64),
         _first_phrases(phrases), _padded([np.frombuffer(phrase.encode(), np.uint8) for phrase in phrases]),
     )  # fmt: skip
 
@@ -118,23 +109,6 @@ def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     for number, row in enumerate(rows):
         out[number, : len(row)] = row
     return out
-
-
-def _hash_table(made: ModuleType) -> Ends:
-    """By the last bits of its hash the number of each common word, or of the next places; -1 where there is none."""
-    table = np.full(1 << (4 * len(labels.WEIGHTS)).bit_length(), -1, np.int64)
-    for number, word in enumerate(labels.WEIGHTS):
-        place = int(made.hashed_letters(coded(word))) % len(table)
-        while table[place] >= 0:
-            place = (place + 1) % len(table)
-        table[place] = number
-    return table
-
-
-def _spoken() -> Ends:
-    """The languages of each common word by number, -1 behind them."""
-    own = [[number + 1 for number, weight in enumerate(weights) if weight] for weights in labels.WEIGHTS.values()]
-    return _padded([np.array(numbers) for numbers in own]) - 1
 
 
 def _phrases() -> list[str]:

@@ -1,10 +1,9 @@
 """What a document is: its language and its topic, by rules that a person can read.
 
-The language is that of the script where a script tells it (kana, Hangul, Greek, ..), and otherwise the one whose most
-common words are the most among those read: a function word counts in parts among the languages that share it
-(stop-word identification: Grefenstette 1995). ``und`` where too little was said: an honest "undetermined" (ISO 639-2)
-beats a guess. The topic is coding where it is a coding session or code is a good part of it, reasoning where marks of
-argument and calculation are dense, otherwise other.
+The language is told by py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and Baldwin 2012): ``und``
+where it is not likely enough, since an honest "undetermined" (ISO 639-2) beats a guess, and ``mul`` (several languages)
+where pieces of the text are surely in two. Lines of code are not read for it. The topic is coding where it is a coding
+session or code is a good part of it, reasoning where marks of argument and calculation are dense, otherwise other.
 
 Invariant: a label depends on the document's texts alone; no text is ever in a label. Time is linear, and bounded:
 ``READ_CHARS_MAX`` characters are read.
@@ -16,23 +15,29 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from itertools import islice
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-import numpy as np
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
-from numpy.typing import NDArray
 
-from licet.curate.characters import LETTERS, SCRIPTS, coded, scripts
 from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
+
 READ_CHARS_MAX = 20_000
-WORDS_READ_MAX = 400
-CHARS_A_WORD = 40  # of a turn as many are read for each of its words
-UNDETERMINED = "und"
-WORD_COUNTS_MAX = 5  # how often one word may count: a text of nothing but `y` is not Spanish
-SHARE_MIN = 0.08  # of the words read; running text has 0.2 and more
-LEAD_MIN = 1.2  # over the next best language
+UNDETERMINED, SEVERAL = "und", "mul"
+LIKELY_MIN = 0.5  # of all languages: below, the label is `und`; figures in bench/RESULTS.md
+SURE_MIN = 0.9  # of a piece, which then counts as a second language
+SECOND_MIN = 0.25  # of the characters read, from which a second language makes several
+PIECES_MAX, PIECE_CHARS_MIN, PIECE_CHARS_MAX = 8, 60, 200
+# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers) has a code of its own.
+_SAME = {"nb": "no", "nn": "no", "wuu": "zh", "yue": "zh", "arz": "ar", "ary": "ar", "zxx": UNDETERMINED}
+# Languages that few people write beside the one that they are near to: they do not make that one less likely.
+_NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
+_LETTER = re.compile(r"[^\W\d_]")
 CODE_MIN = 0.25
 MARKS_MIN = 0.02  # of the words
 MARKS_LEAST = 2
@@ -71,19 +76,6 @@ _COMMON = {
     "fa": "و در به از که این را با است برای آن یک من می تا چه هم شود یا اگر",
 }
 SPOKEN = tuple(_COMMON)
-WHOLE = 27_720  # the weight of a word of one language; of those that share it each has an equal part, without a rest
-_SHARED = {
-    word: [language for language in _COMMON if word in _COMMON[language].split()]
-    for word in dict.fromkeys(" ".join(_COMMON.values()).split())
-}
-WEIGHTS = {
-    word: [WHOLE // len(shared) * (language in shared) for language in _COMMON] for word, shared in _SHARED.items()
-}
-_LATIN = bytes(range(0xCD)) + b"\xe2"  # bytes of UTF-8 that are in no character of SCRIPTS, but for punctuation
-_SCRIPT_MIN = 0.15  # of the letters; Japanese prose has about half of its letters in kana
-_WORD = re.compile(LETTERS)
-# Each byte of ASCII as it is if it is a letter in lower case, and a blank if not.
-_LETTERS_APART = bytes(byte if chr(byte).isalpha() and byte < 128 else 32 for byte in range(256))
 OPENERS = (
     "def", "class", "import", "from", "return", "if", "for", "while", "elif", "else", "try", "except", "with", "function",
     "const", "let", "var", "public", "private", "static", "fn", "impl", "struct", "enum", "use", "package", "func",
@@ -104,47 +96,79 @@ def common_words(language: str) -> tuple[str, ...]:
 
 
 def language(texts: Sequence[str]) -> str:
-    """The ISO 639-1 code of the language that most of ``texts`` is in, or ``und``."""
-    return languages([texts])[0]
+    """The ISO 639 code of the language of ``texts``, ``mul`` if a good part of them is in another, or ``und``."""
+    pieces = _pieces(texts)
+    each = Counter[str]()
+    if len(pieces) > 1:
+        for piece in pieces:
+            name, share = _classified(piece)
+            if share >= SURE_MIN:
+                each[name] += len(piece)
+    if len(each) > 1 and each.most_common(2)[1][1] >= SECOND_MIN * sum(map(len, pieces)):
+        return SEVERAL
+    name, share = _classified(" ".join(pieces))
+    return name if share >= LIKELY_MIN else UNDETERMINED
 
 
 def languages(documents: Sequence[Sequence[str]]) -> list[str]:
     """The `language` of each document."""
-    out = [_by_script(texts) for texts in documents]
-    rest = [number for number, told in enumerate(out) if not told]
-    if rest:
-        scores = np.array([plain_scores(documents[number]) for number in rest])
-        for number, found in zip(rest, best(scores), strict=True):
-            out[number] = found
-    return out
+    return [language(texts) for texts in documents]
 
 
-def best(scores: NDArray[np.int64]) -> list[str]:
-    """The language of each document by its scores, of which the last is how many words were read."""
-    by_language, read = scores[:, :-1], scores[:, -1]
-    second, first = np.partition(by_language, -2, axis=1)[:, -2:].T
-    unsure = (first < SHARE_MIN * read * WHOLE) | (first < WHOLE) | (first < LEAD_MIN * second)
-    numbers = np.where(unsure, len(SPOKEN), by_language.argmax(axis=1)).tolist()
-    return [SPOKEN[number] if number < len(SPOKEN) else UNDETERMINED for number in numbers]
+def _pieces(texts: Sequence[str]) -> list[str]:
+    """What is read of ``texts`` for their language: at most `PIECES_MAX` pieces of a few lines, from as many texts as it can."""
+    each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
+    read = [text[:each] for text in _spread(texts, PIECES_MAX)]
+    pieces = max(PIECES_MAX // max(len(read), 1), 1)
+    made = [piece for text in read for piece in _spread(_prose(text, without_code=True), pieces)]
+    return made or [piece for text in read for piece in _spread(_prose(text, without_code=False), pieces)]
 
 
-def plain_scores(texts: Sequence[str]) -> list[int]:
-    """How much a document has of each language, and behind that how many words of it were read."""
-    each = max(WORDS_READ_MAX // max(len(texts), 1), 1)
-    read = [turn[: min(READ_CHARS_MAX, CHARS_A_WORD * each)].lower() for turn in texts[:WORDS_READ_MAX]]
-    found = [word for turn in read for word in _first_words(turn, each)]
-    scores = [0] * len(SPOKEN)
-    for word, count in Counter(filter(WEIGHTS.__contains__, found)).items():
-        for number, weight in enumerate(WEIGHTS[word]):
-            scores[number] += weight * min(count, WORD_COUNTS_MAX)
-    return [*scores, len(found)]
+def _spread(items: Sequence[str], count: int) -> Sequence[str]:
+    """At most ``count`` of the items, from the first on, as far apart as there are more."""
+    return items[:: -(-len(items) // count)] if items else ()
 
 
-def _first_words(text: str, count: int) -> list[str]:
-    """The first ``count`` runs of letters of a text in lower case."""
-    if text.isascii():  # a tenth of the time of the expression, which is the same there
-        return text.encode().translate(_LETTERS_APART).decode().split(None, count)[:count]
-    return [match[0] for match in islice(_WORD.finditer(text), count)]
+def _prose(text: str, *, without_code: bool) -> list[str]:
+    """The lines with letters in a text, short ones joined; those of code as well if they may."""
+    lines = [line.strip() for line in text.splitlines()]
+    code = set(_code(lines)) if without_code else set[str]()
+    pieces, joined = [], ""
+    for line in lines:
+        if line in code or _LETTER.search(line) is None:
+            continue
+        joined = f"{joined} {line}" if joined else line
+        if len(joined) >= PIECE_CHARS_MIN:
+            pieces.append(joined[:PIECE_CHARS_MAX])
+            joined = ""
+    return [*pieces, joined] if joined else pieces
+
+
+def _classified(text: str) -> tuple[str, float]:
+    """The likeliest language of a text and how likely it is; what is no language is undetermined."""
+    if not text:
+        return UNDETERMINED, 0.0
+    shares = Counter[str]()
+    for name, share in _identifier().rank(text):
+        shares[_SAME.get(name, name)] += share
+    ((name, share),) = shares.most_common(1)
+    if name not in _NEIGHBOURS:
+        share += sum(shares[neighbour] for neighbour in _NEIGHBOURS)
+    return name, share
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    """The model of py3langid; it is read once in a process, in half a second."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    made: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return made
+
+
+def identifier_version() -> str:
+    """The package and version that tells languages, for the plan of a release."""
+    return f"py3langid {version('py3langid')}"
 
 
 def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
@@ -191,19 +215,3 @@ def _read(texts: Sequence[str]) -> str:
     """The texts as far as they are read, each to the same length, so that no long one hides the others."""
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     return "\n".join(text[:each] for text in texts)[:READ_CHARS_MAX]
-
-
-def _by_script(texts: Sequence[str]) -> str:
-    """The language that the script of what is read tells, if any does."""
-    if all(map(str.isascii, texts)):
-        return ""
-    text = _read(texts)
-    if not text.encode("utf-8", "replace").translate(None, _LATIN):
-        return ""
-    return by_letters(np.bincount(scripts()[coded(text)], minlength=len(SCRIPTS) + 2).tolist()[1:])
-
-
-def by_letters(counts: Sequence[int]) -> str:
-    """The language that letters tell, if any does: so many of no script of one language, and of each of ``SCRIPTS``."""
-    least = _SCRIPT_MIN * sum(counts)
-    return next((language for language, count in zip(SCRIPTS, counts[1:], strict=True) if count > least), "")

@@ -19,12 +19,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.characters import ALPHA, BREAK, BULLET, SCRIPT_SHIFT, SPACE, UNSPACED_SHIFT, WORD
+from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE, UNSPACED_SHIFT, WORD
 from licet.curate.hash_constants import GOLDEN
 
 SIGNALS = 10  # of `quality.TurnSignals`, with repeated shingles and shingles behind them
 SCRIPTS = 7  # all characters; those of each script of `unspaced.py`; blanks
-LINES, CODE, MARKS, WORDS, LETTERS, UNSPACED = 0, 1, 2, 3, 4, 17  # among the figures; letters by script, from 1
+LINES, CODE, MARKS, WORDS, UNSPACED = 0, 1, 2, 3, 4  # among the figures
 FIGURES = UNSPACED + SCRIPTS
 LINE_READ_MAX = 400
 
@@ -40,7 +40,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 INT: Any = np.int64
 U = np.uint64
 POWER = U(GOLDEN)
-DOTTED, LONG_S = 0x130, 0x17F  # the capital I with a dot; what is the same as s where case is ignored
+LONG_S = 0x17F  # what is the same as s where case is ignored
 FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
@@ -245,35 +245,30 @@ def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Byte
 
 @jit
 def labelled(
-    data: Bytes, ends: Places, documents: Places, prose: Bools, classes: Classes, folded: Codes, lower: Bytes, values: Hashes,
-    factors: Hashes, table: Places, known: Codes, spoken: Places, weights: Places, openers: Hashes, first_marks: Places,
-    marks: Bytes, limits: tuple[int, int, int, int, int, int, int, int],
-) -> tuple[Places, Places, Places, Places]:  # fmt: skip
-    """Of each document its signals, its scores of languages with the words read, and the figures of what is read for a topic; of
-    each text what `scripts_of` counts: where there is any of it, shingles are not counted here.
+    data: Bytes, ends: Places, documents: Places, prose: Bools, classes: Classes, lower: Bytes, values: Hashes,
+    factors: Hashes, openers: Hashes, first_marks: Places, marks: Bytes, limits: tuple[int, int, int],
+) -> tuple[Places, Places, Places]:  # fmt: skip
+    """Of each document its signals and the figures of what is read for a topic; of each text what `scripts_of` counts: where
+    there is any of it, shingles are not counted here.
 
-    ``classes``: what each code point is; ``folded``: each letter in lower case, 0 for all else. ``table``: by the last bits of
-    its hash the number of a common word, which stands in ``known``, or -1; ``spoken``: its languages, -1 behind them;
-    ``weights``: what it counts for each of them. ``openers``: what a line of code begins with; ``marks``: phrases;
+    ``classes``: what each code point is. ``openers``: what a line of code begins with; ``marks``: phrases;
     ``first_marks``: by first letter and length of the first word the number of the first phrase, times 256, and how many.
     ``limits``: `label_columns.LIMITS`.
     """
-    text_max, lines_max, words_max, word_chars, word_read_max, read_max, counted_max, languages = limits
+    text_max, lines_max, read_max = limits
     count, longest = len(documents) - 1, 1
     for text in range(len(ends) - 1):
         longest = max(longest, min(ends[text + 1] - ends[text], text_max))
-    signals, scores = np.zeros((count, SIGNALS), np.int64), np.zeros((count, languages + 1), np.int64)
+    signals = np.zeros((count, SIGNALS), np.int64)
     figures, scripts = np.zeros((count, FIGURES), np.int64), np.zeros((len(prose), SCRIPTS), np.int64)
     codes, read, hashes = np.empty(longest, np.uint32), np.empty(read_max, np.uint32), np.empty(longest + 1, np.uint64)
     kinds, valued = byte_tables(lower, values)
     held, stamps = np.empty(1 << 8, np.uint64), np.zeros(1 << 8, np.int64)
-    counts, touched = np.zeros(len(known), np.int64), np.empty(len(known) + 1, np.int64)
     for document in range(count):
         first, last, texts = documents[document], documents[document + 1], 0
         for text in range(first, last):
             texts += prose[text]
-        each, words_each = max(read_max // max(texts, 1), 200), max(words_max // max(texts, 1), 1)
-        kept, nth, found = 0, 0, 0
+        each, kept, nth = max(read_max // max(texts, 1), 200), 0, 0
         for text in range(first, last):
             if not prose[text]:
                 continue
@@ -288,14 +283,10 @@ def labelled(
                     held, stamps = np.empty(_space(made), np.uint64), np.zeros(_space(made), np.int64)
                 signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
                 signals[document, 9] += made
-            if nth < words_max:
-                head = own[: min(word_read_max, word_chars * words_each)]
-                found = _common(head, words_each, folded, table, known, counts, touched, found, scores[document])
             kept = _taken(own[:each], read, kept, nth)
             nth += 1
-        _scored(spoken, weights, counts, touched, found, counted_max, scores[document])
         read_figures(read[:kept], classes, openers, first_marks, marks, figures[document])
-    return signals, scores, figures, scripts
+    return signals, figures, scripts
 
 
 @inner
@@ -450,79 +441,6 @@ def _equal(one: Codes, other: Codes) -> bool:
     return True
 
 
-@jit
-def hashed_letters(letters: Codes) -> np.uint64:
-    """The hash by which `_common` finds a word."""
-    out = U(0)
-    for code in letters:
-        out = out * FNV_PRIME + U(code)
-    return mixed(out)
-
-
-@inner
-def _common(
-    codes: Codes, left: int, folded: Codes, table: Places, known: Codes, counts: Places, touched: Places, count: int, out: Places
-) -> int:  # fmt: skip
-    """Counts the common words among the first ``left`` of a text in ``counts``, and returns how many different ones there are."""
-    hashes, firsts, lasts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int64), np.empty(left + 1, np.int64)
-    words, mask = _letter_words(codes, left, folded, hashes, firsts, lasts), U(len(table) - 1)
-    for word in range(words):
-        place, start, size = mixed(hashes[word]) & mask, firsts[word], lasts[word] - firsts[word]
-        number = table[place]
-        while number >= 0:
-            is_same, at = size < known.shape[1] and known[number, size] == 0, 0
-            while is_same and at < size:
-                is_same = known[number, at] == folded[codes[start + at]]
-                at += 1
-            if is_same:
-                break
-            place = (place + U(1)) & mask
-            number = table[place]
-        if number >= 0:
-            touched[count] = number
-            count += counts[number] == 0
-            counts[number] += 1
-    out[-1] += words
-    return count
-
-
-@inner
-def _letter_words(codes: Codes, left: int, folded: Codes, hashes: Hashes, firsts: Places, lasts: Places) -> int:
-    """Puts where the first ``left`` words begin and end, and their hashes; without a branch, as in `hashed_words`.
-
-    The letter I with a dot is an i and a dot in lower case, which ends the word.
-    """
-    words, is_open, may_go, hashed, first, at = 0, 0, 1, U(0), 0, 0
-    while at < len(codes) and words < left:
-        letter = folded[codes[at]]
-        is_letter = int(letter != 0)
-        goes_on = is_open & may_go & is_letter
-        hashes[words], firsts[words], lasts[words] = hashed, first, at
-        words += is_open & (1 - goes_on)
-        first = first & -goes_on | at & (goes_on - 1)
-        hashed = (hashed & U(-goes_on)) * FNV_PRIME + U(letter)
-        is_open, may_go = is_letter, int(codes[at] != DOTTED)
-        at += 1
-    if is_open and words < left:
-        hashes[words], firsts[words], lasts[words] = hashed, first, at
-        words += 1
-    return words
-
-
-@inner
-def _scored(
-    spoken: Places, weights: Places, counts: Places, touched: Places, found: int, most: int, out: Places
-) -> None:
-    """The scores of a document from the words counted in it, of which the counts are zero then."""
-    for n in range(found):
-        number = touched[n]
-        for one in spoken[number]:
-            if one < 0:
-                break
-            out[one] += weights[number] * min(counts[number], most)
-        counts[number] = 0
-
-
 _WORDLIKE, _DIGIT, _BLANK, _OPERATOR = 1, 2, 4, 8
 
 
@@ -559,7 +477,7 @@ def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
 def read_figures(
     read: Codes, classes: Classes, openers: Hashes, first_marks: Places, marks: Bytes, out: Places
 ) -> None:  # fmt: skip
-    """Counts what `labels.topic` counts in what is read of a document, and letters and characters by script."""
+    """Counts what `labels.topic` counts in what is read of a document, and characters by script."""
     is_ascii, was_open = True, False
     for code in read:
         is_open = not classes[code] & SPACE
@@ -570,10 +488,6 @@ def read_figures(
     out[MARKS] = _marks(read, first_marks, marks)
     if not is_ascii:
         scripts_of(read, classes, out[UNSPACED:])
-        for code in read:
-            script = classes[code] >> SCRIPT_SHIFT
-            if script:
-                out[LETTERS + script] += 1
 
 
 @inner

@@ -120,6 +120,15 @@ _PERSON_LOWER, _USUAL_LOWER = _FAMILY_LOWER | _lower(GIVEN_MADE), _lower(GIVEN_U
 _STREETS_LOWER, _TRADES_LOWER = _lower(_STREETS), _lower(_TRADES)
 
 
+_MADE_WORDS = _PERSON_LOWER | _PLACES_LOWER
+_ASCII_WORD = re.compile(r"[A-Za-z]+")
+
+
+def made_words(text: str) -> frozenset[str]:
+    """The words of a text that stand in names, streets and places that were put into it, in small letters."""
+    return frozenset(word.lower() for word in _ASCII_WORD.findall(text)) & _MADE_WORDS
+
+
 def person_made(value: str) -> bool:
     """Whether ``value`` was made, or is one of earlier releases: a usual given name and a family's of the list."""
     words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]

@@ -12,7 +12,8 @@ The specification is LiteLLM's logging specification of the proxy. What it promi
   ``trace_id``) are one conversation, and a message is named by the hash of what it says and by how often it was said
   before in its call: so what is repeated is one turn, however much of it a later call still holds. A call without
   a session is a conversation of its own.
-* `system` and `developer` are Skipped. Of several answers the first is read. A call whose messages are no dialogue
+* `system` and `developer` are the host's instructions, with the tools that the call offered (`tools` or `functions` of its
+  `model_parameters`), behind the person's words. Of several answers the first is read. A call whose messages are no dialogue
   (an embedding, an image) is Skipped.
 * ``startTime`` is written without a zone by most loggers, and a zone is never guessed: the time is that of the
   answer (``created``), which is in epoch seconds.
@@ -22,14 +23,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, head
-from licet.intake.messages import Dialogue, read_message
+from licet.intake.messages import Dialogue, read_message, with_instructions
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.intake.records import Pass, Setting, UnreadableRecord, decode, moment, nothing_said, stable_id
+from licet.plugins.dialogue import offered_text
 from licet.policy.state import ConversationKind
 
 name = "litellm"
@@ -130,12 +133,14 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
     choices = [bytes(choice.message) for choice in answer.choices or [] if bytes(choice.message) not in (b"", b"null")]
     said = [(f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)]
     said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
+    parameters = call.model_parameters or {}
+    dialogue.offered = offered_text(parameters.get("tools") or parameters.get("functions"))
     times: Counter[str] = Counter()
     if isinstance(response, UnreadableRecord):
         yield _unread_answer(place, bytes(call.response), response)
-    for here, message in said:
-        for item in read_message(here, dialogue, "", message):
-            yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
+    read = chain.from_iterable(read_message(here, dialogue, "", message) for here, message in said)
+    for item in with_instructions(f"{place}.model_parameters", dialogue, read):
+        yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
     if not said and not isinstance(response, UnreadableRecord):
@@ -154,7 +159,8 @@ def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
     if _REDACTED in said.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
     calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
-    what = stable_id(_identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments)))
+    tools = [said.tools] if said.tools else []
+    what = stable_id(_identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments, *tools)))
     times[what] += 1
     host_turn = what if times[what] == 1 else f"{what}#{times[what]}"
     seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"

@@ -6,7 +6,9 @@ the conversation belongs to; a message its own id and time, else it has the line
 or epoch seconds. Without an id a conversation is named by the BLAKE2b hash of its line in canonical form (keys sorted,
 no white space), so that the same line in two files is one conversation; without one a message is named by its index.
 
-`system` and `developer` are Skipped, `tool` and the older `function` are Role.tool with origin `tool`. An author
+`system` and `developer` are the host's instructions, of Role.system, with the tools that it offered: ``tools`` of the message or
+of the line, or the older ``functions``. They come behind the person's first words, because a permission is theirs. `tool`
+and the older `function` are Role.tool with origin `tool`. An author
 of any other name is Broken: it cannot be said who spoke. The host application wrote these lines, so the surface
 is `app`; an import can say otherwise.
 
@@ -15,7 +17,7 @@ The shape of a message is that of other formats too: they read theirs with `read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,7 +25,7 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, lines
-from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
+from licet.intake.read_turn import BrokenRecord, Read, ReadTurn
 from licet.intake.records import (
     CALLS_MAX,
     Pass,
@@ -36,6 +38,7 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
+from licet.plugins.dialogue import offered_text
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.commands import NAME
 from licet.vault.content import Content, ToolCall
@@ -49,6 +52,8 @@ _ROLES = {
     "assistant": TurnRole.assistant,
     "tool": TurnRole.tool,
     "function": TurnRole.tool,
+    "system": TurnRole.system,
+    "developer": TurnRole.system,
 }
 
 # Keys of records of other formats that hold messages as well.
@@ -94,6 +99,7 @@ class DialogueMessage(msgspec.Struct):
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
     tool_call_id: str | None = None
+    tools: object = None
     id: str | int | None = None
     created_at: object = None
     timestamp: object = None
@@ -115,6 +121,8 @@ class _Line(msgspec.Struct):
     kept_out: object = None
     project: str | int | None = None
     project_title: str | None = None
+    tools: object = None
+    functions: object = None
 
 
 _line = msgspec.json.Decoder(_Line)
@@ -161,18 +169,45 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
     )
     if not line.messages:
         yield nothing_said(place)
-    for index, message in enumerate(line.messages):
-        yield from read_message(f"{place}#messages[{index}]", dialogue, str(index), bytes(message))
+    dialogue.offered = offered_text(line.tools or line.functions)
+    read = (
+        item
+        for index, message in enumerate(line.messages)
+        for item in read_message(f"{place}#messages[{index}]", dialogue, str(index), bytes(message))
+    )
+    yield from with_instructions(f"{place}#tools", dialogue, read)
 
 
-@dataclass(frozen=True, slots=True)
+def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> Iterator[Read]:
+    """What was ``read`` with the host's instructions behind the next words of the person, or at the end. Tools that were
+    offered without a word of instruction are a turn of their own, at ``place``.
+    """
+    items, held = list(read), list[Read]()
+    if dialogue.offered:
+        told = by(TurnRole.system, Content(tools=dialogue.offered))
+        held += dialogue.setting.turns(place, "tools", dialogue.at, [told])
+    for item in items:
+        if isinstance(item, ReadTurn) and item.role is TurnRole.system:
+            held.append(item)
+            continue
+        yield item
+        if held and isinstance(item, ReadTurn) and item.role is TurnRole.user:
+            yield from held
+            held = []
+    yield from held
+
+
+@dataclass(slots=True)
 class Dialogue:
-    """What is known of all its messages: ``at`` and ``model`` are for those that have none; ``calls`` were made."""
+    """What is known of all its messages: ``at`` and ``model`` are for those that have none; ``calls`` were made, and the tools
+    ``offered``, as JSON text, are still to be told with the host's instructions.
+    """
 
     setting: Setting
     at: datetime | None = None
     model: str = ""
     calls: Recent = field(default_factory=lambda: Recent(CALLS_MAX))
+    offered: str = ""
 
 
 def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iterator[Read]:
@@ -180,8 +215,6 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
     message = decode(raw, _message)
     if isinstance(message, UnreadableRecord):
         yield BrokenRecord(place=place, message=message.message)
-    elif message.role in ("system", "developer"):
-        yield SkippedRecord(place=place, reason=f"a message of role `{message.role}`")
     elif message.role not in _ROLES:
         yield BrokenRecord(place=place, message="a role that is not known")
     else:
@@ -196,6 +229,10 @@ def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
     for call in asked:
         dialogue.calls.note(call.id, call.name)
     call_id = message.tool_call_id or ""
+    tools = ""
+    if role is TurnRole.system:
+        own = message.tools if isinstance(message.tools, str) else offered_text(message.tools)
+        tools, dialogue.offered = own or dialogue.offered, ""
     return Content(
         text=text_of(parts, message.refusal),
         tool_calls=asked,
@@ -203,6 +240,7 @@ def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
         tool_name=(message.name or dialogue.calls.get(call_id) or "") if role is TurnRole.tool else "",
         attachments=_attachments(parts),
         model=dialogue.model if role is TurnRole.assistant else "",
+        tools=tools,
     )
 
 

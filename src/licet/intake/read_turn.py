@@ -15,6 +15,7 @@ import msgspec
 
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, Share, TurnRole
+from licet.vault.commands import HostCheck
 from licet.vault.content import Content
 
 
@@ -45,7 +46,9 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a person said of an answer. ``host_feedback`` is the source's own id of it, ``host_turn`` the answer's."""
+    """What a person said of an answer, or with ``check`` the host. ``host_feedback`` is the source's own id of it,
+    ``host_turn`` the answer's.
+    """
 
     place: str
     host_conversation: str
@@ -56,6 +59,8 @@ class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
     share: Share = Share.rating
     comment: str = ""
     host_account: str = ""
+    check: HostCheck | None = None
+    score: float | None = None
 
 
 class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):

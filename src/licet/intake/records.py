@@ -171,6 +171,7 @@ def by(role: TurnRole, content: Content) -> RecordedPart:
         TurnRole.user: "typed" if content.text else "upload",
         TurnRole.assistant: "assistant",
         TurnRole.tool: "tool",
+        TurnRole.system: "system",
     }
     return RecordedPart(role, origins[role], content)
 
@@ -194,7 +195,8 @@ class Setting:
         number = 0
         for part in said:
             content = part.content
-            if part.role is not TurnRole.tool and not (content.text or content.tool_calls or content.attachments):
+            has_said = content.text or content.tool_calls or content.attachments or content.tools
+            if part.role is not TurnRole.tool and not has_said:
                 continue
             number += 1
             yield bounded(
@@ -235,7 +237,7 @@ def elsewhere(place: str) -> SkippedRecord:
 
 def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
     """The turn, or Broken if what it says is over TURN_BYTES_MAX."""
-    said = (turn.content.text, *(call.arguments for call in turn.content.tool_calls))
+    said = (turn.content.text, turn.content.tools, *(call.arguments for call in turn.content.tool_calls))
     if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
         return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn

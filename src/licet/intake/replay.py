@@ -159,6 +159,8 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
     rating: str
     share: Share
     comment: bytes | None
+    check: commands.HostCheck | None
+    score: float | None
     account: UUID | None = None
 
 
@@ -316,6 +318,7 @@ class Import:
                 host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
                 rating=given.rating, share=given.share,
                 comment=encode(Content(text=given.comment)) if given.comment else None,
+                check=given.check, score=given.score,
             )  # fmt: skip
             self._feedback.setdefault(host, []).append(rated)
 
@@ -504,7 +507,7 @@ class Import:
             return None
         return commands.GiveFeedback(
             account=rated.account, at=rated.at, conversation=row[0], rating=rated.rating, share=rated.share,
-            turn=row[1] or 0, comment=rated.comment, host=rated.host,
+            turn=row[1] or 0, comment=rated.comment, host=rated.host, check=rated.check, score=rated.score,
         )  # fmt: skip
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:

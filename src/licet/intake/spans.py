@@ -9,7 +9,9 @@ Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.i
 * The conversation is `gen_ai.conversation.id`, else `session.id`, else the trace.
 * A call repeats what was said before it; `plugins.dialogue` says what it adds, and names each turn by what it says. So
   a span that comes twice, a nested span of the same call, and the history in a later one add nothing.
-* `system` messages, `gen_ai.system_instructions` and reasoning are said by nobody, or not to the person: left out.
+* `system` messages, `gen_ai.system_instructions` and the tools on offer (`gen_ai.tool.definitions`, `llm.tools.N..`, older
+  `llm.request.functions.N..`) are one turn of the role `system` if the resource says `licet.instructions`, else left out, as
+  reasoning is.
 * What the sender redacted (`__REDACTED__`), or marked with an attribute such as `licet.keep_out`, is Dropped, the whole span.
 * The surface is `api`, which the published terms leave out of every use, unless the resource says `licet.surface`:
   it is set by whoever runs the sender, and a span cannot.
@@ -80,7 +82,8 @@ def read(span: OtlpSpan) -> ModelCall | Dropped:
         return Dropped.redacted
     if not any(one.get("role") in _ASKING for one in messages):
         return Dropped.no_content
-    turns = added(messages, answer, _where(span, account))
+    told, offered = _instructions(span)
+    turns = added([*told, *messages], answer, _where(span, account), offered=offered)
     if turns is None:
         return Dropped.redacted
     return ModelCall(account=account, started_at=span.started_at, turns=tuple(turns)) if turns else Dropped.no_content
@@ -102,6 +105,7 @@ def _where(span: OtlpSpan, account: str) -> DialoguePlace:
         account=f"host:{account}", model=next((m for m in map(span.attributes.get, models) if isinstance(m, str)), ""),
         conversation="host:" + (_name(span, "gen_ai.conversation.id", "session.id") or span.trace_id),
         surface=surface if isinstance(surface, str) and _SURFACE.fullmatch(surface) else "api",
+        instructions=span.resource.get("licet.instructions") in (True, "true"),
     )  # fmt: skip
 
 
@@ -118,10 +122,7 @@ def _is_redacted(message: Message) -> bool:
 
 def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
     """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where there is none."""
-    values = dict(span.attributes)
-    for event in span.events:
-        if event.name == _DETAILS:
-            values.update(event.attributes)
+    values = _values(span)
     asked, answered = _listed(values.get("gen_ai.input.messages")), _listed(values.get("gen_ai.output.messages"))
     if not asked and not answered:
         asked, answered = (
@@ -137,6 +138,32 @@ def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
     messages = [part for one in asked for part in _parted(one)]
     first = list(_parted({"role": "assistant", **answered[0]})) if answered else []
     return messages, first[-1] if first else {}
+
+
+def _values(span: OtlpSpan) -> Values:
+    values = dict(span.attributes)
+    for event in span.events:
+        if event.name == _DETAILS:
+            values.update(event.attributes)
+    return values
+
+
+def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
+    """What the host told its model apart from the messages, as such, and the tools that it offered."""
+    values = _values(span)
+    given = values.get("gen_ai.system_instructions")
+    parts = _listed(given) or ([{"type": "text", "content": given}] if isinstance(given, str) and given else [])
+    told = list(_parted({"role": "system", "parts": parts})) if parts else []
+    offered = _listed(values.get("gen_ai.tool.definitions")) or [
+        tool for one in _indexed(values, "llm.tools.", "tool.") for tool in _listed(f"[{one.get('json_schema', '')}]")
+    ]
+    return told, offered or [_older_function(one) for one in _indexed(values, "llm.request.functions.")]
+
+
+def _older_function(one: Values) -> Message:
+    parameters = one.get("parameters")
+    read = _listed(f"[{parameters}]") if isinstance(parameters, str) else []
+    return {**one, "parameters": read[0]} if read else one
 
 
 def _listed(value: object) -> list[Message]:

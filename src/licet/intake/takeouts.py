@@ -22,6 +22,7 @@ from licet.intake.lines import Source, lines
 from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
 from licet.intake.records import Progress, UnreadableRecord, decode, moment
 from licet.policy.state import Share
+from licet.vault.commands import HostCheck
 from licet.vault.ids import Prefix, parse, shown_turn
 
 ABOUT_BYTES_MAX = 10_000
@@ -40,6 +41,8 @@ class _Given(msgspec.Struct):
     given: str = ""
     taken_back: str | None = None
     comment: str = ""
+    check: str = ""
+    score: float | None = None
 
 
 _about, _given = msgspec.json.Decoder(_About), msgspec.json.Decoder(_Given)
@@ -137,8 +140,9 @@ def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
 def _read(place: str, given: _Given) -> Read:
     if given.taken_back is not None:
         return SkippedRecord(place=place, reason="feedback that was taken back")
-    if given.rating not in ("up", "down") or given.share not in set(Share):
-        return BrokenRecord(place=place, message="no rating, or a share that is not known")
+    is_check = given.check in set(HostCheck)
+    if given.rating not in ("up", "down") or given.share not in set(Share) or (given.check and not is_check):
+        return BrokenRecord(place=place, message="no rating, or a share or a check that is not known")
     try:
         conversation = parse(Prefix.conversation, given.conversation)
     except NotFoundError:
@@ -146,5 +150,5 @@ def _read(place: str, given: _Given) -> Read:
     return ReadFeedback(
         place=place, host_conversation=given.conversation, host_feedback=given.feedback, at=moment(given.given),
         host_turn=shown_turn(conversation, given.turn) if given.turn else "", rating=given.rating,
-        share=Share(given.share), comment=given.comment,
+        share=Share(given.share), comment=given.comment, check=HostCheck(given.check) if is_check else None, score=given.score,
     )  # fmt: skip

@@ -5,8 +5,10 @@ their own call, or must not be recorded. So the next call does not record messag
 gate, or made while Licet could not be reached.
 
 A turn's id is the hash of its content and of how often that content occurs earlier in the call. `licet import` uses the same ids
-when it reads the proxy's log, so neither a repeated call nor a later import of the log adds anything. `system` and `developer`
-messages have no author and are left out. If there are several answers, the first is recorded.
+when it reads the proxy's log, so neither a repeated call nor a later import of the log adds anything. The `system` and
+`developer` messages of a call, with the tools that it offers, are one turn of the role `system` where the operator wants them
+recorded, else left out. It comes behind the person's words, because a permission is theirs. If there are several answers, the
+first is recorded.
 
 Nothing of a call is recorded if it has a mark anywhere in the request (`no-log`, `turn_off_message_logging`, a redaction header,
 `incognito`, `keep_out`) or if the proxy redacted its content. No mark makes anything more recorded.
@@ -40,18 +42,20 @@ _SAID = frozenset({"messages", "tools", "functions", "response", "response_forma
 _OFF = (None, False, 0, "", "false", "False", "0")
 _REDACTED = "redacted-by-litellm"
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
+INSTRUCTING = frozenset({"system", "developer"})
 _identity = msgspec.json.Encoder(order="deterministic")
 
 Message = Mapping[str, object]
 
 
 class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of the turns, and the host's conversation."""
+    """The account of the turns, and the host's conversation. ``instructions``: what the host told its model is recorded."""
 
     account: str
     conversation: str
     surface: str
     model: str = ""
+    instructions: bool = False
 
 
 def is_marked(request: object) -> bool:
@@ -73,8 +77,10 @@ def _is_mark(key: object, value: object) -> bool:
     return str(key).lower().replace("_", "-") in _MARKS and not any(value is off or value == off for off in _OFF)
 
 
-def added(messages: object, answer: object, where: DialoguePlace) -> list[ConversationTurn] | None:
-    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue."""
+def added(
+    messages: object, answer: object, where: DialoguePlace, *, offered: object = None
+) -> list[ConversationTurn] | None:  # fmt: skip
+    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue. ``offered`` are the tools."""
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or len(messages) > MESSAGES_MAX:
         return None
     said = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
@@ -83,25 +89,55 @@ def added(messages: object, answer: object, where: DialoguePlace) -> list[Conver
     begins = 1 + max((place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1)
     times: Counter[str] = Counter()
     tools: dict[str, str] = {}
-    turns = []
+    turns, told, offers = [], [], offered_text(offered)
     for place, one in enumerate(said):
-        turn = _turn(one, where, tools)
+        instructs = str(one.get("role")) in INSTRUCTING
+        turn = _instruction(one, where, offers) if instructs and where.instructions else _turn(one, where, tools)
         if turn is None:
             continue
         if _REDACTED in turn.text or any(_REDACTED in call.arguments for call in turn.tool_calls):
             return None
-        what = identity(turn)
-        times[what] += 1
-        if place >= begins:
-            name = what if times[what] == 1 else f"{what}#{times[what]}"
-            turns.append(_fitted(msgspec.structs.replace(turn, id=name)))
-    return turns
+        offers = "" if instructs else offers
+        named = _named(turn, times)
+        if instructs:
+            told.append(named)
+        elif place >= begins:
+            turns.append(named)
+    if where.instructions and offers and (alone := _instruction({}, where, offers)):
+        told.append(_named(alone, times))
+    behind = 1 + next((place for place, turn in enumerate(turns) if turn.role == "user"), -1)
+    return [*turns[:behind], *told, *turns[behind:]] if turns else []
+
+
+def _named(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
+    """The turn under the name of what it says, and of how often that was said before in its call."""
+    what = identity(turn)
+    times[what] += 1
+    return _fitted(msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}"))
+
+
+def _instruction(message: Message, where: DialoguePlace, tools: str) -> ConversationTurn | None:
+    """What the host told its model in a message, with the tools that it offered; None if neither."""
+    text = "\n".join(part for part in map(_said, _parts(message)) if part.strip())
+    if not text and not tools:
+        return None
+    return ConversationTurn(
+        account=where.account, conversation=where.conversation, surface=where.surface, role="system", text=text,
+        origin="system", tools=tools,
+    )  # fmt: skip
+
+
+def offered_text(offered: object) -> str:
+    """The tools that a host offers its model as JSON text, with its own keys in its own order; empty if there are none."""
+    if not isinstance(offered, Sequence) or isinstance(offered, str | bytes) or not offered:
+        return ""
+    return msgspec.json.encode(offered).decode() if all(isinstance(one, Mapping) for one in offered) else ""
 
 
 def identity(turn: ConversationTurn) -> str:
     """The hash of a turn's content."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
-    what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments)
+    what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments, *([turn.tools] if turn.tools else []))
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
@@ -110,8 +146,7 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
     role = _ROLES.get(str(message.get("role")))
     if role is None:
         return None
-    content = message.get("content")
-    parts = [content] if isinstance(content, str) else list(content) if isinstance(content, Sequence) else []
+    parts = _parts(message)
     calls = tuple(_calls(message))
     tools.update({call.id: call.name for call in calls})
     call_id = _text(message.get("tool_call_id")) if role == "tool" else ""
@@ -126,6 +161,11 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
         tool_name=(_text(message.get("name")) or tools.get(call_id, "")) if role == "tool" else "",
         model=where.model if role == "assistant" else "",
     )  # fmt: skip
+
+
+def _parts(message: Message) -> list[object]:
+    content = message.get("content")
+    return [content] if isinstance(content, str) else list(content) if isinstance(content, Sequence) else []
 
 
 def _fitted(turn: ConversationTurn) -> ConversationTurn:

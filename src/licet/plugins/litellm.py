@@ -88,7 +88,8 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         if litellm.turn_off_message_logging or is_marked(payload) or is_marked(kwargs.get("litellm_params")):
             self.recorder.count("marked")
             return
-        turns = added(payload.get("messages"), _answer(payload.get("response")), self._where(permit, payload))
+        where, answer = self._where(permit, payload), _answer(payload.get("response"))
+        turns = added(payload.get("messages"), answer, where, offered=_offered(payload))
         if not turns:
             self.recorder.count("no dialogue, or redacted")
             return
@@ -106,6 +107,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         model = response.get("model") if isinstance(response, dict) else None
         return DialoguePlace(
             account=permit.account, conversation="host:" + _session(payload), surface=self.settings.surface,
+            instructions=self.settings.instructions,
             model=str(model or payload.get("model") or ""),
         )  # fmt: skip
 
@@ -121,6 +123,13 @@ def _answer(response: object) -> object:
     choices = response.get("choices") if isinstance(response, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     return first.get("message") if isinstance(first, dict) else None
+
+
+def _offered(payload: dict[str, Any]) -> object:
+    """The tools that a call offered its model."""
+    parameters = payload.get("model_parameters")
+    given = parameters if isinstance(parameters, dict) else {}
+    return given.get("tools") or given.get("functions")
 
 
 def _session(payload: dict[str, Any]) -> str:

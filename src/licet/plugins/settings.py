@@ -43,6 +43,10 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``surface`` (`.._SURFACE`, default `api`): the surface that people write on. The published terms exclude `api` from
     every use: an operator whose proxy is behind an app of their own sets `app`. No caller can.
 
+    ``instructions`` (`.._INSTRUCTIONS`, default `false`): `true` also records the system messages of a call and the tools
+    that it offers. The person can read them, as everything in a conversation of theirs; a model learns from them only
+    where the policy lists `system` among its origins.
+
     ``choice_url`` (`.._CHOICE_URL`, default `/notice` at ``url``): where a refused person answers.
 
     ``when_unknown`` (`.._WHEN_UNKNOWN`, default `let_through`): `refuse` responds with 503 if the gate is unknown, so
@@ -57,6 +61,7 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
     spool_key_file: Path | None = None
     spool_bytes_max: int = SPOOL_BYTES
     surface: str = "api"
+    instructions: bool = False
     choice_url: str = ""
     when_unknown: UnknownSetting = UnknownSetting.let_through
     gate_timeout_seconds: float = 2.0

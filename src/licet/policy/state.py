@@ -14,11 +14,12 @@ import msgspec
 
 
 class TurnRole(StrEnum):
-    """Who said a turn, or which tool answered in it."""
+    """Who said a turn, or which tool answered in it; ``system`` is what the host instructed the model with."""
 
     user = "user"
     assistant = "assistant"
     tool = "tool"
+    system = "system"
 
 
 class ConversationKind(StrEnum):

@@ -123,7 +123,7 @@ def why_whole(folder: Path, known: Release, wanted: BaseSettings) -> tuple[Relea
 def _curated(payload: Payload) -> Curated:
     texts: list[str] = []
     for message in payload.messages:
-        texts += [message["content"], message.get("name", "")]
+        texts += [message["content"], message.get("tools") or message.get("name", "")]
         for call in message.get("tool_calls", ()):
             texts += [call["function"]["name"], call["function"]["arguments"]]
     labels = None if payload.labels is msgspec.UNSET else payload.labels

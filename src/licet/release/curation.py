@@ -24,13 +24,18 @@ from licet.release.rows import Labels
 
 
 class Voice(StrEnum):
-    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call."""
+    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call, ``system`` and ``offered`` the
+    host's instructions and its descriptions of tools. These two are the same in many conversations: they are cleaned, and
+    tell nothing of language, quality or duplicates.
+    """
 
     user = "user"
     assistant = "assistant"
     tool = "tool"
     name = "name"
     call = "call"
+    system = "system"
+    offered = "offered"
 
 
 class LeftOut(StrEnum):

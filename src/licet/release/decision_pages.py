@@ -39,7 +39,9 @@ from licet.vault.tables import AccountRow, ConversationRow
 PAGE_BYTES_MAX = 64 * 2**20
 EMPTY, TOO_LARGE, ERASED, INCOMPLETE = "empty", "too_large", "erased", "incomplete_row"
 READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-_VOICES = {role: Voice(role.value) for role in TurnRole}
+_VOICES = {role: (Voice(role.value), Voice.name) for role in TurnRole} | {
+    TurnRole.system: (Voice.system, Voice.offered)
+}
 
 Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and when its use ends
 GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
@@ -93,7 +95,9 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
-        self._results: dict[UUID, set[int]] = {}  # results of tools left out for their origin, by number
+        # Results of tools, and instructions of the host, that are left out for their origin, by number.
+        self._results: dict[UUID, set[int]] = {}
+        self._instructions: dict[UUID, set[int]] = {}
         self._leaves_out_rows: set[UUID] = set()  # conversations of which the policy leaves out what goes with them
         self.judged: Sequence[JudgedRows] = ()  # what the rule of quality saw by language, once the page was curated
         self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
@@ -105,6 +109,8 @@ class DecisionPage:
                     self.drop(conversation, decision.because.value)
                     if decision.because is DecisionReason.origin and turn.role is TurnRole.tool:
                         self._results.setdefault(conversation, set()).add(turn.number)
+                    elif decision.because is DecisionReason.origin and turn.role is TurnRole.system:
+                        self._instructions.setdefault(conversation, set()).add(turn.number)
                     continue
                 try:
                     given = permit(decision, here.account, here.conversation, turn)
@@ -166,17 +172,19 @@ class DecisionPage:
             if len(thread) > MESSAGES_MAX or len(of.keys) > SOURCES_MAX or _letters(thread) > ROW_BYTES_MAX:
                 self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
             else:
-                places = gaps(name, thread, said)
+                instructions = self._instructions.get(row.conversation_id, frozenset[int]())
+                places = gaps(name, thread, said, instructions)
                 results = self._results.get(row.conversation_id)
-                filled = results_left_out(thread, places, results) if results else ()
+                filled = results_left_out(thread, places, results, instructions) if results else ()
                 yield Thread(row, thread, document(row, name, thread, surrogates), places, filled, of)
 
 
-def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, ...]:
+def gaps(name: str, thread: Sequence[Said], said: Sequence[Said], instructions: Collection[int]) -> tuple[int, ...]:
     """The places in ``thread`` before which a turn is missing, of all that was opened of its conversation.
 
     A turn that was not opened may be of any thread, so it is missing in each that goes on around it. An empty message is
-    missing unless it is the assistant's: an answer that was broken off before its first word separates nothing.
+    missing unless it is the assistant's: an answer that was broken off before its first word separates nothing. Nor do the
+    ``instructions`` of the host that were left out, by number: nobody answers them.
     """
     last = thread[-1][1].number
     if len(thread) == last:  # every turn up to its last, as of most conversations
@@ -185,14 +193,17 @@ def gaps(name: str, thread: Sequence[Said], said: Sequence[Said]) -> tuple[int, 
         turn.number for opened, turn, _ in said
         if opened.content.thread != name or _has_words(opened.content) or turn.role is TurnRole.assistant
     }  # fmt: skip
-    missing = [number for number in range(1, last) if number not in here]
+    missing = [number for number in range(1, last) if number not in here and number not in instructions]
     before = [bisect_left(missing, turn.number) for _, turn, _ in thread]
     return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
 
 
-def results_left_out(thread: Sequence[Said], places: Sequence[int], results: Collection[int]) -> tuple[int, ...]:
+def results_left_out(
+    thread: Sequence[Said], places: Sequence[int], results: Collection[int], instructions: Collection[int]
+) -> tuple[int, ...]:
     """Those of the gaps at ``places`` at which nothing is missing but results of the tools that were called just before, at
-    least one a call; ``results`` are the numbers of such turns in the conversation.
+    least one a call; ``results`` are the numbers of such turns in the conversation, ``instructions`` those of the host's that
+    were left out.
 
     With fewer results than calls one was never recorded, and a marker would stand for what nobody left out.
     """
@@ -200,7 +211,8 @@ def results_left_out(thread: Sequence[Said], places: Sequence[int], results: Col
     for place in places:
         if place == 0:
             continue
-        missing = range(thread[place - 1][1].number + 1, thread[place][1].number)
+        between = range(thread[place - 1][1].number + 1, thread[place][1].number)
+        missing = [number for number in between if number not in instructions]
         calls = _calls_before(thread, place, gaps_before)
         if calls and len(missing) >= calls and all(number in results for number in missing):
             found.append(place)
@@ -222,19 +234,19 @@ def _calls_before(thread: Sequence[Said], place: int, gaps_before: Collection[in
 
 
 def _has_words(content: Content) -> bool:
-    return bool(content.text.strip() or content.tool_calls)
+    return bool(content.text.strip() or content.tool_calls or content.tools)
 
 
 def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:
-    """A thread as curation expects it: for each turn its text and its tool's name, then for each call its name and
-    arguments.
+    """A thread as curation expects it: for each turn its text and its tool's name (of the host's instructions its
+    descriptions of tools), then for each call its name and arguments.
     """
     texts: list[str] = []
     voices: list[Voice] = []
     for opened, turn, _ in thread:
         content = opened.content
-        texts += [content.text, content.tool_name]
-        voices += [_VOICES[turn.role], Voice.name]
+        texts += [content.text, content.tools if turn.role is TurnRole.system else content.tool_name]
+        voices += _VOICES[turn.role]
         for call in content.tool_calls:
             texts += [call.name, call.arguments]
             voices += [Voice.name, Voice.call]
@@ -254,12 +266,13 @@ def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessa
         calls = tuple(
             RowCall(id=c.id, function=CalledFunction(name=next(text), arguments=next(text))) for c in content.tool_calls
         )
+        beside = {"tools" if turn.role is TurnRole.system else "name": name}
         messages.append(
-            RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, name=name)
+            RowMessage(role=turn.role, content=body, tool_calls=calls, tool_call_id=content.tool_call_id, **beside)
         )
     return tuple(messages)
 
 
 def _letters(thread: Sequence[Said]) -> int:
     arguments = sum(len(call.arguments) for opened, _, _ in thread for call in opened.content.tool_calls)
-    return arguments + sum(len(opened.content.text) for opened, _, _ in thread)
+    return arguments + sum(len(opened.content.text) + len(opened.content.tools) for opened, _, _ in thread)

@@ -1,12 +1,12 @@
-"""Ratings, which come with a lease: decided anew each time, and stored in no release.
+"""Ratings, and checks of the host, which come with a lease: decided anew each time, and stored in no release.
 
 Feedback has its own date, grant and end, which may be earlier than those of the turns that it is about. Sealed in a
 row, it would live as long as the row; and if it selected rows during a build, the presence of a row would reveal it. A
 rating is therefore a label that comes with the row's key and expires with it.
 
 Promises: a rating is returned only if `policy.decide_feedback` permits it, for the purpose that feedback serves, and
-only if it is valid for as long as the lease. Only the last rating of an answer counts: if it may not be used, no
-earlier one takes its place.
+only if it is valid for as long as the lease. Only the last rating of an answer counts, and the last check of each kind: if it
+may not be used, no earlier one takes its place.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ IS_RATED = "(SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
 _GIVEN = """
     SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed, f.grant_no,
-           f.grant_narrowing, f.keep_until
+           f.grant_narrowing, f.keep_until,
+           f.check_name, f.score
       FROM release_rows m
      CROSS JOIN LATERAL (
-           SELECT DISTINCT ON (g.turn) g.* FROM feedback g
+           SELECT DISTINCT ON (g.turn, g.check_name) g.* FROM feedback g
             WHERE g.account_id = m.account_id AND g.conversation_id = m.conversation_id
-            ORDER BY g.turn, g.given_at DESC, g.feedback_id DESC) f
+            ORDER BY g.turn, g.check_name, g.given_at DESC, g.feedback_id DESC) f
      WHERE m.release_id = %(release)s AND m.block BETWEEN %(first)s AND %(last)s
        AND m.ordinal = ANY(%(ordinals)s::int4[])
        AND f.erased_at IS NULL AND f.grant_no IS NOT NULL AND f.keep_until > %(expires)s
-     ORDER BY m.ordinal, f.turn"""
+     ORDER BY m.ordinal, f.turn, f.check_name"""
 
-_Given: TypeAlias = tuple[int, UUID, int, str, Feedback]  # ordinal, conversation, turn, rating
+_Said: TypeAlias = tuple[str, str, float | None]  # rating, check, score
+_Given: TypeAlias = tuple[int, UUID, int, _Said, Feedback]  # ordinal, conversation, turn
 
 
 def rated(
@@ -64,17 +66,17 @@ def rated(
     said = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
     places = {row.ordinal: _places(row, said[row.conversation]) for row in placed}
     found: dict[int, list[RatedMessage]] = {}
-    for ordinal, _, turn, rating, _ in usable:
-        if turn == 0:
-            found.setdefault(ordinal, []).append(RatedMessage(message=None, rating=rating))
-        elif (place := places[ordinal].get(turn)) is not None:
-            found.setdefault(ordinal, []).append(RatedMessage(message=place, rating=rating))
+    for ordinal, _, turn, (rating, check, score), _ in usable:
+        place = places[ordinal].get(turn) if turn else None
+        if turn == 0 or place is not None:
+            one = RatedMessage(message=place, rating=rating, check=check, score=score)
+            found.setdefault(ordinal, []).append(one)
     return {ordinal: tuple(some) for ordinal, some in found.items()}
 
 
 def _read(row: Sequence[Any]) -> _Given:
-    ordinal, conversation, turn, rating, share, version, narrowed, grant, narrowing, keep_until = row
-    return ordinal, conversation, turn, rating, Feedback(
+    ordinal, conversation, turn, rating, share, version, narrowed, grant, narrowing, keep_until, check, score = row
+    return ordinal, conversation, turn, (rating, check, score), Feedback(
         share=Share(share), version=version, grant=grant, narrowing=narrowing or 0, narrowed=narrowed,
         keep_until=keep_until,
     )  # fmt: skip

@@ -32,16 +32,21 @@ from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
 from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload, plain
 
+UP = "up"
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the conversation."""
+    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the conversation. With
+    ``check`` it is the host's: whether the answer passed, with a ``score`` where there is one.
+    """
 
     message: int | None
     rating: str
+    check: str = ""
+    score: float | None = None
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,19 +93,32 @@ class RatedShape(TypedDict):
     rating: str
 
 
+class CheckedShape(TypedDict):
+    """What a host checked of an answer, or of the conversation if ``message`` is None: by what (`vault.commands.HostCheck`),
+    whether it passed, and its score, if it has one.
+    """
+
+    message: int | None
+    check: str
+    passed: bool
+    score: float | None
+
+
 class LoadedRow(ConversationShape):
     """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone; ``ordinal`` counts
     from 0, with gaps for removed rows.
 
     ``gaps`` are the places of messages before which a turn was left out, present if there are some, and
     ``results_left_out`` those of them at which only the results of the tools just called are missing, likewise;
-    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now.
+    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now, ``checks`` if the host's
+    may.
     """
 
     row_id: str
     ordinal: int
     labels: NotRequired[LabelsShape]
     ratings: NotRequired[list[RatedShape]]
+    checks: NotRequired[list[CheckedShape]]
 
 
 def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
@@ -112,8 +130,16 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
         row["results_left_out"] = payload.results_left_out
     if payload.labels is not msgspec.UNSET:
         row["labels"] = plain(payload.labels)
-    if ratings := lease.ratings.get(ordinal):
-        row["ratings"] = [{"message": one.message, "rating": one.rating} for one in ratings]
+    if given := lease.ratings.get(ordinal):
+        ratings: list[RatedShape] = [{"message": one.message, "rating": one.rating} for one in given if not one.check]
+        checks: list[CheckedShape] = [
+            {"message": one.message, "check": one.check, "passed": one.rating == UP, "score": one.score}
+            for one in given if one.check
+        ]  # fmt: skip
+        if ratings:
+            row["ratings"] = ratings
+        if checks:
+            row["checks"] = checks
     return row
 
 

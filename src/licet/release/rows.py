@@ -9,8 +9,8 @@ nothing is missing but the results of the tools called just before, at least one
 replaced by kind, and ``surrogates`` is `surrogates_mark` of the key that surrogates were drawn with: both are for the
 release that carries the row on.
 
-The version is 4: versions 1 and 2 had no gaps, and version 3 could not tell which of them a marker may fill, so they are
-not read. A version byte is never reused.
+The version is 5: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may fill, and version 4 had
+no instructions of the host, so they are not read. A version byte is never reused.
 The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
 plaintext, and the seal then has another nonce.
 
@@ -36,7 +36,7 @@ from licet.errors import UNDECODABLE, BrokenError
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
 
-PLAINTEXT_V4 = b"\x04"
+PLAINTEXT_V5 = b"\x05"
 ROW_ID_BYTES = 16
 ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
@@ -65,7 +65,7 @@ class RowCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify the call that a tool's
-    message answers.
+    message answers; ``tools`` are, of the host's instructions, the tools that it offered, as JSON text.
     """
 
     role: TurnRole
@@ -73,6 +73,7 @@ class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     tool_calls: tuple[RowCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    tools: str = ""
 
     def __repr__(self) -> str:
         return f"Message({self.role}, sealed, {len(self.content)} characters)"
@@ -175,11 +176,12 @@ class ToolCallShape(TypedDict):
 
 
 class MessageShape(TypedDict):
-    role: Literal["user", "assistant", "tool"]
+    role: Literal["user", "assistant", "tool", "system"]
     content: str
     tool_calls: NotRequired[list[ToolCallShape]]
     tool_call_id: NotRequired[str]
     name: NotRequired[str]
+    tools: NotRequired[str]
 
 
 class ConversationShape(TypedDict):
@@ -255,12 +257,12 @@ def encode(row: ReleaseRow) -> bytes:
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
         raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
-    return PLAINTEXT_V4 + _contexts.compress(packed)
+    return PLAINTEXT_V5 + _contexts.compress(packed)
 
 
 def decode(plaintext: bytes) -> Payload:
     """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
-    if not plaintext.startswith(PLAINTEXT_V4):
+    if not plaintext.startswith(PLAINTEXT_V5):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:

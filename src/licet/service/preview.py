@@ -302,7 +302,7 @@ def _thread(
     found, of_text = {}, iter(replaced)
     for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
         content = opened.content
-        own, learnt = [content.text, content.tool_name], [message.content]
+        own, learnt = [content.text, content.tools or content.tool_name], [message.content]
         for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):
             own, learnt = (
                 [*own, call.name, call.arguments],

@@ -261,8 +261,9 @@ def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
         for message in row["messages"]:
             said: MessageShape = {**message, "content": next(text)}
             name = next(text)
-            if "name" in message:
-                said["name"] = name
+            for beside in ("name", "tools"):
+                if beside in message:
+                    said[beside] = name
             if calls := message.get("tool_calls"):
                 said["tool_calls"] = [
                     {**call, "function": {"name": next(text), "arguments": next(text)}} for call in calls

@@ -136,7 +136,7 @@ def _quoted(text: str) -> str:
 
 
 _WRITTEN: dict[str, Callable[[Any], str]] = {
-    "uuid": lambda value: str(value.hex), "int2": str, "int4": str, "int8": str, "float4": repr, "bool": str,
+    "uuid": lambda value: str(value.hex), "int2": str, "int4": str, "int8": str, "float4": repr, "float8": repr, "bool": str,
     "text": _quoted, "timestamptz": datetime.isoformat,
 }  # fmt: skip
 

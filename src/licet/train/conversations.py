@@ -5,6 +5,8 @@ The rule, applied in this order to the messages of a row:
     0. A gap is a place before which a turn was left out. Where nothing but the results of the calls just before it were left
        out (``results_left_out``), `RESULT_LEFT_OUT` stands in place of each. At any other gap the row ends before an answer or
        a tool's message: it answers something that is not in the row.
+    0b. What the host instructed its model with before the first answer stands first, and the tools that it offered beside the
+       messages. The row ends before an answer that was given under other instructions.
     1. Of several answers to the same words, the one that stayed is kept (`standing`). Answers with a gap between them are
        not to the same words.
     2. What comes before the person's first words is left out: it answers something that is not in the row.
@@ -14,7 +16,8 @@ The rule, applied in this order to the messages of a row:
        there with words in it and an answer follows; a result without its call; an empty message of the person's.
     5. The row ends with its last answer.
 
-Invariants of what comes out: it begins with the person; person and assistant alternate, and the steps of a tool, each a
+Invariants of what comes out: it begins with the person, behind the host's instructions where there are some; person and
+assistant alternate, and the steps of a tool, each a
 call with all of its results, stand between a person's message and the answer to it; the last message is an answer in
 words. No text is changed but by rule 3, and the only text that nobody wrote is `RESULT_LEFT_OUT`, always as a tool's message:
 trainers count the assistant's messages in the loss, never a tool's.
@@ -22,6 +25,7 @@ trainers count the assistant's messages in the loss, never a tool's.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -29,6 +33,7 @@ from typing import Any
 import msgspec
 
 from licet.release.rows import ConversationShape, MessageShape
+from licet.vault.content import offered_tools
 
 BETWEEN = "\n\n"
 RESULT_LEFT_OUT = "[result left out: it may not be used for training]"
@@ -40,12 +45,16 @@ class ConversationCut(StrEnum):
     tools = "it ends before a tool whose use is not whole"
     empty = "it ends before an empty message"
     gap = "it ends before an answer to something that was left out"
+    instructions = "it ends before an answer under other instructions"
 
 
 class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``messages`` that the rule leaves, none where no answer is left, and where the row ended early, why."""
+    """The ``messages`` that the rule leaves, none where no answer is left, the ``tools`` that the host offered, each a function
+    in the shape of OpenAI's, and where the row ended early, why.
+    """
 
     messages: Sequence[MessageShape]
+    tools: Sequence[dict[str, Any]] = ()
     cut: ConversationCut | None = None
 
     def __repr__(self) -> str:
@@ -59,20 +68,87 @@ def conversation(
 
     ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first call.
     """
+    told = instructed(row)
+    row, ratings = told.row, told.moved(ratings or {})
     end = _first_unanswerable(row)
-    made, cut = _taking_turns(_restored(row, end, ratings or {}, tools=tools), tools=tools)
+    made, cut = _taking_turns(_restored(row, end, ratings, tools=tools), tools=tools)
     if cut is None and end < len(row["messages"]):
         cut = ConversationCut.gap
+    if cut is None and told.is_cut:
+        cut = ConversationCut.instructions
     while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
         made.pop()
-    return RowConversation(messages=made, cut=cut)
+    return RowConversation(messages=[*told.first, *made] if made else [], tools=told.tools if tools else (), cut=cut)
+
+
+class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row without what the host instructed its model with: that stands in ``first``, one message or none, and ``tools``.
+
+    ``places`` are those of the messages of ``row`` in the row as it was. ``is_cut``: it ends where other instructions begin.
+    """
+
+    row: ConversationShape
+    places: Sequence[int]
+    first: Sequence[MessageShape] = ()
+    tools: Sequence[dict[str, Any]] = ()
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        return f"InstructedRow(sealed, {len(self.places)} messages)"
+
+    def moved(self, ratings: Mapping[int, bool]) -> dict[int, bool]:
+        """The ratings by place in ``row``; what is rated behind its end has none."""
+        return {new: ratings[old] for new, old in enumerate(self.places) if old in ratings}
+
+
+def instructed(row: ConversationShape) -> InstructedRow:
+    """A ``row`` and the instructions that its answers were given under. A list of tools that cannot be read, as cleaning may
+    leave one, ends the row where it is told: nobody knows then what the answers were given under.
+    """
+    messages = row["messages"]
+    if all(message["role"] != "system" for message in messages):
+        return InstructedRow(row=row, places=range(len(messages)))
+    told: list[MessageShape] = []
+    places: list[int] = []
+    end, has_answered = len(messages), False
+    for place, message in enumerate(messages):
+        if message["role"] == "system":
+            if (has_answered and message not in told) or offered_tools(message.get("tools") or "[]") is None:
+                end = place
+                break
+            told += [message] if message not in told else []
+        else:
+            has_answered = has_answered or message["role"] == "assistant"
+            places.append(place)
+    words = BETWEEN.join(one["content"] for one in told if one["content"].strip())
+    tools = [tool for one in told for tool in offered_tools(one.get("tools") or "[]") or ()]
+    return InstructedRow(
+        row=_at_places(row, places), places=places, first=[{"role": "system", "content": words}] if words else [],
+        tools=tools, is_cut=end < len(messages),
+    )  # fmt: skip
+
+
+def _at_places(row: ConversationShape, places: Sequence[int]) -> ConversationShape:
+    """The row with the messages at ``places`` alone. A gap before a message that goes is one before the next that stays;
+    results alone are missing there if they are at each of them.
+    """
+    made: ConversationShape = {"messages": [row["messages"][place] for place in places]}
+    filled = set(row.get("results_left_out", ()))
+    moved = [(bisect_left(places, gap), gap) for gap in row.get("gaps", ())]
+    unfilled = {place for place, gap in moved if gap not in filled}
+    gaps = sorted({place for place, _ in moved if place < len(places)})
+    if gaps:
+        made["gaps"] = gaps
+    if left_out := [place for place in gaps if place not in unfilled]:
+        made["results_left_out"] = left_out
+    return made
 
 
 def prompt(
     row: ConversationShape, place: int, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
 ) -> list[MessageShape] | None:
     """The messages before ``place`` as what an answer there follows; None where the rule ends them early, nobody is to be
-    answered, or the answer at ``place`` follows a gap that nothing fills.
+    answered, or the answer at ``place`` follows a gap that nothing fills. The row is one without instructions (`instructed`).
     """
     if place in _unfilled(row) or _first_unanswerable(row) < place:
         return None

@@ -33,7 +33,7 @@ and is registered as their copy: `{export}`. Nothing here is sealed, so no withd
 {left_out}
 Person and assistant alternate. The use of a tool is here as a whole, with its results, or not at all. Where a result may not be
 used, `{marker}` stands in its place as a tool's message: it is nobody's
-words, and must not count in the loss. No description of a tool and no system prompt is recorded. {run}.
+words, and must not count in the loss. System prompts and descriptions of tools are here where the policy allows them. {run}.
 """
 
 _SCRIPT = '''\
@@ -53,6 +53,7 @@ rows = [json.loads(line) for line in (Path(__file__).parent / "{file}").open(enc
 for row in rows:
     row.pop("ordinal")
     row.pop("row_labels", None)
+    row.pop("row_checks", None)
 data = datasets.Dataset.from_list(rows, on_mixed_types="use_json")  # each call of a tool keeps its own arguments alone
 has_gpu = torch.cuda.is_available()
 config = {trainer}Config(output_dir=out, report_to=[], save_only_model=True, bf16=has_gpu, use_cpu=not has_gpu{more})
@@ -82,6 +83,7 @@ rows = [json.loads(line) for line in (Path(__file__).parent / "{file}").open(enc
 for row in rows:
     row.pop("ordinal")
     row.pop("row_labels", None)
+    row.pop("row_checks", None)
 PatchDPOTrainer()
 model, tokenizer = FastLanguageModel.from_pretrained(base, max_seq_length=2048, load_in_4bit=True)
 model = FastLanguageModel.get_peft_model(model, r=16, lora_alpha=16)
@@ -163,7 +165,8 @@ def _unsloth(kind: ExportKind) -> str:
         usage = (
             " INSTRUCTION_PART RESPONSE_PART\n\nThe parts are how the model's template begins a message of each side"
         )
-        data = 'texts = [tokenizer.apply_chat_template(row["messages"], tokenize=False) for row in rows]\n'
+        data = "template = tokenizer.apply_chat_template\n"
+        data += 'texts = [template(row["messages"], tools=row.get("tools"), tokenize=False) for row in rows]\n'
         data += 'data = datasets.Dataset.from_dict({"text": texts})'
         more = ', dataset_text_field="text"'
         answers = "from unsloth.chat_templates import train_on_responses_only  # the loss counts answers alone\n\n"

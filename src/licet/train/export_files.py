@@ -29,7 +29,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
 from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release, usable_rows
-from licet.release.reader import LoadedRow, runs_of
+from licet.release.reader import UP, LoadedRow, runs_of
 from licet.release.rows import ROWS_MAX
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
@@ -42,7 +42,6 @@ from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation, policies
 
-UP = "up"
 TRAIN = "train"
 README_FILE = "README.md"
 
@@ -208,7 +207,7 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int
         files: dict[Written, line_files.LineFile] = {}
         for row in rows:
             count += 1
-            made = shaped(row, _thumbs(row), to)
+            made = shaped(row, verdicts(row), to)
             left_out.update(made.left_out)
             split = row["labels"]["split"] if "labels" in row else ""
             for kind, some in made.lines.items():
@@ -234,14 +233,22 @@ def _readme(
     ).encode()  # fmt: skip
 
 
-# Ratings
+# Ratings and checks
 
 
-def _thumbs(row: LoadedRow) -> dict[int, bool]:
-    """The ratings of the row's answers, as its lease provides them, by the position of the answer."""
+def verdicts(row: LoadedRow) -> dict[int, bool]:
+    """Whether answers are good, by the position of the answer, as the row's lease provides it: by its person's thumb, else by
+    the host's checks of it where these agree.
+    """
     messages = row["messages"]
-    rated = {one["message"]: one["rating"] == UP for one in row.get("ratings", ()) if one["message"] is not None}
-    return {place: up for place, up in rated.items() if messages[place]["role"] == "assistant"}
+    checked: dict[int | None, set[bool]] = {}
+    for check in row.get("checks", ()):
+        checked.setdefault(check["message"], set()).add(check["passed"])
+    found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
+    found |= {one["message"]: one["rating"] == UP for one in row.get("ratings", ())}
+    return {
+        place: good for place, good in found.items() if place is not None and messages[place]["role"] == "assistant"
+    }
 
 
 # The register

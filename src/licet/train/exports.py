@@ -2,11 +2,11 @@
 
     sft    a conversation: `messages`
     dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
-    kto    an answer that its own person rated: prompt, completion, thumb
+    kto    an answer that its own person rated, or the host checked: prompt, completion, thumb
 
 Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer that a pair or a thumb
-is about and is one up to there; a pair is of one row, hence of one person, and nothing was left out between its prompt and
-either of its answers; nothing is invented.
+is about and is one up to there; a pair is of one row, hence of one person, nothing was left out between its prompt and
+either of its answers, and the names that were put into them are the same; nothing is invented.
 
 Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt strategies
 (`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's `data/README.md` and
@@ -24,12 +24,14 @@ from typing import Any
 
 import msgspec
 
+from licet.curate.made_up_names import made_words
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
-from licet.train.conversations import alternatives, answers, conversation, prompt, stayed, with_objects
+from licet.train.conversations import alternatives, answers, conversation, instructed, prompt, stayed, with_objects
 
 Line = dict[str, Any]
 LABELS = "row_labels"  # not `labels`, which trainers take for token ids
+CHECKS, TOOLS = "row_checks", "tools"
 _TURNED = "<|im_"  # the end of a message in Axolotl's prompts: text with it would end one
 
 
@@ -64,6 +66,7 @@ WITH_OBJECTS = LIKE_TRL | {Format.nemo}
 NO_ANSWER = "no answer of the assistant's is in the conversation"
 NO_PLACE = "a rated answer has no place in this format"
 NO_PAIRS = "a pair has no place in this format"
+UNLIKE = "a pair of answers in which names were not replaced alike"
 ENDED = "the conversation ends before a rated answer or a pair"
 
 
@@ -78,8 +81,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` are its person's thumbs, by the position of the answer in the row."""
-    messages, gaps = row["messages"], row.get("gaps", ())
+    """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of the answer in the row."""
     has_markers = bool(row.get("results_left_out"))
     tools = to not in WITHOUT_TOOLS and not (has_markers and to in WITHOUT_MARKERS)
     left_out: list[str] = []
@@ -87,23 +89,33 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
     about: Line = {"ordinal": row["ordinal"]}
     if "labels" in row:
         about[LABELS] = row["labels"]
+    if "checks" in row:
+        about[CHECKS] = row["checks"]
     made = conversation(row, ratings, tools=tools)
     if made.messages:
-        lines[ExportKind.sft].append({"messages": _read_by(to, made.messages), **about})
+        offers = {"tools": list(made.tools)} if made.tools else {}
+        lines[ExportKind.sft].append({"messages": _read_by(to, made.messages), **offers, **about})
     else:
         left_out.append(NO_ANSWER)
     if made.messages and made.cut is not None:
         left_out.append(made.cut.value)
+    told = instructed(row)
+    plain, ratings = told.row, told.moved(ratings)
+    messages, gaps = plain["messages"], plain.get("gaps", ())
+    offered = told.tools if tools else ()
     for place, chosen, rejected in pairs(messages, ratings, gaps):
-        before = prompt(row, place, ratings, tools=tools)
-        pair = None if before is None else _dpo(_read_by(to, before), chosen, rejected, to)
+        if made_words(chosen["content"]) != made_words(rejected["content"]):
+            left_out.append(UNLIKE)
+            continue
+        before = prompt(plain, place, ratings, tools=tools)
+        pair = None if before is None else _dpo(_read_by(to, [*told.first, *before]), chosen, rejected, to, offered)
         if pair is None:
             left_out.append(ENDED if before is None else NO_PAIRS)
         else:
             lines[ExportKind.dpo].append({**pair, **about})
     for place, is_up in sorted(ratings.items()):
-        before = prompt(row, _first_of(messages, place, gaps), ratings, tools=tools)
-        rated = None if before is None else _kto(before, messages[place], is_up, to)
+        before = prompt(plain, _first_of(messages, place, gaps), ratings, tools=tools)
+        rated = None if before is None else _kto([*told.first, *before], messages[place], is_up, to, offered)
         if rated is None:
             left_out.append(ENDED if before is None else NO_PLACE)
         else:
@@ -137,37 +149,45 @@ def _read_by(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
     return with_objects(messages) if to in WITH_OBJECTS else list(messages)
 
 
-def _dpo(before: list[Any], chosen: MessageShape, rejected: MessageShape, to: Format) -> Line | None:
+def _dpo(
+    before: list[Any], chosen: MessageShape, rejected: MessageShape, to: Format, offered: Sequence[Line]
+) -> Line | None:  # fmt: skip
+    offers = {"tools": list(offered)} if offered else {}
     if to in LIKE_TRL:
-        return {"prompt": before, "chosen": [chosen], "rejected": [rejected]}
+        return {"prompt": before, "chosen": [chosen], "rejected": [rejected], **offers}
     match to:
         case Format.openai:
-            given = {"messages": before, "tools": [], "parallel_tool_calls": True}
+            given = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
             return {"input": given, "preferred_output": [chosen], "non_preferred_output": [rejected]}
         case Format.axolotl | Format.llama_factory:
-            return {"messages": before, "chosen": chosen, "rejected": rejected}
+            return {"messages": before, "chosen": chosen, "rejected": rejected, **offers}
         case Format.torchtune:
             return {"chosen": [*before, chosen], "rejected": [*before, rejected]}
         case Format.nemo:
             ranked = [{"rank": rank, "completion": [one]} for rank, one in enumerate((chosen, rejected))]
-            return {"context": before, "completions": ranked}
+            return {"context": before, "completions": ranked, **offers}
         case _:
             return None  # verl trains on conversations alone, and on rewards
 
 
-def _kto(before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: Format) -> Line | None:
+def _kto(
+    before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: Format, offered: Sequence[Line]
+) -> Line | None:  # fmt: skip
     if not answers(answer):
         return None
     if to in LIKE_TRL:
-        return {"prompt": with_objects(before), "completion": [answer], "label": is_up}
+        offers = {"tools": list(offered)} if offered else {}
+        return {"prompt": with_objects(before), "completion": [answer], "label": is_up, **offers}
     match to:
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
-            text = _chatml(before)
-            if text is None or _TURNED in answer["content"]:
+            told = [one["content"] for one in before[:1] if one["role"] == "system"]
+            text = _chatml(before[len(told) :])
+            if text is None or any(_TURNED in one for one in (answer["content"], *told)):
                 return None
-            return {"prompt": text, "completion": answer["content"], "label": is_up}
+            system = {"system": told[0]} if told else {}
+            return {**system, "prompt": text, "completion": answer["content"], "label": is_up}
         case _:
             return None  # the others take pairs alone, or not even these
 

@@ -258,10 +258,11 @@ def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | U
     """
     import torch
 
-    messages = with_objects(conversation(row).messages)
+    made = conversation(row)
+    messages = with_objects(made.messages)
     if not messages:
         return UnfitRow.silent
-    tokens, spans = _spans(tokenizer, messages, tokens_max)
+    tokens, spans = _spans(tokenizer, messages, made.tools, tokens_max)
     if tokens is None:
         return UnfitRow.template
     tokens = tokens[:tokens_max]
@@ -276,6 +277,7 @@ def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | U
 def _spans(
     tokenizer: Any,  # noqa: ANN401 it has no type here
     messages: Sequence[dict[str, Any]],
+    tools: Sequence[dict[str, Any]],
     tokens_max: int,
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
     """The tokens of a conversation, and where in them answers are; None where the template does not take it."""
@@ -284,12 +286,12 @@ def _spans(
     for place, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        asked = _tokens(tokenizer, messages[:place], prompting=True)
-        so_far = _tokens(tokenizer, messages[: place + 1], prompting=False)
+        asked = _tokens(tokenizer, messages[:place], tools, prompting=True)
+        so_far = _tokens(tokenizer, messages[: place + 1], tools, prompting=False)
         if asked is None or so_far is None:
             return None, []
         if so_far[: len(asked)] != asked or so_far[: len(tokens)] != tokens:
-            return _last_span(tokenizer, messages)
+            return _last_span(tokenizer, messages, tools)
         tokens = so_far
         spans.append((len(asked), len(so_far)))
         if len(tokens) >= tokens_max:
@@ -297,9 +299,13 @@ def _spans(
     return tokens, spans
 
 
-def _last_span(tokenizer: Any, messages: Sequence[dict[str, Any]]) -> tuple[list[int] | None, list[tuple[int, int]]]:  # noqa: ANN401 it has no type here
-    asked = _tokens(tokenizer, messages[:-1], prompting=True)
-    whole = _tokens(tokenizer, messages, prompting=False)
+def _last_span(
+    tokenizer: Any,  # noqa: ANN401 it has no type here
+    messages: Sequence[dict[str, Any]],
+    tools: Sequence[dict[str, Any]],
+) -> tuple[list[int] | None, list[tuple[int, int]]]:
+    asked = _tokens(tokenizer, messages[:-1], tools, prompting=True)
+    whole = _tokens(tokenizer, messages, tools, prompting=False)
     if asked is None or whole is None or whole[: len(asked)] != asked:
         return None, []
     return whole, [(len(asked), len(whole))]
@@ -309,14 +315,22 @@ def _last_span(tokenizer: Any, messages: Sequence[dict[str, Any]]) -> tuple[list
 _REFUSALS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
-def _tokens(tokenizer: Any, messages: Sequence[dict[str, Any]], *, prompting: bool) -> list[int] | None:  # noqa: ANN401 it has no type here
-    """The tokens that the chat template makes of ``messages``; None where it refuses them."""
+def _tokens(
+    tokenizer: Any,  # noqa: ANN401 it has no type here
+    messages: Sequence[dict[str, Any]],
+    tools: Sequence[dict[str, Any]],
+    *,
+    prompting: bool,
+) -> list[int] | None:
+    """The tokens that the chat template makes of ``messages``, with the ``tools`` on offer; None where it refuses them."""
     from jinja2 import TemplateError
 
     if not messages:
         return []
     try:
-        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting)
+        text = tokenizer.apply_chat_template(
+            list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=prompting
+        )
     except (TemplateError, *_REFUSALS):
         return None
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

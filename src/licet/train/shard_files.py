@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from licet.errors import NotInstalledError
-from licet.train.exports import LABELS, Format, Line
+from licet.train.exports import CHECKS, LABELS, TOOLS, Format, Line
 
 SHARD_BYTES = 64 * 2**20
 BATCH_LINES = 1_000
@@ -40,7 +40,7 @@ class MdsShards:
     def write(self, lines: Sequence[Line]) -> None:
         for line in lines:
             if not self._columns:
-                self._columns = sorted({*line, LABELS})
+                self._columns = sorted({*line, LABELS, CHECKS, TOOLS})
             sample = self._sample(line)
             if self._samples and self._bytes + len(sample) > SHARD_BYTES:
                 self._flush()
@@ -131,7 +131,7 @@ class LanceLines:
     def _flush(self) -> None:
         import pyarrow as pa
 
-        columns = sorted({*self._waiting[0], LABELS})
+        columns = sorted({*self._waiting[0], LABELS, CHECKS, TOOLS})
         types = {name: pa.int64() if name == NUMBER else pa.string() for name in columns}
         table = pa.Table.from_pylist(list(self._rows(columns)), schema=pa.schema(types))
         self._write(table, str(self._folder), mode="create" if self._is_new else "append")

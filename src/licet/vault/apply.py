@@ -708,6 +708,8 @@ class _Batch(BatchState):
             return CommandResult(
                 outcome=Outcome.refused, at=at, because="closed_deleted_or_expired", account=account.account_id
             )
+        if command.check is not None:  # it says something of the answer, and does not outlive it
+            given = fold.nearer(given, row.state.content_until)
         self.flush()  # the copy is made from the tables
         feedback = uuid7(at, self.writes.random(10))
         self.note(account, row, at, EntryKind.feedback)

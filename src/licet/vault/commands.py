@@ -233,14 +233,29 @@ class Unhold(_About, frozen=True, kw_only=True):
     matter: str
 
 
+class HostCheck(StrEnum):
+    """What a host checked an answer by; `reward` is a score of any other kind, such as that of a reward model."""
+
+    tests = "tests"
+    build = "build"
+    lint = "lint"
+    task = "task"
+    accepted = "accepted"
+    reward = "reward"
+
+
 class GiveFeedback(_About, frozen=True, kw_only=True):
-    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or None."""
+    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or None. With ``check`` it is no
+    person's: ``rating`` says whether the answer passed, ``score`` how well, if the host has a number.
+    """
 
     rating: str
     share: Share
     turn: int = 0
     comment: bytes | None = None
     host: bytes | None = None
+    check: HostCheck | None = None
+    score: float | None = None
 
 
 class TakeBackFeedback(_About, frozen=True, kw_only=True):
@@ -257,6 +272,7 @@ Command: TypeAlias = OpenAccount | SetPlan | SetAge | SetRegion | CloseAccount |
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 AGE_MAX = 150
 RATINGS = ("up", "down")
+SCORE_MAX = 1e9
 TEXT_BYTES_MAX = 64 * 2**10
 KEPT_SCOPES_MAX = 1_000  # that a no may name
 
@@ -301,6 +317,10 @@ def check(command: Command) -> None:
         case GiveFeedback():
             _require(command.rating in RATINGS, "rating", f"is not one of {', '.join(RATINGS)}")
             _require(command.turn >= 0, "turn", "is negative")
+            is_whole = command.check is None or (command.share is Share.rating and command.comment is None)
+            _require(is_whole, "check", "shares nothing and has no comment")
+            is_score = command.score is None or (command.check is not None and abs(command.score) <= SCORE_MAX)
+            _require(is_score, "score", f"is not of a check, or not between -{SCORE_MAX:.0f} and {SCORE_MAX:.0f}")
         case CloseAccount() | TakeBackFeedback() | Delete() | Narrow() | Widen() | Unflag():
             pass
         case _:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 import zstandard
@@ -39,7 +40,8 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Everything in a turn that came from outside and is not a closed enumeration.
 
     ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread; ``tool_call_id`` says
-    which call a tool's turn answers. The rest is context that a transcript contains.
+    which call a tool's turn answers; ``tools`` are, of a system turn, the descriptions of the tools that the host offered the
+    model, as JSON text. The rest is context that a transcript contains.
     """
 
     text: str = ""
@@ -51,6 +53,30 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     model: str = ""
     folder: str = ""
     branch: str = ""
+    tools: str = ""
+
+
+def offered_tools(text: str) -> list[dict[str, Any]] | None:
+    """The tools that the JSON text of a system turn describes, each a `function` in the shape of OpenAI's; None for what is no
+    list of tools.
+
+    A tool may also stand there without that frame, as in OpenAI's older `functions` and OpenTelemetry's
+    `gen_ai.tool.definitions`, and its parameters as `input_schema`, as Anthropic has them.
+    """
+    try:
+        given = msgspec.json.decode(text, type=list[dict[str, Any]])
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    tools = []
+    for one in given:
+        function = one.get("function", one)
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+            return None
+        described = {key: function[key] for key in ("name", "description", "parameters", "strict") if key in function}
+        if "input_schema" in function:
+            described.setdefault("parameters", function["input_schema"])
+        tools.append({"type": "function", "function": described})
+    return tools
 
 
 @cache

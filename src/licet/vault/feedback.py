@@ -27,7 +27,7 @@ COMMENT = 0  # the turn number of the person's own comment
 
 class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is None if nothing was
-    shared.
+    shared. ``check`` is empty but for a check of the host's, which may have a ``score``.
     """
 
     account: UUID
@@ -38,6 +38,8 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     given_at: datetime
     taken_back_at: datetime | None
     key_slot: int | None
+    check: str
+    score: float | None
     state: Feedback
 
 
@@ -54,8 +56,8 @@ def kept(
 ) -> list[FeedbackRow]:  # fmt: skip
     """The account's feedback of which anything is still kept, newest first, given before the one named."""
     rows = tx.execute(
-        """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at, taken_back_at, key_slot, version,
-                  narrowed, grant_no, grant_narrowing, keep_until
+        """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at, taken_back_at, key_slot,
+                  check_name, score, version, narrowed, grant_no, grant_narrowing, keep_until
              FROM feedback
             WHERE account_id = %(account)s AND erased_at IS NULL AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
               AND (%(conversation)s::uuid IS NULL OR conversation_id = %(conversation)s)
@@ -74,11 +76,11 @@ def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | No
 
 
 def _row(row: Sequence[Any]) -> FeedbackRow:
-    account, feedback, conversation, rating, share, turn, given_at, taken_back_at, slot, *state = row
+    account, feedback, conversation, rating, share, turn, given_at, taken_back_at, slot, check, score, *state = row
     version, narrowed, grant, narrowing, keep_until = state
     return FeedbackRow(
         account=account, feedback=feedback, conversation=conversation, rating=rating, turn=turn, given_at=given_at,
-        taken_back_at=taken_back_at, key_slot=slot,
+        taken_back_at=taken_back_at, key_slot=slot, check=check, score=score,
         state=Feedback(
             share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
             grant=grant, narrowing=narrowing or 0,

@@ -65,7 +65,7 @@ _FEEDBACK = {
     "account_id": "uuid", "feedback_id": "uuid", "conversation_id": "uuid", "host_hmac": "bytea", "rating": "text",
     "share": "text", "turn": "int4", "given_at": "timestamptz", "version": "int2", "narrowed": "bool",
     "grant_no": "int4", "grant_narrowing": "int4", "keep_until": "timestamptz", "key_slot": "int4",
-    "stored_bytes": "int8",
+    "check_name": "text", "score": "float8", "stored_bytes": "int8",
 }  # fmt: skip
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
 _APPENDED = {
@@ -314,6 +314,7 @@ class Writes:
             (
                 row.account_id, feedback, row.conversation_id, command.host, command.rating, given.share.value,
                 command.turn, at, given.version, given.narrowed, given.grant, narrowing, given.keep_until, key_slot,
+                command.check.value if command.check else "", command.score,
             ),
         )  # fmt: skip
 

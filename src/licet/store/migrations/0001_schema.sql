@@ -266,7 +266,7 @@ CREATE TABLE turns (
     turn            integer NOT NULL,
     segment         smallint NOT NULL,
     seq             bigint NOT NULL,
-    role            text NOT NULL CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool')),
+    role            text NOT NULL CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool', 'system')),
     origin          text NOT NULL CONSTRAINT origin_is_a_name CHECK (origin ~ '^[a-z][a-z0-9_.-]{0,31}$'),
     occurred_at     timestamptz NOT NULL,
     host_hmac       bytea,
@@ -371,12 +371,18 @@ CREATE TABLE feedback (
     erased_at       timestamptz,
     taken_back_at   timestamptz,
     stored_bytes    bigint NOT NULL DEFAULT 0,
+    -- Of the host's own check of an answer; empty of a person's feedback.
+    check_name      text NOT NULL DEFAULT '' CONSTRAINT check_is_known
+                    CHECK (check_name IN ('', 'tests', 'build', 'lint', 'task', 'accepted', 'reward')),
+    score           double precision,
     PRIMARY KEY (account_id, feedback_id),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations,
     CONSTRAINT a_grant_of_feedback_is_whole CHECK ((grant_no IS NULL) = (grant_narrowing IS NULL)),
     CONSTRAINT no_feedback_is_granted_kept_out CHECK (grant_no IS NULL OR NOT narrowed),
     CONSTRAINT feedback_taken_back_is_over CHECK (keep_until <= taken_back_at),
-    CONSTRAINT feedback_erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL)
+    CONSTRAINT feedback_erased_has_no_key CHECK (erased_at IS NULL OR key_slot IS NULL),
+    CONSTRAINT a_score_is_of_a_check CHECK (score IS NULL OR (check_name <> '' AND score BETWEEN -1e9 AND 1e9)),
+    CONSTRAINT a_check_shares_nothing CHECK (check_name = '' OR (share = 'rating' AND key_slot IS NULL))
 );
 CREATE UNIQUE INDEX feedback_by_host ON feedback (account_id, host_hmac) WHERE host_hmac IS NOT NULL;
 CREATE INDEX feedback_by_conversation ON feedback (account_id, conversation_id);

@@ -10,6 +10,7 @@ from litestar.params import JSONBody, PathParameter
 from licet.access.roles import Person, Scope, StaffRole, may
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
+from licet.errors import RefusedError
 from licet.service import answers
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
@@ -167,13 +168,16 @@ async def give_feedback(
     request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewFeedback], account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.GivenFeedbackAnswer]:  # fmt: skip
-    """Gives feedback, and shares only what the person chose to share."""
+    """Gives feedback, and shares only what the person chose to share. A service may give a check of its own."""
+    if data.check is not None and isinstance(request.auth, Person):
+        raise RefusedError("a check is the service's own", "leave out `check` and `score`", because="not_a_service")
     holder, named = await conversation_of(request, conversation, account)
     site = site_of(request)
     command = GiveFeedback(
         account=holder, at=site.now(), conversation=named, rating=data.rating, share=data.share, turn=data.turn,
         comment=encode(Content(text=data.comment)) if data.comment else None,
         host=host_hmac(site.host_key, "feedback", data.id) if data.id is not None else None,
+        check=data.check, score=data.score,
     )  # fmt: skip
     written = await shell.write(request, command, idempotency_key)
     answer = written.answer

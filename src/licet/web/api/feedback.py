@@ -45,6 +45,7 @@ def _shown(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
     row, decision = given.row, given.decision
     return schema.KeptFeedbackAnswer(
         id=given.shown_id, conversation=shown(Prefix.conversation, row.conversation), turn=row.turn, rating=row.rating,
+        check=row.check, score=row.score,
         share=row.state.share, given_at=row.given_at, taken_back_at=row.taken_back_at, keep_until=given.keep_until,
         use=decision.use, because=decision.because, until=decision.until,
         comment=given.shared.comment if is_own else "",

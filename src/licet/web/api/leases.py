@@ -95,7 +95,7 @@ def _holder(request: AnyRequest) -> LeaseHolder:
 
 
 def _rated(one: RatedMessage) -> schema.RatedAnswer:
-    return schema.RatedAnswer(message=one.message, rating=one.rating)
+    return schema.RatedAnswer(message=one.message, rating=one.rating, check=one.check, score=one.score)
 
 
 ROUTES = [get_withdrawn, lease_rows]

@@ -27,7 +27,7 @@ from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.release.rows import ROWS_MAX
 from licet.service.preview_result import PreviewBound
 from licet.train.recipients import RecipientSeen
-from licet.vault.commands import AGE_MAX, Outcome
+from licet.vault.commands import AGE_MAX, HostCheck, Outcome
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 from licet.vault.staff_reads import ReadReason
 
@@ -136,7 +136,8 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 class NewTurn(_In, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the host's own id of the
-    turn: a second turn with it is not added.
+    turn: a second turn with it is not added. A turn of the role ``system`` has the instructions that the host gave its
+    model, and as ``tools`` the JSON text of the list of tools that it offered; send it behind the person's first words.
 
     ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused. ``project`` is the
     host's own id of the project that the conversation is in, which its first turn fixes.
@@ -150,6 +151,7 @@ class NewTurn(_In, frozen=True, kw_only=True):
     tool_calls: Annotated[tuple[NewToolCall, ...], Meta(max_length=TOOL_CALLS_MAX)] = ()
     tool_call_id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)] = ""
     tool_name: Short = ""
+    tools: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] = ""
     attachments: Annotated[tuple[Short, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
     model: Short = ""
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
@@ -165,13 +167,17 @@ class NewTurn(_In, frozen=True, kw_only=True):
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer that it is about, 0 for the conversation."""
+    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check`` it is not the person's but
+    the service's: ``rating`` says whether the answer passed, and ``score`` how well, if there is a number.
+    """
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
     share: Share = Share.rating
     turn: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     comment: Annotated[str, Meta(max_length=20_000)] = ""
     id: HostId | None = None
+    check: HostCheck | None = None
+    score: float | None = None
 
 
 class Acknowledged(_In, frozen=True, kw_only=True):
@@ -557,6 +563,8 @@ class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
     until: datetime | None
     comment: str
     shared: tuple[SharedTurnAnswer, ...]
+    check: str
+    score: float | None
 
 
 class FeedbackPageAnswer(_Out, frozen=True, kw_only=True):
@@ -689,6 +697,7 @@ class TurnAnswer(_Out, frozen=True, kw_only=True):
     readable: bool
     text: str
     tool_calls: tuple[ToolCallAnswer, ...]
+    tools: str
     attachments: tuple[str, ...]
 
 
@@ -714,10 +723,14 @@ class ReadPage(_Out, frozen=True, kw_only=True):
 
 
 class RatedAnswer(_Out, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation."""
+    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation. With ``check`` it is the
+    host's: whether it passed, with its ``score``.
+    """
 
     message: int | None
     rating: str
+    check: str
+    score: float | None
 
 
 class LeaseAnswer(_Out, frozen=True, kw_only=True):

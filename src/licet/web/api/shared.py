@@ -311,6 +311,6 @@ def turn_shown(conversation: UUID, turn: TurnState, at: datetime, content: Conte
     said = content or Content()
     return schema.TurnAnswer(
         id=shown_turn(conversation, turn.number), number=turn.number, role=turn.role, origin=turn.origin, at=at,
-        readable=content is not None, text=said.text, attachments=said.attachments,
+        readable=content is not None, text=said.text, tools=said.tools, attachments=said.attachments,
         tool_calls=tuple(schema.ToolCallAnswer(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
     )  # fmt: skip

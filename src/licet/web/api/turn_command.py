@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from licet.errors import UsageError
 from licet.policy.state import TurnRole
 from licet.vault.commands import Say
-from licet.vault.content import Content, ToolCall, encode
+from licet.vault.content import Content, ToolCall, encode, offered_tools
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.web.api.references import HOST, host_project
 from licet.web.api.schema import NewTurn
@@ -57,7 +58,17 @@ def content(turn: NewTurn) -> Content:
         tool_calls=tuple(ToolCall(id=c.id, name=c.name, arguments=c.arguments) for c in turn.tool_calls),
         tool_call_id=turn.tool_call_id if tool else "",
         tool_name=turn.tool_name if tool else "",
+        tools=_tools(turn),
         attachments=turn.attachments,
         model=turn.model,
         thread=turn.thread,
     )
+
+
+def _tools(turn: NewTurn) -> str:
+    """The tools of a system turn; UsageError for what is no JSON list of objects."""
+    if turn.role is not TurnRole.system or not turn.tools:
+        return ""
+    if offered_tools(turn.tools) is None:
+        raise UsageError("`tools` is no list of tools", "send the JSON text of a list of objects, each with a name")
+    return turn.tools

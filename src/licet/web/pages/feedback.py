@@ -63,7 +63,7 @@ async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
     row, decision = given.row, given.decision
     because = words.say(f"because.{decision.because.value}")
-    rated = words.say(f"feedback.rating.{row.rating}")
+    rated = words.say(f"feedback.{'check' if row.check else 'rating'}.{row.rating}")
     used = (
         words.say("feedback.used", day=words.day(decision.until), because=because)
         if decision.until is not None
