@@ -14,12 +14,12 @@ folder or the source of leases is not what it claims to be.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, NotRequired, Protocol, TypedDict
+from typing import BinaryIO, NotRequired, Protocol, TypeAlias, TypedDict
 
 import msgspec
 
@@ -30,11 +30,12 @@ from licet.release.manifest import BYTES_PER_TOKEN, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
 from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
-from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload, plain
+from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload
 
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
 _MICROSECOND = timedelta(microseconds=1)
+SplitTest: TypeAlias = Callable[[str], bool]
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
     if payload.results_left_out:
         row["results_left_out"] = payload.results_left_out
     if payload.labels is not msgspec.UNSET:
-        row["labels"] = plain(payload.labels)
+        row["labels"] = payload.labels
     if ratings := lease.ratings.get(ordinal):
         row["ratings"] = [{"message": one.message, "rating": one.rating} for one in ratings]
     return row
@@ -125,13 +126,13 @@ class LoadedRows(Iterator[LoadedRow]):
 
     def __init__(
         self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str, split: str = "",
-        living: Living | None = None,
+        living: Living | None = None, may_match: SplitTest | None = None,
     ) -> None:  # fmt: skip
         self.manifest, found_sha256 = manifest.read(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
         self._sha256, self._living = found_sha256, living
-        self._runs = runs_of(self.manifest, split) if split else None
+        self._runs = _chosen_runs(self.manifest, split, may_match)
         self.yielded = 0
         self.withheld = 0
         self.complete = False
@@ -237,17 +238,18 @@ class LoadedRows(Iterator[LoadedRow]):
 
 def load(
     folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
-    living: Living | None = None,
+    living: Living | None = None, may_match: SplitTest | None = None,
 ) -> LoadedRows:  # fmt: skip
     """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read one by one.
 
     ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not compared. ``living``
     returns which of the purged rows are not dead: none may be; None: not checked. ``split`` names the only split whose
-    rows are leased, unsealed and counted; empty: all. Raises UsageError for a split that the release does not have,
-    InputError or BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match the
-    manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
+    rows are leased, unsealed and counted; empty: all; ``may_match`` says of which of these splits. Raises UsageError for
+    a split that the release does not have, InputError or BrokenError for an invalid manifest; while reading, BrokenError
+    for a part that does not match the manifest, DeniedError for a row or lease that does not open, and whatever
+    ``leases`` raises.
     """
-    return LoadedRows(folder, leases, at, manifest_sha256, split, living)
+    return LoadedRows(folder, leases, at, manifest_sha256, split, living, may_match)
 
 
 def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
@@ -257,6 +259,16 @@ def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
         known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
         raise UsageError(f"release `{promised.name}` has no split `{split}`", known)
     return splits[split]
+
+
+def _chosen_runs(
+    promised: ReleaseManifest, split: str, may_match: SplitTest | None
+) -> Sequence[tuple[int, int]] | None:
+    """The runs of ``split``, or of all splits, that ``may_match``; None where every row is read."""
+    if promised.curation is msgspec.UNSET or may_match is None:
+        return runs_of(promised, split) if split else None
+    splits = {split: runs_of(promised, split)} if split else promised.curation.splits
+    return sorted(run for name, runs in splits.items() if may_match(name) for run in runs)
 
 
 def _within(group: RowGroup, runs: Sequence[tuple[int, int]]) -> RowGroup:

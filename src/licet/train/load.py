@@ -22,6 +22,7 @@ class Loading(Iterator[LoadedRow]):
     """The rows of a release that may be used now, in order; closes its installation when it ends.
 
     ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as yielded by the release.
+    Rows of a split that it excludes are not opened, and not counted.
     """
 
     def __init__(self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None) -> None:
@@ -125,5 +126,6 @@ def load(
 
     with ExitStack() as stack:
         here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
-        rows = catalog.open_release(here, str(release), split)
+        may_match = filtered.may_match if filtered else None
+        rows = catalog.open_release(here, str(release), split, may_match)
         return Loading(rows, stack.pop_all(), filtered)
