@@ -29,7 +29,6 @@ from licet.store.connect import transaction
 from licet.train import bitmap, cards, consumption, lineage, recipe, statement
 from licet.train.gate import TrainingGate, Used, WhenStale
 from licet.train.gate_files import Publisher
-from licet.train.model_check import MANIFEST_FILE
 from licet.train.recipe import TrainingResult, TrainingSettings
 from licet.train.remote import REFRESHED
 from licet.train.statement import RunStatement, StatementSource
@@ -214,7 +213,7 @@ def papers(here: Installation, release: Path, out: Path, described: cards.ModelD
         out,
         {
             cards.CARD_FILE: card, cards.BOM_FILE: cards.bom(described, weights),
-            MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
+            statement.MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
         },
     )  # fmt: skip
     beside = {name: digest for name, digest in statement.hashes_of(out).items() if name not in files}
