@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -28,7 +30,7 @@ from licet.policy.period import written
 from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool
-from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
+from licet.train import cards, consumption, gate_files, lineage, local_runs, run_marks, statement
 from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
 from licet.vault import commands as do
 from licet.vault.ids import Prefix, parse
@@ -530,3 +532,65 @@ def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: 
             settings=msgspec.structs.replace(SMALL, tokens_max=8),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from licet.config import Configuration
+from licet.train import local_runs
+from licet.train.recipe import TrainingSettings
+from licet.vault.installation import installation
+settings = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
+def heard(step, ordinals):
+    if step >= 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+with installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
+    local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, heard=heard)
+"""
+
+
+def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
+    trained: Trained, worker_dsn: str, tmp_path: Path
+) -> None:
+    data, out = trained.house.here.config.data, tmp_path / "model"
+    run = CliRunner(env={"LICET_DATABASE_URL": worker_dsn})
+    lists = [("models", "list", "--data", str(data)), ("status", "--data", str(data))]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(data), str(out)], env={**os.environ, "LICET_DATABASE_URL": worker_dsn},
+        capture_output=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert (killed.returncode, (out / statement.FILE).exists()) == (-signal.SIGKILL, False), killed.stderr
+    for words in lists:
+        assert f"{out}: on october since" in run.invoke(main, words).stdout
+
+    def left() -> list[run_marks.UnfinishedRun]:  # other tests' runs leave some, too
+        return [one for one in run_marks.unfinished(data) if one.folder.parent == tmp_path]
+
+    (named,) = left()
+    assert (named.folder, named.is_running) == (out, False)
+    living: list[bool] = []
+    local_runs.sft(
+        trained.house.here, "october", out, settings=SMALL,
+        heard=lambda *_: living.append(any(one.is_running for one in left())),
+    )  # fmt: skip
+    assert (out / statement.FILE).exists() and all(living)
+    aside = tmp_path / "model.failed-1"
+    assert consumption.parse((aside / consumption.FILE).read_bytes())[0].ordinals, "what it used stays on record"
+    assert [one.folder for one in left()] == [aside]
+    shutil.rmtree(aside)
+    for words in lists:
+        assert str(tmp_path) not in run.invoke(main, words).stdout.replace(str(data), "")
+
+
+def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine").write_text("kept")
+    with pytest.raises(UsageError, match="already exists"):
+        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+    with run_marks.marked(
+        trained.house.here.config.data, uuid4(),
+        run_marks.RunMark(folder=str(tmp_path / "model"), release="october", started_at=trained.house.clock()),
+    ), pytest.raises(UsageError, match="another run is writing"):  # fmt: skip
+        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+    assert (tmp_path / "model" / "mine").read_text() == "kept"

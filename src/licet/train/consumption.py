@@ -7,8 +7,8 @@ step.
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
 file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can
-rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state: `verifier.consumption_record`
-does.
+rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state:
+`verifier.consumption_record` does.
 
 Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few.
 A frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose
