@@ -95,14 +95,25 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     return found
 
 
-def open_release(here: Installation, name: str, split: str = "", may_match: SplitTest | None = None) -> LoadedRows:
-    """The rows of a release, or of those splits of it that ``may_match``, from an open installation."""
+def open_release(
+    here: Installation, name: str, split: str = "", may_match: SplitTest | None = None, seed: int | None = None
+) -> LoadedRows:
+    """The rows of a release, or of those splits of it that ``may_match``, from an open installation: in order, or mixed by
+    ``seed``.
+    """
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
     living = _living(here, known)
     return load_rows(
-        folder, leases, at=here.clock, manifest_sha256=sealed, split=split, living=living, may_match=may_match
+        folder,
+        leases,
+        at=here.clock,
+        manifest_sha256=sealed,
+        split=split,
+        living=living,
+        may_match=may_match,
+        seed=seed,
     )
 
 
