@@ -101,7 +101,7 @@ def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | Non
 @models.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lists the recorded models, newest first, and the runs that have not ended in one. `licet status --json` has these.
+    """Lists the recorded models, newest first. Also runs that left no model, which `licet status --json` has too.
 
     \b
     Example:  licet models list
