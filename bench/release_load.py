@@ -6,7 +6,10 @@ order: the load itself. Row keys are at hand in all of them, and leases are coun
 is not in these figures. Floor of the write: derive no key, seal nothing, write the same sealed
 bytes as Parquet with one call. CPU time of this process; medians of five interleaved rounds.
 
-    python -m bench release_load [ROWS] [WORDS]
+The last rows are `licet.load` itself, from an installation, the database counted, beside `datasets` on plain Parquet of the
+same rows: of all columns that a loaded row has, and without its labels.
+
+    python -m bench release_load [ROWS] [WORDS] [ROWS OF THE INSTALLATION]
 """
 
 from __future__ import annotations
@@ -17,18 +20,23 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bench import NAMES_LEFT_IN, NO_NAMES, building
 from bench import Row as Figure
 from bench.training import published
+from licet.config import Configuration
+from licet.curate import release_build
 from licet.policy.state import ConversationKind, TurnRole
-from licet.release import merkle, part
+from licet.release import catalog, merkle, part
 from licet.release.manifest import (
     PROOF_NAMES,
     Counts,
@@ -39,10 +47,15 @@ from licet.release.manifest import (
     ReleaseManifest,
     write,
 )
-from licet.release.reader import Lease, load
+from licet.release.reader import Lease, LoadedRow, load
 from licet.release.row_keys import SealedRow, row_key, seal_row
-from licet.release.rows import ReleaseRow, RowMessage
+from licet.release.rows import LabelsShape, ReleaseRow, RowMessage
+from licet.service import policy_changes
+from licet.store.connect import transaction
 from licet.train.dataset import RowDataset
+from licet.train.label_filter import LabelFilter
+from licet.train.load import Loading
+from licet.vault import installation
 
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
 ROUNDS = 5
@@ -67,7 +80,7 @@ class Keys:
 
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
-    count, words = (int(argument) for argument in arguments or ("50000", "150"))
+    count, words, installed = (int(each) for each in arguments or ("50000", "150", "20000"))
     source, rows, release_id = drawn(count, words)
     keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
     sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]
@@ -114,7 +127,71 @@ def main(arguments: list[str]) -> list[Figure]:
         for name, seconds in figures.items()
         if name not in FLOORS.values() or name == LOAD
         for median, low in ((statistics.median(seconds), floors[name.split(":")[0]]),)
+    ] + beside_datasets(installed)
+
+
+def beside_datasets(count: int) -> list[Figure]:
+    """`licet.load` of ``count`` rows of ten turns from an installation, beside `datasets` on plain Parquet of the same rows."""
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place) / "data"
+        data.mkdir()
+        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: building.NOW) as here:
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            building.fill(here, count * building.TURNS_A_CONVERSATION, random.Random(1))
+            built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
+            with transaction(here.pool) as tx:
+                tx.execute("ANALYZE")
+            rows = list(catalog.open_release(here, "bench"))
+            plain = {
+                "messages and ids": plain_rows(Path(place), rows, ("messages", "row_id", "ordinal")),
+                "every column": plain_rows(Path(place), rows, ("messages", "row_id", "ordinal", "labels")),
+            }
+
+            def chosen(where: str) -> object:
+                asked = LabelFilter(where)
+                return deque(Loading(catalog.open_release(here, "bench", "", asked.may_match), ExitStack(), asked), 0)
+
+            read = {
+                "every row": lambda: deque(catalog.open_release(here, "bench"), 0),
+                "where=\"split = 'validation'\"": lambda: chosen("split = 'validation'"),
+            }
+            by_turns = {name: list[float]() for name in (*plain, *read)}
+            database = dict.fromkeys(read, 0.0)
+            for _ in range(ROUNDS):
+                for name, work in (*((name, partial(deque, each, 0)) for name, each in plain.items()), *read.items()):
+                    process, server = building.repeated(here, work, built.rows)
+                    by_turns[name].append(process + server)
+                    database[name] = server
+            cost = {name: statistics.median(each) for name, each in by_turns.items()}
+    return [
+        Figure(
+            f"installed: licet.load, {name}, us of {built.rows:,} rows each, beside `datasets`, {columns} (goal: 0.67)",
+            f"{cost[name]:.1f}, of it {database[name]:.1f} of the database",
+            f"{cost[columns]:.1f}",
+            f"{cost[columns] / cost[name]:.2f}",
+        )
+        for name in read
+        for columns in plain
     ]
+
+
+def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) -> Iterable[object]:
+    """The columns of the rows as plain Parquet with zstd, opened by `datasets`."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    path = folder / f"{len(columns)}.parquet"
+    table = pa.Table.from_pylist([
+        {name: _without_scores(row[name]) if name == "labels" else row[name] for name in columns}  # type: ignore[literal-required]
+        for row in rows
+    ])  # fmt: skip
+    pq.write_table(table, path, compression="zstd")
+    return datasets.Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))  # type: ignore[no-any-return]
+
+
+def _without_scores(labels: LabelsShape) -> dict[str, object]:
+    """Parquet cannot store a mapping that is empty in every row."""
+    return {name: value for name, value in labels.items() if name != "scores"}
 
 
 def drawn(count: int, words: int) -> tuple[bytes, list[ReleaseRow], bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +25,11 @@ from licet.policy.state import TurnRole
 from licet.release import card, catalog
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
+from licet.release.live_leases import DatabaseLeases
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 from licet.store.connect import Pool
+from licet.train.label_filter import LabelFilter
+from licet.train.load import Loading
 from licet.vault import installation
 from licet.vault.content import Content, ToolCall
 
@@ -304,6 +307,32 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     assert sum(map(len, held.values())) == 40, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
         catalog.open_release(house.here, "r", "tset")
+
+
+def test_where_opens_no_row_of_a_split_that_it_excludes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(40):
+        house.open(f"p{n}", allow=True)
+        house.talk(f"p{n}", f"a{n}", f"question number {n}", "answer")
+    build(house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5)
+    asked: list[int] = []
+    leased = DatabaseLeases.lease
+    monkeypatch.setattr(
+        DatabaseLeases,
+        "lease",
+        lambda *of: asked.extend(of[3]) or leased(*of),  # type: ignore[func-returns-value]
+    )
+
+    def loaded(where: str) -> Loading:
+        chosen = LabelFilter(where)
+        return Loading(catalog.open_release(house.here, "r", "", chosen.may_match), ExitStack(), chosen)
+
+    rows = loaded("split = 'test' and words > 2")
+    found = list(rows)
+    assert found and all(row["labels"]["split"] == "test" for row in found)
+    assert asked == [row["ordinal"] for row in found], "and no lease is asked for another's rows"
+    assert rows.complete and rows.passed_over == 0
+    nothing = loaded("split = 'none'")
+    assert list(nothing) == [] and nothing.complete
 
 
 # Names, after duplicates

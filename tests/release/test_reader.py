@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import licet
 from licet.errors import BrokenError, BusyError, DeniedError, InputError, UsageError
-from licet.release import manifest, part
+from licet.release import manifest, part, reader
 from licet.release.reader import Lease, load
 from licet.release.row_keys import SealedRow, seal_row
 
@@ -64,6 +64,32 @@ def test_every_permitted_row_comes_out_in_order(folder: Path, town: Town) -> Non
     ]
     assert (loaded.yielded, loaded.withheld, loaded.complete) == (10, 0, True)
     assert town.asked == [(0, [0, 1, 2, 3]), (1, [4, 5, 6, 7]), (2, [8, 9])]
+
+
+def test_rows_are_mixed_by_a_seed_alike_whatever_is_withdrawn_and_each_behind_its_lease(
+    folder: Path, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed(seed: int, town: Town = town) -> list[int]:
+        return [row["ordinal"] for row in load(folder, town, at=town.clock, seed=seed)]
+
+    orders = {seed: mixed(seed) for seed in range(4)}
+    assert all(sorted(order) == list(range(10)) for order in orders.values())
+    assert len({tuple(order) for order in orders.values()}) > 1
+    assert mixed(2) == orders[2]
+    monkeypatch.setattr(reader, "DEALT_BYTES_MAX", 1)
+    assert mixed(2) == list(range(10)), "no more than fits is in memory"
+    monkeypatch.undo()
+    less = Town(ROWS)
+    less.withdraw(4)
+    less.withdraw(7)
+    assert mixed(2, less) == [ordinal for ordinal in orders[2] if ordinal not in (4, 7)]
+    late = Town(ROWS)
+    some = iter(load(folder, late, at=late.clock, seed=2))
+    first = next(some)["ordinal"]
+    for ordinal in range(10):
+        late.withdraw(ordinal)
+    late.passes(3_600)
+    assert list(some) == [], f"after row {first} the lease is over, and no other row is given out"
 
 
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))

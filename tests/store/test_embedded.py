@@ -91,6 +91,23 @@ def test_it_stops_with_its_last_user(folder: Path, fast: embedded.Options) -> No
     )
 
 
+HELD = """
+import sys
+from pathlib import Path
+from licet.clock import utc_now
+from licet.config import Configuration
+from licet.train.gate_files import LocalLeases
+leases = LocalLeases(Configuration(data=Path(sys.argv[1])), utc_now)
+print(leases.log_key(bytes(16)).hex())
+"""
+
+
+def test_a_script_that_closes_nothing_ends_without_a_traceback_and_takes_its_server_with_it(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", HELD, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout.strip()), done.stderr) == (0, 64, "")
+    assert not embedded.status(tmp_path / "postgres").running
+
+
 def test_two_processes_share_one_server(folder: Path, fast: embedded.Options) -> None:
     with embedded.running(folder, fast):
         pid = embedded.status(folder).pid

@@ -87,3 +87,41 @@ def test_whatever_is_written_it_is_read_or_refused(text: str) -> None:
         assert LabelFilter(text)(labels()) in (True, False)
     except UsageError as error:
         assert error.hint
+
+
+# Which splits are opened
+
+TESTS = [
+    "split = 'test'", "split != 'train'", "split in ('train', 'test')", "split is null", "language = 'de'", "words > 39",
+    "misuse is null", "misuse < 0.5", "quality in (1)",
+]  # fmt: skip
+FILTERS = st.recursive(
+    st.sampled_from(TESTS),
+    lambda inner: st.one_of(
+        inner.map(lambda one: f"not ({one})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda parts: f"({' '.join(parts)})"),
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "splits"),
+    [
+        ("split = 'test'", {"test"}), ("split <> 'test' and language = 'de'", {"train"}),
+        ("not (split = 'test' or words > 3)", {"train"}), ("split = 'test' or language = 'de'", {"train", "test"}),
+        ("split is null", set()), ("misuse < 0.5", {"train", "test"}), ("split = 'x' and misuse is null", set()),
+    ],
+)  # fmt: skip
+def test_a_split_of_which_no_row_can_match_is_named(text: str, splits: set[str]) -> None:
+    assert {split for split in ("train", "test") if LabelFilter(text).may_match(split)} == splits
+
+
+@settings(max_examples=300)
+@given(FILTERS, st.sampled_from(["train", "test"]), st.sampled_from(["de", "en"]), st.dictionaries(
+    st.sampled_from(["misuse", "quality"]), st.sampled_from([0.2, 1.0]))
+)  # fmt: skip
+def test_a_row_that_matches_is_of_a_split_that_may(text: str, split: str, language: str, scores: Any) -> None:
+    found = LabelFilter(text)
+    if found(labels(language=language, split=split, **scores)):
+        assert found.may_match(split)

@@ -70,6 +70,24 @@ def test_the_order_depends_on_seed_and_epoch_alone(world: World) -> None:
     assert rows.shuffled(7, 2) != order != rows.shuffled(8, 1)
 
 
+def test_dealt_positions_mix_neighbours_alike_in_every_process_whatever_is_withdrawn(world: World) -> None:
+    rows, again = world.rows(), world.rows()
+    rows.deal(3)
+    found = ordinals(rows)
+    assert sorted(found) == list(range(COUNT)) != found
+    batches = [found[at : at + 32] for at in range(0, COUNT, 32)]
+    assert all(max(batch) - min(batch) > 100 for batch in batches), "neighbours, as one person's rows are, are in many"
+    world.office.withdraw(*range(10))
+    again.deal(3)
+    assert pickle.loads(pickle.dumps(again)).ordinals == again.ordinals == rows.ordinals
+    order = rows.shuffled(7)
+    assert sorted(order) == list(range(COUNT))
+    in_order = world.rows()
+    assert [rows.ordinals[place] for place in order] == [in_order.ordinals[place] for place in in_order.shuffled(7)], (
+        "and the blocks that are shuffled are those of the release, so that row groups are read together"
+    )
+
+
 def test_a_batch_asks_for_one_lease_a_row_group_and_a_scattered_one_for_its_own_rows(
     folder: Path, world: World
 ) -> None:

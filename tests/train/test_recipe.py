@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 from pyroaring import BitMap
 from tests.installed import House
+from tests.verifier.shipped import bare, run, saved, shipped
 
 from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import BusyError, NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
+from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool
-from licet.train import cards, consumption, gate_files, lineage, local_runs, statement
+from licet.train import cards, consumption, gate_files, lineage, local_runs, run_marks, statement
 from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
 from licet.vault import commands as do
 from licet.vault.ids import Prefix, parse
+from licet.verifier import Verdict
 
 SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
@@ -266,8 +271,10 @@ def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_pa
 
 
 def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Trained) -> None:
-    with pytest.raises(UsageError, match="no key to verify"):
-        verification.verify(trained.out, trained.keys[:1])
+    for key, prints in zip(trained.keys, ("licet train gate-key", "licet models key"), strict=True):
+        found = verification.verify(trained.out, (key,))
+        assert (found.answer, found.exit_code, found.broken) == (Verdict.unproved, 3, ())
+        assert prints in found.lacks[0][1]
     other = statement.signer(trained.keys[0].split("+")[0], b"7" * 32).verifier.vkey
     assert verification.verify(trained.out, (other, trained.keys[1])).broken
 
@@ -375,7 +382,7 @@ def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) 
     [
         (60_000, False, "is not in the release"),
         (45_000, True, "is not in the release"),
-        (None, False, "was withdrawn before"),
+        (None, False, "was not withdrawn before"),
     ],
 )
 def test_a_record_that_its_own_signer_made_false_is_found_out(
@@ -408,6 +415,76 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     release = trained.house.here.config.releases / "october" if with_release else None
     broken = [what for _, what in verification.verify(folder, trained.keys, release=release).broken]
     assert [what for what in broken if promise in what], broken
+
+
+def lying_about(folder: Path, trained: Trained, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the statement, and signs it anew with the models' own key."""
+    key, seed = lineage.signing(trained.house.here)
+    content = statement.opened((folder / statement.FILE).read_bytes(), key)
+    change(content)
+    (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
+
+
+def source_of(content: dict[str, Any], name: str) -> dict[str, Any]:
+    predicate = content["predicate"]
+    named = [*predicate["buildDefinition"]["resolvedDependencies"], *predicate["runDetails"]["byproducts"]]
+    found: dict[str, Any] = next(one for one in named if one["name"] == name)
+    return found
+
+
+MODEL_LIES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a file that is not there": lambda said: said["subject"].append({"name": "more.bin", "digest": {"sha256": "0" * 64}}),
+    "a file that is not named": lambda said: said["subject"].pop(),
+    "another hash of the weights": lambda said: said["subject"][0]["digest"].update(sha256="0" * 64),
+    "another release": lambda said: source_of(said, "release")["digest"].update(sha256="0" * 64),
+    "no release": lambda said: source_of(said, "release").update(name="other"),
+    "another first state": lambda said: source_of(said, "gate-first")["annotations"].update(number=7),
+    "a later end of the last state": lambda said: source_of(said, "gate-last")["annotations"].update(
+        until="2031-01-01T00:00:00Z"
+    ),
+    "no last state": lambda said: source_of(said, "gate-last").update(name="results"),
+    "a number that is a word": lambda said: source_of(said, "gate-last")["annotations"].update(rows=True),
+    "another type": lambda said: said.update(predicateType="https://slsa.dev/provenance/v2"),
+    "a field that has no level": lambda said: said.update(more=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", MODEL_LIES.values(), ids=MODEL_LIES)
+def test_a_statement_that_the_models_key_signed_falsely_is_contradicted_by_the_one_file(
+    trained: Trained, tmp_path: Path, lie: Callable[[dict[str, Any]], object]
+) -> None:
+    folder = tmp_path / "lying"
+    shutil.copytree(trained.out, folder)
+    keys = [shipped().read_key(key) for key in trained.keys]
+    assert shipped().check_model(shipped().FolderFiles(folder), keys).answer == "consistent"
+    lying_about(folder, trained, lie)
+    assert shipped().check_model(shipped().FolderFiles(folder), keys).answer == "contradicted"
+
+
+def test_a_stranger_verifies_a_model_with_the_one_file_and_nothing_else(trained: Trained, tmp_path: Path) -> None:
+    """With its release and the log of that, which is then proved; the model itself is in no log."""
+    house, file, python = trained.house, saved(tmp_path), bare(tmp_path / "python")
+    release = house.here.config.releases / "october"
+    keys = [word for key in trained.keys for word in ("--key", key)]
+    done = run(file, "model", trained.out, *keys, "--json", python=python)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["answer"], found["findings"], found["lacks"]) == (4, "consistent", [], [])
+    assert not any("proved" in levels.values() for levels in found["fields"].values())
+    documents.append(house.here)
+    documents.publish(house.here, tmp_path / "log")
+    log, key = tmp_path / "log", documents.key(house.here).vkey
+    call = ("model", trained.out, *keys, "--release", release, "--log", log, "--key", key, "--json")
+    done = run(file, *call, python=python)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["answer"]) == (4, "consistent"), done.stdout
+    assert {part["what"]: part["answer"] for part in found["parts"]}["release"] == "proved"
+    assert run(file, "model", trained.out, "--key", key, python=python).returncode == 3
+    (tmp_path / "lying").mkdir()
+    shutil.copytree(release, tmp_path / "lying" / "october")
+    other = tmp_path / "lying" / "october" / "manifest.json"
+    other.write_bytes(other.read_bytes().replace(b'"name":"october"', b'"name":"octobre"'))
+    call = ("model", trained.out, *keys, "--release", other.parent)
+    assert run(file, *call, python=python).returncode == 1
 
 
 # A run that fails
@@ -455,3 +532,65 @@ def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: 
             settings=msgspec.structs.replace(SMALL, tokens_max=8),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from licet.config import Configuration
+from licet.train import local_runs
+from licet.train.recipe import TrainingSettings
+from licet.vault.installation import installation
+settings = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
+def heard(step, ordinals):
+    if step >= 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+with installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
+    local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, heard=heard)
+"""
+
+
+def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
+    trained: Trained, worker_dsn: str, tmp_path: Path
+) -> None:
+    data, out = trained.house.here.config.data, tmp_path / "model"
+    run = CliRunner(env={"LICET_DATABASE_URL": worker_dsn})
+    lists = [("models", "list", "--data", str(data)), ("status", "--data", str(data))]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(data), str(out)], env={**os.environ, "LICET_DATABASE_URL": worker_dsn},
+        capture_output=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert (killed.returncode, (out / statement.FILE).exists()) == (-signal.SIGKILL, False), killed.stderr
+    for words in lists:
+        assert f"{out}: on october since" in run.invoke(main, words).stdout
+
+    def left() -> list[run_marks.UnfinishedRun]:  # other tests' runs leave some, too
+        return [one for one in run_marks.unfinished(data) if one.folder.parent == tmp_path]
+
+    (named,) = left()
+    assert (named.folder, named.is_running) == (out, False)
+    living: list[bool] = []
+    local_runs.sft(
+        trained.house.here, "october", out, settings=SMALL,
+        heard=lambda *_: living.append(any(one.is_running for one in left())),
+    )  # fmt: skip
+    assert (out / statement.FILE).exists() and all(living)
+    aside = tmp_path / "model.failed-1"
+    assert consumption.parse((aside / consumption.FILE).read_bytes())[0].ordinals, "what it used stays on record"
+    assert [one.folder for one in left()] == [aside]
+    shutil.rmtree(aside)
+    for words in lists:
+        assert str(tmp_path) not in run.invoke(main, words).stdout.replace(str(data), "")
+
+
+def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine").write_text("kept")
+    with pytest.raises(UsageError, match="already exists"):
+        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+    with run_marks.marked(
+        trained.house.here.config.data, uuid4(),
+        run_marks.RunMark(folder=str(tmp_path / "model"), release="october", started_at=trained.house.clock()),
+    ), pytest.raises(UsageError, match="another run is writing"):  # fmt: skip
+        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+    assert (tmp_path / "model" / "mine").read_text() == "kept"

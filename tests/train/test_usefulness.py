@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import msgspec
 import numpy as np
@@ -30,6 +31,7 @@ from licet.train.usefulness import MeasuredRow
 
 SMALL = TrainingSettings(steps=8, batch_rows=8, tokens_max=256, width=32, layers=1, heads=2, vocabulary=400)
 ORDER = MeasuringOrder(settings=SMALL, seeds=2)
+FRUITS = ("apple", "pear", "plum", "quince", "medlar")
 CODE = 'Try this:\n```python\nname = \'Ana\'\nmail("ana.kestrel@example.org")\n```\nand\n```json\n{"to": "+49 30 90182 000"}\n```'
 
 
@@ -89,6 +91,35 @@ def test_code_that_was_valid_is_counted_and_is_not_broken(measured: Measured) ->
     assert measured.stated.statement.code == measurement.CodeKept(blocks=60, broken=0)
 
 
+def damaged(share: float, seed: int, rows: int = 400, words: int = 50) -> list[MeasuredRow]:
+    """Rows of which this share of words is replaced by another word, each with its chance."""
+    random = Random(seed)
+    found = []
+    for n in range(rows):
+        said = [random.choice(FRUITS) for _ in range(words)]
+        leaves = ["Marlow" if random.random() < share else word for word in said]
+        messages = ([{"role": "assistant", "content": " ".join(each)}] for each in (said, leaves))
+        before, after = ({"messages": each, "row_id": "", "ordinal": n} for each in messages)
+        found.append(MeasuredRow(person=bytes([n % 30]), kind="chat", language="en", said=before, leaves=after))  # type: ignore[arg-type]  # rows
+    return found
+
+
+def test_planted_damage_of_words_is_counted_and_ranks_apart_from_none() -> None:
+    """Each share lies within a fifth of what was planted, so that 0, 1, 3 and 10 % never meet."""
+    for seed in range(3):
+        shares = [release_measure.words_kept(damaged(share, seed)).changed_ppm for share in (0, 0.01, 0.03, 0.1)]
+        assert shares[0] == 0
+        assert all(0.8 * planted <= found <= 1.2 * planted for planted, found in zip(
+            (10_000, 30_000, 100_000), shares[1:], strict=True
+        )), shares  # fmt: skip
+
+
+def test_the_words_that_changed_are_stated(measured: Measured) -> None:
+    words = measured.stated.statement.words
+    assert 0 < words.changed < words.said
+    assert f"{words.changed:,} leave changed" in "\n".join(release_measure_command.text(measured.stated.statement))
+
+
 def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Measured) -> None:
     whole = costs(measured.stated)[DEIDENTIFICATION, "all", ALL]
     sentence = measurement.sentences(measured.stated.statement)[0]
@@ -99,7 +130,7 @@ def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Mea
     assert sentence in release_sign.since_text(signatures.standing(measured.house.here, "october"))
     lines = list(release_measure_command.text(measured.stated.statement))
     assert lines[0] == sentence
-    assert len(lines) == 4 + len(measured.stated.statement.costs)
+    assert len(lines) == 5 + len(measured.stated.statement.costs)
 
 
 def test_the_release_is_whole_with_it_and_the_log_was_told(measured: Measured) -> None:
@@ -139,6 +170,7 @@ def test_what_does_not_reconcile_is_not_read(measured: Measured) -> None:
     said = json.loads(jws.payload_of(measured.stated.jws))
     for change in (
         {"rows": 0}, {"confidence_percent": 90}, {"code": {"blocks": 1, "broken": 2}}, {"costs": []},
+        {"words": {"changed": 2, "said": 1}},
         {"held_out": {"people": 9, "rows": 3}}, {"costs": said["costs"] * 2},
     ):  # fmt: skip
         made = jws.sign(said | change, bytes(32), measurement.SIGNED.typ)

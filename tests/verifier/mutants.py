@@ -572,6 +572,7 @@ def since() -> Document:
             "v": 1, "type": "licet-release-measurement", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
             "measured_at": "2026-06-01T00:00:00Z", "rows": 4, "held_out": {"people": 3, "rows": 4},
             "confidence_percent": 95, "code": {"blocks": 2, "broken": 1},
+            "words": {"changed": 3, "said": 90},
             "model": {"base": None, "batch_rows": 8, "parameters": 9, "seeds": 2, "steps": 4, "tokens": 64},
             "costs": [{"of": "deidentification", "slice": "all", "value": "all", "rows": 4, "people": 3,
                        "cost_ppm": -3, "low_ppm": -9, "high_ppm": 5},

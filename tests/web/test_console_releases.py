@@ -19,7 +19,15 @@ from licet.curate import duplicate_clusters, release_build
 from licet.erasure import certificates
 from licet.ledger import jws
 from licet.release import catalog, measurement, stats
-from licet.release.measurement import CodeKept, CostSlice, HeldOut, MeasuredCost, MeasuringModel, StatedMeasurement
+from licet.release.measurement import (
+    CodeKept,
+    CostSlice,
+    HeldOut,
+    MeasuredCost,
+    MeasuringModel,
+    StatedMeasurement,
+    WordsKept,
+)
 from licet.service import release_view
 from licet.service.release_view import FunnelStep
 from licet.store.connect import transaction
@@ -141,6 +149,7 @@ def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it
         release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=here.clock(), rows=90,
         model=MeasuringModel(base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3),
         held_out=HeldOut(rows=30, people=12), code=CodeKept(blocks=4, broken=1),
+        words=WordsKept(said=1_000, changed=12),
         costs=[
             MeasuredCost(
                 of=measurement.DEIDENTIFICATION, slice=CostSlice.all, value=measurement.ALL, rows=30, people=12,

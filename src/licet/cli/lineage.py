@@ -20,6 +20,7 @@ from licet.cli.shell import (
     show,
     user,
 )
+from licet.cli.status import run_line
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -100,16 +101,17 @@ def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | Non
 @models.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lists the recorded models, newest first.
+    """Lists the recorded models, newest first. Also runs that left no model, which `licet status --json` has too.
 
     \b
     Example:  licet models list
     """
-    from licet.train import lineage
+    from licet.train import lineage, run_marks
 
     with opened(data, at) as here:
-        seen = lineage.models(here)
-        show(seen, as_json, lambda: "\n".join(map(_line, seen)) or "no model is on record")
+        seen, runs = lineage.models(here), run_marks.unfinished(here.config.data)
+        lines = [*map(_line, seen), *(f"run {run_line(run)}" for run in runs)]
+        show(seen, as_json, lambda: "\n".join(lines) or "no model is on record")
 
 
 @models.command("show")

@@ -72,7 +72,9 @@ def receipt(
 @click.option("--key", "keys", multiple=True, help="A public key to trust: a log's or a model's (a vkey); repeatable.")
 @click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
 @click.option(
-    "--log", type=click.Path(path_type=Path, exists=True), help="With a release or a document: the published log."
+    "--log",
+    type=click.Path(path_type=Path, exists=True),
+    help="With a release, a model or a document: the published log.",
 )
 @click.option(
     "--policy",
@@ -116,6 +118,7 @@ def verify(
               licet verify release FOLDER --conversation HANDLE --salt HEX --log PUBLISHED --key VKEY
               licet verify document ropa.json --log PUBLISHED --release licet-data/releases --key VKEY
               licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
+              licet verify model FOLDER --release RELEASE_FOLDER --log PUBLISHED --key VKEY --key VKEY --key VKEY
     """
     path, quorum = _named(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from licet.cli.shell import answer_options, counted, opened, show
+from licet.policy.period import written
 from licet.service import population_status
 from licet.service.population_status import PopulationStatus
+from licet.train.run_marks import UnfinishedRun
 
 
 @click.command()
@@ -46,7 +48,14 @@ def status_text(seen: PopulationStatus) -> str:
         lines.append(
             f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
         )
+    lines += [f"run        {run_line(run)}" for run in seen.unfinished_runs]
     for known in seen.releases:
         size = f"{counted(known.rows, 'row')}" if known.rows is not None else "unfinished"
         lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
     return "\n".join(lines)
+
+
+def run_line(run: UnfinishedRun) -> str:
+    """A run that has no model."""
+    how = "goes on" if run.is_running else "ended without a model; delete the folder, or give the same command again"
+    return f"{run.folder}: on {run.release} since {written(run.started_at)}, {how}"

@@ -33,7 +33,7 @@ from licet.release.part import PartPromise, PartReader, RowGroup, verified
 from licet.release.registry import Release
 from licet.release.row_keys import open_row, row_key
 from licet.release.row_runs import RowSources
-from licet.release.rows import Payload, row_id_of, surrogates_mark
+from licet.release.rows import Labels, Payload, row_id_of, surrogates_mark
 from licet.store.connect import Transaction
 
 
@@ -126,7 +126,7 @@ def _curated(payload: Payload) -> Curated:
         texts += [message["content"], message.get("tools") or message.get("name", "")]
         for call in message.get("tool_calls", ()):
             texts += [call["function"]["name"], call["function"]["arguments"]]
-    labels = None if payload.labels is msgspec.UNSET else payload.labels
+    labels = None if payload.labels is msgspec.UNSET else msgspec.convert(payload.labels, Labels)
     return Curated(texts=texts, replaced=payload.replaced, labels=labels)
 
 

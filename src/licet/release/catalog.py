@@ -13,7 +13,7 @@ from licet.release import folder_check, homes, manifest, measurement, purge_rows
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
-from licet.release.reader import LoadedRows
+from licet.release.reader import LoadedRows, SplitTest
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
 from licet.store import bucket as buckets
@@ -95,13 +95,26 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     return found
 
 
-def open_release(here: Installation, name: str, split: str = "") -> LoadedRows:
-    """The rows of a release, or of one split of it, from an open installation."""
+def open_release(
+    here: Installation, name: str, split: str = "", may_match: SplitTest | None = None, seed: int | None = None
+) -> LoadedRows:
+    """The rows of a release, or of those splits of it that ``may_match``, from an open installation: in order, or mixed by
+    ``seed``.
+    """
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
     living = _living(here, known)
-    return load_rows(folder, leases, at=here.clock, manifest_sha256=sealed, split=split, living=living)
+    return load_rows(
+        folder,
+        leases,
+        at=here.clock,
+        manifest_sha256=sealed,
+        split=split,
+        living=living,
+        may_match=may_match,
+        seed=seed,
+    )
 
 
 def _living(here: Installation, known: Release) -> Living:

@@ -7,7 +7,8 @@ are stated, signed, beside the sealed manifest, as a review is (ADR 14):
     measurement.json    as `signed_file` has it, typ `licet-measurement+jws`
     its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
                          "manifest_sha256":hex,"measured_at":time,"model":{"base":text,"batch_rows":n,"parameters":n,
-                         "seeds":n,"steps":n,"tokens":n},"release":hex,"rows":n,"type":"licet-release-measurement","v":1}
+                         "seeds":n,"steps":n,"tokens":n},"release":hex,"rows":n,"type":"licet-release-measurement","v":1,
+                         "words":{"changed":n,"said":n}}
     a cost              {"cost_ppm":n,"high_ppm":n,"low_ppm":n,"of":word,"people":n,"rows":n,"slice":word,"value":word}
 
 A cost is by how much the loss on the held-out people's answers is higher than without the step, in a million of that
@@ -92,6 +93,17 @@ class CodeKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     broken: int
 
 
+class WordsKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Words as they were ``said``, between spaces, and those of them that leave ``changed``: counted, with no model."""
+
+    said: int
+    changed: int
+
+    @property
+    def changed_ppm(self) -> int:
+        return round(1_000_000 * self.changed / self.said) if self.said else 0
+
+
 class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The figures of one measurement. ``rows`` is how many rows of the release the models were trained on."""
 
@@ -106,6 +118,7 @@ class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     confidence_percent: Literal[95] = 95
     costs: tuple[MeasuredCost, ...]
     code: CodeKept
+    words: WordsKept
 
     def payload(self) -> dict[str, Canonical]:
         """The signed content of the statement."""
@@ -132,6 +145,7 @@ def _reconciles(said: MeasurementStatement) -> bool:
         > 0
         and len(set(of)) == len(of) <= COSTS_MAX
         and 0 <= said.code.broken <= said.code.blocks
+        and 0 <= said.words.changed <= said.words.said
         and 0 < said.held_out.people <= said.held_out.rows
         and all(_is_within(cost, said.held_out) for cost in said.costs)
     )
@@ -209,17 +223,19 @@ def sentences(said: MeasurementStatement) -> Sequence[str]:
         f" {model.steps:,} steps of {model.batch_rows:,}. A larger model, or more of it, gives other figures.",
         f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, {said.code.broken:,} {verb} broken"
         " once identifiers were replaced.",
+        f"Of {said.words.said:,} words as they were said, {said.words.changed:,} leave changed"
+        f" ({said.words.changed_ppm / 10_000:.2f} %).",
     )
 
 
 def statement_of(
     *, release: str, manifest_sha256: str, at: datetime, model: MeasuringModel, rows: int, held_out: HeldOut,
-    costs: Sequence[MeasuredCost], code: CodeKept,
+    costs: Sequence[MeasuredCost], code: CodeKept, words: WordsKept,
 ) -> MeasurementStatement:  # fmt: skip
     """The statement of a measurement; BrokenError where it does not reconcile."""
     made = MeasurementStatement(
         release=release, manifest_sha256=manifest_sha256, measured_at=written(at), model=model, rows=rows, held_out=held_out,
-        costs=tuple(costs), code=code,
+        costs=tuple(costs), code=code, words=words,
     )  # fmt: skip
     if not _reconciles(made):
         raise BrokenError("the figures of a measurement do not reconcile")

@@ -1,11 +1,11 @@
-"""Reads a release: the rows that may be used now, in order, each opened under a valid lease.
+"""Reads a release: the rows that may be used now, in order or mixed, each opened under a valid lease.
 
 Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain from the manifest,
 before any of it is read. A purge is accepted only if the log's key signed it. A row is returned only while its lease is
 valid and its own end has not come. An expired lease is renewed before the next row, for the remaining rows; if that
 fails, reading stops with the error, now and at every further call. Time never runs backward here, whatever the clock
-does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one row group at most;
-nothing is written.
+does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one row group at most,
+or for the rows that are mixed; nothing is written.
 
 A row without a key is skipped and counted. A row whose key does not open it stops the reading, because either the
 folder or the source of leases is not what it claims to be.
@@ -14,12 +14,13 @@ folder or the source of leases is not what it claims to be.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, NotRequired, Protocol, TypedDict
+from typing import BinaryIO, NotRequired, Protocol, TypeAlias, TypedDict
 
 import msgspec
 
@@ -30,12 +31,15 @@ from licet.release.manifest import BYTES_PER_TOKEN, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
 from licet.release.purge import Chain, Living, PartState
 from licet.release.row_keys import open_row
-from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload, plain
+from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload
 
 UP = "up"
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
+# In memory, sealed, where rows are mixed: so many neighbours, or fewer if they are large.
+DEALT_ROWS, DEALT_BYTES_MAX = 8_192, 64 * 2**20
 _MICROSECOND = timedelta(microseconds=1)
+SplitTest: TypeAlias = Callable[[str], bool]
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +133,7 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
     if payload.results_left_out:
         row["results_left_out"] = payload.results_left_out
     if payload.labels is not msgspec.UNSET:
-        row["labels"] = plain(payload.labels)
+        row["labels"] = payload.labels
     if given := lease.ratings.get(ordinal):
         ratings: list[RatedShape] = [{"message": one.message, "rating": one.rating} for one in given if not one.check]
         checks: list[CheckedShape] = [
@@ -144,20 +148,20 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
 
 
 class LoadedRows(Iterator[LoadedRow]):
-    """The rows of a release, once, in order, with how many were ``yielded`` and ``withheld`` so far.
+    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded`` and ``withheld`` so far.
 
     ``complete`` is true once every row of the release was either yielded or withheld.
     """
 
     def __init__(
         self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str, split: str = "",
-        living: Living | None = None,
+        living: Living | None = None, may_match: SplitTest | None = None, seed: int | None = None,
     ) -> None:  # fmt: skip
         self.manifest, found_sha256 = manifest.read(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
-        self._sha256, self._living = found_sha256, living
-        self._runs = runs_of(self.manifest, split) if split else None
+        self._sha256, self._living, self._seed, self._last = found_sha256, living, seed, -1
+        self._runs = _chosen_runs(self.manifest, split, may_match)
         self.yielded = 0
         self.withheld = 0
         self.complete = False
@@ -190,12 +194,11 @@ class LoadedRows(Iterator[LoadedRow]):
         self._rows.close()
 
     def _read(self) -> Generator[LoadedRow, None, None]:
-        rows, last = 0, -1
+        rows = 0
         for part in self.manifest.parts:
             with self._present(part) as (file, state):
                 rows += self._count_purged(state)
-                for group in groups(file) if file else ():
-                    last = _check_order(part, group, last)
+                for group in self._groups(part, file) if file else ():
                     chosen = group if self._runs is None else _within(group, self._runs)
                     if chosen.ordinals:
                         yield from self._open(part, chosen)
@@ -203,6 +206,26 @@ class LoadedRows(Iterator[LoadedRow]):
         if rows != self.manifest.rows:
             raise BrokenError(f"the parts have `{rows}` rows, and the manifest `{self.manifest.rows}`")
         self.complete = True
+
+    def _groups(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
+        """The row groups of a part in order, or the rows of every `DEALT_ROWS` ordinals as one, mixed by the seed."""
+        found = self._in_order(part, file)
+        if self._seed is None:
+            yield from found
+            return
+        for rows in _windows(found):
+            mixed = sorted(rows, key=lambda row: _dealt(self._release_id, self._seed, row[0]))
+            ordinals, row_ids, until_us, sealed = (list(column) for column in zip(*mixed, strict=True))
+            yield RowGroup(row_ids=row_ids, ordinals=ordinals, until_us=until_us, sealed=sealed)
+
+    def _in_order(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
+        """The row groups of a part; BrokenError if an ordinal does not follow the previous one."""
+        for group in groups(file):
+            for ordinal in group.ordinals:
+                if ordinal <= self._last:
+                    raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{self._last}`")
+                self._last = ordinal
+            yield group
 
     @contextmanager
     def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
@@ -263,17 +286,19 @@ class LoadedRows(Iterator[LoadedRow]):
 
 def load(
     folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
-    living: Living | None = None,
+    living: Living | None = None, may_match: SplitTest | None = None, seed: int | None = None,
 ) -> LoadedRows:  # fmt: skip
     """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read one by one.
 
     ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not compared. ``living``
     returns which of the purged rows are not dead: none may be; None: not checked. ``split`` names the only split whose
-    rows are leased, unsealed and counted; empty: all. Raises UsageError for a split that the release does not have,
-    InputError or BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match the
-    manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
+    rows are leased, unsealed and counted; empty: all; ``may_match`` says of which of these splits. ``seed``: mixed among
+    `DEALT_ROWS` ordinals, alike for the same seed. Raises UsageError for
+    a split that the release does not have, InputError or BrokenError for an invalid manifest; while reading, BrokenError
+    for a part that does not match the manifest, DeniedError for a row or lease that does not open, and whatever
+    ``leases`` raises.
     """
-    return LoadedRows(folder, leases, at, manifest_sha256, split, living)
+    return LoadedRows(folder, leases, at, manifest_sha256, split, living, may_match, seed)
 
 
 def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
@@ -283,6 +308,16 @@ def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
         known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
         raise UsageError(f"release `{promised.name}` has no split `{split}`", known)
     return splits[split]
+
+
+def _chosen_runs(
+    promised: ReleaseManifest, split: str, may_match: SplitTest | None
+) -> Sequence[tuple[int, int]] | None:
+    """The runs of ``split``, or of all splits, that ``may_match``; None where every row is read."""
+    if promised.curation is msgspec.UNSET or may_match is None:
+        return runs_of(promised, split) if split else None
+    splits = {split: runs_of(promised, split)} if split else promised.curation.splits
+    return sorted(run for name, runs in splits.items() if may_match(name) for run in runs)
 
 
 def _within(group: RowGroup, runs: Sequence[tuple[int, int]]) -> RowGroup:
@@ -301,13 +336,27 @@ def _is_within(ordinal: int, runs: Sequence[tuple[int, int]]) -> bool:
     return at > 0 and ordinal <= runs[at - 1][1]
 
 
-def _check_order(part: PartPromise, group: RowGroup, last: int) -> int:
-    """The last ordinal of ``group``; BrokenError if one does not follow the previous one."""
-    for ordinal in group.ordinals:
-        if ordinal <= last:
-            raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{last}`")
-        last = ordinal
-    return last
+_Row: TypeAlias = tuple[int, bytes, int, bytes]
+
+
+def _windows(found: Iterable[RowGroup]) -> Iterator[list[_Row]]:
+    """The rows of each `DEALT_ROWS` ordinals, or fewer where these are larger than `DEALT_BYTES_MAX`."""
+    window: list[_Row] = []
+    size = 0
+    for group in found:
+        for row in zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True):
+            if window and (size > DEALT_BYTES_MAX or row[0] // DEALT_ROWS > window[0][0] // DEALT_ROWS):
+                yield window
+                window, size = [], 0
+            window.append(row)
+            size += len(row[3])
+    if window:
+        yield window
+
+
+def _dealt(release_id: bytes, seed: int | None, ordinal: int) -> bytes:
+    """By what rows are mixed: it does not depend on which others are there."""
+    return sha256(b"licet dealt %s %d %d" % (release_id, seed or 0, ordinal)).digest()
 
 
 def estimated_tokens(row: LoadedRow) -> int:

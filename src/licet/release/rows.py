@@ -193,7 +193,7 @@ class ConversationShape(TypedDict):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The content of a row's plaintext, with the messages as plain dictionaries."""
+    """The content of a row's plaintext, with messages and labels as plain dictionaries."""
 
     kind: ConversationKind
     messages: list[MessageShape]
@@ -202,7 +202,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     results_left_out: list[int] = []
     replaced: dict[str, int] = {}
     surrogates: bytes = b""
-    labels: Labels | msgspec.UnsetType = msgspec.UNSET
+    labels: LabelsShape | msgspec.UnsetType = msgspec.UNSET  # plain: a reader returns it as it is
 
     def __repr__(self) -> str:
         return f"Payload({self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
@@ -220,12 +220,6 @@ _contexts = _Contexts()
 _frame_content_size = zstandard.frame_content_size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
-
-
-def plain(labels: Labels) -> LabelsShape:
-    """``labels`` as a plain dictionary."""
-    made: LabelsShape = msgspec.to_builtins(labels)
-    return made
 
 
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
@@ -250,7 +244,7 @@ def encode(row: ReleaseRow) -> bytes:
                 results_left_out=list(row.results_left_out),
                 replaced=dict(sorted(row.replaced.items())),
                 surrogates=row.surrogates,
-                labels=row.labels or msgspec.UNSET,
+                labels=cast("LabelsShape", row.labels) if row.labels else msgspec.UNSET,
             )
         )
     except UnicodeEncodeError:  # half of a surrogate pair; the exception's cause has the text

@@ -14,7 +14,8 @@ import msgspec
 from licet.release import registry
 from licet.release.registry import Release
 from licet.store.connect import transaction
-from licet.train import model_registry
+from licet.train import model_registry, run_marks
+from licet.train.run_marks import UnfinishedRun
 from licet.vault import counts, expiry
 from licet.vault.counts import CountedContent, CountedKind
 from licet.vault.installation import Installation, policies
@@ -44,6 +45,7 @@ class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
     flagged: int
     releases: tuple[Release, ...]
     retraining_due: tuple[Affected, ...]
+    unfinished_runs: tuple[UnfinishedRun, ...]
 
 
 _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
@@ -85,6 +87,7 @@ def status(here: Installation) -> PopulationStatus:
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
+            unfinished_runs=tuple(run_marks.unfinished(here.config.data)),
         )  # fmt: skip
 
 

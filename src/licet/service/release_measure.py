@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from hashlib import blake2b
@@ -33,7 +34,7 @@ from licet.release.catalog import find_release, open_release
 from licet.release.curation import Curated, Curation, Document, LeftOut
 from licet.release.decision_pages import PAGE_BYTES_MAX
 from licet.release.manifest import ReleaseManifest
-from licet.release.measurement import CodeKept, StatedMeasurement
+from licet.release.measurement import CodeKept, StatedMeasurement, WordsKept
 from licet.release.reader import LoadedRow
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
@@ -93,7 +94,7 @@ def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = l
     at = here.clock()
     stated = measurement.statement_of(
         release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=at, model=made.model, rows=made.rows,
-        held_out=made.held_out, costs=made.costs, code=_code(kept),
+        held_out=made.held_out, costs=made.costs, code=_code(kept), words=words_kept(kept),
     )  # fmt: skip
     with transaction(here.pool) as tx:
         jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
@@ -119,6 +120,18 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
         mine, lost = code_kept.counted(said, leaves)
         blocks, broken = blocks + mine, broken + lost
     return CodeKept(blocks=blocks, broken=broken)
+
+
+def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
+    """How many words of the messages were said, and how many of those are not in the message as it leaves."""
+    said = changed = 0
+    for row in rows:
+        for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
+            words = Counter(before["content"].split())
+            said += words.total()
+            if before["content"] != after["content"]:
+                changed += (words - Counter(after["content"].split())).total()
+    return WordsKept(said=said, changed=changed)
 
 
 class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 from licet.errors import UsageError
 from licet.policy.file import Policies
 from licet.release import sample, signatures
-from licet.release.rows import MessageShape, Payload, plain
+from licet.release.rows import MessageShape, Payload
 from licet.release.sample import ReleaseCopy
 from licet.release.signatures import StaffMember
 from licet.release.stats import NONE
@@ -70,7 +70,7 @@ def read(here: Installation, name: str, reader: StaffMember, where: str, rows: i
             if payload.labels is msgspec.UNSET:
                 raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
             scanned += 1
-            if not matches(plain(payload.labels)):
+            if not matches(payload.labels):
                 continue
             matching += 1
             if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
@@ -122,6 +122,7 @@ def _on_record(
 
 
 def _row(ordinal: int, payload: Payload) -> SliceRow:
-    labels = None if payload.labels is msgspec.UNSET else plain(payload.labels)
-    split, language, topic = (labels["split"], labels["language"], labels["topic"]) if labels else (NONE, NONE, NONE)
+    split = language = topic = NONE
+    if (labels := payload.labels) is not msgspec.UNSET:
+        split, language, topic = labels["split"], labels["language"], labels["topic"]
     return SliceRow(ordinal=ordinal, split=split, language=language, topic=topic or NONE, messages=payload.messages)

@@ -7,9 +7,8 @@ from pathlib import Path
 import msgspec
 
 from licet import verifier
-from licet.errors import RefusedError, UsageError
+from licet.errors import UsageError
 from licet.ledger.log import CHECKPOINT
-from licet.ledger.note import Verifier
 from licet.release import folder_check, manifest, measurement, review
 from licet.release.purge import LogKey
 from licet.verifier import Verdict
@@ -58,7 +57,7 @@ def verify(
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum, base)
     if path.is_dir() and (path / MODEL_STATEMENT).is_file():
-        return _verify_model(path, vkeys, release)
+        return _verify_model(path, vkeys, log, quorum, release)
     trusted = _trusted(vkeys, quorum)
     if path.is_file() and entry is None and path.read_bytes().startswith(b'{"document":'):
         return _verify_document(path, trusted, log, release)
@@ -98,25 +97,19 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
     )  # fmt: skip
 
 
-def _verify_model(path: Path, vkeys: tuple[str, ...], release: Path | None) -> CheckResult:
+def _verify_model(
+    path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, release: Path | None
+) -> CheckResult:
     """Checks with the keys of the models and of the gate. With the folder of the release, each consumed row is looked
-    up in its parts.
+    up in its proofs, and with its log too the release is checked.
     """
-    from licet.train import model_check, statement  # here, not above: no other verb of proof needs them
-
     try:
-        keys = [Verifier.parse(vkey.strip()) for vkey in vkeys]
-    except RefusedError as error:
-        raise UsageError(f"a key cannot be used: {error.message}", "`licet models key` prints one") from None
-    report = verifier.VerifierReport("model")
-    proves = "they agree, signed by the models' key and the gate's; no log tells of a model"
-
-    def look() -> None:
-        report.broken(model_check.verify(path, keys, release))
-        content = statement.unverified((path / statement.FILE).read_bytes())
-        report.levels["model"] = verifier.levels_of("model", content, statement.FILE)
-
-    report.step("files, statement and what it consumed", proves, look, Verdict.consistent)
+        keys = [verifier.read_key(vkey, 1) for vkey in vkeys]
+    except ValueError as error:
+        raise UsageError(f"a key cannot be used: {error}", "`licet models key` prints one") from None
+    told = logs(log, vkeys, quorum) if log is not None else []
+    beside = verifier.FolderFiles(release) if release is not None else None
+    report = verifier.check_model(verifier.FolderFiles(path), keys, beside, told)
     return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
 
 

@@ -7,7 +7,8 @@ step.
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
 file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can
-rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state (`examine`).
+rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state:
+`verifier.consumption_record` does.
 
 Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few.
 A frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose
@@ -21,15 +22,13 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import UNDECODABLE, BrokenError, LicetError, UsageError
-from licet.ledger.note import Verifier
+from licet.errors import UNDECODABLE, BrokenError, UsageError
 from licet.release.part import replacing
 from licet.store.files import sync
 from licet.train import bitmap
@@ -282,54 +281,3 @@ def claimed(signed: bytes) -> BitmapHead:
         return msgspec.json.decode(signed.partition(b"\n")[0], type=BitmapHead)
     except UNDECODABLE:
         raise BrokenError("a head in the consumption record cannot be read") from None
-
-
-# Checking
-
-
-class RecordCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The findings: each broken promise as a sentence; the first and the last state of the gate, and its last set."""
-
-    broken: tuple[str, ...]
-    first: BitmapHead | None
-    last: BitmapHead | None
-    consumed: BitMap
-    withdrawn: BitMap
-
-
-def examine(record: Record, verifier: Verifier) -> RecordCheck:
-    """Checks a record for consistency: the gate's states are signed and follow one another, and no row was consumed
-    under a state that had withdrawn it.
-    """
-    broken: list[str] = []
-    consumed, withdrawn = BitMap(), BitMap()
-    first: BitmapHead | None = None
-    head: BitmapHead | None = None
-    for frame in record.frames:
-        if isinstance(frame, GateState):
-            withdrawn = withdrawn | frame.added
-            try:
-                now = bitmap.verified_head(frame.signed, verifier)
-            except LicetError as error:
-                broken.append(f"a state of the gate is not valid: {error.message}")
-                continue
-            broken += _against(record.of, head, now, withdrawn)
-            first, head = first or now, now
-            continue
-        if head is None or frame.number != head.number:
-            broken.append(f"steps {frame.first} to {frame.last} were taken under a state that is missing")
-        if both := frame.ordinals & withdrawn:
-            broken.append(
-                f"row {min(both)} was consumed in steps {frame.first} to {frame.last}, but was withdrawn before"
-            )
-        consumed |= frame.ordinals
-    return RecordCheck(broken=tuple(broken), first=first, last=head, consumed=consumed, withdrawn=withdrawn)
-
-
-def _against(of: RunIdentity, before: BitmapHead | None, now: BitmapHead, withdrawn: BitMap) -> Iterator[str]:
-    if (now.release, now.manifest_sha256) != (of.release, of.manifest_sha256):
-        yield f"the gate's number {now.number} belongs to another release"
-    if before is not None and now.number < before.number:
-        yield f"the gate's number went back from {before.number} to {now.number}"
-    if now.rows != len(withdrawn) or now.sha256 != sha256(packed(withdrawn)).hexdigest():
-        yield f"the rows withdrawn by the gate's number {now.number} are not those that its head signed"

@@ -60,6 +60,7 @@ class RowDataset(Sequence[LoadedRow]):
         self._opening = Opening(folder, gate, leases, at)
         self.manifest = self._opening.manifest
         self.ordinals = self._opening.positions(split)
+        self._dealt: Sequence[int] = ()  # where each position has been dealt to
         if chosen is not None:
             self.narrow(chosen)
 
@@ -112,7 +113,19 @@ class RowDataset(Sequence[LoadedRow]):
 
         Blocks are drawn, then positions within a few of them at a time, so that each row group is opened about once.
         """
-        return shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
+        order = shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
+        return [self._dealt[place] for place in order] if self._dealt else order
+
+    def deal(self, seed: int) -> None:
+        """Mixes the positions, alike in every process that knows ``seed``: a person's rows are neighbours in a release, and
+        whoever reads its positions in order would get whole batches of one person. Row groups are still read together.
+        """
+        order = shuffled(len(self), f"{self.manifest.release} dealt {seed}")
+        self.ordinals = array("L", [self.ordinals[place] for place in order])
+        dealt = array("L", bytes(len(order) * array("L").itemsize))
+        for position, place in enumerate(order):
+            dealt[place] = position
+        self._dealt = dealt
 
     def close(self) -> None:
         """Drops keys, and closes files."""

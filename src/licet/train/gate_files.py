@@ -35,7 +35,7 @@ from licet.store.connect import Transaction, transaction
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, installation, policies
+from licet.vault.installation import Installation, held_installation, policies
 
 REMEMBERED_SECONDS = 0.2
 LEASED_ORDINALS_MAX = 4_096
@@ -350,7 +350,7 @@ class LocalLeases:
     def _opened(self) -> DatabaseLeases:
         if self._leases is None or self._pid != os.getpid():
             # Open for as long as its stack lives. One that came with a fork belongs to the parent, which closes it.
-            self._stacks.append(ExitStack())
-            opened = self._stacks[-1].enter_context(installation(self._config, self._clock))
+            opened, stack = held_installation(self._config, self._clock)
+            self._stacks.append(stack)
             self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
         return self._leases

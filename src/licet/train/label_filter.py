@@ -21,9 +21,9 @@ are not. What does not parse is a UsageError that says where.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from licet.errors import UsageError
 from licet.release.rows import LabelsShape, Quality
@@ -43,8 +43,16 @@ _TOKEN = re.compile(
 )
 _WORDS = ("and", "or", "not", "in", "is", "null")
 
-Test = Callable[[LabelsShape], bool | None]
-"""True, false, or None where the row does not have what is asked for."""
+
+class _Open:
+    """The value of a label that is not known yet, and the answer of a test that depends on it."""
+
+
+_OPEN = _Open()
+_Reads: TypeAlias = Callable[[Mapping[str, Any]], Any]
+Answer: TypeAlias = bool | _Open | None
+Test = Callable[[Mapping[str, Any]], Answer]
+"""True, false, None where the row does not have what is asked for, or `_OPEN`."""
 
 
 class _Token(NamedTuple):
@@ -65,6 +73,11 @@ class LabelFilter:
     def __call__(self, labels: LabelsShape) -> bool:
         """Whether a row with these labels is read."""
         return self._test(labels) is True
+
+    def may_match(self, split: str) -> bool:
+        """Whether a row of ``split`` can match, whatever its other labels are."""
+        answer = self._test({"split": split})
+        return answer is True or answer is _OPEN
 
     def __repr__(self) -> str:
         return f"LabelFilter({self.text!r})"
@@ -132,9 +145,9 @@ class _Parser:
         self._place += 1
         read, is_text = self._read(name)
         if self._is("is", "not", "null"):
-            return lambda labels: read(labels) is not None
+            return _opposite(_is_null(read))
         if self._is("is", "null"):
-            return lambda labels: read(labels) is None
+            return _is_null(read)
         if self._is("not", "in"):
             return _opposite(self._listed(read, name.text, is_text=is_text))
         if self._is("in"):
@@ -144,9 +157,9 @@ class _Parser:
             raise _wrong(sign, "a comparison, `in` or `is`")
         self._place += 1
         compare, value = _COMPARED[sign.text], self._value(name.text, is_text=is_text)
-        return lambda labels: None if (found := read(labels)) is None else compare(found, value)
+        return _known(read, lambda found: compare(found, value))
 
-    def _listed(self, read: Callable[[LabelsShape], Any], name: str, *, is_text: bool) -> Test:
+    def _listed(self, read: _Reads, name: str, *, is_text: bool) -> Test:
         if not self._is("("):
             raise _wrong(self._seen, "`(`")
         values = {self._value(name, is_text=is_text)}
@@ -154,7 +167,7 @@ class _Parser:
             values.add(self._value(name, is_text=is_text))
         if not self._is(")"):
             raise _wrong(self._seen, "`,` or `)`")
-        return lambda labels: None if (found := read(labels)) is None else found in values
+        return _known(read, lambda found: found in values)
 
     def _value(self, name: str, *, is_text: bool) -> str | float:
         token = self._seen
@@ -166,19 +179,19 @@ class _Parser:
         self._place += 1
         return token.text[1:-1].replace("''", "'") if is_text else float(token.text)
 
-    def _read(self, token: _Token) -> tuple[Callable[[LabelsShape], Any], bool]:
+    def _read(self, token: _Token) -> tuple[_Reads, bool]:
         """What reads a label of a row, and whether that is text."""
         name = token.text
         if name in TEXTS:
-            return lambda labels: labels[name], True
+            return lambda labels: labels.get(name, _OPEN), True
         signal = name.removeprefix(_QUALITY)
         if signal in SIGNALS:
-            return lambda labels: labels["quality"][signal], False
+            return lambda labels: labels["quality"][signal] if "quality" in labels else _OPEN, False
         if name.startswith(_QUALITY):
             raise _wrong(token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`")
         score = name.removeprefix(_SCORES)
         self.scores.add(score)
-        return lambda labels: labels["scores"].get(score), False
+        return lambda labels: labels["scores"].get(score) if "scores" in labels else _OPEN, False
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -203,15 +216,39 @@ def _wrong(token: _Token, wanted: str) -> UsageError:
     return UsageError(f"the filter does not read at character `{token.at + 1}`: {said}", f"there belongs {wanted}")
 
 
+def _known(read: _Reads, test: Callable[[Any], bool]) -> Test:
+    """``test`` of a label that is there and known."""
+
+    def tested(labels: Mapping[str, Any]) -> Answer:
+        found = read(labels)
+        return found if found is None or found is _OPEN else test(found)
+
+    return tested
+
+
+def _is_null(read: _Reads) -> Test:
+    return lambda labels: _OPEN if (found := read(labels)) is _OPEN else found is None
+
+
 def _opposite(test: Test) -> Test:
-    return lambda labels: None if (found := test(labels)) is None else not found
+    def opposed(labels: Mapping[str, Any]) -> Answer:
+        found = test(labels)
+        return found if found is None or found is _OPEN else not found
+
+    return opposed
 
 
-def _all(found: Any) -> bool | None:  # noqa: ANN401 an iterator of what tests answer
-    answers = set(found)
-    return False if False in answers else None if None in answers else True
+def _all(found: Iterable[Answer]) -> Answer:
+    return _first(tuple(found), False)
 
 
-def _any(found: Any) -> bool | None:  # noqa: ANN401 an iterator of what tests answer
-    answers = set(found)
-    return True if True in answers else None if None in answers else False
+def _any(found: Iterable[Answer]) -> Answer:
+    return _first(tuple(found), True)
+
+
+def _first(answers: Sequence[Answer], decisive: bool) -> Answer:
+    """``decisive`` if one of the answers is; else what is open, else what is absent, else its opposite."""
+    for answer in (decisive, _OPEN, None):
+        if any(found is answer for found in answers):
+            return answer
+    return not decisive

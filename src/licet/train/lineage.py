@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 from pyroaring import BitMap
 
+from licet import verifier
 from licet.consent.history import CHUNK_ROWS, learnt_rows
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
@@ -23,7 +25,6 @@ from licet.proof import documents
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
 from licet.train import consumption, gate_files, model_registry, statement, withdrawn_rows
-from licet.train.model_check import verify
 from licet.train.model_registry import RecordedModel
 from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
@@ -66,8 +67,10 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
     except RefusedError as error:
         raise UsageError(f"that is not a public key: {error.message}", "`licet models key` prints one") from None
     keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
-    if broken := verify(folder, keys):
-        place, promise = broken[0]
+    checked = verifier.check_model(verifier.FolderFiles(folder), [verifier.read_key(key.vkey) for key in keys])
+    if checked.findings or checked.lacks:
+        lacks = ((lack.place, lack.why) for lack in checked.lacks)
+        place, promise = next(chain(((one.place, one.promise) for one in checked.findings), lacks))
         raise RefusedError(f"the model cannot be registered: `{place}`: {promise}", because="broken")
     signed = (folder / statement.FILE).read_bytes()
     content = statement.opened(signed, next(key for key in keys if key.name.encode() in signed))

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class Loading(Iterator[LoadedRow]):
-    """The rows of a release that may be used now, in order; closes its installation when it ends.
+    """The rows of a release that may be used now; closes its installation when it ends.
 
     ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as yielded by the release.
+    Rows of a split that it excludes are not opened, and not counted.
     """
 
     def __init__(self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None) -> None:
@@ -69,26 +70,31 @@ class Loading(Iterator[LoadedRow]):
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    config: Configuration | None = None,
     clock: Clock = utc_now, gate: None = None, leases: None = None,
 ) -> Loading: ...  # fmt: skip
 
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    config: Configuration | None = None,
     clock: Clock = utc_now, gate: TrainingGate, leases: Leases | None = None,
 ) -> RowDataset: ...  # fmt: skip
 
 
 def load(
-    release: str | Path, *, split: str = "", where: str = "", data: Path | None = None, config: Configuration | None = None,
+    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    config: Configuration | None = None,
     clock: Clock = utc_now, gate: TrainingGate | None = None, leases: Leases | None = None,
 ) -> Loading | RowDataset:  # fmt: skip
     """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
     ``where``: only the rows whose labels match (`train.label_filter`); by position, `licet.mix` filters.
+    ``seed``: a person's rows are neighbours in a release, so they come mixed with those of some thousand rows around them,
+    in an order that depends on the seed alone, whatever is withdrawn; None: in the order of the release.
     ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
     read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
 
@@ -108,7 +114,10 @@ def load(
 
         chosen = config or Configuration.of(os.environ, data)
         given = leases or node.local_leases(chosen, clock)
-        return node.rows(node.folder_of(release, chosen), gate, given, at=clock, split=split)
+        dealt = node.rows(node.folder_of(release, chosen), gate, given, at=clock, split=split)
+        if seed is not None:
+            dealt.deal(seed)
+        return dealt
     if leases is not None:
         raise UsageError("`leases` need a `gate`", "open one with `licet.gate`")
     filtered = None
@@ -119,11 +128,14 @@ def load(
     # Here, so that a run on another machine, whose rows come behind a gate, needs no database.
     try:
         from licet.release import catalog
-        from licet.vault.installation import installation
+        from licet.vault.installation import held_installation
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "server") from missing
 
-    with ExitStack() as stack:
-        here = stack.enter_context(installation(config or Configuration.of(os.environ, data), clock))
-        rows = catalog.open_release(here, str(release), split)
-        return Loading(rows, stack.pop_all(), filtered)
+    here, stack = held_installation(config or Configuration.of(os.environ, data), clock)
+    try:
+        may_match = filtered.may_match if filtered else None
+        return Loading(catalog.open_release(here, str(release), split, may_match, seed), stack, filtered)
+    except BaseException:
+        stack.close()
+        raise

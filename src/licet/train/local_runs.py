@@ -2,7 +2,8 @@
 
 What is signed is written last, so a run that stops leaves no model that looks complete; what it had consumed by then is
 recorded in its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or removes it if nothing was
-consumed.
+consumed; one that was killed leaves it, and the same command moves or removes it and begins again. Until such a folder is
+deleted, `licet status` and `licet models list` name it (`run_marks`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.reader import LoadedRow
 from licet.store.connect import transaction
-from licet.train import bitmap, cards, consumption, lineage, recipe, statement
+from licet.train import bitmap, cards, consumption, lineage, recipe, run_marks, statement
 from licet.train.gate import TrainingGate, Used, WhenStale
 from licet.train.gate_files import Publisher
-from licet.train.model_check import MANIFEST_FILE
 from licet.train.recipe import TrainingResult, TrainingSettings
 from licet.train.remote import REFRESHED
 from licet.train.statement import RunStatement, StatementSource
@@ -97,17 +97,17 @@ def sft(
         )
     model_name = called or out.name
     lineage.check_name(model_name)
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
+    _make_way(here, out)
     rows = list(open_release(here, name))
     train, held_out, people = divided(here, known.release_id, manifest.read(folder)[0], rows)
     recipe.check(train, base)
     started = here.clock()
     out.mkdir(parents=True, exist_ok=True)
-    took = 0
-    with TemporaryDirectory(prefix="licet-gate-") as place:
+    model = uuid7(started, here.keyring.random(10))
+    mark = run_marks.RunMark(folder=str(out.absolute()), release=known.name, started_at=started)
+    with run_marks.marked(here.config.data, model, mark), TemporaryDirectory(prefix="licet-gate-") as place:
         gate = LocalGate(here, known.release_id, known.manifest_sha256.hex(), Path(place))
-        log = consumption.ConsumedLog(out / consumption.FILE, gate)
+        log, took = consumption.ConsumedLog(out / consumption.FILE, gate), 0
 
         def used(step: int, ordinals: Sequence[int]) -> None:
             nonlocal took
@@ -121,25 +121,41 @@ def sft(
             finally:
                 log.close()
         except BaseException:
-            _give_way(out, took)
+            _give_way(here, out, took)
             raise
-    record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
-    model = uuid7(started, here.keyring.random(10))
-    run = _run(here, model, model_name, record, trained, chosen, base, started)
-    described = cards.ModelDescription(
-        run=run, release=manifest.read(folder)[0], manifest_sha256=record.of.manifest_sha256,
-        consumed=len(record.ordinals), base=base.name if base is not None else "",
-    )  # fmt: skip
-    papers(here, folder, out, described, cards.card(described))
-    lineage.record(here, out)
+        record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
+        run = _run(here, model, model_name, record, trained, chosen, base, started)
+        described = cards.ModelDescription(
+            run=run, release=manifest.read(folder)[0], manifest_sha256=record.of.manifest_sha256,
+            consumed=len(record.ordinals), base=base.name if base is not None else "",
+        )  # fmt: skip
+        papers(here, folder, out, described, cards.card(described))
+        lineage.record(here, out)
     return TrainedModel(
         model=shown(Prefix.model, model), name=model_name, folder=out, release=known.name,
         consumed=len(record.ordinals), held_out_people=people, trained=trained,
     )  # fmt: skip
 
 
-def _give_way(out: Path, took: int) -> None:
-    """After a failed run: removes its folder, or, if it consumed rows, moves it aside with the record of them.
+def _make_way(here: Installation, out: Path) -> None:
+    """Frees the place of a run that was killed there; UsageError if ``out`` is anything else that exists."""
+    if not out.exists() or not any(out.iterdir()):
+        return
+    runs = run_marks.unfinished(here.config.data)
+    before = next((run for run in runs if run.folder == out.absolute()), None)
+    if before is None:
+        raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
+    if before.is_running:
+        raise UsageError(f"another run is writing `{out}`", "wait for it, or name another folder")
+    if (out / statement.SIGNATURE_FILE).exists():
+        raise UsageError(f"`{out}` is a whole model that is not on record", f"`licet models record {out}` takes it")
+    record = out / consumption.FILE
+    took = len(consumption.parse(record.read_bytes())[0].ordinals) if record.exists() and record.stat().st_size else 0
+    _give_way(here, out, took)
+
+
+def _give_way(here: Installation, out: Path, took: int) -> None:
+    """After a run without a model: removes its folder, or, if it consumed rows, moves it aside with the record of them.
 
     In both cases the same command can be given again.
     """
@@ -147,7 +163,9 @@ def _give_way(out: Path, took: int) -> None:
         shutil.rmtree(out)
         return
     places = (out.with_name(f"{out.name}.failed-{number}") for number in count(1))
-    out.rename(next(place for place in places if not place.exists()))
+    place = next(place for place in places if not place.exists())
+    out.rename(place)
+    run_marks.moved(here.config.data, out, place)
 
 
 # Held-out people
@@ -214,7 +232,7 @@ def papers(here: Installation, release: Path, out: Path, described: cards.ModelD
         out,
         {
             cards.CARD_FILE: card, cards.BOM_FILE: cards.bom(described, weights),
-            MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
+            statement.MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
         },
     )  # fmt: skip
     beside = {name: digest for name, digest in statement.hashes_of(out).items() if name not in files}

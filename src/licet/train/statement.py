@@ -35,7 +35,7 @@ from licet.policy.period import written
 from licet.release.part import replacing
 from licet.train.bitmap import BitmapHead
 
-FILE, SIGNATURE_FILE = "run.intoto.jsonl", "model.sig"
+FILE, SIGNATURE_FILE, MANIFEST_FILE = "run.intoto.jsonl", "model.sig", "release.json"
 STATEMENT_BYTES_MAX = 16 * 2**20
 FILES_MAX = 100_000
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from datetime import datetime
 
 import msgspec
@@ -54,6 +57,21 @@ def own_clock(config: Configuration) -> Clock:
     """The system's clock, or the simulated one that the folder was made with."""
     simulated = clock_of(config.data)
     return utc_now if simulated is None else (lambda: simulated)
+
+
+def held_installation(config: Configuration, clock: Clock) -> tuple[Installation, ExitStack]:
+    """As `installation`, with what closes it: at the latest when this process ends, for a script that closes nothing."""
+    stack = ExitStack()
+    here = stack.enter_context(installation(config, clock))
+    held, pid = weakref.ref(stack), os.getpid()
+
+    def close() -> None:
+        if (one := held()) is not None and os.getpid() == pid:  # one that came with a fork is the parent's
+            one.close()
+
+    atexit.register(close)
+    stack.callback(atexit.unregister, close)
+    return here, stack
 
 
 @contextmanager

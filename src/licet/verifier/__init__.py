@@ -7,6 +7,8 @@
     python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
                                                                     what a release holds of one conversation
     python verifier.py text FILE.. --log FOLDER --key VKEY          policies and notices that the log names
+    python verifier.py model FOLDER --key MODELS_VKEY --key GATE_VKEY [--release FOLDER --log FOLDER --key VKEY]
+                                                                    its files, and which rows it was trained on
     python verifier.py document FILE --log FOLDER --release FOLDER --key VKEY
                                                                     a paper of the law, its numbers counted again
     python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
@@ -51,6 +53,7 @@ from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
 from licet.verifier.levels import FIELDS, level_lines, levels_of, stated_line
 from licet.verifier.log import check_carried, check_log
+from licet.verifier.model import check_model
 from licet.verifier.note import open_checkpoint, open_note
 from licet.verifier.permissions import Permissions
 from licet.verifier.proof import check_checkpoints, check_proof
@@ -85,6 +88,7 @@ __all__ = [
     "check_conversation_in",
     "check_document",
     "check_log",
+    "check_model",
     "check_proof",
     "check_receipt",
     "check_release",

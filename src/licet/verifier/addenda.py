@@ -35,7 +35,7 @@ MEASUREMENT_SHAPE = {
     "v": "one", "type": frozenset({"licet-release-measurement"}), "release": "id", "manifest_sha256": "hash",
     "measured_at": "time", "rows": "pos", "held_out": {"people": "pos", "rows": "pos"}, "confidence_percent": "pos",
     "model": {"base": "word?", "batch_rows": "pos", "parameters": "pos", "seeds": "pos", "steps": "pos", "tokens": "pos"},
-    "code": {"blocks": "int", "broken": "int"},
+    "code": {"blocks": "int", "broken": "int"}, "words": {"changed": "int", "said": "int"},
     "costs": [{"of": "word", "slice": SLICES, "value": "word", "rows": "pos", "people": "pos", "cost_ppm": "signed",
                "low_ppm": "signed", "high_ppm": "signed"}],
 }  # fmt: skip
@@ -95,6 +95,7 @@ def measurement_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
         and said["rows"] + held["rows"] <= manifest["rows"]
         and said["confidence_percent"] == 95
         and said["code"]["broken"] <= said["code"]["blocks"]
+        and said["words"]["changed"] <= said["words"]["said"]
         and held["people"] <= held["rows"]
         and ("deidentification", "all", "all") in of
         and len(of) == len(costs) <= COSTS_MAX

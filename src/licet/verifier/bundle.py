@@ -23,7 +23,9 @@ PACKAGE = "licet.verifier"
 PARTS = (
     "answer", "levels", "forms", "tree", "keys", "note", "files", "grants", "invariants", "permissions", "entries", "log",
     "year_logs", "proof", "statement", "certificate", "manifest", "contents", "terms", "receipt", "decision", "parquet",
-    "rows", "base", "addenda", "release", "line_index", "conversation", "document", "command",
+    "rows", "base", "addenda", "release", "line_index", "conversation", "document", "row_sets", "consumption_record",
+    "model",
+    "command",
 )  # fmt: skip
 WIDTH = 120
 _HEAD = '''#!/usr/bin/env python3

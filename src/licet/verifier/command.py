@@ -22,6 +22,7 @@ from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
 from licet.verifier.levels import level_lines, stated_line
 from licet.verifier.log import check_carried, check_log, check_texts
+from licet.verifier.model import check_model
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release_in
@@ -100,6 +101,10 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
         case "text":
             logs = read_logs([_files(place) for place in call.log], keys, call.origin)
             return check_texts([(str(path), path.read_bytes()) for path in call.files], logs)
+        case "model":
+            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            folder = FolderFiles(Path(call.release)) if call.release is not None else None
+            return check_model(_files(call.folder), [own.key for own in keys], folder, logs)
         case "document":
             logs = read_logs([_files(place) for place in call.log], keys, call.origin)
             releases = [_files(place) for place in call.release]
@@ -219,6 +224,10 @@ def _arguments() -> argparse.ArgumentParser:
         "--log", action="append", default=[], help="the published folder, or the log of a year; repeatable"
     )
     paper.add_argument("--release", action="append", default=[], help="a release's folder, or one that holds several")
+    model = commands.add_parser("model", help="a model's folder: its files, and which rows it was trained on")
+    model.add_argument("folder")
+    model.add_argument("--release", help="the folder of its release")
+    model.add_argument("--log", action="append", default=[], help="the log that names the release; repeatable")
     proof = commands.add_parser("proof", help="one entry under one checkpoint")
     proof.add_argument("file", type=Path)
     proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
@@ -228,7 +237,7 @@ def _arguments() -> argparse.ArgumentParser:
     by = pair.add_mutually_exclusive_group()
     by.add_argument("--log", help="the log's folder or URL")
     by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
-    for command in (log, release, chat, text, receipt, certificate, paper, proof, pair):
+    for command in (log, release, chat, text, receipt, certificate, paper, model, proof, pair):
         command.add_argument("--key", action="append", default=[], help="the log's vkey")
         command.add_argument("--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned")
         command.add_argument("--origin", help="the log's origin, where it is not the key's name")

@@ -92,7 +92,7 @@ FIELDS: dict[str, dict[Verdict, str]] = {
     "measurement": {
         Verdict.proved: "release manifest_sha256 measured_at",
         Verdict.consistent: "v type confidence_percent",
-        Verdict.stated: "rows held_out.* model.* code.* costs[].*",
+        Verdict.stated: "rows held_out.* model.* code.* words.* costs[].*",
     },
     "document": {
         Verdict.proved: """

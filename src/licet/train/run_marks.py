@@ -1,0 +1,97 @@
+"""The runs that have not ended here: where each writes, and whether it goes on or was killed.
+
+A run keeps a file in the folder `runs` of the installation's data, locked as long as its process lives, whatever ends it. One
+that ends well removes it. What a run that failed or was killed consumed is in its folder, and no model is: so the folder is
+named until somebody removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from licet.errors import BrokenError
+from licet.release.part import replacing
+from licet.store.files import make_folder
+
+RUNS, MARK_SUFFIX = "runs", ".run"
+
+
+class RunMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run as its mark names it: the folder that it writes, which is absolute."""
+
+    folder: str
+    release: str
+    started_at: datetime
+
+
+class UnfinishedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run without a model. ``is_running``: its process lives."""
+
+    folder: Path
+    release: str
+    started_at: datetime
+    is_running: bool
+
+
+def unfinished(data: Path) -> list[UnfinishedRun]:
+    """The runs on this machine that wrote no model, the oldest first. The mark of a run whose folder is gone is removed."""
+    found: list[UnfinishedRun] = []
+    for path in sorted((data / RUNS).glob(f"*{MARK_SUFFIX}")):
+        is_running = _is_locked(path)
+        try:
+            mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
+        except FileNotFoundError:  # it ended meanwhile
+            continue
+        except msgspec.MsgspecError:
+            raise BrokenError(f"`{path}` does not say which run it is of", "delete it") from None
+        folder = Path(mark.folder)
+        if is_running or folder.is_dir():
+            run = UnfinishedRun(folder=folder, release=mark.release, started_at=mark.started_at, is_running=is_running)
+            found.append(run)
+        else:
+            path.unlink(missing_ok=True)
+    return sorted(found, key=lambda run: run.started_at)
+
+
+@contextmanager
+def marked(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
+    """A run that goes on; its mark is gone at the end, and stays where an error or a signal ends it."""
+    make_folder(data / RUNS)
+    path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
+    with replacing(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(msgspec.json.encode(mark))
+        held = os.dup(file.fileno())  # the lock is that of the open file, which its name keeps
+    try:
+        yield
+        path.unlink()
+    finally:
+        os.close(held)
+
+
+def moved(data: Path, old: Path, new: Path) -> None:
+    """The folder of a run that ended without a model has another name now."""
+    for path in (data / RUNS).glob(f"*{MARK_SUFFIX}"):
+        mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
+        if mark.folder == str(old.absolute()):
+            with replacing(path) as file:
+                file.write(msgspec.json.encode(msgspec.structs.replace(mark, folder=str(new.absolute()))))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

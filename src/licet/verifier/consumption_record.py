@@ -1,0 +1,118 @@
+"""The consumption record of a run: which rows it used, each under a state of the gate that had not withdrawn it.
+
+    licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
+    body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
+    body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
+
+Numbers are big-endian. Each head is signed by the gate and holds the hash of all rows withdrawn by then, so that the record
+proves itself with the gate's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
+from licet.verifier.forms import read_json, read_time, shaped
+from licet.verifier.keys import Trust, VerifierKey
+from licet.verifier.note import open_note
+from licet.verifier.row_sets import read_roaring, roaring_forms, set_overlap, set_size, set_union
+
+RECORD, RECORD_BEGINS, FRAME_BYTES_LIMIT = "consumed.licet", b"licet-consumed-1 ", 257 * 2**20
+RECORD_OF = {"manifest_sha256": "hash", "release": "id"}
+GATE_HEAD = {
+    "format": frozenset({"licet-withdrawn-1"}), "release": "id", "manifest_sha256": "hash", "number": "int",
+    "issued": "time", "until": "time", "rows": "int", "sha256": "hash",
+}  # fmt: skip
+
+
+def key_named(
+    keys: Sequence[VerifierKey], name: str, report: VerifierReport, place: str, hint: str
+) -> VerifierKey | None:
+    """The key of that name, which must have signed; without one that is lacking."""
+    found = next((key for key in keys if key.name == name), None)
+    if found is None:
+        report.lacking(place, f"its signature by `{name}` was not checked", f"{hint}: --key VKEY")
+    return found
+
+
+class ConsumedRows:
+    """A record as it is read: the release that it is `of`, the rows consumed and withdrawn, the first and the last head."""
+
+    def __init__(self, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
+        self.keys, self.report, self.of = keys, report, dict[str, Any]()
+        self.consumed, self.withdrawn = dict[int, int](), dict[int, int]()
+        self.first: dict[str, Any] | None = None
+        self.head: dict[str, Any] | None = None
+
+    def read(self, data: bytes) -> None:
+        """Takes the whole record; raises at what does not hold."""
+        line, _, frames = data.partition(b"\n")
+        if not line.startswith(RECORD_BEGINS):
+            raise UnreadableError(RECORD, "it is the consumption record of a run")
+        self.of = read_json(line.removeprefix(RECORD_BEGINS), RECORD, UnreadableError)
+        shaped(self.of, RECORD_OF, RECORD, "a record", UnreadableError)
+        for body in _frames(frames):
+            try:
+                self._frame(body)
+            except (struct.error, ValueError):
+                raise UnreadableError(RECORD, "each of its frames reads as a state of the gate or as steps") from None
+
+    def _frame(self, body: bytes) -> None:
+        if body[:1] == b"\x01":
+            (length,) = struct.unpack_from(">I", body, 1)
+            self._state(body[5 : 5 + length], read_roaring(body[5 + length :]))
+        elif body[:1] == b"\x02":
+            number, first, last = struct.unpack_from(">IQQ", body, 1)
+            self._steps(number, f"steps {first} to {last}", read_roaring(body[21:]))
+        else:
+            raise ValueError("another kind of frame")
+
+    def _state(self, signed: bytes, added: dict[int, int]) -> None:
+        """A state of the gate, which must follow the one before and hash to what was withdrawn by then."""
+        line = signed.rpartition(b"\n\n")[2].decode()
+        key = key_named(
+            self.keys, line.partition(" ")[2].partition(" ")[0], self.report, RECORD, "`licet train gate-key` prints it"
+        )
+        text = (
+            open_note(signed, RECORD, Trust(key, key.name))[0] if key else signed.rpartition(b"\n\n")[0].decode() + "\n"
+        )
+        head = read_json(text.encode()[:-1], RECORD)
+        shaped(head, GATE_HEAD, RECORD, "a state of the gate")
+        self.withdrawn = set_union(self.withdrawn, added)
+        place = f"{RECORD}, the gate's number {head['number']}"
+        if {name: head[name] for name in RECORD_OF} != self.of:
+            raise ContradictionError(place, "it belongs to the release of the record")
+        if read_time(head["until"], place, "until") <= read_time(head["issued"], place, "issued"):
+            raise ContradictionError(place, "it ends after it begins")
+        if self.head is not None and head["number"] < self.head["number"]:
+            raise ContradictionError(place, "the gate's number never goes back")
+        hashes = (hashlib.sha256(form).hexdigest() for form in roaring_forms(self.withdrawn))
+        if head["rows"] != set_size(self.withdrawn) or head["sha256"] not in hashes:
+            raise ContradictionError(place, "its withdrawn rows are those that its head signed")
+        self.first, self.head = self.first or head, head
+
+    def _steps(self, number: int, steps: str, ordinals: dict[int, int]) -> None:
+        if self.head is None or number != self.head["number"]:
+            raise ContradictionError(RECORD, f"{steps} were taken under the state before them")
+        if (row := set_overlap(ordinals, self.withdrawn)) is not None:
+            raise ContradictionError(RECORD, f"row {row}, consumed in {steps}, was not withdrawn before")
+        self.consumed = set_union(self.consumed, ordinals)
+
+
+def _frames(data: bytes) -> Iterator[bytes]:
+    """The bodies of the frames, all of which are whole."""
+    at = 0
+    while at < len(data):
+        if at + 8 > len(data):
+            raise UnreadableError(RECORD, "it is not cut short")
+        length, crc = struct.unpack_from(">II", data, at)
+        body = data[at + 8 : at + 8 + length]
+        if length > FRAME_BYTES_LIMIT or len(body) < length or zlib.crc32(body) != crc:
+            raise UnreadableError(RECORD, "each of its frames is whole")
+        at += 8 + length
+        yield body

@@ -1,0 +1,182 @@
+"""A model: its files, the signed statement about them, what it consumed under which states of the gate, and its release.
+
+A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the consumption record
+`consumed.licet` and the manifest of its release, `release.json`. They agree, each signed by the models' key or the gate's;
+no log tells of a model, so that nothing of it is proved but its release, where the log of that is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from licet.verifier.answer import ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.consumption_record import FRAME_BYTES_LIMIT, RECORD, ConsumedRows, key_named
+from licet.verifier.files import FILE_BYTES_MAX, Files, FolderFiles
+from licet.verifier.forms import read_json, read_time, shaped, unbase64
+from licet.verifier.keys import Trust, VerifierKey
+from licet.verifier.levels import levels_of
+from licet.verifier.manifest import MANIFEST, MANIFEST_BYTES_MAX, lines_of, read_manifest
+from licet.verifier.release import check_release_in
+from licet.verifier.row_sets import (
+    set_excess,
+    set_of,
+    set_size,
+)
+
+STATEMENT, OWN_MANIFEST, MODEL_SIGNATURE = "run.intoto.jsonl", "release.json", "model.sig"
+UNHASHED = (".git", ".gitattributes", ".github", ".gitignore")
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+TYPES = ("https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1")
+PART_ROWS_MAX = 50_000
+ENVELOPE = {
+    "payload": "text", "payloadType": frozenset({PAYLOAD_TYPE}), "signatures": [{"keyid": "text", "sig": "text"}],
+}  # fmt: skip
+
+
+def check_model(
+    files: Files, keys: Sequence[VerifierKey], release: Files | None = None, logs: Sequence[tuple[Trust, Files]] = ()
+) -> VerifierReport:
+    """Hold a model's folder against its statement, and what it consumed against the gate and the release.
+
+    ``keys`` are the models' and the gate's. ``release`` is the release's folder: its rows are then looked up in its proofs,
+    and without it by the ranges of its parts. ``logs`` prove that release.
+    """
+    report = VerifierReport("model")
+    held = _ModelCheck(files, keys, report)
+    agreed = Verdict.consistent
+    if not report.steps((
+        (STATEMENT, "the models' key signed it", held.open, agreed),
+        ("files", "each is the one that the statement names, and no other lies beside them", held.files_named, agreed),
+        (RECORD, "the gate signed each state, and no row was used that it had withdrawn", held.consumption, agreed),
+        (OWN_MANIFEST, "statement and record are about this release", held.of_release, agreed),
+        ("rows", "each that was used is one of the release", lambda: held.rows(release), agreed),
+    )):  # fmt: skip
+        return report
+    if release is not None and logs:
+
+        def decided() -> None:
+            report.joined(check_release_in(release, logs))
+
+        report.step("release", "its rows were decided again by the log", decided)
+    report.notes.append(f"not looked at: {MODEL_SIGNATURE}: `model_signing` verifies it")
+    report.notes.append(
+        f"{set_size(held.record.consumed)} rows were used; it does not show that nobody read them otherwise"
+    )
+    return report
+
+
+class _ModelCheck:
+    """One model as it is checked, step by step."""
+
+    def __init__(self, files: Files, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
+        self.files, self.keys, self.report = files, keys, report
+        self.said, self.manifest = dict[str, Any](), dict[str, Any]()
+        self.record = ConsumedRows(keys, report)
+
+    def open(self) -> None:
+        raw = self._read(STATEMENT)
+        envelope = read_json(raw[:-1], STATEMENT, UnreadableError) if raw[-1:] == b"\n" else {}
+        shaped(envelope, ENVELOPE, STATEMENT, "a DSSE envelope", UnreadableError)
+        payload = unbase64(envelope["payload"], STATEMENT, "its payload is canonical base64")
+        self.said = json.loads(payload.decode(), object_pairs_hook=_once)
+        if (self.said.get("_type"), self.said.get("predicateType")) != TYPES:
+            raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
+        self.report.levels["model"] = levels_of("model", self.said, STATEMENT)
+        names = {one["keyid"].rpartition("+")[0]: one["sig"] for one in envelope["signatures"]}
+        name = next((key.name for key in self.keys if key.name in names), next(iter(names), "nobody"))
+        key = key_named(self.keys, name, self.report, STATEMENT, "`licet models key` prints it")
+        if key is None:
+            return
+        signature = unbase64(names[name], STATEMENT, "its signature is canonical base64")
+        message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+        except InvalidSignature:
+            raise ContradictionError(STATEMENT, f"the signature of `{name}` holds") from None
+
+    def _read(self, path: str) -> bytes:
+        data = self.files.read(path)
+        if data is None or len(data) > max(FRAME_BYTES_LIMIT, FILE_BYTES_MAX):
+            raise UnreadableError(path, "a model has this file, of a bounded size")
+        return data
+
+    def files_named(self) -> None:
+        predicate = self.said["predicate"]
+        promised = [*self.said["subject"], *predicate["runDetails"]["byproducts"]]
+        named = {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one}
+        named.pop("gate-last", None)
+        there = {path for path in self.files.paths() if path.partition("/")[0] not in UNHASHED}
+        self.report.files = len(there)
+        for path in sorted(named.keys() | there - {STATEMENT, MODEL_SIGNATURE}):
+            if path not in named:
+                self.report.found(path, "the statement names this file")
+            elif path not in there or self._sha256(path) != named[path]:
+                self.report.found(path, "it is the file that the statement names")
+
+    def _sha256(self, path: str) -> str:
+        """The hash of a file, which may be larger than memory."""
+        if not isinstance(self.files, FolderFiles):
+            return hashlib.sha256(self._read(path)).hexdigest()
+        if (self.files.root / path).is_symlink():
+            raise ContradictionError(path, "a model consists of regular files")
+        with (self.files.root / path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def consumption(self) -> None:
+        self.record.read(self._read(RECORD))
+
+    def of_release(self) -> None:
+        raw = self._read(OWN_MANIFEST)
+        if len(raw) > MANIFEST_BYTES_MAX:
+            raise UnreadableError(OWN_MANIFEST, "a manifest has a bounded size")
+        self.manifest, sha256 = read_manifest(raw), hashlib.sha256(raw).hexdigest()
+        if self.record.of != {"manifest_sha256": sha256, "release": self.manifest["release"]}:
+            raise ContradictionError(RECORD, "it is about the release beside the model")
+        build, run = self.said["predicate"]["buildDefinition"], self.said["predicate"]["runDetails"]
+        named = {one["name"]: one for one in (*build["resolvedDependencies"], *run["byproducts"])}
+        if named.get("release", {}).get("digest") != {"sha256": sha256}:
+            raise ContradictionError(STATEMENT, "it names the release beside the model")
+        for name, head in (("gate-first", self.record.first), ("gate-last", self.record.head)):
+            if head is None or not _is_state(named.get(name, {}), head):
+                raise ContradictionError(STATEMENT, f"its `{name}` is the state on record")
+
+    def rows(self, release: Files | None) -> None:
+        if release is None:
+            firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
+            ends = [min(end, first + PART_ROWS_MAX) for first, end in zip(firsts, [*firsts, 1 << 32][1:], strict=False)]
+            known = set_of([(first, end - 1) for first, end in zip(firsts, ends, strict=True)])
+        else:
+            raw = release.read(MANIFEST) or b""
+            if hashlib.sha256(raw).hexdigest() != self.record.of["manifest_sha256"]:
+                raise ContradictionError(MANIFEST, "the release that was given is that of the model")
+            lines = lines_of(release, self.manifest, "rows", self.report)
+            ordinals = [read_json(line, MANIFEST)["ordinal"] for line in lines]
+            known = set_of([(ordinal, ordinal) for ordinal in ordinals])
+        if (row := set_excess(self.record.consumed, known)) is not None:
+            raise ContradictionError(
+                RECORD, f"each row that was consumed is in the release: {row} is not in the release"
+            )
+
+
+def _is_state(said: dict[str, Any], head: dict[str, Any]) -> bool:
+    """Whether the statement says of a state what its head says."""
+    about = said.get("annotations", {})
+    if said.get("digest") != {"sha256": head["sha256"]} or about.keys() != {"number", "rows", "issued", "until"}:
+        return False
+    times = all(
+        read_time(about[name], STATEMENT, name) == read_time(head[name], RECORD, name) for name in ("issued", "until")
+    )
+    return times and (about["number"], about["rows"]) == (head["number"], head["rows"])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ContradictionError(STATEMENT, "each of its fields is there once")
+    return found
