@@ -5,7 +5,7 @@ python -m bench languages
 The texts: ten words in a row of the sentences of licet/consent/languages (which no maker of a model saw), of Debian's
 catalogues of messages (package `locales-all` and whatever else is installed), of the messages to an assistant of
 tests/curate/cases/named_messages.txt, and sixty words of the first two, half of them in one language, half in the next.
-Nothing is chosen on any of them.
+Which languages count as one (macrolanguages, neighbours) was chosen after these texts had been seen; nothing else was.
 """
 
 from __future__ import annotations
