@@ -1,0 +1,33 @@
+# torchrun --nproc-per-node 2 examples/train/accelerate_run.py autumn /run/licet withdrawn.pub  (or `accelerate launch`)
+import sys
+
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+
+import licet
+from licet.train.mix import RankBatches
+from licet.train.step_mask import MaskedSteps, TorchRanks
+
+accelerator = Accelerator(cpu=True)  # without the argument on GPUs
+gate = licet.gate(sys.argv[1], sys.argv[2], sys.argv[3])
+rows = licet.load(sys.argv[1], gate=gate)
+model = torch.nn.Sequential(torch.nn.Embedding(256, 8), torch.nn.Linear(8, 256))
+model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters()))
+
+
+def collate(rows):  # yours: a chat template and a tokenizer; here bytes stand for tokens
+    texts = [str(row["messages"]).encode()[:64].ljust(64) for row in rows]
+    ids = torch.tensor([list(text) for text in texts])
+    return {"input_ids": ids, "labels": ids.clone(), "ordinal": torch.tensor([row["ordinal"] for row in rows])}
+
+
+batches = RankBatches(0, len(rows), 2, accelerator.process_index, accelerator.num_processes)
+for step in MaskedSteps(DataLoader(rows, batch_sampler=batches, collate_fn=collate), gate, ranks=TorchRanks()):
+    for attempt in step:  # the loader is not prepared: its positions are dealt to the ranks above
+        optimizer.zero_grad()
+        for batch in attempt:
+            logits = model(batch["input_ids"]).flatten(0, 1)
+            accelerator.backward(torch.nn.functional.cross_entropy(logits, batch["labels"].flatten()))
+    optimizer.step()
+    print(f"rank {accelerator.process_index} took a step", flush=True)
