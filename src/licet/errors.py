@@ -18,12 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-# What `msgspec` raises of bytes that it cannot decode: it lets the decoder's error about a string that is no UTF-8 through,
-# and the interpreter's about values within values.
-UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 
 class LicetError(Exception):
     """Any error of Licet's. ``hint`` is the fix, in one sentence, or empty."""

@@ -227,11 +227,13 @@ def test_the_status_loads_nothing_of_consent_and_of_what_builds_or_trains() -> N
         [sys.executable, "-c", ASKED_LOADS, "status", "--help"], capture_output=True, text=True, check=True
     )
     rooms = {name.split(".")[1] for name in done.stderr.split()}
-    assert rooms <= {"cli", "config", "errors", "keys", "ledger", "masked", "policy", "release", "service", "store", "traces",
-                     "train", "vault", "clock"}, rooms  # fmt: skip
+    assert rooms <= {
+        "cli", "clock", "config", "decoding", "errors", "keys", "ledger", "masked", "policy", "release", "service", "store",
+        "traces", "train", "vault",
+    }, rooms  # fmt: skip
     loaded = set(done.stderr.split())
     assert {name for name in loaded if name.startswith(("licet.release.", "licet.train."))} == {
-        "licet.release.registry", "licet.release.row_runs", "licet.train.model_registry",
+        "licet.release.registry", "licet.release.row_runs", "licet.train.model_registry", "licet.train.run_marks",
     }  # fmt: skip
     assert "licet.vault.apply" not in loaded
 

@@ -68,9 +68,11 @@ def test_ten_words_are_told_by_their_language_and_hardly_ever_wrongly() -> None:
     for code, texts in sentences().items():
         found = [language([text]) for text in tens(code, texts)]
         unsure, wrong = found.count(labels.UNDETERMINED), sum(one not in (code, labels.UNDETERMINED) for one in found)
-        if code != "hr":  # ten words of Croatian are Bosnian, too, and Serbian in Latin letters
+        if code == "hr":  # ten words of Croatian are Bosnian, too, and Serbian in Latin letters
+            assert wrong <= 0.05 * len(found)
+        else:
             assert unsure <= 0.05 * len(found), code
-        assert wrong <= 0.02 * len(found), code
+            assert wrong <= 0.02 * len(found), code
 
 
 def test_a_chat_of_several_languages_says_so_and_one_of_one_language_does_not() -> None:

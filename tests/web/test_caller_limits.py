@@ -14,7 +14,7 @@ from licet.access.roles import Scope, StaffRole
 from licet.access.service_keys import KeyAct, KeyLimits
 from licet.store.connect import transaction
 
-from .served import NOTICE, ORIGIN, RefusalClient, World, api, world
+from .served import NOTICE, ORIGIN, ApplicationClient, World, api, world
 from .shared_app import application
 
 __all__ = ["api", "world"]  # fixtures
@@ -44,7 +44,7 @@ def test_an_origin_that_begins_as_ours_is_another_site(world: World, url: str | 
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     ours = url or ORIGIN
-    with RefusalClient(application(world.here, replace(world.web, url=url), wall=lambda: world.wall)) as client:
+    with ApplicationClient(application(world.here, replace(world.web, url=url), wall=lambda: world.wall)) as client:
 
         def choose(origin: str) -> int:
             headers = world.browser("ana") | {"origin": origin}
@@ -66,7 +66,7 @@ def test_a_key_s_own_rate_is_below_the_setting_and_never_above_it(world: World) 
     world.clock.set(NOTICE)
     ana = world.open("ana", allow=True)
     settings = replace(world.web, service_requests_per_minute=6)
-    with RefusalClient(application(world.here, settings, wall=lambda: world.wall)) as client:
+    with ApplicationClient(application(world.here, settings, wall=lambda: world.wall)) as client:
         for rate, wait in ((service_keys.RATE_MAX, 10), (6, 10), (3, 20), (None, 10)):
             text = world.key(Scope.gate_read, name=f"key-{rate}".lower())
             if rate is not None:

@@ -26,6 +26,8 @@ WITHOUT = {
     "/console/releases/{release:str}/slice": "its rows are read as those of a review are, and on record",
     "/console/releases/{release:str}/close": "the statement is what was found",
     "/console/releases/{release:str}/row": "a row is opened for the review, and so on record",
+    "/console/releases/{release:str}/replacements": "rows are opened as those of a review are, and on record",
+    "/console/releases/{release:str}/replacements/marks": "the mark is what was found, and is counted",
     "/console/releases/{release:str}/finding": "the finding is the reason",
     "/console/releases/{release:str}/sign": "a signature stands for the statement that it signs",
     "/console/access/keys": "a key says what it is for by its name and its limits",

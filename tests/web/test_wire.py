@@ -20,7 +20,7 @@ from .served import NOTICE, ApplicationClient, World, api, world
 __all__ = ["api", "world"]
 
 STATIC = Path(web.__file__).parent / "static"
-NOTICE_BYTES_MAX, SET_BYTES_MAX = 12_000, 25_000
+NOTICE_BYTES_MAX, SET_BYTES_MAX = 12 * 1024, 25_000
 GZIP = {"accept-encoding": "gzip"}
 
 

@@ -28,7 +28,8 @@ from uuid import UUID
 import msgspec
 
 from licet.backup import base_backup, dump, wal_archive, wal_seals
-from licet.errors import UNDECODABLE, BrokenError, ContradictedError, NotFoundError, RefusedError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, ContradictedError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.ledger.sequence import LogStanding
 

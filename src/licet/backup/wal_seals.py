@@ -20,7 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import UNDECODABLE, ContradictedError
+from licet.decoding import UNDECODABLE
+from licet.errors import ContradictedError
 from licet.store.files import sync
 
 SUFFIX = ".seal"

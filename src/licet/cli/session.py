@@ -22,7 +22,8 @@ from licet.agent.transport import Allowed, Usable
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
 from licet.config import Configuration
-from licet.errors import UNDECODABLE, LicetError, NotFoundError, RefusedError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.fold import NoEffect
 from licet.policy.state import ScopeKind
 

@@ -27,7 +27,8 @@ import msgspec
 from licet.consent import cldr, language_tags
 from licet.consent.cldr import Joined
 from licet.consent.language_tags import ENGLISH
-from licet.errors import UNDECODABLE, BrokenError, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Policy, Question
 from licet.policy.period import Period, Unit

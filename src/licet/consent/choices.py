@@ -14,7 +14,8 @@ import msgspec
 
 from licet.consent import showings
 from licet.consent.showings import DEFAULT_STATE, ShowingRecord
-from licet.errors import UNDECODABLE, RefusedError
+from licet.decoding import UNDECODABLE
+from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.policy.state import Grant, ScopeKind

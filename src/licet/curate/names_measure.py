@@ -28,7 +28,8 @@ from licet.curate.name_forms import LANGUAGES
 from licet.curate.name_lists import words_around
 from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
-from licet.errors import UNDECODABLE, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import InputError
 from licet.release.manifest import MeasuredFigures
 
 FILE = "measured.json"

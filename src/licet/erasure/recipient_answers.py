@@ -17,7 +17,8 @@ from datetime import datetime
 
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError, RefusedError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written

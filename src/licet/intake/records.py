@@ -17,7 +17,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from licet.errors import UNDECODABLE
+from licet.decoding import UNDECODABLE
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import TURN_BYTES_MAX, Content

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from licet.consent.takeout import ABOUT, ACCOUNTS, CHOICES, FEEDBACK, FORMAT, MESSAGES
-from licet.errors import UNDECODABLE, InputError, NotFoundError
+from licet.decoding import UNDECODABLE
+from licet.errors import InputError, NotFoundError
 from licet.intake import archives
 from licet.intake.archives import ArchiveMember
 from licet.intake.lines import Source, lines

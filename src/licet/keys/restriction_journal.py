@@ -41,7 +41,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError, BusyError, RefusedError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys.journal_frames import (
     MAGIC,
     START,

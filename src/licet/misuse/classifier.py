@@ -27,7 +27,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.errors import UNDECODABLE, BrokenError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, UsageError
 from licet.misuse import abstention, ngrams
 from licet.misuse.ngrams import BUCKETS, Array, Rows
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS

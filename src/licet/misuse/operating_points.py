@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from licet.errors import UNDECODABLE, BrokenError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError
 from licet.misuse.ngrams import Array
 
 FORMAT = "licet-misuse-points-1"

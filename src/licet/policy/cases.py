@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from licet.errors import UNDECODABLE, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import InputError
 from licet.policy.diff import check
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset

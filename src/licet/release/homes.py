@@ -34,7 +34,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError, BusyError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest, registry
 from licet.release.part import replacing

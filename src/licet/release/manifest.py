@@ -22,7 +22,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.errors import UNDECODABLE, BrokenError, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, InputError
 from licet.release.part import PART_FILE, PARTS_MAX, PartPromise, replacing
 from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX

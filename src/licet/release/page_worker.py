@@ -118,7 +118,7 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
         error = kind.__new__(kind)
         LicetError.__init__(error, self.message, self.hint)
         if isinstance(error, RefusedError):
-            error.because = self.because
+            error.because, error.details = self.because, {}  # what a message says in lines is for a terminal
         return error
 
 

@@ -41,7 +41,8 @@ from typing import Annotated, BinaryIO, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.errors import UNDECODABLE, BrokenError, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, InputError
 from licet.ledger import jws as signing
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.policy.period import instant, written

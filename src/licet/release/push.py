@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError, BusyError, NotInstalledError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 from licet.release import manifest
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ from typing import Literal, NotRequired, TypedDict, cast
 import msgspec
 import zstandard
 
-from licet.errors import UNDECODABLE, BrokenError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
 

@@ -16,7 +16,8 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from licet.errors import UNDECODABLE, InputError
+from licet.decoding import UNDECODABLE
+from licet.errors import InputError
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.release import manifest
 from licet.release.part import replacing

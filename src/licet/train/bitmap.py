@@ -26,7 +26,8 @@ import msgspec
 from msgspec import Meta
 from pyroaring import BitMap, FrozenBitMap
 
-from licet.errors import UNDECODABLE, BrokenError, RefusedError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import note
 from licet.ledger.note import Signer, Verifier
 from licet.release.part import replacing

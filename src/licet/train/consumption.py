@@ -28,7 +28,8 @@ from typing import Protocol
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import UNDECODABLE, BrokenError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, UsageError
 from licet.release.part import replacing
 from licet.store.files import sync
 from licet.train import bitmap

@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 from pyroaring import BitMap
 
-from licet.errors import UNDECODABLE, InputError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import InputError, UsageError
 from licet.train.dataset import shuffled
 
 SOURCES_MAX = 256

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
 from licet.release.reader import Lease, RatedMessage
 from licet.release.row_keys import KEY_BYTES

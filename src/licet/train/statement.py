@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from licet.errors import UNDECODABLE, BrokenError, RefusedError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
 from licet.release.part import replacing

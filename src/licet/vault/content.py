@@ -20,7 +20,8 @@ from typing import Any
 import msgspec
 import zstandard
 
-from licet.errors import UNDECODABLE, BrokenError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, UsageError
 from licet.masked import Masked
 
 ENVELOPE_V1, ENVELOPE_V2 = b"\x01", b"\x02"

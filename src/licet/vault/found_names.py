@@ -24,7 +24,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import UNDECODABLE, BrokenError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError
 from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.errors import UNDECODABLE, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import UsageError
 
 CLOCK_FILE = "simulated-clock.json"
 

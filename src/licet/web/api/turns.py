@@ -20,7 +20,8 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import JSONBody
 
 from licet.access.roles import Scope, may
-from licet.errors import UNDECODABLE, BrokenError, BusyError, LicetError, NotFoundError, UsageError
+from licet.decoding import UNDECODABLE
+from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, verbs
 from licet.vault.commands import CommandResult, Say, check
