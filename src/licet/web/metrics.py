@@ -8,7 +8,10 @@ the next one in its seat, so no counter ever goes back.
 from __future__ import annotations
 
 import os
+import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest, values
@@ -19,6 +22,7 @@ from licet.service.installation_figures import MonitoringFigures
 from licet.web.worker_channel import WorkersStanding
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client keeps what it shares
+READ_AGAIN, READ_AGAIN_SECONDS = 10, 0.02
 
 
 def share(folder: str, seat: int) -> None:
@@ -35,10 +39,19 @@ class AllMetrics:
 
     def collect(self) -> Iterator[Metric]:
         if folder := os.environ.get(_FOLDER):
-            yield from MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]  # prometheus_client's
+            yield from _of_files(folder)
         else:
             yield from self._own.collect()
         yield from self._families
+
+
+def _of_files(folder: str) -> list[Metric]:
+    """What all workers measured. A worker may be making or growing a file of its own at this moment: then it is read again."""
+    for _ in range(READ_AGAIN):
+        with suppress(struct.error, RuntimeError, ValueError):
+            return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]  # its library has no types
+        time.sleep(READ_AGAIN_SECONDS)
+    return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]  # its library has no types
 
 
 def shown(own: CollectorRegistry, families: Iterable[Metric]) -> bytes:
