@@ -1724,6 +1724,7 @@ export interface components {
             comment: string;
             /** @description The turns that were shared, as they were then. */
             shared: components["schemas"]["SharedTurnAnswer"][];
+            /** @description Which check of the host it is, such as `tests`; empty of a person's own feedback. */
             check: string;
             /** @description The classifier's score; null where no classifier suggested it. */
             score: number | null;
@@ -1862,6 +1863,7 @@ export interface components {
             comment?: string;
             /** @description The host's own id. */
             id?: string | null;
+            /** @description Which check of the answer of the host's own it is, such as `tests`; left out of a person's feedback. */
             check?: components["schemas"]["HostCheck"] | null;
             /** @description The classifier's score; null where no classifier suggested it. */
             score?: number | null;
@@ -2001,7 +2003,10 @@ export interface components {
              * @default
              */
             tool_name?: string;
-            /** @default  */
+            /**
+             * @description With role `system`: the tools that the host offered its model, as JSON.
+             * @default
+             */
             tools?: string;
             /**
              * @description Names of the files that came with the turn. Their contents are not stored.
@@ -2316,6 +2321,7 @@ export interface components {
             message: number | null;
             /** @description `up` or `down`. */
             rating: string;
+            /** @description Which check of the host it is, such as `tests`; empty of a person's rating. */
             check: string;
             /** @description The classifier's score; null where no classifier suggested it. */
             score: number | null;
@@ -2724,6 +2730,7 @@ export interface components {
             text: string;
             /** @description The calls that the assistant made in the turn. */
             tool_calls: components["schemas"]["ToolCallAnswer"][];
+            /** @description With role `system`: the tools that the host offered its model, as JSON; empty otherwise. */
             tools: string;
             /** @description Names of the files that came with the turn. Their contents are not stored. */
             attachments: string[];

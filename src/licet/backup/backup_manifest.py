@@ -28,10 +28,10 @@ from uuid import UUID
 import msgspec
 
 from licet.backup import base_backup, dump, wal_archive, wal_seals
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, ContradictedError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.ledger.sequence import LogStanding
+from licet.undecodable import UNDECODABLE
 
 MANIFEST, DUMP, BASE, ARCHIVES = "manifest.json", "database.dump", "base", "wal"
 VERSION = 4

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import ContradictedError
 from licet.store.files import sync
+from licet.undecodable import UNDECODABLE
 
 SUFFIX = ".seal"
 SEAL_BYTES_MAX = 1_024

@@ -22,10 +22,10 @@ from licet.agent.transport import Allowed, Usable
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
 from licet.config import Configuration
-from licet.decoding import UNDECODABLE
 from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.fold import NoEffect
 from licet.policy.state import ScopeKind
+from licet.undecodable import UNDECODABLE
 
 EVENT_BYTES_MAX = 2**20
 

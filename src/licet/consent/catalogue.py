@@ -27,11 +27,11 @@ import msgspec
 from licet.consent import cldr, language_tags
 from licet.consent.cldr import Joined
 from licet.consent.language_tags import ENGLISH
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Policy, Question
 from licet.policy.period import Period, Unit
+from licet.undecodable import UNDECODABLE
 
 T = TypeVar("T")
 QUESTIONS = frozenset({"training", "models", "safety"})  # that there are words for

@@ -14,12 +14,12 @@ import msgspec
 
 from licet.consent import showings
 from licet.consent.showings import DEFAULT_STATE, ShowingRecord
-from licet.decoding import UNDECODABLE
 from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
 from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Transaction
+from licet.undecodable import UNDECODABLE
 from licet.vault.commands import KEPT_SCOPES_MAX, STALE, ChoiceFault, Choose, ChosenScope, CommandResult, Outcome
 from licet.vault.requests import VerbRequest, VerbStep
 

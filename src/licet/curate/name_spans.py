@@ -12,7 +12,7 @@ import msgspec
 
 from licet.curate.detect import DetectedSpan
 from licet.curate.rules import IdentifierKind
-from licet.decoding import UNDECODABLE
+from licet.undecodable import UNDECODABLE
 
 FORMAT = 1
 UNREAD = b""

@@ -28,9 +28,9 @@ from licet.curate.name_forms import LANGUAGES
 from licet.curate.name_lists import words_around
 from licet.curate.names_labelled import LabelledText
 from licet.curate.rules import IdentifierKind
-from licet.decoding import UNDECODABLE
 from licet.errors import InputError
 from licet.release.manifest import MeasuredFigures
+from licet.undecodable import UNDECODABLE
 
 FILE = "measured.json"
 OWN_FILE = "names-measured.json"  # in the data folder

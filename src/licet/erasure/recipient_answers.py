@@ -17,12 +17,12 @@ from datetime import datetime
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
 from licet.store.connect import Transaction, transaction
+from licet.undecodable import UNDECODABLE
 from licet.vault.installation import Installation
 
 VERSION, TYPE, JWS_TYPE = 1, "licet-recall-answer", "licet-recall-answer+jws"

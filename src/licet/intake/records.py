@@ -17,9 +17,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.policy.state import ConversationKind, TurnRole
+from licet.undecodable import UNDECODABLE
 from licet.vault.content import TURN_BYTES_MAX, Content
 
 T = TypeVar("T")

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import msgspec
 
 from licet.consent.takeout import ABOUT, ACCOUNTS, CHOICES, FEEDBACK, FORMAT, MESSAGES
-from licet.decoding import UNDECODABLE
 from licet.errors import InputError, NotFoundError
 from licet.intake import archives
 from licet.intake.archives import ArchiveMember
@@ -23,6 +22,7 @@ from licet.intake.lines import Source, lines
 from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
 from licet.intake.records import Progress, UnreadableRecord, decode, moment
 from licet.policy.state import Share
+from licet.undecodable import UNDECODABLE
 from licet.vault.commands import HostCheck
 from licet.vault.ids import Prefix, parse, shown_turn
 

@@ -41,7 +41,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys.journal_frames import (
     MAGIC,
@@ -62,6 +61,7 @@ from licet.keys.journal_frames import (
 )
 from licet.keys.material import Random
 from licet.store.files import make_folder, sync
+from licet.undecodable import UNDECODABLE
 
 NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
 SEGMENT_BYTES_MAX = 4 * 2**20

@@ -27,11 +27,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, UsageError
 from licet.misuse import abstention, ngrams
 from licet.misuse.ngrams import BUCKETS, Array, Rows
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
+from licet.undecodable import UNDECODABLE
 
 FORMAT = "licet-misuse-3"
 MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.bin"

@@ -21,9 +21,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError
 from licet.misuse.ngrams import Array
+from licet.undecodable import UNDECODABLE
 
 FORMAT = "licet-misuse-points-1"
 CONFIDENCE = 0.95

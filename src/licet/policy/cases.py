@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import yaml
 
-from licet.decoding import UNDECODABLE
 from licet.errors import InputError
 from licet.policy.diff import check
 from licet.policy.events import Event
@@ -22,6 +21,7 @@ from licet.policy.file import Policies, Policy, extend, preset
 from licet.policy.period import instant, written
 from licet.policy.plain import plain
 from licet.policy.world import World
+from licet.undecodable import UNDECODABLE
 
 ASKED = {
     "turn": ("use", "because", "until"),

@@ -34,7 +34,6 @@ from pathlib import Path
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest, registry
@@ -45,6 +44,7 @@ from licet.store import bucket as buckets
 from licet.store.bucket import Bucket, TaggedObject
 from licet.store.connect import transaction
 from licet.store.files import make_folder
+from licet.undecodable import UNDECODABLE
 from licet.vault.installation import Installation
 
 CHANGE_LOCK = 0x11CE9

@@ -22,11 +22,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, InputError
 from licet.release.part import PART_FILE, PARTS_MAX, PartPromise, replacing
 from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
+from licet.undecodable import UNDECODABLE
 
 FILE = "manifest.json"
 MANIFEST_BYTES_MAX = 64 * 2**20

@@ -41,7 +41,6 @@ from typing import Annotated, BinaryIO, Literal
 import msgspec
 from msgspec import Meta
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, InputError
 from licet.ledger import jws as signing
 from licet.ledger.canonical_json import Canonical, canonical
@@ -50,6 +49,7 @@ from licet.release.manifest import MANIFEST_BYTES_MAX, ReleaseManifest
 from licet.release.part import PartPromise, replacing, rewrite_part
 from licet.release.rows import ROWS_MAX
 from licet.store.files import sync
+from licet.undecodable import UNDECODABLE
 
 TYP = "licet-purge+jws"
 PURGES_MAX = 10_000

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 from licet.release import manifest
+from licet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

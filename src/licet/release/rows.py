@@ -32,10 +32,10 @@ from typing import Literal, NotRequired, TypedDict, cast
 import msgspec
 import zstandard
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError
 from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
+from licet.undecodable import UNDECODABLE
 
 PLAINTEXT_V5 = b"\x05"
 ROW_ID_BYTES = 16

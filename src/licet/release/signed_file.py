@@ -16,11 +16,11 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import InputError
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.release import manifest
 from licet.release.part import replacing
+from licet.undecodable import UNDECODABLE
 
 _AGAIN = "copy the file from the release again"
 

@@ -26,11 +26,11 @@ import msgspec
 from msgspec import Meta
 from pyroaring import BitMap, FrozenBitMap
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import note
 from licet.ledger.note import Signer, Verifier
 from licet.release.part import replacing
+from licet.undecodable import UNDECODABLE
 
 FORMAT: Final = "licet-withdrawn-1"
 SUFFIX = ".withdrawn"

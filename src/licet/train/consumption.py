@@ -28,12 +28,12 @@ from typing import Protocol
 import msgspec
 from pyroaring import BitMap
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, UsageError
 from licet.release.part import replacing
 from licet.store.files import sync
 from licet.train import bitmap
 from licet.train.bitmap import BitmapHead, packed
+from licet.undecodable import UNDECODABLE
 
 FILE = "consumed.licet"
 FORMAT = b"licet-consumed-1 "

@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 from pyroaring import BitMap
 
-from licet.decoding import UNDECODABLE
 from licet.errors import InputError, UsageError
 from licet.train.dataset import shuffled
+from licet.undecodable import UNDECODABLE
 
 SOURCES_MAX = 256
 ROWS_MAX = 2**31

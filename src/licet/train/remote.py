@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import Verifier
 from licet.release.reader import Lease, RatedMessage
@@ -31,6 +30,7 @@ from licet.release.row_keys import KEY_BYTES
 from licet.train import bitmap
 from licet.train.bitmap import WithdrawnBitmap
 from licet.train.gate import follows
+from licet.undecodable import UNDECODABLE
 
 TIMEOUT_SECONDS = 30.0
 KEY_FILE_BYTES_MAX = 4_096

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError
 from licet.store.files import make_folder
+from licet.undecodable import UNDECODABLE
 
 RUNS, MARK_SUFFIX = "runs", ".run"
 

@@ -29,12 +29,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
 from licet.release.part import replacing
 from licet.train.bitmap import BitmapHead
+from licet.undecodable import UNDECODABLE
 
 FILE, SIGNATURE_FILE, MANIFEST_FILE = "run.intoto.jsonl", "model.sig", "release.json"
 STATEMENT_BYTES_MAX = 16 * 2**20

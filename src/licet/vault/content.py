@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import zstandard
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, UsageError
 from licet.masked import Masked
+from licet.undecodable import UNDECODABLE
 
 ENVELOPE_V1, ENVELOPE_V2 = b"\x01", b"\x02"
 TURN_BYTES_MAX = 64 * 2**20

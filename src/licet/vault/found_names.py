@@ -24,12 +24,12 @@ from uuid import UUID
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError
 from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.store.rows import arrays, unnested
+from licet.undecodable import UNDECODABLE
 
 RECORD_BYTES_MAX = 2**20  # of what is found in one segment; the texts beyond it are read by each build
 MARK_BYTES = 16

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.decoding import UNDECODABLE
 from licet.errors import UsageError
+from licet.undecodable import UNDECODABLE
 
 CLOCK_FILE = "simulated-clock.json"
 

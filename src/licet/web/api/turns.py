@@ -20,9 +20,9 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import JSONBody
 
 from licet.access.roles import Scope, may
-from licet.decoding import UNDECODABLE
 from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, UsageError
 from licet.store.connect import Transaction, transaction
+from licet.undecodable import UNDECODABLE
 from licet.vault import account_view, verbs
 from licet.vault.commands import CommandResult, Say, check
 from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
