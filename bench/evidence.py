@@ -48,7 +48,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.installation import Installation
 
-ALTERATIONS, RECORDS, ROUNDS = 10_000, 1_000_000, 200
+ALTERATIONS, RECORDS, ROUNDS = 10_000, 1_000_000, 1_500
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 SHARES = {"journal": 60, "log": 20, "log state": 10, "backup": 10}  # of a hundred alterations
