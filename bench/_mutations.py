@@ -85,7 +85,9 @@ def compiles(source: bytes) -> bool:
     return True
 
 
-class _Finder(ast.NodeVisitor):
+class SourceFinder(ast.NodeVisitor):
+    """Makes mutants of one source file: where it is, and what stands there."""
+
     def __init__(self, file: str, source: bytes) -> None:
         self.file, self.source = file, source
         self.lines = source.split(b"\n")
@@ -93,7 +95,6 @@ class _Finder(ast.NodeVisitor):
         for line in self.lines:
             self.starts.append(self.starts[-1] + len(line) + 1)
         self.path: list[str] = []
-        self.returns_bool = [False]
         self.statement = (1, 1)
         self.made: list[Mutant] = []
 
@@ -114,6 +115,19 @@ class _Finder(ast.NodeVisitor):
         text = self.lines[line - 1].decode().strip()
         self.made.append(Mutant(self.file, line, self.statement, ".".join(self.path), what, text, start, end, put))
 
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+            self.statement = (node.lineno, last)
+        super().visit(node)
+
+
+class _Finder(SourceFinder):
+    def __init__(self, file: str, source: bytes) -> None:
+        super().__init__(file, source)
+        self.returns_bool = [False]
+
     def put(self, node: ast.expr | ast.stmt, what: str, text: str) -> None:
         self.make(node.lineno, what, *self.span(node), text)
 
@@ -123,13 +137,6 @@ class _Finder(ast.NodeVisitor):
             place = start + found.start()
             line = self.source.count(b"\n", 0, place) + 1
             self.make(line, what, place, start + found.end(), text)
-
-    def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-            self.statement = (node.lineno, last)
-        super().visit(node)
 
     # What is passed over
 

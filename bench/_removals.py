@@ -18,7 +18,7 @@ import re
 from dataclasses import replace
 from enum import StrEnum
 
-from bench._mutations import Mutant
+from bench._mutations import Mutant, SourceFinder
 
 
 class Kind(StrEnum):
@@ -68,33 +68,12 @@ def kind_of(mutant: Mutant) -> Kind:
     return Kind(mutant.what.removesuffix(" removed"))
 
 
-class _Finder(ast.NodeVisitor):
-    def __init__(self, file: str, source: bytes) -> None:
-        self.file, self.source = file, source
-        self.lines = source.split(b"\n")
-        self.starts = [0]
-        for line in self.lines:
-            self.starts.append(self.starts[-1] + len(line) + 1)
-        self.path: list[str] = []
-        self.statement = (1, 1)
-        self.made: list[Mutant] = []
+class _Finder(SourceFinder):
+    def remove(self, kind: Kind, start: int, end: int, put: str) -> None:
+        self.make(self.source.count(b"\n", 0, start) + 1, f"{kind} removed", start, end, put)
 
-    def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-            self.statement = (node.lineno, last)
-        super().visit(node)
-
-    def make(self, kind: Kind, start: int, end: int, put: str) -> None:
-        line = self.source.count(b"\n", 0, start) + 1
-        text, function = self.lines[line - 1].decode().strip(), ".".join(self.path)
-        self.made.append(Mutant(self.file, line, self.statement, function, f"{kind} removed", text, start, end, put))
-
-    def put(self, kind: Kind, node: ast.expr | ast.stmt, put: str) -> None:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        start = self.starts[node.lineno - 1] + node.col_offset
-        self.make(kind, start, self.starts[node.end_lineno - 1] + node.end_col_offset, put)
+    def put_in_place(self, kind: Kind, node: ast.expr | ast.stmt, put: str) -> None:
+        self.remove(kind, *self.span(node), put)
 
     # Where we are
 
@@ -121,7 +100,7 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.value, ast.Constant):
             return  # a docstring
         if isinstance(node.value, ast.Call) and _is_check(node.value):
-            self.put(Kind.authorization, node, "pass")
+            self.put_in_place(Kind.authorization, node, "pass")
         self.visit(node.value)
 
     # What guards
@@ -129,26 +108,26 @@ class _Finder(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         name = _called(node)
         if name in SYNCS:
-            self.put(Kind.fsync, node, "None")
+            self.put_in_place(Kind.fsync, node, "None")
         elif name in FILE_LOCKS and "LOCK_UN" not in ast.unparse(node):
-            self.put(Kind.file_lock, node, FILE_LOCKS[name])
+            self.put_in_place(Kind.file_lock, node, FILE_LOCKS[name])
         elif name in COMPARED:
-            self.put(Kind.authorization, node, COMPARED[name])
+            self.put_in_place(Kind.authorization, node, COMPARED[name])
         elif name in ROLES and "roles" in ast.unparse(node):
-            self.put(Kind.authorization, node, ROLES[name])
+            self.put_in_place(Kind.authorization, node, ROLES[name])
         for word in node.keywords:
             if word.arg == "may" and not (isinstance(word.value, ast.Name) and word.value.id in UNGUARDED):
-                self.put(Kind.authorization, word.value, EVERY_CALLER)
+                self.put_in_place(Kind.authorization, word.value, EVERY_CALLER)
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if isinstance(node.op, ast.BitAnd) and isinstance(node.left, ast.Attribute) and node.left.attr == "roles":
-            self.put(Kind.authorization, node, "True")
+            self.put_in_place(Kind.authorization, node, "True")
         self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> None:
         if isinstance(node.exc, ast.Call) and _called(node.exc) in REFUSALS:
-            self.put(Kind.authorization, node, "pass")
+            self.put_in_place(Kind.authorization, node, "pass")
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
@@ -164,7 +143,7 @@ class _Finder(ast.NodeVisitor):
         words = self.source[start : self.starts[node.end_lineno - 1] + node.end_col_offset]
         for kind, pattern, put in SQL:
             for found in re.finditer(pattern.encode(), words):
-                self.make(kind, start + found.start(), start + found.end(), put)
+                self.remove(kind, start + found.start(), start + found.end(), put)
 
 
 def _is_check(call: ast.Call) -> bool:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError
 from licet.release import part as parts
-from licet.release.part import PartPromise, groups, moment, replacing, rewrite_part, verified, write_parts
+from licet.release.part import PartPromise, groups, moment, rewrite_part, verified, write_parts
 from licet.release.row_keys import SealedRow
+from licet.store.files import replacing
 
 from .world import keyed, until_us
 

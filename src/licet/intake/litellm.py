@@ -29,9 +29,10 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source, head
-from licet.intake.messages import Dialogue, offered_text_of, read_message, with_instructions
+from licet.intake.messages import Dialogue, read_message, with_instructions
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
 from licet.intake.records import Pass, Setting, UnreadableRecord, decode, moment, nothing_said, stable_id
+from licet.plugins.offered_tools import offered_text
 from licet.policy.state import ConversationKind
 
 name = "litellm"
@@ -133,7 +134,7 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
     said = [(f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)]
     said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
     parameters = call.model_parameters or {}
-    dialogue.offered = offered_text_of(parameters.get("tools") or parameters.get("functions"))
+    dialogue.offered = offered_text(parameters.get("tools") or parameters.get("functions"))
     times: Counter[str] = Counter()
     if isinstance(response, UnreadableRecord):
         yield _unread_answer(place, bytes(call.response), response)

@@ -38,6 +38,7 @@ from licet.intake.records import (
     nothing_said,
     stable_id,
 )
+from licet.plugins.offered_tools import offered_text
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.commands import NAME
 from licet.vault.content import Content, ToolCall
@@ -168,7 +169,7 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
     )
     if not line.messages:
         yield nothing_said(place)
-    dialogue.offered = offered_text_of(line.tools or line.functions)
+    dialogue.offered = offered_text(line.tools or line.functions)
     read = (
         item
         for index, message in enumerate(line.messages)
@@ -230,7 +231,7 @@ def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
     call_id = message.tool_call_id or ""
     tools = ""
     if role is TurnRole.system:
-        own = message.tools if isinstance(message.tools, str) else offered_text_of(message.tools)
+        own = message.tools if isinstance(message.tools, str) else offered_text(message.tools)
         tools, dialogue.offered = own or dialogue.offered, ""
     return Content(
         text=text_of(parts, message.refusal),
@@ -298,10 +299,3 @@ def _arguments(function: _Function) -> str:
     if isinstance(given, str) and function.input is None:
         return given
     return msgspec.json.encode({} if given is None else given).decode()
-
-
-def offered_text_of(tools: object) -> str:
-    """The tools that a host offered, as text; here, so that no command waits for the client that plugins stand on."""
-    from licet.plugins.dialogue import offered_text
-
-    return offered_text(tools)

@@ -23,6 +23,7 @@ from hashlib import blake2b
 import msgspec
 
 from licet.client import ConversationTurn, ToolCallResult
+from licet.plugins.offered_tools import offered_text
 
 FLAGS_DEPTH_MAX = 12
 FLAGS_PLACES_MAX = 10_000
@@ -125,13 +126,6 @@ def _instruction(message: Message, where: DialoguePlace, tools: str) -> Conversa
         account=where.account, conversation=where.conversation, surface=where.surface, role="system", text=text,
         origin="system", tools=tools,
     )  # fmt: skip
-
-
-def offered_text(offered: object) -> str:
-    """The tools that a host offers its model as JSON text, with its own keys in its own order; empty if there are none."""
-    if not isinstance(offered, Sequence) or isinstance(offered, str | bytes) or not offered:
-        return ""
-    return msgspec.json.encode(offered).decode() if all(isinstance(one, Mapping) for one in offered) else ""
 
 
 def identity(turn: ConversationTurn) -> str:

@@ -21,8 +21,8 @@ from licet.release import manifest as manifests
 from licet.release import measurement, review
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseContents, ReleaseManifest
 from licet.release.measurement import DEIDENTIFICATION, CostSlice, StatedMeasurement, percent, sentences
-from licet.release.part import replacing
 from licet.release.review import StatedReview, sentence
+from licet.store.files import replacing
 from licet.vault.ids import Prefix, shown
 
 FILE = "README.md"

@@ -16,8 +16,9 @@ from uuid import UUID
 import msgspec
 
 from licet.release.manifest import ReleaseManifest
-from licet.release.part import PartPromise, replacing
+from licet.release.part import PartPromise
 from licet.release.purge import Chain
+from licet.store.files import replacing
 from licet.vault.ids import Prefix, shown
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"

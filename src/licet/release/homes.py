@@ -37,13 +37,12 @@ import msgspec
 from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest, registry
-from licet.release.part import replacing
 from licet.release.push import INDEX_FILE, decoded_index
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket, TaggedObject
 from licet.store.connect import transaction
-from licet.store.files import make_folder
+from licet.store.files import make_folder, replacing
 from licet.undecodable import UNDECODABLE
 from licet.vault.installation import Installation
 

@@ -23,9 +23,10 @@ import msgspec
 from msgspec import Meta
 
 from licet.errors import BrokenError, InputError
-from licet.release.part import PART_FILE, PARTS_MAX, PartPromise, replacing
+from licet.release.part import PART_FILE, PARTS_MAX, PartPromise
 from licet.release.row_keys import RELEASE_ID_BYTES
 from licet.release.rows import ROWS_MAX
+from licet.store.files import replacing
 from licet.undecodable import UNDECODABLE
 
 FILE = "manifest.json"

@@ -13,7 +13,6 @@ synced. A crash before the rename leaves the former file and a ``.tmp``, which t
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +29,7 @@ import msgspec
 from licet.errors import BrokenError
 from licet.release.row_keys import SealedRow
 from licet.release.rows import ROW_ID_BYTES
-from licet.store.files import sync
+from licet.store.files import replacing, sync
 
 # A command that only names a release loads neither Arrow nor what it stands on: a third of a second.
 if TYPE_CHECKING:
@@ -195,22 +194,6 @@ def _as_part() -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise BrokenError("the file cannot be read as Parquet") from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that atomically and durably replaces ``path`` when the block ends."""
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
 
 
 def moment(until_us: int) -> datetime:

@@ -18,7 +18,7 @@ import msgspec
 from licet.ledger.tree import leaf_hash
 from licet.release import merkle
 from licet.release.manifest import ProofFile
-from licet.release.part import replacing
+from licet.store.files import replacing
 
 LEVEL = 6
 LINES_EACH = 256  # of a block, and groups of an index

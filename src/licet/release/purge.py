@@ -46,9 +46,9 @@ from licet.ledger import jws as signing
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.policy.period import instant, written
 from licet.release.manifest import MANIFEST_BYTES_MAX, ReleaseManifest
-from licet.release.part import PartPromise, replacing, rewrite_part
+from licet.release.part import PartPromise, rewrite_part
 from licet.release.rows import ROWS_MAX
-from licet.store.files import sync
+from licet.store.files import replacing, sync
 from licet.undecodable import UNDECODABLE
 
 TYP = "licet-purge+jws"

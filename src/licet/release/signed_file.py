@@ -19,7 +19,7 @@ import msgspec
 from licet.errors import InputError
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.release import manifest
-from licet.release.part import replacing
+from licet.store.files import replacing
 from licet.undecodable import UNDECODABLE
 
 _AGAIN = "copy the file from the release again"

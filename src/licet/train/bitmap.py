@@ -29,7 +29,7 @@ from pyroaring import BitMap, FrozenBitMap
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import note
 from licet.ledger.note import Signer, Verifier
-from licet.release.part import replacing
+from licet.store.files import replacing
 from licet.undecodable import UNDECODABLE
 
 FORMAT: Final = "licet-withdrawn-1"

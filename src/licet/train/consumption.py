@@ -29,8 +29,7 @@ import msgspec
 from pyroaring import BitMap
 
 from licet.errors import BrokenError, UsageError
-from licet.release.part import replacing
-from licet.store.files import sync
+from licet.store.files import replacing, sync
 from licet.train import bitmap
 from licet.train.bitmap import BitmapHead, packed
 from licet.undecodable import UNDECODABLE

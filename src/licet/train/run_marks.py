@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import BrokenError
-from licet.store.files import make_folder
+from licet.store.files import make_folder, replacing
 from licet.undecodable import UNDECODABLE
 
 RUNS, MARK_SUFFIX = "runs", ".run"
@@ -66,8 +66,6 @@ def marked(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
     """A run that goes on; its mark is gone at the end, and stays where an error or a signal ends it."""
     make_folder(data / RUNS)
     path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
-    from licet.release.part import replacing  # here: who lists runs reads no release
-
     with replacing(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(msgspec.json.encode(mark))
@@ -84,8 +82,6 @@ def moved(data: Path, old: Path, new: Path) -> None:
     for path in (data / RUNS).glob(f"*{MARK_SUFFIX}"):
         mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
         if mark.folder == str(old.absolute()):
-            from licet.release.part import replacing  # as above
-
             with replacing(path) as file:
                 file.write(msgspec.json.encode(msgspec.structs.replace(mark, folder=str(new.absolute()))))
 

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from licet.errors import BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.period import written
-from licet.release.part import replacing
+from licet.store.files import replacing
 from licet.train.bitmap import BitmapHead
 from licet.undecodable import UNDECODABLE
 

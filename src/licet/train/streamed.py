@@ -32,10 +32,10 @@ from licet.config import Store
 from licet.errors import BrokenError, NotFoundError
 from licet.release import manifest
 from licet.release.manifest import MANIFEST_BYTES_MAX
-from licet.release.part import replacing
 from licet.release.purge import PURGES_MAX
 from licet.release.push import INDEX_BYTES_MAX, INDEX_FILE, FileIndex, decoded_index, fetched, store_at, unreachable
 from licet.store.bucket import Bucket, opened, options
+from licet.store.files import replacing
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
