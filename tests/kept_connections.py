@@ -28,7 +28,9 @@ def close_kept_connection(dsn: str) -> None:
 
 def _has_ended(conn: psycopg.Connection) -> bool:
     """Whether the server said something that nobody asked for: its last words."""
-    if not select.select([conn.fileno()], [], [], 0)[0]:
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    if not poll.poll(0):
         return False
     conn.close()
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -281,8 +281,11 @@ def test_bodies_of_many_callers_are_held_to_a_sum(pool: Pool, tmp_path: Path) ->
             one.sendall(f"{head}content-length: {each}\r\n\r\n".encode())
             one.sendall(bytes(each - 1))  # never the last byte
             held.append(one)
-        answered, _, _ = select.select(held, [], [], PATIENCE)  # which one it is depends on whose bytes came last
-        answer = answered[0].recv(2**16)
+        selector = open_ones.enter_context(selectors.DefaultSelector())  # `select` knows descriptors below 1,024 alone
+        for one in held:
+            selector.register(one, selectors.EVENT_READ)
+        answered = selector.select(PATIENCE)  # which one it is depends on whose bytes came last
+        answer = held[[one.fileno() for one in held].index(answered[0][0].fd)].recv(2**16)
         assert answer.startswith(b"HTTP/1.1 503")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:licet:problem:busy"
         assert httpx.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
